@@ -1,0 +1,1 @@
+"""What is scheduled: ingestion, training, criticism, sampling, and the `musenet` command."""

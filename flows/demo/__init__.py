@@ -1,0 +1,1 @@
+"""The demo: every stage once, from MIDI files to new music, on the starter collections."""

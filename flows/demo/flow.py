@@ -1,0 +1,100 @@
+"""The demo flow: ingest, train, criticise, register and sample, each a flow of its own."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
+
+from flows.criticism.flow import criticise
+from flows.criticism.rounds import CriticParameters
+from flows.demo.plan import DemoParameters, DemoReport, StageReport, starter_collections
+from flows.evaluation.flow import register
+from flows.evaluation.registration import RegisterParameters
+from flows.ingestion.flow import ingest
+from flows.ingestion.pipeline import IngestParameters
+from flows.ingestion.sources import Collection
+from flows.progress import stage
+from flows.sampling.flow import sample
+from flows.sampling.requests import SampleParameters
+from flows.settings import Lake, available_cores
+from flows.training.flow import TrainParameters, train
+from registry.models import CHAMPION
+
+Result = TypeVar("Result")
+
+
+@task(name="starter collections", persist_result=False, cache_policy=NO_CACHE)
+def starter_task(lake: Lake) -> list[Collection]:
+    """The shipped collection and the one converted from music21's scores, cached in the lake."""
+    with stage("converting classical scores") as bar:
+        collections = starter_collections(lake, available_cores(), bar.step)
+        bar.update(0, note=f"{len(collections)} collections")
+    return collections
+
+
+@flow(name="demo", persist_result=False)
+def demo(parameters: DemoParameters) -> DemoReport:
+    """The whole way once. Raises what the stages raise."""
+    lake = Lake.at(parameters.lake)
+    root = lake.root
+    times: list[float] = []
+
+    def timed(run: Callable[[], Result]) -> Result:
+        begun = time.perf_counter()
+        result = run()
+        times.append(time.perf_counter() - begun)
+        return result
+
+    ingested = timed(
+        lambda: ingest(IngestParameters(collections=starter_task(lake), name=parameters.dataset, lake=root))
+    )
+    version = ingested.version
+    trained = timed(
+        lambda: train(
+            TrainParameters(
+                dataset=f"{version.name}@{version.digest}",
+                preset=parameters.preset,
+                settings=parameters.settings,
+                lake=root,
+            )
+        )
+    )
+    critic = timed(lambda: criticise(CriticParameters(run=trained.run_id, lake=root)))
+    registered = timed(lambda: register(RegisterParameters(run=trained.run_id, alias=CHAMPION, lake=root)))
+    composed = timed(
+        lambda: sample(
+            SampleParameters(
+                model=CHAMPION,
+                style=parameters.style,
+                instruments=parameters.instruments,
+                best_of=parameters.best_of,
+                seed=parameters.seed,
+                lake=root,
+            )
+        )
+    )
+    best = composed.samples[0]
+    about = version.description
+    held_out = "-" if trained.nats_per_note is None else f"{trained.nats_per_note:.2f} nats/note held out"
+    stages = [
+        StageReport(
+            "ingest",
+            f"{sum(about['pieces'].values())} pieces, {sum(about['tokens'].values()):,} tokens",
+            str(version.folder),
+            ingested.reused,
+        ),
+        StageReport("train", f"{trained.steps} steps, {held_out}", trained.folder, trained.reused),
+        StageReport("critic", f"AUC {critic.auc:.3f} on held-out pieces", critic.folder, critic.reused),
+        StageReport("register", f"version {registered.version}, alias {registered.alias}", str(lake.registry_database)),
+        StageReport(
+            "sample",
+            f"best of {composed.candidates}, score {best.score:.3f}, {best.seconds:.0f} s",
+            str(Path(best.midi)),
+        ),
+    ]
+    return DemoReport(stages, times, best)

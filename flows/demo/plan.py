@@ -1,0 +1,67 @@
+"""What the demo runs on, and what it reports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from flows.errors import UserError
+from flows.ingestion.sources import Collection
+from flows.ingestion.starter import FREEDOOM, classical
+from flows.sampling.export import Sample
+from flows.settings import Lake
+
+FREEDOOM_LICENCE = "BSD-3-Clause"
+
+
+class DemoParameters(BaseModel):
+    """The demo's choices; the defaults fit two processor cores."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    dataset: str = "starter"
+    preset: str = "tiny"
+    settings: dict[str, Any] = {}
+    """Changes to the preset by dotted key."""
+    style: str = "bach"
+    instruments: list[str] = ["piano"]
+    best_of: int = Field(8, ge=1)
+    seed: int = Field(0, ge=0)
+    lake: Path = Field(default_factory=lambda: Lake.at().root)
+
+
+@dataclass(frozen=True)
+class StageReport:
+    """One stage of the demo."""
+
+    name: str
+    made: str
+    where: str
+    reused: bool = False
+
+
+@dataclass(frozen=True)
+class DemoReport:
+    """All stages with their times in seconds, and the composed piece."""
+
+    stages: list[StageReport]
+    seconds: list[float]
+    best: Sample
+
+
+def starter_collections(lake: Lake, workers: int, on_progress: Callable[[int, int], None]) -> list[Collection]:
+    """The shipped band music as style `game`, and classical pieces labelled by composer.
+
+    The latter are converted at the first call. Raises UserError when music21 is missing or converts nothing.
+    """
+    cache = lake.cache / "starter" / classical.cache_name()
+    failures = classical.convert(cache, workers, on_progress)
+    converted = [folder for folder in sorted(cache.iterdir()) if any(folder.glob("*.mid"))] if cache.exists() else []
+    if not converted:
+        raise UserError(f"no classical starter piece could be converted: {failures[0].reason if failures else 'none'}")
+    freedoom = Collection(name="freedoom", path=FREEDOOM, licence=FREEDOOM_LICENCE, style="game")
+    return [freedoom, Collection(name="classical", path=cache, licence=classical.LICENCE)]

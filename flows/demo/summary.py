@@ -1,0 +1,38 @@
+"""The demo's last words: what was made, where it is, how long it took, where to look."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from flows.demo.plan import DemoReport
+
+
+def print_summary(report: DemoReport, command: str, lake_option: str) -> None:
+    """Print the table on standard output. `command`: how `musenet` is called here."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("stage", "made", "where"):
+        table.add_column(title, overflow="fold")
+    table.add_column("seconds", justify="right")
+    for stage, seconds in zip(report.stages, report.seconds):
+        made = f"{stage.made} (reused)" if stage.reused else stage.made
+        table.add_row(stage.name, made, _short(stage.where), f"{seconds:.1f}")
+    table.add_row("[bold]all", "", "", f"[bold]{sum(report.seconds):.1f}")
+    console = Console(highlight=False)
+    console.print()
+    console.print(table)
+    console.print(
+        f"\nListen to [bold]{_short(report.best.midi)}[/] and look at [bold]{_short(report.best.picture)}[/]."
+    )
+    console.print("The pages with these runs:")
+    console.print(f"  {command} open prefect{lake_option}")
+    console.print(f"  {command} open mlflow{lake_option}")
+
+
+def _short(path: str) -> str:
+    """A path as seen from here."""
+    relative = os.path.relpath(path)
+    return path if relative.startswith("..") else str(Path(relative))

@@ -1,0 +1,1 @@
+"""Ingestion: sources → parsing → duplicates → splits → publishing, with the fate of every file in the manifest."""

@@ -1,0 +1,51 @@
+"""Export: one composed piece as a MIDI file, its tokens as text, a piano roll and its metadata."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from flows.files import write_atomically
+from modeling.composition import Candidate
+from tokenization.encodings import Encoding
+from tokenization.midi import write_midi
+from tokenization.pianoroll import draw_piano_roll
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A written piece."""
+
+    midi: str
+    text: str
+    picture: str
+    metadata: str
+    score: float
+    notes: int
+    seconds: float
+
+
+def export(candidate: Candidate, encoding: Encoding, stem: Path, title: str, about: dict[str, Any]) -> Sample:
+    """Write `<stem>.mid`, `.txt`, `.png` and `.json`; `about` goes into the metadata."""
+    vocabulary = encoding.vocabulary
+    notes = encoding.decode(candidate.tokens)
+    names = {instrument.output_program: instrument.name for instrument in reversed(vocabulary.instruments)}
+    paths = {kind: stem.with_name(f"{stem.name}.{kind}") for kind in ("mid", "txt", "png", "json")}
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(paths["mid"], write_midi(notes, names))
+    write_atomically(paths["txt"], (vocabulary.to_text(candidate.tokens) + "\n").encode())
+    draw_piano_roll(notes, vocabulary, paths["png"], title)
+    sample = Sample(
+        midi=str(paths["mid"]),
+        text=str(paths["txt"]),
+        picture=str(paths["png"]),
+        metadata=str(paths["json"]),
+        score=candidate.score,
+        notes=len(notes),
+        seconds=round(notes.seconds, 2),
+    )
+    metadata = {**about, **asdict(sample), "tokens": len(candidate.tokens), "candidate": candidate.index}
+    write_atomically(paths["json"], (json.dumps(metadata, indent=1) + "\n").encode())
+    return sample

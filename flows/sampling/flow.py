@@ -1,0 +1,68 @@
+"""The sampling flow: pull a registered model, compose, rank by the critic, export the best."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from prefect import flow, task
+from prefect.artifacts import create_table_artifact
+from prefect.cache_policies import NO_CACHE
+
+from flows.progress import say, stage
+from flows.sampling.export import Sample, export
+from flows.sampling.requests import SampleParameters, piece_request, provenance, read_prompt
+from flows.settings import Lake
+from modeling.composition import Composer, compose, opening
+from registry.models import RegisteredModel, find_model, pull
+from registry.tracking import Registry
+
+
+@dataclass(frozen=True)
+class SampleReport:
+    """The pieces that were written, and the version that wrote them."""
+
+    model_version: str
+    dataset: str
+    candidates: int
+    """Candidates that were generated in all."""
+    samples: list[Sample]
+
+
+@task(name="pull", persist_result=False, cache_policy=NO_CACHE)
+def pull_task(lake: Lake, reference: str) -> tuple[RegisteredModel, Path]:
+    """The registered version and the folder of its files."""
+    registry = Registry.open(lake.registry_database, lake.registry_artifacts)
+    model = find_model(registry, reference)
+    return model, pull(registry, model)
+
+
+@task(name="compose", persist_result=False, cache_policy=NO_CACHE)
+def compose_task(parameters: SampleParameters, model: RegisteredModel, folder: Path, number: int) -> Sample:
+    """Generate the candidates of one piece, choose by the critic, write the best."""
+    composer = Composer.load(folder)
+    prompt = read_prompt(parameters.prompt) if parameters.prompt else None
+    request = piece_request(parameters, number, prompt)
+    begin = opening(composer, request)
+    if begin.cut:
+        say(f"the prompt is longer than the model's memory allows; its last {len(begin.tokens)} tokens are used")
+    title = f"{parameters.style or 'free'} {number + 1}"
+    with stage(f"composing {title} (best of {parameters.best_of})") as bar:
+        best = compose(composer, request, bar.step)[0]
+        stem = (parameters.out or Lake.at(parameters.lake).samples) / (
+            f"{parameters.style or 'free'}-v{model.version}-seed{request.seed}"
+        )
+        about = provenance(parameters, model.version, model.dataset, number)
+        sample = export(best, composer.encoding, stem, f"{title} · model {model.version} · seed {request.seed}", about)
+        bar.update(0, note=f"score {best.score:.3f}")
+    return sample
+
+
+@flow(name="sample", persist_result=False)
+def sample(parameters: SampleParameters) -> SampleReport:
+    """Compose pieces with a registered model. Raises UserError, UnknownModel and VocabularyError."""
+    model, folder = pull_task(Lake.at(parameters.lake), parameters.model)
+    samples = [compose_task(parameters, model, folder, number) for number in range(parameters.count)]
+    rows = [{"piece": Path(s.midi).name, "score": round(s.score, 4), "notes": s.notes, "s": s.seconds} for s in samples]
+    create_table_artifact(key="samples", table=rows, description=f"model version {model.version}")
+    return SampleReport(model.version, model.dataset, parameters.count * parameters.best_of, samples)

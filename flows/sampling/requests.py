@@ -1,0 +1,84 @@
+"""A sampling request in a user's words, checked before anything is generated."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from flows.errors import UserError
+from flows.settings import Lake
+from modeling.composition import Request
+from modeling.generation import SamplingConfig
+from tokenization.midi import MidiError, read_midi
+from tokenization.notes import DEFAULT_TEMPO, Notes
+
+
+class SampleParameters(BaseModel):
+    """What to compose with which registered model."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: str = "champion"
+    """An alias or a version number."""
+    style: str | None = None
+    instruments: list[str] = []
+    """Groups (`strings`) or instruments (`violin`); none: those of the prompt, else piano."""
+    count: int = Field(1, ge=1)
+    """Pieces to write."""
+    best_of: int = Field(8, ge=1)
+    """Candidates of which the critic chooses each piece."""
+    length: int = Field(1024, ge=32)
+    """Tokens of a piece, prompt included."""
+    tempo: float = Field(DEFAULT_TEMPO, gt=0)
+    temperature: float = Field(1.0, gt=0)
+    top_p: float = Field(0.95, gt=0, le=1)
+    seed: int = Field(0, ge=0)
+    prompt: Path | None = None
+    """A MIDI file to continue."""
+    out: Path | None = None
+    """Folder to write into; `samples/` in the lake unless given."""
+    lake: Path = Field(default_factory=lambda: Lake.at().root)
+
+
+def read_prompt(path: Path) -> Notes:
+    """The notes of a prompt file. Raises UserError."""
+    try:
+        return read_midi(path.expanduser().read_bytes())
+    except OSError as error:
+        raise UserError(f"the prompt {path} cannot be read: {error.strerror}") from error
+    except MidiError as error:
+        raise UserError(f"the prompt {path} cannot be used: {error}") from error
+
+
+def piece_request(parameters: SampleParameters, number: int, prompt: Notes | None) -> Request:
+    """The request of the piece with this number; each has its own seed."""
+    return Request(
+        style=parameters.style,
+        instruments=tuple(parameters.instruments),
+        length=parameters.length,
+        best_of=parameters.best_of,
+        seed=parameters.seed + number,
+        tempo=parameters.tempo,
+        sampling=SamplingConfig(parameters.temperature, parameters.top_p),
+        prompt=prompt,
+    )
+
+
+def provenance(parameters: SampleParameters, version: str, dataset: str, number: int) -> dict[str, Any]:
+    """Where a piece came from, for its metadata."""
+    name, _, digest = dataset.partition("@")
+    return {
+        "model_version": version,
+        "dataset": name,
+        "dataset_digest": digest,
+        "style": parameters.style,
+        "instruments": parameters.instruments,
+        "seed": parameters.seed + number,
+        "best_of": parameters.best_of,
+        "length": parameters.length,
+        "temperature": parameters.temperature,
+        "top_p": parameters.top_p,
+        "prompt": str(parameters.prompt) if parameters.prompt else None,
+    }

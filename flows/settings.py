@@ -1,0 +1,98 @@
+"""The one typed place for what all flows share: where things are written and how libraries behave.
+
+Everything that musenet writes lies below one folder, the *lake*. Flow parameters (batch sizes, limits,
+thresholds) are pydantic models beside the flow that uses them; this module holds only what they share.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+LAKE_VARIABLE = "MUSENET_LAKE"
+DEFAULT_LAKE = "lake"
+
+
+@dataclass(frozen=True)
+class Lake:
+    """The folder tree that holds datasets, runs, generations, the registry and the servers' state."""
+
+    root: Path
+
+    @classmethod
+    def at(cls, root: str | os.PathLike[str] | None = None) -> Lake:
+        """The lake at `root`, else at `$MUSENET_LAKE`, else `./lake`. Creates nothing."""
+        return cls(Path(root or os.environ.get(LAKE_VARIABLE) or DEFAULT_LAKE).expanduser().resolve())
+
+    @property
+    def datasets(self) -> Path:
+        """`<name>/<digest>/`: published dataset versions."""
+        return self.root / "datasets"
+
+    @property
+    def runs(self) -> Path:
+        """`<run id>/`: checkpoints, log and metrics of one training run."""
+        return self.root / "runs"
+
+    @property
+    def archive(self) -> Path:
+        """`<run id>/`: generations kept for the critic."""
+        return self.root / "archive"
+
+    @property
+    def samples(self) -> Path:
+        """Where `musenet sample` writes unless told otherwise."""
+        return self.root / "samples"
+
+    @property
+    def registry_database(self) -> Path:
+        return self.root / "registry" / "mlflow.db"
+
+    @property
+    def registry_artifacts(self) -> Path:
+        return self.root / "registry" / "artifacts"
+
+    @property
+    def prefect_home(self) -> Path:
+        """Prefect's profile, result storage and SQLite database."""
+        return self.root / "prefect"
+
+    @property
+    def services(self) -> Path:
+        """State files (pid, address) and logs of the local Prefect and MLflow servers."""
+        return self.root / "services"
+
+    @property
+    def cache(self) -> Path:
+        """Things that can be made again: converted starter pieces, compiled extensions."""
+        return self.root / "cache"
+
+    def environment(self) -> dict[str, str]:
+        """Environment variables that keep every library inside the lake, offline and quiet.
+
+        They must be set before the libraries are imported, and are inherited by child processes.
+        """
+        return {
+            LAKE_VARIABLE: str(self.root),
+            "PREFECT_HOME": str(self.prefect_home),
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            # Log lines still reach the run's page; the terminal belongs to the command.
+            "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
+            "PREFECT_LOGGING_INTERNAL_LEVEL": "CRITICAL",
+            "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
+            "PREFECT_RESULTS_PERSIST_BY_DEFAULT": "false",
+            "DO_NOT_TRACK": "true",  # Prefect takes 1 or true, MLflow true only
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "MLFLOW_TRACKING_URI": f"sqlite:///{self.registry_database}",
+            "MLFLOW_LOGGING_LEVEL": "ERROR",
+            "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+            "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+            "GIT_PYTHON_REFRESH": "quiet",
+            "MPLCONFIGDIR": str(self.cache / "matplotlib"),
+        }
+
+
+def available_cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

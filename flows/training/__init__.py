@@ -1,0 +1,1 @@
+"""Training: the DeepSpeed job, launched, followed, resumed and reported."""

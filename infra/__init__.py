@@ -1,0 +1,1 @@
+"""Infrastructure as data: DeepSpeed settings and how to deploy. Holds no code."""

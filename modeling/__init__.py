@@ -1,0 +1,1 @@
+"""MuseNet's network: configuration, sparse attention, training, generation and the inner critic."""

@@ -1,0 +1,180 @@
+"""Batches: dataset version → windows → batches, in an order that is a pure function of its inputs.
+
+Which windows form global batch k depends on the sizes of the pieces, the seed and k alone: not on ranks,
+workers or what was read before. The state of a loader is therefore one integer, the number of batches done.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from modeling.embeddings import Batch
+from modeling.transformer import IGNORED
+from tokenization.encodings.combined import HEADER
+from tokenization.shards import ShardError, Stamp, read_shard, token_arrays
+from tokenization.structure import Features, features
+from tokenization.vocabulary import Tokens, Vocabulary
+
+JITTER_STREAM, ORDER_STREAM, STYLE_STREAM = range(3)
+"""Independent random streams drawn from one seed."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """The pieces of one split of a dataset version, in memory."""
+
+    pieces: list[Tokens]
+    piece_ids: list[str]
+    styles: list[str | None]
+    vocabulary: Vocabulary
+
+    @property
+    def sizes(self) -> NDArray[np.int64]:
+        """Tokens of each piece."""
+        return np.array([len(piece) for piece in self.pieces], np.int64)
+
+
+def load_split(version: Path, split: str) -> Split:
+    """Read a split (`train`, `validation` or `test`) of the dataset version in a folder.
+
+    Raises ShardError when a shard is missing, damaged or of another encoding than the version says.
+    """
+    vocabulary = Vocabulary.from_json((version / "vocabulary.json").read_text(encoding="utf-8"))
+    description = json.loads((version / "dataset.json").read_text(encoding="utf-8"))
+    stamp = Stamp(description["encoding"]["name"], vocabulary.digest)
+    pieces: list[Tokens] = []
+    piece_ids: list[str] = []
+    styles: list[str | None] = []
+    for name in sorted(description["shards"]):
+        if not name.startswith(f"{split}/"):
+            continue
+        path = version / name
+        if not path.exists():
+            raise ShardError(f"{path} is missing although dataset.json lists it: ingest again")
+        table = read_shard(path, stamp, ("piece_id", "style", "tokens"))
+        pieces += list(token_arrays(table))
+        piece_ids += table.column("piece_id").to_pylist()
+        styles += table.column("style").to_pylist()
+    return Split(pieces, piece_ids, styles, vocabulary)
+
+
+@dataclass(frozen=True)
+class Windows:
+    """The windows of one epoch: piece index and first body token of each, arrays of shape (n,)."""
+
+    piece: NDArray[np.int64]
+    start: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.piece)
+
+
+def epoch_windows(sizes: NDArray[np.int64], body: int, seed: int, epoch: int) -> Windows:
+    """Windows of `body` tokens that together cover every piece, shuffled.
+
+    Their number is the same in every epoch. A piece's first window is at its beginning, the last one at its
+    end; those between are shifted by up to a quarter window, anew each epoch.
+    """
+    spare = np.maximum(sizes - HEADER - body, 0)
+    count = 1 + -(-spare // body)
+    piece = np.repeat(np.arange(len(sizes)), count)
+    index = np.arange(len(piece)) - np.repeat(np.cumsum(count) - count, count)
+    fraction = index / np.maximum(count[piece] - 1, 1)
+    jitter = np.random.default_rng([seed, epoch, JITTER_STREAM]).uniform(-0.25, 0.25, len(piece)) * body
+    inner = (index > 0) & (index < count[piece] - 1)
+    start = np.rint(fraction * spare[piece] + np.where(inner, jitter, 0)).astype(np.int64)
+    start = np.clip(start, 0, spare[piece])
+    order = np.random.default_rng([seed, epoch, ORDER_STREAM]).permutation(len(piece))
+    return Windows(piece[order], start[order])
+
+
+def window(tokens: Tokens, marks: Features, start: int, length: int, pad: int) -> NDArray[np.int64]:
+    """The header and the body from `start` on, with the features, shape (5, length).
+
+    Rows are the fields of `Batch`. Positions behind the piece hold `pad` and zeros.
+    """
+    begin = HEADER + start
+    where = np.r_[0:HEADER, begin : min(begin + length - HEADER, len(tokens))]
+    out = np.zeros((5, length), np.int64)
+    out[0] = pad
+    chosen = marks[where]
+    out[:, : len(where)] = tokens[where], chosen.time, chosen.chord, chosen.part, chosen.countdown
+    return out
+
+
+class Loader:
+    """Global batches by number: `loader.batch(k)` is the same whenever and wherever it is asked for."""
+
+    def __init__(
+        self,
+        split: Split,
+        context: int,
+        batch_size: int,
+        seed: int = 0,
+        style_dropout: float = 0.0,
+    ) -> None:
+        """Raises ShardError when the split has no piece."""
+        if not split.pieces:
+            raise ShardError("the split has no piece: nothing to draw batches from")
+        self.split = split
+        self.context = context
+        self.batch_size = batch_size
+        self.seed = seed
+        self.style_dropout = style_dropout
+        self.body = context + 1 - HEADER
+        self._epoch = 0
+        self._windows = epoch_windows(split.sizes, self.body, seed, 0)
+
+    @property
+    def batches_per_epoch(self) -> int:
+        """Batches in an epoch; the last one is filled up from the epoch's beginning."""
+        return -(-len(self._windows) // self.batch_size)
+
+    def batch(self, number: int, rank: int = 0, ranks: int = 1) -> tuple[Batch, torch.Tensor]:
+        """Rank's share of global batch `number`: inputs and targets of shape (batch_size / ranks, context).
+
+        Targets are IGNORED in the header and behind a piece's end.
+        """
+        epoch, index = divmod(number, self.batches_per_epoch)
+        if epoch != self._epoch:
+            self._windows = epoch_windows(self.split.sizes, self.body, self.seed, epoch)
+            self._epoch = epoch
+        slots = np.arange(index * self.batch_size, (index + 1) * self.batch_size) % len(self._windows)
+        hidden = np.random.default_rng([self.seed, number, STYLE_STREAM]).random(self.batch_size)
+        share = slice(rank * self.batch_size // ranks, (rank + 1) * self.batch_size // ranks)
+        pieces = [self.split.pieces[piece] for piece in self._windows.piece[slots[share]]]
+        starts = self._windows.start[slots[share]].tolist()
+        batch, targets = collate(pieces, starts, self.context, self.split.vocabulary)
+        batch.tokens[torch.from_numpy(hidden[share] < self.style_dropout), 0] = self.split.vocabulary.no_style
+        return batch, targets
+
+
+def collate(
+    pieces: Sequence[Tokens],
+    starts: Sequence[int],
+    context: int,
+    vocabulary: Vocabulary,
+    lengths: Sequence[int] | None = None,
+) -> tuple[Batch, torch.Tensor]:
+    """Windows of pieces as inputs and next-token targets of shape (batch, context).
+
+    `starts`: first body token of each window. `lengths`: the tokens that each piece has in all, where it is not
+    given whole. Targets are IGNORED in the header and behind a piece's end.
+    """
+    lengths = [len(tokens) for tokens in pieces] if lengths is None else lengths
+    rows = [
+        window(tokens, features(tokens, vocabulary, length), start, context + 1, vocabulary.pad)
+        for tokens, start, length in zip(pieces, starts, lengths)
+    ]
+    whole = torch.from_numpy(np.stack(rows, axis=1))
+    targets = whole[0, :, 1:].clone()
+    targets[:, : HEADER - 1] = IGNORED
+    targets[targets == vocabulary.pad] = IGNORED
+    return Batch(*whole[:, :, :-1]), targets

@@ -1,0 +1,145 @@
+"""Generation: sample pieces with a key-value cache, any length, any layout.
+
+When the context is full, the window moves on as in training: header, then the latest half of the music, with
+the piece's own time, part and countdown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from modeling.embeddings import Batch
+from modeling.grammar import Grammar
+from modeling.transformer import MuseNet
+from tokenization.encodings.combined import HEADER
+from tokenization.structure import Features, Stepper
+from tokenization.vocabulary import Tokens, Vocabulary
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class SamplingConfig:
+    """How the next token is drawn."""
+
+    temperature: float = 1.0
+    top_p: float = 0.95
+    """Nucleus: the most probable tokens that together have this probability (Holtzman et al., 2020)."""
+
+    def __post_init__(self) -> None:
+        if not self.temperature > 0:
+            raise ValueError(f"temperature must be above 0, not {self.temperature}")
+        if not 0 < self.top_p <= 1:
+            raise ValueError(f"top_p must be above 0 and at most 1, not {self.top_p}")
+
+
+def playable_instruments(vocabulary: Vocabulary, instrumentations: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """The instruments in the groups that instrumentation tokens name, shape (batch, instruments)."""
+    masks = instrumentations - vocabulary.instrumentation_base
+    bits = np.array([vocabulary.groups.index(instrument.group) for instrument in vocabulary.instruments])
+    return np.asarray(masks[:, None] >> bits[None, :] & 1, np.bool_)
+
+
+@torch.inference_mode()
+def generate(
+    model: MuseNet,
+    vocabulary: Vocabulary,
+    prompts: NDArray[np.uint16],
+    lengths: Sequence[int],
+    sampling: SamplingConfig,
+    seed: int,
+    stop: int | None = None,
+    on_progress: Progress | None = None,
+) -> list[Tokens]:
+    """Continuations of prompts, one each.
+
+    `prompts`: header and possibly music, without `end`, shape (count, n). `lengths`: the tokens that each piece
+    shall have, prompt included; it may end earlier, and then has its `end`. `stop`: go no further than so many
+    tokens, whatever the piece's length. Raises ValueError for a prompt that fills the context or the length.
+    """
+    count, given = prompts.shape
+    longest = min(max(lengths), stop or max(lengths))
+    if not HEADER <= given < min(model.config.context, longest):
+        raise ValueError(
+            f"a prompt has at least {HEADER} tokens and fewer than the context ({model.config.context}) and the "
+            f"length ({longest}); this one has {given}"
+        )
+    model.eval()
+    device = model.norm.weight.device
+    generator = torch.Generator(device=device).manual_seed(seed)
+    planned = torch.tensor(lengths, device=device)
+    playable = playable_instruments(vocabulary, prompts[:, 1].astype(np.int64))
+    grammar = Grammar(vocabulary, torch.from_numpy(playable).to(device))
+    pieces = _Pieces(vocabulary, np.array(lengths), longest)
+    for column in prompts.T:
+        ids = torch.from_numpy(column.astype(np.int64)).to(device)
+        pieces.append(ids)
+        grammar.advance(ids)
+
+    caches = model.new_caches(count)
+    held = 0
+    while pieces.filled < longest and not bool(grammar.finished.all()):
+        if held in (0, model.config.context):
+            batch = pieces.window(model.config.context).to(device)
+            states = model.states(batch, caches)[:, -1]
+            held = batch.tokens.shape[1]
+        else:
+            states = model.states(pieces.latest().to(device), caches, first=held)[:, -1]
+            held += 1
+        chosen = draw(model.logits(states), grammar.allowed(), sampling, generator)
+        grammar.advance(chosen)
+        pieces.append(chosen)
+        grammar.finished |= pieces.filled >= planned
+        if on_progress is not None:
+            on_progress(pieces.filled, longest)
+    return pieces.finished()
+
+
+def draw(logits: Tensor, allowed: Tensor, sampling: SamplingConfig, generator: torch.Generator) -> Tensor:
+    """One id per row from logits of shape (batch, vocabulary), among the allowed ones, shape (batch,)."""
+    scores = logits.float().masked_fill(~allowed, -torch.inf) / sampling.temperature
+    probability, order = scores.softmax(-1).sort(descending=True)
+    behind = probability.cumsum(-1) - probability
+    probability = probability.masked_fill(behind >= sampling.top_p, 0.0)
+    pick = torch.multinomial(probability, 1, generator=generator)
+    return order.gather(-1, pick)[:, 0]
+
+
+class _Pieces:
+    """The tokens and features of a batch of growing pieces."""
+
+    def __init__(self, vocabulary: Vocabulary, lengths: NDArray[np.int64], longest: int) -> None:
+        self.vocabulary = vocabulary
+        self.lengths = lengths
+        self.stepper = Stepper(lengths, vocabulary)
+        self.rows: NDArray[np.int64] = np.zeros((5, len(lengths), longest), np.int64)
+        self.filled = 0
+
+    def append(self, tokens: Tensor) -> None:
+        ids = tokens.cpu().numpy()
+        step: Features = self.stepper.step(ids)
+        self.rows[:, :, self.filled] = ids, step.time, step.chord, step.part, step.countdown
+        self.filled += 1
+
+    def latest(self) -> Batch:
+        """The last token, shape (count, 1)."""
+        return Batch(*torch.from_numpy(self.rows[:, :, self.filled - 1 : self.filled]))
+
+    def window(self, context: int) -> Batch:
+        """All so far or, once that would fill the context, the header and the latest half of a context."""
+        recent = self.filled if self.filled < context else context // 2
+        where = np.r_[0 : min(HEADER, self.filled), max(HEADER, self.filled - recent) : self.filled]
+        return Batch(*torch.from_numpy(self.rows[:, :, where]))
+
+    def finished(self) -> list[Tokens]:
+        out = []
+        for row, length in zip(self.rows[0, :, : self.filled], self.lengths):
+            ends = np.flatnonzero(row == self.vocabulary.end)
+            out.append(row[: ends[0] + 1 if len(ends) else length].astype(np.uint16))
+        return out

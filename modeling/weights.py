@@ -1,0 +1,67 @@
+"""A trained model as files: `model.json` (shape), `model.safetensors` (weights), nothing to unpickle."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from modeling.config import ModelConfig
+from modeling.critic import CriticConfig, CriticHead
+from modeling.transformer import MuseNet
+
+MODEL_SHAPE, MODEL_WEIGHTS = "model.json", "model.safetensors"
+CRITIC_SHAPE, CRITIC_WEIGHTS = "critic.json", "critic.safetensors"
+TIED = "output.weight"
+
+
+class WeightsError(ValueError):
+    """Weights that are missing or damaged."""
+
+
+def save_model(model: MuseNet, folder: Path) -> None:
+    """Write the model into a folder. Not atomic: write into a staging folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / MODEL_SHAPE).write_text(model.config.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    if model.config.tied_output:
+        del state[TIED]
+    save_file(state, folder / MODEL_WEIGHTS)
+
+
+def load_model(folder: Path, device: torch.device | str = "cpu") -> MuseNet:
+    """The model of a folder in 32-bit, in evaluation mode. Raises WeightsError."""
+    try:
+        config = ModelConfig.model_validate_json((folder / MODEL_SHAPE).read_text(encoding="utf-8"))
+        state = load_file(folder / MODEL_WEIGHTS)
+    except (OSError, SafetensorError, ValueError) as error:
+        raise WeightsError(f"no model can be read from {folder}: {error}") from error
+    model = MuseNet(config)
+    if config.tied_output:
+        state[TIED] = state["embeddings.token.weight"]
+    model.load_state_dict(state)
+    return model.float().to(device).eval()
+
+
+def save_critic(head: CriticHead, config: CriticConfig, width: int, folder: Path) -> None:
+    """Write a critic's head into a folder. Not atomic: write into a staging folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    shape = {"width": width, "config": config.model_dump()}
+    (folder / CRITIC_SHAPE).write_text(json.dumps(shape, indent=1) + "\n", encoding="utf-8")
+    save_file({name: tensor.detach().cpu() for name, tensor in head.state_dict().items()}, folder / CRITIC_WEIGHTS)
+
+
+def load_critic(folder: Path, device: torch.device | str = "cpu") -> tuple[CriticHead, CriticConfig]:
+    """The critic of a folder. Raises WeightsError."""
+    try:
+        shape = json.loads((folder / CRITIC_SHAPE).read_text(encoding="utf-8"))
+        state = load_file(folder / CRITIC_WEIGHTS)
+    except (OSError, SafetensorError, ValueError) as error:
+        raise WeightsError(f"no critic can be read from {folder}: {error}") from error
+    config = CriticConfig(**shape["config"])
+    head = CriticHead(shape["width"], config.hidden)
+    head.load_state_dict(state)
+    return head.to(device).eval(), config

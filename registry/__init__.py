@@ -1,0 +1,1 @@
+"""The registry: training runs, dataset lineage and model versions in MLflow."""

@@ -1,0 +1,75 @@
+"""Notes as columns: the form between MIDI and tokens.
+
+A piece is a handful of numpy arrays of equal length, never a list of note objects, so every step from the
+parser to the shard is array arithmetic.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+DEFAULT_TEMPO = 120.0
+"""Beats per minute of a MIDI file that states no tempo (Standard MIDI Files 1.0)."""
+
+
+@dataclass(frozen=True)
+class Notes:
+    """The notes of one piece.
+
+    Every array has shape (n,). `tempo` is the tempo in force for the longest part of the piece.
+    """
+
+    onset: NDArray[np.float64]
+    """Seconds from the start of the piece."""
+    duration: NDArray[np.float64]
+    """Seconds; never negative."""
+    pitch: NDArray[np.uint8]
+    """MIDI key, 0–127; for drums the General MIDI percussion key."""
+    velocity: NDArray[np.uint8]
+    """1–127."""
+    program: NDArray[np.uint8]
+    """General MIDI program, 0–127; without meaning for drums."""
+    drum: NDArray[np.bool_]
+    tempo: float = DEFAULT_TEMPO
+    """Quarter notes per minute."""
+
+    def __post_init__(self) -> None:
+        lengths = {f.name: len(getattr(self, f.name)) for f in fields(self) if f.name != "tempo"}
+        if len(set(lengths.values())) > 1:
+            raise ValueError(f"the columns of notes differ in length: {lengths}")
+
+    def __len__(self) -> int:
+        return len(self.onset)
+
+    @property
+    def seconds(self) -> float:
+        """The end of the last note, counted from time 0."""
+        return float((self.onset + self.duration).max()) if len(self) else 0.0
+
+    @classmethod
+    def from_columns(
+        cls,
+        onset: object,
+        duration: object,
+        pitch: object,
+        velocity: object,
+        program: object,
+        drum: object,
+        tempo: float = DEFAULT_TEMPO,
+    ) -> Notes:
+        """Notes from any sequences, cast to the columns' types and sorted by onset, then pitch."""
+        on = np.asarray(onset, np.float64)
+        keys = np.asarray(pitch, np.uint8)
+        order = np.lexsort((keys, on))
+        return cls(
+            on[order],
+            np.asarray(duration, np.float64)[order],
+            keys[order],
+            np.asarray(velocity, np.uint8)[order],
+            np.asarray(program, np.uint8)[order],
+            np.asarray(drum, np.bool_)[order],
+            float(tempo),
+        )

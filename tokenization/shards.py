@@ -1,0 +1,142 @@
+"""Shards: Parquet files of token rows, one row per variant of a piece.
+
+Tokens are a binary column of little-endian uint16: Parquet has no 16-bit type, and a list column costs twice
+the bytes and reads ten times slower. The file's metadata names the encoding and the vocabulary, and a reader
+that expects others refuses.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tokenization.vocabulary import Tokens
+
+TOKEN_TYPE = np.dtype("<u2")
+ROW_GROUP = 128
+"""Rows per row group: what one read brings in."""
+
+SCHEMA = pa.schema(
+    [
+        pa.field("piece_id", pa.string(), nullable=False),
+        pa.field("family", pa.string(), nullable=False),
+        pa.field("style", pa.string()),
+        pa.field("instrumentation", pa.string(), nullable=False),
+        pa.field("transpose", pa.int8(), nullable=False),
+        pa.field("velocity_shift", pa.int8(), nullable=False),
+        pa.field("stretch", pa.float32(), nullable=False),
+        pa.field("n_tokens", pa.int32(), nullable=False),
+        pa.field("tokens", pa.binary(), nullable=False),
+    ]
+)
+
+
+class ShardError(ValueError):
+    """A shard that is damaged or was written with another encoding or vocabulary."""
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """What the ids in a shard mean."""
+
+    encoding: str
+    vocabulary_digest: str
+
+    def metadata(self) -> dict[str, str]:
+        return {
+            "musenet.encoding": self.encoding,
+            "musenet.vocabulary": self.vocabulary_digest,
+            "musenet.dtype": TOKEN_TYPE.str,
+        }
+
+
+@dataclass(frozen=True)
+class Row:
+    """One variant of one piece."""
+
+    piece_id: str
+    """SHA-256 of the source file's bytes."""
+    family: str
+    style: str | None
+    instrumentation: str
+    """Groups that sound, as the text form names them: `piano_strings`."""
+    tokens: Tokens
+    transpose: int = 0
+    """Semitones."""
+    velocity_shift: int = 0
+    stretch: float = 1.0
+    """Factor on all durations."""
+
+
+def write_shard(path: Path, rows: Sequence[Row], stamp: Stamp) -> str:
+    """Write a shard and return the SHA-256 of the file. Not atomic: write into a staging folder."""
+    table = pa.table(
+        {
+            "piece_id": [row.piece_id for row in rows],
+            "family": [row.family for row in rows],
+            "style": [row.style for row in rows],
+            "instrumentation": [row.instrumentation for row in rows],
+            "transpose": [row.transpose for row in rows],
+            "velocity_shift": [row.velocity_shift for row in rows],
+            "stretch": [row.stretch for row in rows],
+            "n_tokens": [len(row.tokens) for row in rows],
+            "tokens": [row.tokens.astype(TOKEN_TYPE).tobytes() for row in rows],
+        },
+        schema=SCHEMA.with_metadata(stamp.metadata()),
+    )
+    labels = [name for name in SCHEMA.names if name != "tokens"]
+    pq.write_table(
+        table,
+        path,
+        compression="zstd",
+        row_group_size=ROW_GROUP,
+        use_dictionary=["style", "instrumentation"],
+        write_statistics=labels,
+        write_page_checksum=True,
+    )
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_stamp(path: Path) -> Stamp:
+    """What a shard says of itself. Raises ShardError for a file that is no shard."""
+    try:
+        metadata = pq.read_schema(path).metadata or {}
+    except (pa.ArrowInvalid, OSError) as error:
+        raise ShardError(f"{path} cannot be read as a shard: {error}") from error
+    try:
+        return Stamp(metadata[b"musenet.encoding"].decode(), metadata[b"musenet.vocabulary"].decode())
+    except KeyError as error:
+        raise ShardError(f"{path} has no {error.args[0].decode()} in its metadata: it is not a shard") from error
+
+
+def read_shard(path: Path, expected: Stamp, columns: Iterable[str] = SCHEMA.names) -> pa.Table:
+    """Columns of a shard. Raises ShardError when it is damaged or its ids mean something else."""
+    stamp = read_stamp(path)
+    if stamp != expected:
+        raise ShardError(
+            f"{path} was written with encoding {stamp.encoding!r} and vocabulary {stamp.vocabulary_digest[:12]}, "
+            f"not {expected.encoding!r} and {expected.vocabulary_digest[:12]}: its ids mean something else"
+        )
+    try:
+        return pq.read_table(path, columns=list(columns), page_checksum_verification=True)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise ShardError(f"{path} is damaged: {error}") from error
+
+
+def token_arrays(table: pa.Table) -> Iterator[Tokens]:
+    """The token rows of a table, without copying them out of Arrow's buffers."""
+    for chunk in table.column("tokens").chunks:
+        _, offsets_buffer, data_buffer = chunk.buffers()
+        if data_buffer is None:
+            continue
+        offsets = np.frombuffer(offsets_buffer, np.int32)[chunk.offset : chunk.offset + len(chunk) + 1]
+        data = np.frombuffer(data_buffer, np.uint8)
+        for begin, end in zip(offsets[:-1].tolist(), offsets[1:].tolist()):
+            yield data[begin:end].view(TOKEN_TYPE)

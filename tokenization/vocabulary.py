@@ -1,0 +1,329 @@
+"""A vocabulary: what every token id means.
+
+A vocabulary is data (`vocabularies/*.toml` plus the styles of a dataset), not code. Ids follow from the
+data alone, in this order: rows of 128 pitches, waits, `start`, `end`, `end_sample`, instrumentations,
+styles, tempo buckets, specials. `musenet` gives the ids of OpenAI's service (2019) up to the styles.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cached_property
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from tokenization.instruments import Instrument, program_table, velocity_table
+
+PITCHES = 128
+NO_ROW = -1
+SPECIALS = ("pad", "no_style")
+"""Our own ids, after everything of MuseNet's: filler behind a piece's end, and "style not given"."""
+
+PITCH_NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
+
+Tokens = NDArray[np.uint16]
+TOKEN_VALUES = 2**16
+ROWS = 2**8
+
+
+class VocabularyError(ValueError):
+    """A style, instrument or token that the vocabulary does not have; the message lists what exists."""
+
+
+def pitch_name(pitch: int) -> str:
+    """Scientific pitch notation, 60 → `C4`."""
+    return f"{PITCH_NAMES[pitch % 12]}{pitch // 12 - 1}"
+
+
+def style_label(text: str) -> str:
+    """A folder's or composer's name as a style: `Folk Rock` → `folk_rock`. Empty when nothing is left."""
+    return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
+
+
+def builtin_vocabularies() -> list[str]:
+    """Names of the vocabularies that come with the package."""
+    folder = resources.files("tokenization") / "vocabularies"
+    return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The ids' meaning. Two vocabularies are the same exactly when their digests are."""
+
+    name: str
+    ticks_per_second: int
+    max_wait: int
+    tempos: tuple[int, ...]
+    groups: tuple[str, ...]
+    instruments: tuple[Instrument, ...]
+    styles: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Raises VocabularyError when the ids do not fit the 16 bits of a token or the rows their 8."""
+        if self.size > TOKEN_VALUES:
+            raise VocabularyError(
+                f"vocabulary {self.name!r} has {self.size} ids, {2 ** len(self.groups) - 1} of them sets of its "
+                f"{len(self.groups)} groups; tokens of 16 bits hold {TOKEN_VALUES}"
+            )
+        if len(self.row_velocity) > ROWS:
+            raise VocabularyError(f"vocabulary {self.name!r} has {len(self.row_velocity)} rows; {ROWS} are possible")
+
+    @classmethod
+    def load(cls, source: str | Path, styles: Iterable[str] = ()) -> Vocabulary:
+        """A vocabulary by its built-in name (`musenet`) or from a TOML file, with a dataset's styles.
+
+        Raises VocabularyError for a name that does not exist.
+        """
+        if isinstance(source, Path):
+            text = source.read_text(encoding="utf-8")
+        elif source in builtin_vocabularies():
+            text = (resources.files("tokenization") / "vocabularies" / f"{source}.toml").read_text(encoding="utf-8")
+        else:
+            raise VocabularyError(f"no vocabulary {source!r}; there are: {', '.join(builtin_vocabularies())}")
+        return cls.from_dict({**tomllib.loads(text), "styles": sorted(set(styles))})
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Vocabulary:
+        return cls(
+            name=data["name"],
+            ticks_per_second=data["ticks_per_second"],
+            max_wait=data["max_wait"],
+            tempos=tuple(data["tempos"]),
+            groups=tuple(data["groups"]),
+            instruments=tuple(Instrument.from_dict(item) for item in data["instruments"]),
+            styles=tuple(data["styles"]),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "ticks_per_second": self.ticks_per_second,
+            "max_wait": self.max_wait,
+            "tempos": list(self.tempos),
+            "groups": list(self.groups),
+            "instruments": [
+                {
+                    "name": i.name,
+                    "group": i.group,
+                    "output_program": i.output_program,
+                    "rows": list(i.rows),
+                    "drum": i.drum,
+                    **({} if i.programs is None else {"programs": list(i.programs)}),
+                }
+                for i in self.instruments
+            ],
+            "styles": list(self.styles),
+        }
+
+    def to_json(self) -> str:
+        """Canonical JSON: equal vocabularies give equal text."""
+        return json.dumps(self.to_dict(), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Vocabulary:
+        return cls.from_dict(json.loads(text))
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the canonical JSON, in hexadecimal."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()
+
+    # The blocks of ids, in order.
+
+    @cached_property
+    def first_rows(self) -> tuple[int, ...]:
+        """The first row of each instrument."""
+        firsts, row = [], 0
+        for instrument in self.instruments:
+            firsts.append(row)
+            row += len(instrument.rows)
+        return tuple(firsts)
+
+    @cached_property
+    def row_instrument(self) -> NDArray[np.uint8]:
+        """Instrument index of each row, shape (rows,)."""
+        return np.repeat(np.arange(len(self.instruments)), [len(i.rows) for i in self.instruments]).astype(np.uint8)
+
+    @cached_property
+    def row_velocity(self) -> NDArray[np.uint8]:
+        """Velocity of each row, 0 for note-offs, shape (rows,)."""
+        return np.array([velocity for i in self.instruments for velocity in i.rows], np.uint8)
+
+    @cached_property
+    def off_row(self) -> NDArray[np.int16]:
+        """The note-off row of each instrument, NO_ROW where it has none, shape (instruments,)."""
+        return np.array(
+            [first + i.rows.index(0) if 0 in i.rows else NO_ROW for first, i in zip(self.first_rows, self.instruments)],
+            np.int16,
+        )
+
+    @cached_property
+    def on_row(self) -> NDArray[np.uint8]:
+        """The row of a note-on by instrument and MIDI velocity, shape (instruments, 128)."""
+        return velocity_table(self.instruments, self.first_rows)
+
+    @cached_property
+    def program_instrument(self) -> NDArray[np.uint8]:
+        """Instrument index of each pitched General MIDI program, shape (128,)."""
+        return program_table(self.instruments)
+
+    @cached_property
+    def drum_instrument(self) -> int:
+        return next(i for i, instrument in enumerate(self.instruments) if instrument.drum)
+
+    @cached_property
+    def note_end(self) -> int:
+        """One past the last note id."""
+        return len(self.row_velocity) * PITCHES
+
+    @cached_property
+    def wait_base(self) -> int:
+        """A wait of k ticks (1 … max_wait) has the id `wait_base + k`."""
+        return self.note_end - 1
+
+    @cached_property
+    def start(self) -> int:
+        return self.note_end + self.max_wait
+
+    @property
+    def end(self) -> int:
+        return self.start + 1
+
+    @property
+    def end_sample(self) -> int:
+        return self.start + 2
+
+    @property
+    def instrumentation_base(self) -> int:
+        """A set of groups with the bit mask m (≥ 1) has the id `instrumentation_base + m`."""
+        return self.start + 2
+
+    @cached_property
+    def style_base(self) -> int:
+        return self.instrumentation_base + (1 << len(self.groups))
+
+    @cached_property
+    def tempo_base(self) -> int:
+        return self.style_base + len(self.styles)
+
+    @cached_property
+    def special_base(self) -> int:
+        return self.tempo_base + len(self.tempos)
+
+    @cached_property
+    def size(self) -> int:
+        """Number of ids."""
+        return self.special_base + len(SPECIALS)
+
+    @property
+    def pad(self) -> int:
+        return self.special_base + SPECIALS.index("pad")
+
+    @property
+    def no_style(self) -> int:
+        return self.special_base + SPECIALS.index("no_style")
+
+    # Single ids.
+
+    def style_id(self, style: str | None) -> int:
+        """The id of a style; None means "not given". Raises VocabularyError listing the styles."""
+        if style is None:
+            return self.no_style
+        if style not in self.styles:
+            raise VocabularyError(f"no style {style!r}; this vocabulary has: {', '.join(self.styles) or '(none)'}")
+        return self.style_base + self.styles.index(style)
+
+    def tempo_id(self, tempo: float) -> int:
+        """The id of the nearest tempo bucket (beats per minute)."""
+        return self.tempo_base + int(np.abs(np.array(self.tempos) - tempo).argmin())
+
+    def tempo_of(self, token: int) -> int | None:
+        """Beats per minute of a tempo token, None for any other."""
+        index = token - self.tempo_base
+        return self.tempos[index] if 0 <= index < len(self.tempos) else None
+
+    def instrumentation_id(self, mask: int) -> int:
+        """The id of a set of groups given as bits."""
+        if not 1 <= mask < 2 ** len(self.groups):
+            raise VocabularyError(f"an instrumentation has 1 to {len(self.groups)} groups; the mask {mask} has not")
+        return self.instrumentation_base + mask
+
+    def group_mask(self, names: Iterable[str]) -> int:
+        """The bits of named groups or instruments (`strings` or `violin`). Raises VocabularyError."""
+        mask = 0
+        by_instrument = {instrument.name: instrument.group for instrument in self.instruments}
+        for name in names:
+            group = name if name in self.groups else by_instrument.get(name)
+            if group is None:
+                known = ", ".join(dict.fromkeys([*reversed(self.groups), *by_instrument]))
+                raise VocabularyError(f"no instrument {name!r}; there are: {known}")
+            mask |= 1 << self.groups.index(group)
+        return mask
+
+    def mask_of_instruments(self, indices: Iterable[int]) -> int:
+        """The bits of the groups of instruments given by index."""
+        return self.group_mask(self.instruments[int(i)].name for i in indices)
+
+    def groups_of_mask(self, mask: int) -> list[str]:
+        """Names of the groups in a mask, highest bit first as MuseNet names them (`piano_strings`)."""
+        return [group for bit, group in reversed(list(enumerate(self.groups))) if mask >> bit & 1]
+
+    # The text form.
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The text of every id: `piano:v72:G4`, `wait:12`, `start`, `piano_strings`, `bach`, `tempo90`.
+
+        A style that is named like another token (`piano`) is written `style:piano`.
+        """
+        notes = [
+            f"{self.instruments[instrument].name}:v{velocity}:{pitch_name(pitch)}"
+            for instrument, velocity in zip(self.row_instrument, self.row_velocity)
+            for pitch in range(PITCHES)
+        ]
+        waits = [f"wait:{ticks}" for ticks in range(1, self.max_wait + 1)]
+        sets = ["_".join(self.groups_of_mask(mask)) for mask in range(1, 2 ** len(self.groups))]
+        tempos = [f"tempo{tempo}" for tempo in self.tempos]
+        own = {*notes, *waits, "start", "end", "end_sample", *sets, *tempos, *SPECIALS}
+        styles = [f"style:{style}" if style in own else style for style in self.styles]
+        return (*notes, *waits, "start", "end", "end_sample", *sets, *styles, *tempos, *SPECIALS)
+
+    @cached_property
+    def _ids(self) -> dict[str, int]:
+        return {name: token for token, name in enumerate(self.names)}
+
+    def to_text(self, tokens: ArrayLike) -> str:
+        """Tokens as MuseNet printed them, separated by spaces. Raises VocabularyError for an unknown id."""
+        ids = np.asarray(tokens, np.int64)
+        unknown = np.flatnonzero((ids < 0) | (ids >= self.size))
+        if len(unknown):
+            position = int(unknown[0])
+            raise VocabularyError(f"token {position}: id {ids[position]} is outside 0–{self.size - 1}")
+        return " ".join([self.names[token] for token in ids.tolist()])
+
+    def from_text(self, text: str) -> Tokens:
+        """The ids of a text form; plain numbers are taken as ids. Raises VocabularyError at the bad token."""
+        words = text.split()
+        ids = [self._ids.get(word, -1) for word in words]
+        for position, (word, token) in enumerate(zip(words, ids)):
+            if token < 0:
+                ids[position] = self._parse_number(position, word)
+        return np.array(ids, np.uint16)
+
+    def _parse_number(self, position: int, word: str) -> int:
+        if word.isdecimal() and int(word) < self.size:
+            return int(word)
+        if word.isdecimal():
+            raise VocabularyError(f"token {position}: id {word} is outside 0–{self.size - 1}")
+        near = get_close_matches(word, self.names, n=1)
+        raise VocabularyError(f"token {position}: {word!r} is not known" + (f"; nearest: {near[0]!r}" if near else ""))
