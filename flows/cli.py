@@ -175,6 +175,7 @@ def sample(instruments: str, lake: Lake, as_json: bool, **choices: Any) -> None:
 def demo(settings: tuple[str, ...], seed: int, lake: Lake, as_json: bool) -> None:
     """The whole way in minutes: starter music, a small model, its critic, the registry, a new piece."""
     changes = _settings(settings)
+    elsewhere = "" if lake == Lake.at() else f" --lake {lake.root}"
     with running(lake):
         from flows.demo.flow import DemoParameters
         from flows.demo.flow import demo as demo_flow
@@ -185,7 +186,7 @@ def demo(settings: tuple[str, ...], seed: int, lake: Lake, as_json: bool) -> Non
         return
     from flows.demo.summary import print_summary
 
-    print_summary(report, _command_prefix(), "" if lake == Lake.at() else f" --lake {lake.root}")
+    print_summary(report, _command_prefix(), elsewhere)
 
 
 @musenet.command()

@@ -25,12 +25,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import psutil
 
-if TYPE_CHECKING:  # this file also runs as a script (see the end), where `flows` need not be importable
-    from flows.settings import Lake
+from flows.processes import end_processes, group_members, still_runs
+from flows.settings import Lake
 
 HOST = "127.0.0.1"
 PREFERRED_PORTS = {"prefect": 4200, "mlflow": 5000}
@@ -97,7 +96,9 @@ def up(lake: Lake) -> list[Service]:
             for name, process in processes.items():  # by now they have their children
                 _write(lake, name, replace(records[name], processes=_identities(process.pid)))
         except BaseException:
-            _stop([member for process in processes.values() for member in _group(process.pid)])
+            end_processes(
+                [member for process in processes.values() for member in group_members(process.pid)], STOP_TIMEOUT_S
+            )
             for name in processes:
                 _state_file(lake, name).unlink(missing_ok=True)
             raise
@@ -108,7 +109,9 @@ def down(lake: Lake) -> list[Service]:
     """Stops the servers that `up` started, with every process they started."""
     with _lock(lake):
         records = {name: record for name in PREFERRED_PORTS if (record := _read(lake, name))}
-        _stop([member for record in records.values() for member in _group(record.leader)])
+        end_processes(
+            [member for record in records.values() for member in group_members(record.leader)], STOP_TIMEOUT_S
+        )
         for name in PREFERRED_PORTS:
             _state_file(lake, name).unlink(missing_ok=True)
     return [_service(lake, name, None, changed=name in records) for name in PREFERRED_PORTS]
@@ -165,7 +168,7 @@ def _private_prefect(lake: Lake) -> Iterator[str]:
             start.close()
             yield url
         finally:
-            _stop(_group(process.pid))
+            end_processes(group_members(process.pid), STOP_TIMEOUT_S)
             process.wait()
 
 
@@ -274,7 +277,7 @@ def _wait_until_healthy(name: str, url: str, log: Path, process: subprocess.Pope
 def _listens(leader: int, url: str) -> bool:
     """Whether it is this server that answers: another one may have taken the port while it was starting."""
     port = int(url.rpartition(":")[2])
-    for process in _group(leader):
+    for process in group_members(leader):
         with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
             for connection in process.net_connections("tcp"):
                 if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port:
@@ -282,39 +285,10 @@ def _listens(leader: int, url: str) -> bool:
     return False
 
 
-def _group(leader: int) -> list[psutil.Process]:
-    """All processes of a process group. The caller knows that a member is its own."""
-    members = []
-    for process in psutil.process_iter():
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            if os.getpgid(process.pid) == leader:
-                members.append(process)
-    return members
-
-
-def _stop(processes: list[psutil.Process]) -> None:
-    """Ends processes: politely, then by force. psutil refuses to signal a pid that was reused meanwhile."""
-    for end in (psutil.Process.terminate, psutil.Process.kill):
-        for process in processes:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                end(process)
-        deadline = time.monotonic() + STOP_TIMEOUT_S
-        while (processes := [process for process in processes if _runs(process)]) and time.monotonic() < deadline:
-            time.sleep(0.02)
-
-
-def _runs(process: psutil.Process) -> bool:
-    """False also for a process that ended and that its parent has not yet waited for."""
-    try:
-        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
-
-
 def _alive(pid: int, started: float) -> bool:
     try:
         process = psutil.Process(pid)
-        return abs(process.create_time() - started) < START_TIME_TOLERANCE_S and _runs(process)
+        return abs(process.create_time() - started) < START_TIME_TOLERANCE_S and still_runs(process)
     except psutil.NoSuchProcess:
         return False
 
@@ -345,7 +319,7 @@ def _now() -> str:
 
 
 def _identities(leader: int) -> list[tuple[int, float]]:
-    others = [process for process in _group(leader) if process.pid != leader]
+    others = [process for process in group_members(leader) if process.pid != leader]
     return [(process.pid, process.create_time()) for process in (psutil.Process(leader), *others)]
 
 

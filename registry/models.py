@@ -13,7 +13,7 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from registry.lineage import DatasetReference
-from registry.pyfunc_model import BUNDLE, MuseNetModel, signature
+from registry.pyfunc_model import BUNDLE, DEFAULTS, MuseNetModel, example, signature
 from registry.tracking import Registry, RegistryError, one_line
 
 MODEL_NAME = "musenet"
@@ -62,10 +62,15 @@ def register(
                 python_model=MuseNetModel(),
                 artifacts={BUNDLE: str(bundle)},
                 signature=signature(),
+                input_example=(example(), DEFAULTS),
                 pip_requirements=[f"{name}=={importlib.metadata.version(name)}" for name in REQUIREMENTS],
-                registered_model_name=MODEL_NAME,
             )
-        version = str(info.registered_model_version)
+        if not registry.client.search_registered_models(f"name = '{MODEL_NAME}'"):
+            registry.client.create_registered_model(MODEL_NAME)
+        created = registry.client.create_model_version(
+            MODEL_NAME, source=info.model_uri, run_id=run_id, model_id=info.model_id
+        )
+        version = str(created.version)
         registry.client.update_model_version(MODEL_NAME, version, description=card)
         all_tags = {"bundle": digest, "dataset": f"{dataset.name}@{dataset.digest}", **tags}
         for key, value in all_tags.items():

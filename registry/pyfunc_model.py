@@ -23,11 +23,15 @@ BUNDLE = "bundle"
 DEFAULTS: dict[str, Any] = {"temperature": 1.0, "top_p": 0.95, "length": 1024, "best_of": 4, "seed": 0}
 
 
+def example() -> pd.DataFrame:
+    """A request as a user would send it."""
+    return pd.DataFrame({"style": ["bach"], "instruments": ["piano,strings"]})
+
+
 def signature() -> ModelSignature:
     """Columns of a request and of an answer, and the parameters with their defaults."""
-    request = pd.DataFrame({"style": ["bach"], "instruments": ["piano,strings"]})
     answer = pd.DataFrame({"score": [0.5], "tokens": ["bach piano_strings start"], "midi_base64": ["TVRoZA=="]})
-    return infer_signature(request, answer, params=DEFAULTS)
+    return infer_signature(example(), answer, params=DEFAULTS)
 
 
 class MuseNetModel(PythonModel):

@@ -21,7 +21,12 @@ from tokenization.notes import DEFAULT_TEMPO, Notes
 DRUM_CHANNEL = 9
 MICROSECONDS_PER_MINUTE = 60_000_000
 DEFAULT_BEAT = MICROSECONDS_PER_MINUTE / DEFAULT_TEMPO
+LONGEST_BEAT = 0xFFFFFF
+"""Microseconds per beat that a tempo event can say."""
 WRITE_TICKS_PER_BEAT = 960
+HEADER = b"MThd"
+LONGEST_WRAPPER = 256
+"""Bytes that old systems put before the header; what stands later is no MIDI file."""
 SMALLEST_FILE = 14
 """Bytes of a header chunk."""
 
@@ -31,6 +36,7 @@ class Unreadable(StrEnum):
 
     NOT_MIDI = "not_midi"
     TRUNCATED = "truncated"
+    DAMAGED = "damaged"
     NO_NOTES = "no_notes"
     UNSUPPORTED_TIMING = "unsupported_timing"
 
@@ -62,7 +68,7 @@ class _Ticks:
 
 def read_midi(data: bytes) -> Notes:
     """The notes of a Standard MIDI File. Raises MidiError for a file without usable music."""
-    if not data.startswith(b"MThd") and b"MThd" not in data[:256]:
+    if HEADER not in data[:LONGEST_WRAPPER]:
         raise MidiError(Unreadable.NOT_MIDI, "no MThd header" if data else "the file is empty")
     if len(data) < SMALLEST_FILE:
         raise MidiError(Unreadable.TRUNCATED, f"{len(data)} bytes are less than a header")
@@ -107,8 +113,7 @@ def _read_mido(data: bytes, refusal: str) -> _Ticks:
         raise MidiError(Unreadable.TRUNCATED, "the file ends inside a track") from error
     except Exception as error:  # mido raises IndexError, KeySignatureError, OSError and others on broken bytes
         detail = str(error).strip() or refusal or type(error).__name__
-        reason = Unreadable.TRUNCATED if "chunk length" in refusal else Unreadable.NOT_MIDI
-        raise MidiError(reason, detail) from error
+        raise MidiError(_reason(data, refusal), detail) from error
     if midi.ticks_per_beat <= 0 or midi.ticks_per_beat >= 0x8000:
         raise MidiError(Unreadable.UNSUPPORTED_TIMING, f"division {midi.ticks_per_beat} is not ticks per beat")
     rows: list[tuple[int, int, int, int, int, bool]] = []
@@ -128,6 +133,13 @@ def _read_mido(data: bytes, refusal: str) -> _Ticks:
         tempo_beats=np.array([beat for _, beat in tempos], np.float64),
         ticks_per_beat=midi.ticks_per_beat,
     )
+
+
+def _reason(data: bytes, refusal: str) -> Unreadable:
+    """Why neither reader could go on, from the first one's words."""
+    if not data.startswith(HEADER):
+        return Unreadable.NOT_MIDI
+    return Unreadable.TRUNCATED if "chunk length" in refusal else Unreadable.DAMAGED
 
 
 def _track_notes(track: Any, tempos: list[tuple[int, float]]) -> list[tuple[int, int, int, int, int, bool]]:
@@ -198,10 +210,10 @@ def _tempo_map(ticks: _Ticks) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
 def write_midi(notes: Notes, names: dict[int, str] | None = None) -> bytes:
     """A type-1 file: a tempo track, then one track and channel per program, drums on channel 10.
 
-    `names` gives track names by program. More programs than the 15 pitched channels share the last one.
+    `names` gives track names by program, in Latin-1. More programs than the 15 pitched channels share the last one.
     """
     midi = mido.MidiFile(type=1, ticks_per_beat=WRITE_TICKS_PER_BEAT)
-    beat = round(MICROSECONDS_PER_MINUTE / notes.tempo)
+    beat = min(max(round(MICROSECONDS_PER_MINUTE / notes.tempo), 1), LONGEST_BEAT)
     head = mido.MidiTrack([mido.MetaMessage("set_tempo", tempo=beat), mido.MetaMessage("end_of_track")])
     midi.tracks.append(head)
     ticks_per_second = WRITE_TICKS_PER_BEAT * 1e6 / beat

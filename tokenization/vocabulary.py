@@ -29,6 +29,9 @@ NO_ROW = -1
 SPECIALS = ("pad", "no_style")
 """Our own ids, after everything of MuseNet's: filler behind a piece's end, and "style not given"."""
 
+LONGEST_NUMBER = 10
+"""Digits of a written id that are worth converting."""
+
 PITCH_NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 
 Tokens = NDArray[np.uint16]
@@ -321,9 +324,9 @@ class Vocabulary:
         return np.array(ids, np.uint16)
 
     def _parse_number(self, position: int, word: str) -> int:
-        if word.isdecimal() and int(word) < self.size:
+        if word.isdecimal() and len(word) < LONGEST_NUMBER and int(word) < self.size:
             return int(word)
         if word.isdecimal():
-            raise VocabularyError(f"token {position}: id {word} is outside 0–{self.size - 1}")
+            raise VocabularyError(f"token {position}: id {word[:LONGEST_NUMBER]} is outside 0–{self.size - 1}")
         near = get_close_matches(word, self.names, n=1)
         raise VocabularyError(f"token {position}: {word!r} is not known" + (f"; nearest: {near[0]!r}" if near else ""))

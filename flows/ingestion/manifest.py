@@ -26,6 +26,7 @@ class Reason(StrEnum):
 
     NOT_MIDI = "not_midi"
     TRUNCATED = "truncated"
+    DAMAGED = "damaged"
     NO_NOTES = "no_notes"
     TOO_SHORT = "too_short"
     TOO_LONG = "too_long"

@@ -77,7 +77,12 @@ class Pool(Generic[Item, Result]):
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(target=_work, args=(theirs, self.function, self.memory), daemon=True)
-        process.start()
+        # A child inherits the mask: Ctrl-C cannot hit it before it has said that it ignores it.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()
         worker = _Worker(process, ours, deque(), time.monotonic())
         self._hand_over(worker, items, queue)
@@ -133,6 +138,7 @@ class Pool(Generic[Item, Result]):
 def _work(pipe: Connection, function: Callable[[Any], Any], memory: int) -> None:
     """A worker's life: chunks in, results out, until the other end is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     try:
         while True:

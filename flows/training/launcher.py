@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from typing import IO, Any
 
 from flows.errors import RunError
 from flows.files import exclusive
+from flows.processes import end_processes, group_members
 from flows.settings import Lake, available_cores
 from flows.training.runs import RUN_FILE, Run
 
@@ -74,24 +74,11 @@ def _job(lake: Lake, run: Run, log: IO[bytes]) -> Iterator[subprocess.Popen[byte
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End the job's whole process group: ask, wait, kill."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, number)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(GRACE_SECONDS)
-            if not _group_exists(process.pid):
-                break
+    """End every process of the job and take note of its exit status."""
+    end_processes(group_members(process.pid), GRACE_SECONDS)
+    process.wait()
     if process.stdin is not None:
         process.stdin.close()
-
-
-def _group_exists(group: int) -> bool:
-    try:
-        os.killpg(group, 0)
-    except (ProcessLookupError, PermissionError):
-        return False
-    return True
 
 
 def _environment(lake: Lake, ranks: int) -> dict[str, str]:

@@ -339,7 +339,9 @@ class TestRefusals:
         assert caught.value.detail == "the file is empty"
 
     def test_reasons_are_words_of_the_manifest(self) -> None:
-        assert [reason.value for reason in Unreadable] == ["not_midi", "truncated", "no_notes", "unsupported_timing"]
+        assert [reason.value for reason in Unreadable] == [
+            *("not_midi", "truncated", "damaged", "no_notes", "unsupported_timing"),
+        ]
 
     def test_a_file_cut_anywhere_is_notes_or_a_reason(self, midi_folder: Path) -> None:
         data = (midi_folder / "ok_type1_drums.mid").read_bytes()
