@@ -225,13 +225,16 @@ def decode(tokens: str, out: Path, vocabulary: str) -> None:
         from tokenization.text import parse_text
 
         text = sys.stdin.read() if tokens == "-" else tokens
-        if tokens != "-" and len(tokens.split()) == 1 and Path(tokens).is_file():
+        if tokens != "-" and _is_file(tokens):
             text = _read(Path(tokens)).decode("utf-8", errors="replace")
         known, ids = parse_text(text, _vocabulary(vocabulary))
         notes = get_encoding("combined", known).decode(ids)
         if not len(notes):
             raise UserError("these tokens hold no note; nothing was written")
-        write_atomically(out, write_midi(notes))
+        try:
+            write_atomically(out, write_midi(notes))
+        except OSError as error:
+            raise UserError(f"{out} cannot be written: {error.strerror}") from error
         click.echo(f"{out}: {len(notes)} notes, {notes.seconds:.1f} s", err=True)
 
 
@@ -390,6 +393,8 @@ def _message(error: Exception) -> str:
     """One line; of pydantic's report the first fault."""
     if hasattr(error, "errors"):
         fault = error.errors()[0]
+        if not fault["loc"]:  # settings that do not fit each other
+            return str(fault["msg"]).removeprefix("Value error, ")
         return f"{'.'.join(map(str, fault['loc']))} = {fault['input']!r}: {fault['msg']}"
     return " ".join(str(error).split())
 
@@ -423,11 +428,28 @@ def _settings(pairs: tuple[str, ...]) -> dict[str, str]:
 
 def _vocabulary(source: str, styles: Iterable[str] = ()) -> Vocabulary:
     """A built-in vocabulary by name, with styles, or that of a dataset version from its `vocabulary.json`."""
-    from tokenization.vocabulary import Vocabulary
+    from flows.errors import UserError
+    from tokenization.vocabulary import Vocabulary, VocabularyError
 
-    if source.endswith(".json"):
-        return Vocabulary.from_json(_read(Path(source)).decode("utf-8"))
-    return Vocabulary.load(Path(source) if source.endswith(".toml") else source, styles)
+    if not source.endswith((".json", ".toml")):
+        return Vocabulary.load(source, styles)
+    text = _read(Path(source))
+    try:
+        if source.endswith(".json"):
+            return Vocabulary.from_json(text.decode("utf-8"))
+        return Vocabulary.load(Path(source).expanduser(), styles)
+    except VocabularyError:
+        raise
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{source} is no vocabulary: {error}") from error
+
+
+def _is_file(text: str) -> bool:
+    """Whether a text names a file; tokens may be longer than any file's name."""
+    try:
+        return Path(text).is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def _read(path: Path) -> bytes:

@@ -44,7 +44,7 @@ def publish_folder(staged: Path, final: Path) -> None:
 def write_atomically(path: Path, data: bytes) -> None:
     """Write a file under a temporary name, then rename it: readers see all of it or the one before."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    staged = path.with_name(f"{STAGING_PREFIX}{uuid.uuid4().hex[:8]}-{path.name}")
+    staged = path.with_name(f"{STAGING_PREFIX}{os.getpid()}-{uuid.uuid4().hex[:8]}-{path.name}")
     try:
         staged.write_bytes(data)
         _sync(staged)
@@ -59,7 +59,10 @@ def remove_abandoned(parent: Path) -> None:
     for path in parent.glob(f"{STAGING_PREFIX}*"):
         owner = path.name.removeprefix(STAGING_PREFIX).split("-")[0]
         if owner.isdecimal() and not _runs(int(owner)):
-            shutil.rmtree(path, ignore_errors=True)
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
 
 
 @contextmanager

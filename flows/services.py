@@ -137,6 +137,7 @@ def prefect_server(lake: Lake) -> Iterator[str]:
     Raises ServiceError when the private server does not start.
     """
     if given := os.environ.get("PREFECT_API_URL"):
+        lake.prefect_home.mkdir(parents=True, exist_ok=True)
         yield given
         return
     with contextlib.ExitStack() as stack:

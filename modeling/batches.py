@@ -22,7 +22,7 @@ from tokenization.shards import ShardError, Stamp, read_shard, token_arrays
 from tokenization.structure import Features, features
 from tokenization.vocabulary import Tokens, Vocabulary
 
-JITTER_STREAM, ORDER_STREAM, STYLE_STREAM = range(3)
+SHIFT_STREAM, ORDER_STREAM, STYLE_STREAM = range(3)
 """Independent random streams drawn from one seed."""
 
 
@@ -80,17 +80,16 @@ def epoch_windows(sizes: NDArray[np.int64], body: int, seed: int, epoch: int) ->
     """Windows of `body` tokens that together cover every piece, shuffled.
 
     Their number is the same in every epoch. A piece's first window is at its beginning, the last one at its
-    end; those between are shifted by up to a quarter window, anew each epoch.
+    end; those between follow each other without a gap, moved together by another shift each epoch.
     """
     spare = np.maximum(sizes - HEADER - body, 0)
-    count = 1 + -(-spare // body)
-    piece = np.repeat(np.arange(len(sizes)), count)
-    index = np.arange(len(piece)) - np.repeat(np.cumsum(count) - count, count)
-    fraction = index / np.maximum(count[piece] - 1, 1)
-    jitter = np.random.default_rng([seed, epoch, JITTER_STREAM]).uniform(-0.25, 0.25, len(piece)) * body
-    inner = (index > 0) & (index < count[piece] - 1)
-    start = np.rint(fraction * spare[piece] + np.where(inner, jitter, 0)).astype(np.int64)
-    start = np.clip(start, 0, spare[piece])
+    gaps = -(-spare // body)
+    piece = np.repeat(np.arange(len(sizes)), 1 + gaps)
+    index = np.arange(len(piece)) - np.repeat(np.cumsum(1 + gaps) - (1 + gaps), 1 + gaps)
+    # The second window starts where the first one ends at the latest, and late enough for the last to reach the end.
+    earliest = spare - np.maximum(gaps - 1, 0) * body
+    second = np.random.default_rng([seed, epoch, SHIFT_STREAM]).integers(earliest, body, endpoint=True)
+    start = np.where(index == 0, 0, np.minimum(second[piece] + (index - 1) * body, spare[piece]))
     order = np.random.default_rng([seed, epoch, ORDER_STREAM]).permutation(len(piece))
     return Windows(piece[order], start[order])
 

@@ -11,7 +11,7 @@ import numpy as np
 from modeling.critic import CriticConfig, CriticHead, score
 from modeling.generation import SamplingConfig, generate
 from modeling.transformer import MuseNet
-from modeling.weights import load_critic, load_model
+from modeling.weights import UNREADABLE, WeightsError, load_critic, load_model
 from tokenization.encodings import Encoding, get_encoding
 from tokenization.encodings.combined import HEADER
 from tokenization.notes import DEFAULT_TEMPO, Notes
@@ -33,10 +33,13 @@ class Composer:
     @classmethod
     def load(cls, folder: Path, device: str = "cpu") -> Composer:
         """From a registered version's files. Raises WeightsError."""
-        vocabulary = Vocabulary.from_json((folder / "vocabulary.json").read_text(encoding="utf-8"))
-        encoding = (folder / "encoding.txt").read_text(encoding="utf-8").strip()
+        try:
+            vocabulary = Vocabulary.from_json((folder / "vocabulary.json").read_text(encoding="utf-8"))
+            encoding = get_encoding((folder / "encoding.txt").read_text(encoding="utf-8").strip(), vocabulary)
+        except UNREADABLE as error:
+            raise WeightsError(f"no vocabulary and encoding can be read from {folder}: {error}") from error
         critic, config = load_critic(folder, device)
-        return cls(load_model(folder, device), critic, config, get_encoding(encoding, vocabulary))
+        return cls(load_model(folder, device), critic, config, encoding)
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -98,9 +101,10 @@ def opening(composer: Composer, request: Request) -> Opening:
     if len(whole) > room:
         # Through notes and back, so that what sounds at the cut neither hangs nor ends without a start.
         latest = np.concatenate([whole[:HEADER], whole[len(whole) - (room - HEADER) :]])
-        kept = composer.encoding.encode(composer.encoding.decode(latest), request.style)[:-1][:room]
-    if mask:
-        kept[1] = vocabulary.instrumentation_id(mask)
+        notes = composer.encoding.decode(latest)
+        # Of a prompt that ends in many releases and rests only the header may be left.
+        kept = composer.encoding.encode(notes, request.style)[:-1][:room] if len(notes) else whole[:HEADER].copy()
+    kept[1] = vocabulary.instrumentation_id(mask) if mask else whole[1]
     return Opening(kept, max(len(whole) - len(kept), 0))
 
 

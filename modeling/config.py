@@ -51,6 +51,11 @@ class ModelConfig(StrictModel):
     """Tokens in a window."""
     vocabulary_size: int = Field(0, ge=0)
     """Filled in from the dataset."""
+    note_tokens: int = Field(0, ge=0)
+    """Ids that are notes, the first ones of the vocabulary. Filled in from the dataset."""
+    factored_notes: bool = True
+    """Embed a note as the sum of what its token, its row (instrument and velocity) and its pitch have learned, so
+    that rare notes know what common ones do. MuseNet's own tokens shared nothing."""
     dropout: float = Field(0.0, ge=0, lt=1)
     tied_output: bool = True
     """Whether the output projection is the token embedding's transpose."""
@@ -163,7 +168,8 @@ def with_settings(preset: Preset, settings: Mapping[str, Any]) -> Preset:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "preset"
-        raise PresetError(f"{where} = {first['input']!r}: {first['msg']}") from error
+        given = f" = {first['input']!r}" if isinstance(first["input"], str | int | float | None) else ""
+        raise PresetError(f"{where}{given}: {first['msg'].removeprefix('Value error, ')}") from error
 
 
 def _dotted_keys(content: Mapping[str, Any], prefix: str = "") -> list[str]:

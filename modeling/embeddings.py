@@ -1,7 +1,8 @@
 """MuseNet's embeddings: token and position, and the structure that the tokens imply.
 
-All are learned and summed. Chord, part and countdown are tables; time is unbounded, so it enters as sines
-and cosines of many periods and is projected by a learned matrix. Source: OpenAI, "MuseNet" (2019).
+All are learned and summed. A note's token shares what it learns with its row and its pitch. Chord, part and
+countdown are tables; time is unbounded, so it enters as sines and cosines of many periods and is projected by
+a learned matrix. Source: OpenAI, "MuseNet" (2019).
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import embedding
 
 from tokenization.structure import CHORD, COUNTDOWN, PARTS
+from tokenization.vocabulary import PITCHES
 
 TIME_PERIODS = 32
 """Number of periods, spread geometrically between the two below."""
@@ -40,12 +43,33 @@ class Batch(NamedTuple):
         return Batch(*(x.to(device) for x in self))
 
 
+class TokenTable(nn.Module):
+    """The embedding of every token, shape (vocabulary, width).
+
+    Ids below `note_tokens` are notes, rows of PITCHES ids: where that is not 0, a note's embedding is the sum of
+    its own, its row's and its pitch's.
+    """
+
+    def __init__(self, vocabulary_size: int, note_tokens: int, width: int) -> None:
+        super().__init__()
+        self.own = nn.Parameter(torch.empty(vocabulary_size, width))
+        self.row = nn.Parameter(torch.empty(note_tokens // PITCHES, width))
+        self.pitch = nn.Parameter(torch.empty(PITCHES if note_tokens else 0, width))
+        self.note_tokens = note_tokens
+
+    def forward(self) -> Tensor:
+        if not self.note_tokens:
+            return self.own
+        shared = (self.row[:, None] + self.pitch[None, :]).flatten(0, 1)
+        return torch.cat([self.own[: self.note_tokens] + shared, self.own[self.note_tokens :]])
+
+
 class Embeddings(nn.Module):
     """The sum of all embeddings, shape (batch, time, width)."""
 
-    def __init__(self, vocabulary_size: int, context: int, width: int) -> None:
+    def __init__(self, vocabulary_size: int, note_tokens: int, context: int, width: int) -> None:
         super().__init__()
-        self.token = nn.Embedding(vocabulary_size, width)
+        self.token = TokenTable(vocabulary_size, note_tokens, width)
         self.position = nn.Embedding(context, width)
         self.chord = nn.Embedding(CHORD, width)
         self.part = nn.Embedding(PARTS, width)
@@ -53,13 +77,13 @@ class Embeddings(nn.Module):
         self.time = nn.Linear(2 * TIME_PERIODS, width, bias=False)
         self.context = context
 
-    def forward(self, batch: Batch, first_position: int = 0) -> Tensor:
-        """`first_position`: where the batch's first token stands in its window."""
+    def forward(self, batch: Batch, table: Tensor, first_position: int = 0) -> Tensor:
+        """`table`: the token embeddings; `first_position`: where the batch's first token stands in its window."""
         stop = first_position + batch.tokens.shape[1]
         position = torch.arange(first_position, stop, device=batch.tokens.device)
         waves = time_waves(batch.time).to(self.time.weight.dtype)
         structure = self.chord(batch.chord) + self.part(batch.part) + self.countdown(batch.countdown)
-        total: Tensor = self.token(batch.tokens) + self.position(position) + self.time(waves) + structure
+        total: Tensor = embedding(batch.tokens, table) + self.position(position) + self.time(waves) + structure
         return total
 
 

@@ -6,6 +6,7 @@ the piece's own time, part and countdown.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -33,8 +34,8 @@ class SamplingConfig:
     """Nucleus: the most probable tokens that together have this probability (Holtzman et al., 2020)."""
 
     def __post_init__(self) -> None:
-        if not self.temperature > 0:
-            raise ValueError(f"temperature must be above 0, not {self.temperature}")
+        if not 0 < self.temperature < math.inf:
+            raise ValueError(f"temperature must be above 0 and finite, not {self.temperature}")
         if not 0 < self.top_p <= 1:
             raise ValueError(f"top_p must be above 0 and at most 1, not {self.top_p}")
 
@@ -65,10 +66,11 @@ def generate(
     """
     count, given = prompts.shape
     longest = min(max(lengths), stop or max(lengths))
-    if not HEADER <= given < min(model.config.context, longest):
+    shortest = min(longest, *lengths)
+    if not HEADER <= given < min(model.config.context, shortest):
         raise ValueError(
             f"a prompt has at least {HEADER} tokens and fewer than the context ({model.config.context}) and the "
-            f"length ({longest}); this one has {given}"
+            f"length ({shortest}); this one has {given}"
         )
     model.eval()
     device = model.norm.weight.device

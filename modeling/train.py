@@ -109,7 +109,8 @@ class Trainer:
         split = load_split(run.dataset, "train")
         self.validation = load_split(run.dataset, "validation")
         self.loader = Loader(split, context, training.batch_size, training.seed, training.style_dropout)
-        model = MuseNet(run.model.model_copy(update={"vocabulary_size": split.vocabulary.size}))
+        sizes = {"vocabulary_size": split.vocabulary.size, "note_tokens": split.vocabulary.note_end}
+        model = MuseNet(run.model.model_copy(update=sizes))
         self.model = model
         optimiser = optimiser_for(model, training)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: learning_rate_factor(step, training))
@@ -168,7 +169,9 @@ class Trainer:
         begun = time.perf_counter()
         batch, targets = self.loader.batch(self.step, self.rank, self.run.ranks)
         losses = []
-        for first in range(0, len(targets), training.micro_batch_size):
+        for index, first in enumerate(range(0, len(targets), training.micro_batch_size)):
+            # Dropout is a function of step and micro-batch: a resumed run and an uninterrupted one are the same.
+            torch.manual_seed(training.seed + 1_000_003 * self.step + self.rank * len(targets) + index)
             chosen = slice(first, first + training.micro_batch_size)
             micro = type(batch)(*(x[chosen] for x in batch)).to(self.device)
             loss = self.engine(micro, targets[chosen].to(self.device))

@@ -6,12 +6,12 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, gelu, scaled_dot_product_attention
+from torch.nn.functional import cross_entropy, gelu, linear, scaled_dot_product_attention
 from torch.utils.checkpoint import checkpoint
 
 from modeling.attention import EXECUTORS
 from modeling.config import ModelConfig
-from modeling.embeddings import Batch, Embeddings
+from modeling.embeddings import TIME_PERIODS, Batch, Embeddings
 from modeling.sparsity import Layout, layer_layouts
 
 INITIAL_STD = 0.02
@@ -90,31 +90,33 @@ class MuseNet(nn.Module):
         if config.vocabulary_size == 0:
             raise ValueError("the model's vocabulary_size is not set; it comes from the dataset")
         self.config = config
-        self.embeddings = Embeddings(config.vocabulary_size, config.context, config.width)
+        notes = config.note_tokens if config.factored_notes else 0
+        self.embeddings = Embeddings(config.vocabulary_size, notes, config.context, config.width)
         self.dropout = nn.Dropout(config.dropout)
         layouts = layer_layouts(config.sparsity, config.layers)
         self.blocks = nn.ModuleList(Block(config, layout) for layout in layouts)
         self.norm = nn.LayerNorm(config.width)
-        self.output = nn.Linear(config.width, config.vocabulary_size, bias=False)
+        self.output = None if config.tied_output else nn.Linear(config.width, config.vocabulary_size, bias=False)
         self.initialise()
-        if config.tied_output:
-            self.output.weight = self.embeddings.token.weight
 
     def initialise(self) -> None:
         """Normal weights; what adds to the residual stream is scaled down by the depth."""
         for name, parameter in self.named_parameters():
             if parameter.ndim < 2:
                 continue
-            into_residual = name.endswith(("attention.output.weight", "narrow.weight"))
-            depth = math.sqrt(2 * self.config.layers) if into_residual else 1.0
-            nn.init.normal_(parameter, std=INITIAL_STD / depth)
+            scale = 1.0
+            if name.endswith(("attention.output.weight", "narrow.weight")):
+                scale = math.sqrt(2 * self.config.layers)
+            elif name == "embeddings.time.weight":
+                scale = math.sqrt(TIME_PERIODS)  # as large as the other embeddings, not larger
+            nn.init.normal_(parameter, std=INITIAL_STD / scale)
         for module in self.modules():
             if isinstance(module, nn.Linear) and module.bias is not None:
                 nn.init.zeros_(module.bias)
 
     def states(self, batch: Batch, caches: list[Cache] | None = None, first: int = 0) -> Tensor:
         """The trunk's output, shape (batch, time, width). With caches: see `new_caches`."""
-        x: Tensor = self.dropout(self.embeddings(batch, first))
+        x: Tensor = self.dropout(self.embeddings(batch, self.embeddings.token(), first))
         for index, block in enumerate(self.blocks):
             if self.config.recompute and torch.is_grad_enabled():
                 x = checkpoint(block, x, use_reentrant=False)
@@ -125,8 +127,8 @@ class MuseNet(nn.Module):
 
     def logits(self, states: Tensor) -> Tensor:
         """Next-token logits, shape (…, vocabulary)."""
-        out: Tensor = self.output(states)
-        return out
+        table: Tensor = self.embeddings.token() if self.output is None else self.output.weight
+        return linear(states, table)
 
     def forward(self, batch: Batch, targets: Tensor) -> Tensor:
         """Mean loss in nats over the targets, shape (batch, time), that are not IGNORED."""

@@ -15,7 +15,8 @@ from modeling.transformer import MuseNet
 
 MODEL_SHAPE, MODEL_WEIGHTS = "model.json", "model.safetensors"
 CRITIC_SHAPE, CRITIC_WEIGHTS = "critic.json", "critic.safetensors"
-TIED = "output.weight"
+UNREADABLE = (OSError, SafetensorError, ValueError, KeyError, TypeError, RuntimeError)
+"""What reading raises: no file, a damaged file, or weights (RuntimeError) that do not fit the shape."""
 
 
 class WeightsError(ValueError):
@@ -27,8 +28,6 @@ def save_model(model: MuseNet, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MODEL_SHAPE).write_text(model.config.model_dump_json(indent=1) + "\n", encoding="utf-8")
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    if model.config.tied_output:
-        del state[TIED]
     save_file(state, folder / MODEL_WEIGHTS)
 
 
@@ -37,12 +36,10 @@ def load_model(folder: Path, device: torch.device | str = "cpu") -> MuseNet:
     try:
         config = ModelConfig.model_validate_json((folder / MODEL_SHAPE).read_text(encoding="utf-8"))
         state = load_file(folder / MODEL_WEIGHTS)
-    except (OSError, SafetensorError, ValueError) as error:
+        model = MuseNet(config)
+        model.load_state_dict(state)
+    except UNREADABLE as error:
         raise WeightsError(f"no model can be read from {folder}: {error}") from error
-    model = MuseNet(config)
-    if config.tied_output:
-        state[TIED] = state["embeddings.token.weight"]
-    model.load_state_dict(state)
     return model.float().to(device).eval()
 
 
@@ -59,9 +56,9 @@ def load_critic(folder: Path, device: torch.device | str = "cpu") -> tuple[Criti
     try:
         shape = json.loads((folder / CRITIC_SHAPE).read_text(encoding="utf-8"))
         state = load_file(folder / CRITIC_WEIGHTS)
-    except (OSError, SafetensorError, ValueError) as error:
+        config = CriticConfig(**shape["config"])
+        head = CriticHead(shape["width"], config.hidden)
+        head.load_state_dict(state)
+    except UNREADABLE as error:
         raise WeightsError(f"no critic can be read from {folder}: {error}") from error
-    config = CriticConfig(**shape["config"])
-    head = CriticHead(shape["width"], config.hidden)
-    head.load_state_dict(state)
     return head.to(device).eval(), config

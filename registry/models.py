@@ -13,7 +13,7 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from registry.lineage import DatasetReference
-from registry.pyfunc_model import BUNDLE, DEFAULTS, MuseNetModel, example, signature
+from registry.pyfunc_model import BUNDLE, EXAMPLE_PARAMETERS, MuseNetModel, example, signature
 from registry.tracking import Registry, RegistryError, one_line
 
 MODEL_NAME = "musenet"
@@ -62,7 +62,7 @@ def register(
                 python_model=MuseNetModel(),
                 artifacts={BUNDLE: str(bundle)},
                 signature=signature(),
-                input_example=(example(), DEFAULTS),
+                input_example=(example(), EXAMPLE_PARAMETERS),
                 pip_requirements=[f"{name}=={importlib.metadata.version(name)}" for name in REQUIREMENTS],
             )
         if not registry.client.search_registered_models(f"name = '{MODEL_NAME}'"):
@@ -90,8 +90,11 @@ def folder_digest(folder: Path) -> str:
 
 
 def set_alias(registry: Registry, version: str, alias: str) -> None:
-    """Let an alias point to a version, and to no other one."""
-    registry.client.set_registered_model_alias(MODEL_NAME, alias, version)
+    """Let an alias point to a version, and to no other one. Raises RegistryError for a name that MLflow reserves."""
+    try:
+        registry.client.set_registered_model_alias(MODEL_NAME, alias, version)
+    except MlflowException as error:
+        raise RegistryError(f"version {version} cannot be named {alias!r}: {one_line(error)}") from error
 
 
 def list_models(registry: Registry) -> list[RegisteredModel]:

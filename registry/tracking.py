@@ -11,8 +11,11 @@ from typing import Any
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunStatus
 from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import SQLAlchemyError
 
 EXPERIMENT = "musenet"
+TRAINING_EXPERIMENT = {"mlflow.experimentKind": "custom_model_development"}
+"""Lets MLflow's page show runs and metrics rather than traces."""
 BATCH = 500
 """Metrics sent at once; MLflow takes at most 1000."""
 
@@ -42,10 +45,12 @@ class Registry:
             client = MlflowClient(tracking_uri=uri, registry_uri=uri)
             experiment = client.get_experiment_by_name(EXPERIMENT)
             if experiment is None:
-                experiment_id = client.create_experiment(EXPERIMENT, artifact_location=artifacts.as_uri())
+                experiment_id = client.create_experiment(
+                    EXPERIMENT, artifact_location=artifacts.as_uri(), tags=TRAINING_EXPERIMENT
+                )
             else:
                 experiment_id = experiment.experiment_id
-        except MlflowException as error:
+        except (MlflowException, SQLAlchemyError) as error:
             raise RegistryError(f"the registry in {database} cannot be opened: {one_line(error)}") from error
         return cls(client, uri, experiment_id)
 

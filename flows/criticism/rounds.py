@@ -82,6 +82,9 @@ class Round:
     def __init__(self, lake: Lake, run: Run, dataset: DatasetVersion, parameters: CriticParameters) -> None:
         self.run = run
         self.parameters = parameters
+        # The trunk hears no more than its context.
+        window = min(parameters.critic.window, run.config.model.context)
+        self.critic = parameters.critic.model_copy(update={"window": window})
         self.folder = critic_folder(run, parameters)
         self.archive = lake.archive / run.run_id / self.folder.name
         self.stamp = Stamp(dataset.description["encoding"]["name"], dataset.vocabulary.digest)
@@ -94,7 +97,7 @@ class Round:
 
         Raises UserError when too few pieces are held out to measure on.
         """
-        size, seed = self.parameters.critic.window, self.parameters.seed
+        size, seed = self.critic.window, self.parameters.seed
         wanted = []
         for name, split, count in (
             ("train", self.train, self.parameters.train_pieces),
@@ -119,7 +122,7 @@ class Round:
 
     def learn(self, train: Twins, held_out: Twins, bar: Stage) -> CriticReport:
         """Train the critic's head, measure it, publish both."""
-        config = self.parameters.critic
+        config = self.critic
         judged = train_critic(config, self._labelled(train), self._labelled(held_out), self.parameters.seed, bar.step)
         report = CriticReport(
             run_id=self.run.run_id,
@@ -139,7 +142,7 @@ class Round:
 
     def _labelled(self, twins: Twins) -> tuple[Tensor, Tensor, Tensor]:
         """States, heard positions and labels (1: real) of real pieces and their twins."""
-        size = self.parameters.critic.window
+        size = self.critic.window
         pieces = twins.real + twins.generated
         states, heard = window_states(self.model, self.train.vocabulary, pieces, twins.lengths * 2, size)
         real = torch.arange(len(pieces)) < len(twins.real)

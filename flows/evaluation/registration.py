@@ -17,6 +17,7 @@ from flows.settings import Lake
 from flows.training.reporting import RunReport, dataset_reference, mlflow_run, report_of
 from flows.training.runs import MODEL_FOLDER, Run, find_run
 from registry.models import CANDIDATE, RegisteredModel, find_model, register, set_alias
+from registry.pyfunc_model import BUNDLE
 from registry.tracking import log_metrics
 
 
@@ -61,11 +62,13 @@ def register_run(parameters: RegisterParameters) -> RegisterReport:
     registry, run_id = mlflow_run(lake, run, dataset)
     log_metrics(registry, run_id, [(training.steps, {"critic_auc": critic.auc})])
     with staging_folder(run.folder) as staged:
-        bundle(staged, run, dataset, critic_folder)
+        files = staged / BUNDLE  # MLflow keeps the folder's name
+        files.mkdir()
+        bundle(files, run, dataset, critic_folder)
         model = register(
             registry,
             run_id,
-            staged,
+            files,
             dataset_reference(dataset),
             tags={"run": run.run_id, "preset": run.preset, "critic_auc": f"{critic.auc:.4f}"},
             card=model_card(run, dataset, training, critic),

@@ -148,7 +148,10 @@ def _keys(good: Sequence[bool], keys: Sequence[str | None]) -> list[str | None]:
 
 def _with_families(entries: Sequence[Entry], shares: SplitShares) -> list[Entry]:
     """Families and splits; a duplicate of a duplicate follows the one that is kept in the end."""
-    kept = {entry.sha256: entry.family or entry.sha256 for entry in entries if entry.status is not Status.QUARANTINED}
+    kept: dict[str | None, str | None] = {}
+    for entry in entries:
+        if entry.status is not Status.QUARANTINED:  # of equal bytes the first decides
+            kept.setdefault(entry.sha256, entry.family or entry.sha256)
     placed = []
     for entry in entries:
         if entry.status is Status.QUARANTINED:

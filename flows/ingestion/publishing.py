@@ -182,8 +182,12 @@ def read_version(folder: Path) -> DatasetVersion:
 
 def dataset_versions(lake: Lake, name: str | None = None) -> list[DatasetVersion]:
     """Published versions, oldest first: of one dataset or of all."""
-    folders = sorted(lake.datasets.glob(f"{name or '*'}/*/dataset.json"))
-    versions = [read_version(file.parent) for file in folders if not file.parent.name.startswith(STAGING_PREFIX)]
+    folders = [file.parent for file in sorted(lake.datasets.glob("*/*/dataset.json"))]
+    versions = [
+        read_version(folder)
+        for folder in folders
+        if name in (None, folder.parent.name) and not folder.name.startswith(STAGING_PREFIX)
+    ]
     return sorted(versions, key=lambda version: (version.description["created"], version.digest))
 
 

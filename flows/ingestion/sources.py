@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,7 +80,7 @@ def _collection_files(collection: Collection) -> list[SourceFile]:
     files = [
         SourceFile(
             location=location,
-            path=location.relative_to(base).as_posix(),
+            path=_as_text(location.relative_to(base)),
             collection=collection.name,
             licence=collection.licence,
             style=collection.style or _folder_style(location.relative_to(base), base),
@@ -88,6 +89,11 @@ def _collection_files(collection: Collection) -> list[SourceFile]:
         for location in locations
     ]
     return sorted(files, key=lambda file: file.path)
+
+
+def _as_text(path: Path) -> str:
+    """A path that any file format can hold: bytes that are not UTF-8 (names of old archives) as `\\xe9`."""
+    return os.fsencode(path.as_posix()).decode("utf-8", errors="backslashreplace")
 
 
 def _folder_style(relative: Path, base: Path) -> str | None:

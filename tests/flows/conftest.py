@@ -1,0 +1,123 @@
+"""What the tests of `flows` share: songs that differ in known ways, and a finished run of an untrained model.
+
+Training takes a minute; registration, criticism and sampling do not ask what a model has learned. So their run
+is made by hand around a real model with random weights. `demo/test_demo.py` goes the whole way.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from flows.ingestion.pipeline import IngestParameters, parse_stock, sort_out, take_stock
+from flows.ingestion.publishing import DatasetVersion, publish
+from flows.ingestion.sources import Collection
+from flows.ingestion.splits import SplitShares
+from flows.settings import Lake
+from flows.training.runs import MODEL_FOLDER, Run, prepare_run
+from tokenization.midi import write_midi
+from tokenization.notes import Notes
+
+SongMaker = Callable[..., bytes]
+Ingester = Callable[..., DatasetVersion]
+
+
+def song_notes(seed: int, notes: int = 20, program: int = 0, drums: bool = False) -> Notes:
+    """A tune of quavers drawn by seed."""
+    random = np.random.default_rng(seed)
+    onset = np.arange(notes) / 4
+    pitch = random.integers(48, 84, notes)
+    return Notes.from_columns(onset, np.full(notes, 0.2), pitch, [80] * notes, [program] * notes, [drums] * notes)
+
+
+@pytest.fixture(scope="session")
+def song() -> SongMaker:
+    """Makes the bytes of a MIDI file: other seeds, other tunes. Takes what `song_notes` takes."""
+    return lambda *args, **kwargs: write_midi(song_notes(*args, **kwargs))
+
+
+def ingest_plainly(lake: Lake, name: str, *folders: Path, workers: int = 1, **settings: object) -> DatasetVersion:
+    """The steps of ingestion one after the other, without Prefect."""
+    collections = [Collection(name=folder.name, path=folder, licence="CC0") for folder in folders]
+    parameters = IngestParameters(collections=collections, name=name, lake=lake.root, workers=workers, **settings)
+    stock = take_stock(parameters, lambda *_: None)
+    sorted_out = sort_out(parameters, stock, *parse_stock(parameters, stock, lambda *_: None))
+    settings_of_content = parameters.content_settings()
+    return publish(
+        lake, name, sorted_out.entries, sorted_out.music, sorted_out.encoding, settings_of_content, stock.input_key
+    )
+
+
+@pytest.fixture(scope="session")
+def ingest() -> Ingester:
+    """Ingests folders into a dataset: see `ingest_plainly`."""
+    return ingest_plainly
+
+
+@pytest.fixture(autouse=True)
+def environment_as_before() -> Iterator[None]:
+    """Commands set environment variables for the libraries they import; no test inherits another's."""
+    before = dict(os.environ)
+    yield
+    for name in os.environ.keys() - before.keys():
+        del os.environ[name]
+    os.environ.update(before)
+
+
+@pytest.fixture(scope="session")
+def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real Prefect server for all flows that run in this process."""
+    from flows.services import prefect_server
+
+    lake = Lake(tmp_path_factory.mktemp("prefect"))
+    lake.services.mkdir()
+    with prefect_server(lake) as address:
+        yield address
+
+
+def finished_run(lake: Lake, dataset: DatasetVersion, seed: int = 0) -> Run:
+    """A run as training leaves it, its model with random weights."""
+    import torch
+
+    from modeling.config import ModelConfig, load_preset, with_settings
+    from modeling.transformer import MuseNet
+    from modeling.weights import save_model
+
+    shape = {
+        "model.layers": 1,
+        "model.heads": 2,
+        "model.width": 16,
+        "model.context": 64,
+        "model.sparsity.mode": "dense",
+    }
+    preset = with_settings(load_preset("tiny"), {**shape, "training.steps": 4, "training.seed": seed})
+    run = prepare_run(lake, dataset, preset, ranks=1)
+    torch.manual_seed(seed)
+    size = {"vocabulary_size": dataset.vocabulary.size}
+    model = MuseNet(ModelConfig.model_validate({**preset.model.model_dump(), **size}))
+    reports = [
+        {"event": "start", "parameters": model.parameter_count(), "precision": "fp32"},
+        {"event": "step", "step": 4, "loss": 8.25},
+        {"event": "finished", "step": 4, "seconds": 12.0, "nats_per_token": 2.5, "nats_per_note": 7.5},
+    ]
+    run.metrics.write_text("".join(json.dumps(report) + "\n" for report in reports), encoding="utf-8")
+    save_model(model, run.folder / MODEL_FOLDER)
+    return run
+
+
+@pytest.fixture(scope="session")
+def studio(tmp_path_factory: pytest.TempPathFactory, song: SongMaker) -> tuple[Lake, DatasetVersion, Run]:
+    """A lake with the dataset `songs` (24 tunes of styles bach and jazz, half of them held out) and a finished run."""
+    home = tmp_path_factory.mktemp("studio")
+    for seed in range(24):
+        folder = home / "songs" / ("bach" if seed % 2 else "jazz")
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{seed:02}.mid").write_bytes(song(seed))
+    lake = Lake(home / "lake")
+    dataset = ingest_plainly(lake, "songs", home / "songs", splits=SplitShares(validation=0.3, test=0.2))
+    return lake, dataset, finished_run(lake, dataset)

@@ -1,0 +1,201 @@
+"""The whole way, as a new user goes it: the installed command, from starter music to a new piece.
+
+A very small model on few steps: what counts is that every stage really runs, leaves what it promises and nothing
+else, and can be interrupted.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import psutil
+import pytest
+
+from flows.ingestion.manifest import read_manifest
+from flows.settings import LAKE_VARIABLE, Lake
+from tokenization.midi import read_midi
+
+pytestmark = pytest.mark.timeout(600)
+
+MUSENET = Path(sys.executable).with_name("musenet")
+TINY = {
+    "model.layers": 2,
+    "model.width": 32,
+    "model.context": 64,
+    "training.batch_size": 2,
+    "training.micro_batch_size": 2,
+}
+
+
+def arguments(**settings: int) -> list[str]:
+    changes = {**TINY, **{f"training.{key}": value for key, value in settings.items()}}
+    return [word for key, value in changes.items() for word in ("--set", f"{key}={value}")]
+
+
+def start(lake: Lake, *words: str) -> subprocess.Popen[str]:
+    """The command as a terminal starts it: a process group of its own."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("PREFECT_", "MLFLOW_"))}
+    return subprocess.Popen(
+        [MUSENET, *words],
+        env={**environment, LAKE_VARIABLE: str(lake.root)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def processes(lake: Lake) -> list[str]:
+    """Whatever runs with this lake in its environment: servers, launchers, ranks, workers."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(LAKE_VARIABLE) == str(lake.root) and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(" ".join(process.cmdline()))
+        except psutil.Error:
+            continue
+    return found
+
+
+def read_until(stream: IO[str], words: str) -> str:
+    """What is read up to and with the line that has these words."""
+    read = ""
+    for line in stream:
+        read += line
+        if words in line:
+            return read
+    raise AssertionError(f"{words!r} never came: {read}")
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
+    lake = Lake(tmp_path_factory.mktemp("demo") / "lake")
+    yield lake
+    assert processes(lake) == []
+
+
+@pytest.fixture(scope="module")
+def demo(lake: Lake) -> tuple[dict[str, Any], str]:
+    """The demo's report and what it said on standard error."""
+    process = start(lake, "demo", "--json", *arguments(steps=4))
+    output, errors = process.communicate(timeout=500)
+    assert process.returncode == 0, errors
+    return json.loads(output), errors
+
+
+def made(demo: tuple[dict[str, Any], str], stage: str) -> dict[str, Any]:
+    return next(report for report in demo[0]["stages"] if report["name"] == stage)
+
+
+class TestTheDemo:
+    def test_says_what_it_does_and_nothing_else(self, demo: tuple[dict[str, Any], str]) -> None:
+        for line in demo[1].splitlines():
+            assert line.startswith("✓ "), f"noise: {line}"
+        assert [report["name"] for report in demo[0]["stages"]] == ["ingest", "train", "critic", "register", "sample"]
+        assert not any(report["reused"] for report in demo[0]["stages"])
+        assert len(demo[0]["seconds"]) == 5
+
+    def test_leaves_no_process(self, demo: tuple[dict[str, Any], str], lake: Lake) -> None:
+        assert processes(lake) == []
+
+    def test_ingests_all_starter_music(self, demo: tuple[dict[str, Any], str]) -> None:
+        folder = Path(made(demo, "ingest")["where"])
+        manifest = read_manifest(folder / "manifest.parquet")
+        assert set(manifest["collection"]) == {"freedoom", "classical"}
+        assert len(manifest.filter(manifest["collection"] == "freedoom")) == 67
+        assert {"bach", "game", "joplin"} <= set(manifest["style"])
+        assert (manifest["status"] == "accepted").sum() > 100
+
+    def test_trains_the_model_it_was_asked_for(self, demo: tuple[dict[str, Any], str]) -> None:
+        folder = Path(made(demo, "train")["where"])
+        reports = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+        steps = [report for report in reports if report["event"] == "step"]
+        assert [report["step"] for report in steps] == [1, 2, 3, 4]
+        assert all(5 < report["loss"] < 12 for report in steps)
+        assert json.loads((folder / "model" / "model.json").read_text())["width"] == 32
+        assert re.fullmatch(r"4 steps, \d+\.\d\d nats/note held out", made(demo, "train")["made"])
+
+    def test_trains_a_critic_and_archives_what_it_heard(self, demo: tuple[dict[str, Any], str], lake: Lake) -> None:
+        folder = Path(made(demo, "critic")["where"])
+        report = json.loads((folder / "report.json").read_text())
+        assert 0 <= report["auc"] <= 1
+        assert report["held_out_twins"] >= 4
+        archives = sorted(path.name for path in lake.archive.rglob("*.parquet"))
+        assert archives == ["held_out.parquet", "train.parquet"]
+
+    def test_registers_a_champion_with_its_lineage(self, demo: tuple[dict[str, Any], str], lake: Lake) -> None:
+        from registry.models import find_model
+        from registry.tracking import Registry
+
+        registry = Registry.open(lake.registry_database, lake.registry_artifacts)
+        model = find_model(registry, "champion")
+        digest = Path(made(demo, "ingest")["where"]).name
+        assert (model.version, model.dataset) == ("1", f"starter@{digest}")
+        run = registry.client.get_run(model.run_id)
+        assert run.info.status == "FINISHED"
+        assert [(i.dataset.name, i.dataset.digest) for i in run.inputs.dataset_inputs] == [("starter", digest)]
+        assert {"loss", "validation_nats_per_note", "critic_auc"} <= run.data.metrics.keys()
+
+    def test_composes_a_piece_that_knows_where_it_came_from(self, demo: tuple[dict[str, Any], str]) -> None:
+        best = demo[0]["best"]
+        about = json.loads(Path(best["metadata"]).read_text())
+        assert (about["model_version"], about["style"], about["seed"], about["best_of"]) == ("1", "bach", 0, 8)
+        assert about["dataset_digest"] == Path(made(demo, "ingest")["where"]).name
+        assert 0 <= about["score"] <= 1
+        notes = read_midi(Path(best["midi"]).read_bytes())
+        assert len(notes) == best["notes"] > 0
+        assert not notes.drum.any()
+        assert Path(best["picture"]).read_bytes().startswith(b"\x89PNG")
+        assert Path(best["text"]).read_text().startswith("bach piano start tempo120 ")
+
+    def test_writes_nothing_outside_the_lakes_folders(self, demo: tuple[dict[str, Any], str], lake: Lake) -> None:
+        below = {path.name for path in lake.root.iterdir()}
+        assert below <= {"archive", "cache", "datasets", "prefect", "registry", "runs", "samples", "services"}
+        assert not list(lake.root.rglob(".staging-*"))
+
+
+@pytest.mark.usefixtures("demo")
+class TestInterrupted:
+    def end(self, process: subprocess.Popen[str], lake: Lake, read: str) -> list[str]:
+        """Ctrl-C as a terminal sends it; the lines on standard error."""
+        os.killpg(process.pid, signal.SIGINT)
+        output, errors = process.communicate(timeout=90)
+        assert (process.returncode, output) == (130, "")
+        assert processes(lake) == []
+        lines = (read + errors).splitlines()
+        assert lines[-1].startswith("musenet: interrupted; what was finished is kept")
+        return lines[:-1]
+
+    def test_a_second_demo_reuses_what_has_not_changed(self, lake: Lake) -> None:
+        """Stopped once it has come to what it makes anew."""
+        process = start(lake, "demo", *arguments(steps=4))
+        assert process.stderr is not None
+        lines = self.end(process, lake, read_until(process.stderr, "critic: "))
+        text = "\n".join(lines)
+        for stage in ("ingestion: nothing changed", "training: nothing changed", "critic: nothing changed"):
+            assert stage in text
+        assert all(line.startswith("✓ ") for line in lines)
+
+    def test_training_stops_and_goes_on_where_it_was(self, lake: Lake) -> None:
+        before = {path.name for path in lake.runs.iterdir()}
+        words = ("train", "--dataset", "starter", *arguments(steps=100_000, checkpoint_every=5))
+        process = start(lake, *words)
+        deadline = time.monotonic() + 120
+        while not (found := [p for p in lake.runs.glob("*/metrics.jsonl") if p.parent.name not in before]) or (
+            '"checkpoint"' not in found[0].read_text()
+        ):
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < deadline, "no step in two minutes"
+            time.sleep(0.2)
+        assert len(processes(lake)) >= 3, "command, launcher and rank"
+        assert self.end(process, lake, "") == []
+        assert not (found[0].parent / "model").exists()

@@ -1,0 +1,256 @@
+"""The command: quick help, round trips, and for every mistake one line that lists what exists.
+
+Most commands run in this process, on its Prefect server; `demo/test_demo.py` runs the installed command.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from flows.cli import musenet
+from flows.settings import Lake
+from tokenization.midi import read_midi
+
+MUSENET = Path(sys.executable).with_name("musenet")
+Command = Callable[..., Result]
+
+C_MAJOR = "bach piano start tempo120 piano:v72:C4 wait:48 piano:v0:C4 piano:v72:E4 wait:48 piano:v0:E4 end"
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> Command:
+    """Runs `musenet …`; words may be paths. A lake of its own unless `lake` says otherwise."""
+
+    def run(*words: object, lake: Path | None = None, stdin: str | None = None) -> Result:
+        environment = {"MUSENET_LAKE": str(lake or tmp_path / "lake")}
+        return CliRunner(env=environment).invoke(musenet, [str(word) for word in words], input=stdin)
+
+    return run
+
+
+def mistake(result: Result) -> str:
+    """The one line of an error that a user can mend."""
+    assert result.exit_code == 2, (result.output, result.exception)
+    assert isinstance(result.exception, SystemExit)
+    assert result.stdout == ""
+    *before, line = result.stderr.splitlines()
+    assert all(other.startswith("✓") for other in before), result.stderr
+    assert line.startswith("musenet: ")
+    return line.removeprefix("musenet: ")
+
+
+class TestHelp:
+    @pytest.mark.parametrize("name", [None, *musenet.commands])
+    def test_every_command_explains_itself(self, command: Command, name: str | None) -> None:
+        result = command(*([name] if name else []), "--help")
+        assert result.exit_code == 0
+        assert result.stdout.startswith("Usage: ")
+        assert "." in result.stdout.split("\n\n")[1], "no sentence says what it does"
+
+    def test_comes_at_once(self) -> None:
+        """The best of five: a busy machine makes any one of them slow."""
+        seconds = []
+        for _ in range(5):
+            begun = time.perf_counter()
+            subprocess.run([MUSENET, "train", "--help"], check=True, capture_output=True)
+            seconds.append(time.perf_counter() - begun)
+        assert min(seconds) < 0.5
+
+    def test_imports_nothing_heavy(self) -> None:
+        script = "import sys, flows.cli; print(sorted({m.split('.')[0] for m in sys.modules}))"
+        output = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout
+        for module in ("torch", "deepspeed", "prefect", "mlflow", "numpy", "polars", "pydantic", "matplotlib"):
+            assert repr(module) not in output
+
+
+class TestEncodeAndDecode:
+    def test_text_ids_file_and_standard_input_are_the_same_music(self, command: Command, tmp_path: Path) -> None:
+        (tmp_path / "tokens.txt").write_text(C_MAJOR + "\n")
+        outputs = []
+        for number, tokens in enumerate((C_MAJOR, tmp_path / "tokens.txt", "-")):
+            out = tmp_path / f"{number}.mid"
+            result = command("decode", tokens, out, stdin=C_MAJOR if tokens == "-" else None)
+            assert (result.exit_code, result.stdout) == (0, "")
+            assert result.stderr == f"{out}: 2 notes, 1.0 s\n"
+            outputs.append(out.read_bytes())
+        assert outputs[0] == outputs[1] == outputs[2]
+        notes = read_midi(outputs[0])
+        assert (notes.pitch.tolist(), notes.onset.tolist()) == ([60, 64], [0.0, 0.5])
+        encoded = command("encode", tmp_path / "0.mid", "--style", "bach", "--ids").stdout.split()
+        style, instrumentation, begin, _tempo, *music = map(int, encoded)
+        assert (style, instrumentation, begin) == (4226, 4162, 4096)
+        assert music == [7 * 128 + 60, 3967 + 48, 60, 7 * 128 + 64, 3967 + 48, 64, 4097]
+
+    def test_a_file_encodes_to_text_that_decodes_to_it(self, command: Command, tmp_path: Path) -> None:
+        assert command("decode", C_MAJOR, tmp_path / "first.mid").exit_code == 0
+        text = command("encode", tmp_path / "first.mid", "--style", "Bach").stdout
+        assert text == C_MAJOR + "\n"
+        ids = command("encode", tmp_path / "first.mid", "--ids").stdout
+        assert command("decode", ids, tmp_path / "second.mid").exit_code == 0
+        assert (tmp_path / "second.mid").read_bytes() == (tmp_path / "first.mid").read_bytes()
+
+    def test_with_the_vocabulary_of_a_dataset(self, command: Command, studio, tmp_path: Path, song) -> None:
+        vocabulary = studio[1].folder / "vocabulary.json"
+        (tmp_path / "1.mid").write_bytes(song(1))
+        text = command("encode", tmp_path / "1.mid", "--style", "jazz", "--vocabulary", vocabulary).stdout
+        assert text.startswith("jazz piano start tempo120 ")
+        assert command("decode", text, tmp_path / "2.mid", "--vocabulary", vocabulary).exit_code == 0
+
+    def test_a_bad_token_is_named_with_its_position(self, command: Command, tmp_path: Path) -> None:
+        text = "bach piano start tempo120 piano:v72:H4"
+        assert "token 4: 'piano:v72:H4' is not known; nearest: 'piano:v72:" in mistake(
+            command("decode", text, tmp_path / "out.mid")
+        )
+        assert "token 1: id 99999 is outside 0–" in mistake(command("decode", "4096 99999", tmp_path / "out.mid"))
+        assert not (tmp_path / "out.mid").exists()
+
+    def test_tokens_without_a_note_write_nothing(self, command: Command, tmp_path: Path) -> None:
+        assert mistake(command("decode", "start wait:5 end", tmp_path / "out.mid")) == (
+            "these tokens hold no note; nothing was written"
+        )
+        assert not (tmp_path / "out.mid").exists()
+
+    def test_files_that_are_no_music(self, command: Command, midi_fixtures: Path, tmp_path: Path) -> None:
+        assert mistake(command("encode", midi_fixtures / "html_404.mid")).startswith("not_midi: ")
+        assert mistake(command("encode", midi_fixtures / "only_header.mid")).startswith("no_notes: ")
+        assert mistake(command("encode", tmp_path / "nowhere.mid")).endswith(
+            "cannot be read: No such file or directory"
+        )
+
+    def test_a_vocabulary_file_that_is_none(self, command: Command, midi_fixtures: Path, tmp_path: Path) -> None:
+        encode = ("encode", midi_fixtures / "ok_type0.mid", "--vocabulary")
+        for name, text in (("broken.json", "{"), ("other.json", "{}"), ("list.json", "[]"), ("broken.toml", "=")):
+            (tmp_path / name).write_text(text)
+            assert f"{name} is no vocabulary: " in mistake(command(*encode, tmp_path / name))
+        for name in ("nowhere.json", "nowhere.toml"):
+            assert mistake(command(*encode, tmp_path / name)).endswith("cannot be read: No such file or directory")
+
+    def test_a_token_file_may_have_spaces_in_its_name(self, command: Command, tmp_path: Path) -> None:
+        (tmp_path / "my song.txt").write_text(C_MAJOR)
+        assert command("decode", tmp_path / "my song.txt", tmp_path / "out.mid").exit_code == 0
+
+    def test_tokens_longer_than_any_file_name(self, command: Command, tmp_path: Path) -> None:
+        assert command("decode", "4096 " * 3000 + "956 4000", tmp_path / "out.mid").exit_code == 0
+        assert mistake(command("decode", "a" * 300, tmp_path / "out.mid"))
+
+    def test_a_place_that_cannot_be_written(self, command: Command, tmp_path: Path) -> None:
+        assert mistake(command("decode", C_MAJOR, tmp_path)).endswith("cannot be written: Is a directory")
+
+    def test_an_unknown_vocabulary_or_style(self, command: Command, studio, midi_fixtures: Path) -> None:
+        file = midi_fixtures / "ok_type0.mid"
+        assert mistake(command("encode", file, "--vocabulary", "abc")) == "no vocabulary 'abc'; there are: musenet"
+        vocabulary = studio[1].folder / "vocabulary.json"
+        assert mistake(command("encode", file, "--style", "polka", "--vocabulary", vocabulary)) == (
+            "no style 'polka'; this vocabulary has: bach, jazz"
+        )
+
+
+class TestLists:
+    @pytest.mark.parametrize(
+        ("name", "line"),
+        [("datasets", "no dataset yet; "), ("runs", "no run yet; "), ("models", "no model yet; ")],
+    )
+    def test_of_an_empty_lake(self, command: Command, name: str, line: str) -> None:
+        result = command(name)
+        assert (result.exit_code, result.stderr) == (0, "")
+        assert result.stdout.startswith(line)
+        assert json.loads(command(name, "--json").stdout) == []
+
+    def test_of_a_lake_with_something_in_it(self, command: Command, studio) -> None:
+        lake, dataset, run = studio
+        assert command("datasets", lake=lake.root).stdout.startswith(f"{dataset}  2")
+        (about,) = json.loads(command("datasets", "--json", lake=lake.root).stdout)
+        assert about["digest"] == dataset.digest
+        expected = {"run_id": run.run_id, "preset": "tiny", "dataset": run.dataset, "finished": True}
+        assert expected in json.loads(command("runs", "--json", "--lake", lake.root).stdout)
+
+    def test_of_servers_that_do_not_run(self, command: Command) -> None:
+        result = command("status", "--json")
+        assert result.exit_code == 1
+        assert [(s["name"], s["running"]) for s in json.loads(result.stdout)] == [("prefect", False), ("mlflow", False)]
+
+
+@pytest.mark.usefixtures("prefect_api")
+class TestMistakes:
+    """One line on standard error that lists what exists, status 2, no traceback."""
+
+    def test_ingest(self, command: Command, tmp_path: Path) -> None:
+        assert "does not exist; name a folder or a MIDI file" in mistake(command("ingest", "/nowhere", "--name", "x"))
+        assert "holds no MIDI file" in mistake(command("ingest", tmp_path, "--name", "x"))
+        assert mistake(command("ingest", tmp_path, "--name", "My Set")).startswith(
+            "name = 'My Set': String should match"
+        )
+
+    def test_an_unknown_dataset(self, command: Command, studio) -> None:
+        assert "no dataset 'lakh'; there is none yet; make one with `musenet ingest PATH --name NAME`" in mistake(
+            command("train", "--dataset", "lakh")
+        )
+        lake = studio[0].root
+        assert mistake(command("train", "--dataset", "lakh", lake=lake)) == "no dataset 'lakh'; there are: songs"
+        assert mistake(command("train", "--dataset", "/data/midi", lake=lake)).endswith("; there are: songs")
+
+    def test_an_unknown_preset_or_setting(self, command: Command, studio) -> None:
+        train = ("train", "--dataset", "songs")
+        lake = studio[0].root
+        assert mistake(command(*train, "--preset", "huge", lake=lake)) == (
+            "no preset 'huge'; there are: tiny, small, base, musenet"
+        )
+        assert mistake(command(*train, "--set", "training.step=4", lake=lake)) == (
+            "no setting 'training.step'; nearest: 'training.steps'"
+        )
+        assert mistake(command(*train, "--set", "training.steps=many", lake=lake)).startswith(
+            "training.steps = 'many': "
+        )
+
+    def test_settings_that_do_not_fit_each_other(self, command: Command, studio) -> None:
+        sizes = ("--set", "training.batch_size=3", "--set", "training.micro_batch_size=2")
+        assert mistake(command("train", "--dataset", "songs", *sizes, lake=studio[0].root)) == (
+            "batch_size 3 is not a multiple of micro_batch_size × ranks = 2"
+        )
+
+    def test_a_setting_without_a_value(self, command: Command) -> None:
+        result = command("train", "--dataset", "songs", "--set", "training.steps")
+        assert result.exit_code == 2
+        assert "'training.steps' is not KEY=VALUE" in result.stderr
+
+    def test_an_unknown_run(self, command: Command, studio) -> None:
+        lake, _, run = studio
+        for name in ("critic", "register"):
+            assert mistake(command(name, "--run", "nope", lake=lake.root)) == (
+                f"no finished run 'nope'; there are: {run.run_id}"
+            )
+            assert "there is none yet; train one with" in mistake(command(name))
+
+    def test_an_unknown_model(self, command: Command) -> None:
+        assert "no model 'champion': none is registered yet" in mistake(command("sample"))
+
+    def test_numbers_out_of_range(self, command: Command) -> None:
+        for option, value in (("--count", "0"), ("--top-p", "1.5"), ("--temperature", "0"), ("--length", "5")):
+            result = command("sample", option, value)
+            assert result.exit_code == 2
+            assert option in result.stderr
+            assert "Traceback" not in result.output
+
+
+@pytest.mark.usefixtures("prefect_api")
+def test_ingest_reports_as_text_and_as_json(command: Command, tmp_path: Path, song) -> None:
+    (tmp_path / "bach").mkdir()
+    (tmp_path / "bach" / "1.mid").write_bytes(song(1))
+    (tmp_path / "bach" / "2.mid").write_bytes(b"broken")
+    ingest = ("ingest", tmp_path / "bach", "--name", "mine", "--licence", "CC0", "--workers", "1")
+    lines = command(*ingest).stdout.splitlines()
+    assert lines[0].startswith("dataset mine@")
+    assert [line.split() for line in lines[1:]] == [["1", "accepted"], ["1", "quarantined:", "not_midi"]]
+    result = command(*ingest, "--json")
+    report = json.loads(result.stdout)
+    assert (report["reused"], report["styles"], report["licences"]) == (True, {"bach": 1}, ["CC0"])
+    assert Path(report["folder"]) == Lake(tmp_path / "lake").datasets / "mine" / report["digest"]
+    assert "nothing changed" in result.stderr

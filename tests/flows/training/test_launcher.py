@@ -1,0 +1,76 @@
+"""The launcher: what it says of a job that fails. A job that succeeds is in `demo/test_demo.py`."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from flows.errors import RunError, UserError
+from flows.files import exclusive
+from flows.ingestion.publishing import read_version
+from flows.settings import Lake
+from flows.training.launcher import LONGEST_EXCERPT, _last_words, launch
+from flows.training.runs import Run, prepare_run
+from modeling.config import load_preset, with_settings
+
+
+@pytest.fixture
+def run(studio, tmp_path: Path) -> Run:
+    """A run on a dataset version whose training shard has been lost."""
+    version = studio[1]
+    shutil.copytree(version.folder, tmp_path / "songs" / version.digest)
+    damaged = read_version(tmp_path / "songs" / version.digest)
+    (damaged.folder / "train" / "00000.parquet").unlink()
+    shape = {"model.layers": 1, "model.width": 16, "model.context": 64, "training.steps": 2}
+    return prepare_run(Lake(tmp_path), damaged, with_settings(load_preset("tiny"), shape), ranks=1)
+
+
+def test_a_failing_job_is_one_line_with_its_reason_and_log(run: Run, tmp_path: Path) -> None:
+    reports: list[dict[str, Any]] = []
+    with pytest.raises(RunError) as error:
+        launch(Lake(tmp_path), run, reports.append)
+    message = str(error.value)
+    assert message.startswith("training failed: ")
+    assert "00000.parquet is missing although dataset.json lists it: ingest again" in message
+    assert message.endswith(f"the whole log: {run.log}")
+    assert "\n" not in message
+    assert [report["event"] for report in reports] == ["error"]
+    assert not run.finished
+    assert not [child for child in psutil.Process().children(recursive=True) if "modeling.train" in child.cmdline()]
+
+
+def test_two_processes_do_not_train_one_run(run: Run, tmp_path: Path) -> None:
+    with (
+        exclusive(run.folder / ".lock", ""),
+        pytest.raises(UserError, match=f"run {run.run_id} is being trained by another process"),
+    ):
+        launch(Lake(tmp_path), run, lambda _: None)
+    assert not run.log.exists()
+
+
+class TestTheExcerptOfALog:
+    def words(self, folder: Path, *lines: str) -> str | None:
+        (folder / "train.log").write_bytes("\n".join(lines).encode("latin-1"))
+        return _last_words(folder / "train.log")
+
+    def test_is_the_last_line_that_names_an_error(self, tmp_path: Path) -> None:
+        lines = [
+            "ValueError: first",
+            '  File "Error.py", line 3',
+            "  RuntimeError: out of memory  ",
+            "[INFO] Error code 1",
+        ]
+        assert self.words(tmp_path, *lines) == "RuntimeError: out of memory"
+
+    def test_is_nothing_where_no_error_is_named(self, tmp_path: Path) -> None:
+        assert self.words(tmp_path, "step 1", "step 2") is None
+        assert self.words(tmp_path) is None
+
+    def test_is_cut_and_need_not_be_utf_8(self, tmp_path: Path) -> None:
+        words = self.words(tmp_path, "Error: café " + "x" * 1000)
+        assert words is not None
+        assert len(words) == LONGEST_EXCERPT

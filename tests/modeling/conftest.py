@@ -1,0 +1,156 @@
+"""What the tests of `modeling` share: a small vocabulary, pieces at random, a dataset version and a small network."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from modeling.batches import Split
+from modeling.config import ModelConfig, SparsityConfig
+from modeling.embeddings import Batch
+from modeling.transformer import MuseNet
+from tokenization.encodings.combined import Combined
+from tokenization.instruments import Instrument
+from tokenization.notes import Notes
+from tokenization.shards import Row, Stamp, write_shard
+from tokenization.structure import features
+from tokenization.vocabulary import Tokens, Vocabulary
+
+PROGRAMS = (0, 0, 40, 42)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """Small tensors are computed fastest, and reproducibly, by one thread."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def vocabulary() -> Vocabulary:
+    """A quarter of MuseNet's: piano in two velocities, violin, cello and drums; the styles bach and jazz."""
+    return Vocabulary(
+        name="test",
+        ticks_per_second=96,
+        max_wait=32,
+        tempos=(60, 120),
+        groups=("drums", "strings", "piano"),
+        instruments=(
+            Instrument("piano", "piano", 0, (0, 64, 100)),
+            Instrument("violin", "strings", 40, (80, 0), (40, 41)),
+            Instrument("cello", "strings", 42, (80, 0), (42, 43)),
+            Instrument("drums", "drums", 0, (80,), drum=True),
+        ),
+        styles=("bach", "jazz"),
+    )
+
+
+@pytest.fixture(scope="session")
+def encoding(vocabulary: Vocabulary) -> Combined:
+    return Combined(vocabulary)
+
+
+def notes_at_random(count: int, seed: int) -> Notes:
+    random = np.random.default_rng(seed)
+    return Notes.from_columns(
+        random.uniform(0, count / 8, count),
+        random.uniform(0.05, 0.6, count),
+        random.integers(48, 73, count),
+        random.integers(1, 128, count),
+        random.choice(PROGRAMS, count),
+        random.random(count) < 0.1,
+    )
+
+
+@pytest.fixture(scope="session")
+def make_notes() -> Callable[[int, int], Notes]:
+    """So many notes from a seed, eight a second, for piano, strings and drums."""
+    return notes_at_random
+
+
+@pytest.fixture(scope="session")
+def make_piece(encoding: Combined) -> Callable[..., Tokens]:
+    """The tokens of so many notes from a seed."""
+
+    def piece(count: int, seed: int = 0, style: str | None = "bach") -> Tokens:
+        return encoding.encode(notes_at_random(count, seed), style)
+
+    return piece
+
+
+@pytest.fixture(scope="session")
+def split(make_piece: Callable[..., Tokens], vocabulary: Vocabulary) -> Split:
+    """Twelve pieces of 2 to 60 notes, most of them longer than the network's context."""
+    counts = [2, 5, 11, 17, 20, 25, 30, 34, 41, 47, 55, 60]
+    styles = [("bach", "jazz", None)[i % 3] for i in range(len(counts))]
+    pieces = [make_piece(count, seed, style) for seed, (count, style) in enumerate(zip(counts, styles))]
+    return Split(pieces, [f"piece-{i}" for i in range(len(pieces))], styles, vocabulary)
+
+
+def write_version(folder: Path, splits: dict[str, list[list[Row]]], vocabulary: Vocabulary) -> Path:
+    stamp = Stamp("combined", vocabulary.digest)
+    shards = {}
+    for split, files in splits.items():
+        (folder / split).mkdir(parents=True)
+        for number, rows in enumerate(files):
+            name = f"{split}/{number:05d}.parquet"
+            shards[name] = write_shard(folder / name, rows, stamp)
+    (folder / "vocabulary.json").write_text(vocabulary.to_json(), encoding="utf-8")
+    (folder / "dataset.json").write_text(
+        json.dumps({"encoding": {"name": "combined"}, "shards": shards}), encoding="utf-8"
+    )
+    return folder
+
+
+@pytest.fixture(scope="session")
+def make_version(split: Split) -> Callable[[Path], Path]:
+    """Writes a dataset version: eight pieces in two shards to train on, four in one shard for validation."""
+
+    def version(folder: Path) -> Path:
+        rows = [
+            Row(name, name, style, "piano", tokens)
+            for name, style, tokens in zip(split.piece_ids, split.styles, split.pieces)
+        ]
+        return write_version(folder, {"train": [rows[:5], rows[5:8]], "validation": [rows[8:]]}, split.vocabulary)
+
+    return version
+
+
+@pytest.fixture
+def version(tmp_path: Path, make_version: Callable[[Path], Path]) -> Path:
+    """A dataset version of one's own, to read or to damage."""
+    return make_version(tmp_path / "version")
+
+
+@pytest.fixture(scope="session")
+def make_model(vocabulary: Vocabulary) -> Callable[..., MuseNet]:
+    """A small network from a seed: two layers, two heads of 16, 64 tokens, blocks of 8, stride 4."""
+
+    def model(seed: int = 0, mode: str = "strided", **changes: object) -> MuseNet:
+        sparsity = SparsityConfig.model_validate({"mode": mode, "block": 8, "stride": 4})
+        shape = {"layers": 2, "heads": 2, "width": 32, "context": 64, "sparsity": sparsity}
+        sizes = {"vocabulary_size": vocabulary.size, "note_tokens": vocabulary.note_end}
+        torch.manual_seed(seed)
+        return MuseNet(ModelConfig.model_validate({**shape, **sizes, **changes}))
+
+    return model
+
+
+@pytest.fixture(scope="session")
+def make_batch(vocabulary: Vocabulary) -> Callable[..., Batch]:
+    """A batch of random tokens, header ids and all, with their features."""
+
+    def batch(size: int, length: int, seed: int = 0) -> Batch:
+        tokens = np.random.default_rng(seed).integers(0, vocabulary.size, (size, length)).astype(np.uint16)
+        marks = [features(row, vocabulary) for row in tokens]
+        columns = [tokens, *([getattr(m, name) for m in marks] for name in ("time", "chord", "part", "countdown"))]
+        return Batch(*(torch.from_numpy(np.asarray(column, np.int64)) for column in columns))
+
+    return batch

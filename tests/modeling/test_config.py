@@ -1,0 +1,171 @@
+"""Configuration: what is misspelt or does not fit is refused where it is read, with the way to mend it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel, ValidationError
+
+from modeling.config import (
+    ModelConfig,
+    PresetError,
+    RunConfig,
+    SparsityConfig,
+    TrainingConfig,
+    load_preset,
+    preset_names,
+    with_settings,
+)
+
+MODEL = {"layers": 2, "heads": 2, "width": 32, "context": 64}
+TRAINING = {"steps": 10, "batch_size": 8, "micro_batch_size": 2, "learning_rate": 1e-3}
+
+
+def run_config(ranks: int = 1, **training: int) -> RunConfig:
+    return RunConfig.model_validate(
+        {"dataset": "d", "folder": "f", "model": MODEL, "training": {**TRAINING, **training}, "ranks": ranks}
+    )
+
+
+class TestStrictness:
+    @pytest.mark.parametrize(
+        ("kind", "content"),
+        [
+            (SparsityConfig, {"mode": "dense", "blok": 16}),
+            (ModelConfig, {**MODEL, "head": 2}),
+            (ModelConfig, {**MODEL, "sparsity": {"num_local_blocks": 4}}),
+            (TrainingConfig, {**TRAINING, "lr": 1e-3}),
+        ],
+    )
+    def test_unknown_keys_are_refused(self, kind: type[BaseModel], content: dict[str, object]) -> None:
+        with pytest.raises(ValidationError, match="Extra inputs are not permitted"):
+            kind.model_validate(content)
+
+    def test_values_do_not_change(self) -> None:
+        config = ModelConfig.model_validate(MODEL)
+        with pytest.raises(ValidationError, match="frozen"):
+            config.layers = 3  # type: ignore[misc]
+
+    @pytest.mark.parametrize("mode", ["fixed", "Dense", ""])
+    def test_unknown_layouts_are_refused(self, mode: str) -> None:
+        with pytest.raises(ValidationError, match="'dense', 'local' or 'strided'"):
+            SparsityConfig.model_validate({"mode": mode})
+
+    @pytest.mark.parametrize("key", ["layers", "heads", "width", "context"])
+    def test_a_shape_has_no_zero(self, key: str) -> None:
+        with pytest.raises(ValidationError, match=key):
+            ModelConfig.model_validate({**MODEL, key: 0})
+
+
+class TestShape:
+    def test_the_width_is_shared_among_the_heads(self) -> None:
+        assert ModelConfig.model_validate({**MODEL, "heads": 4}).head_width == 8
+
+    def test_heads_that_do_not_divide_the_width_are_refused(self) -> None:
+        with pytest.raises(ValidationError, match="width 32 is not a multiple of heads 3"):
+            ModelConfig.model_validate({**MODEL, "heads": 3})
+
+
+class TestRun:
+    @pytest.mark.parametrize("ranks", [1, 2, 4])
+    def test_ranks_that_share_the_batch_evenly(self, ranks: int) -> None:
+        assert run_config(ranks).ranks == ranks
+
+    @pytest.mark.parametrize(("ranks", "unit"), [(3, 6), (8, 16)])
+    def test_ranks_that_do_not_are_refused(self, ranks: int, unit: int) -> None:
+        with pytest.raises(ValidationError, match=f"batch_size 8 is not a multiple of .* = {unit}"):
+            run_config(ranks)
+
+    def test_micro_batches_that_do_not_add_up_are_refused(self) -> None:
+        with pytest.raises(ValidationError, match=r"batch_size 8 is not a multiple of .* = 3"):
+            run_config(micro_batch_size=3)
+
+    def test_json_round_trip(self) -> None:
+        config = run_config(2)
+        assert RunConfig.model_validate_json(config.model_dump_json()) == config
+        assert config.dataset == Path("d")
+
+
+class TestPresets:
+    def test_they_are_named_small_to_large(self) -> None:
+        assert preset_names() == ["tiny", "small", "base", "musenet"]
+
+    @pytest.mark.parametrize("name", preset_names())
+    def test_each_one_loads_and_trains_on_one_rank(self, name: str) -> None:
+        preset = load_preset(name)
+        assert preset.name == name
+        run = RunConfig(dataset=Path("d"), folder=Path("f"), model=preset.model, training=preset.training)
+        assert run.training.warmup_steps < run.training.steps
+
+    def test_musenet_has_the_published_shape(self) -> None:
+        model = load_preset("musenet").model
+        assert (model.layers, model.heads, model.context, model.sparsity.mode) == (72, 24, 4096, "dense")
+        assert model.recompute
+        assert not model.factored_notes
+
+    def test_an_unknown_preset_lists_those_that_exist(self) -> None:
+        with pytest.raises(PresetError, match="no preset 'huge'; there are: tiny, small, base, musenet"):
+            load_preset("huge")
+
+
+class TestSettings:
+    def test_dotted_keys_change_a_preset(self) -> None:
+        tiny = load_preset("tiny")
+        steps, mode = tiny.training.steps, tiny.model.sparsity.mode
+        assert mode != "dense"
+        changed = with_settings(tiny, {"training.steps": steps + 1, "model.sparsity.mode": "dense"})
+        assert changed.training.steps == steps + 1
+        assert changed.model.sparsity.mode == "dense"
+        assert changed.model.sparsity.block == tiny.model.sparsity.block
+        assert with_settings(changed, {"training.steps": steps, "model.sparsity.mode": mode}) == tiny
+
+    def test_text_is_read_as_the_setting_s_type(self) -> None:
+        text = {"training.learning_rate": "3e-4", "model.recompute": "true", "training.max_minutes": "none"}
+        changed = with_settings(load_preset("tiny"), text)
+        assert changed.training.learning_rate == 3e-4
+        assert changed.model.recompute is True
+        assert changed.training.max_minutes is None
+
+    def test_nothing_changes_nothing(self) -> None:
+        assert with_settings(load_preset("small"), {}) == load_preset("small")
+
+    @pytest.mark.parametrize(
+        ("key", "nearest"),
+        [
+            ("training.step", "training.steps"),
+            ("model.sparsity.blok", "model.sparsity.block"),
+            ("learning_rate", "training.learning_rate"),
+            ("training.steps.more", "training.steps"),
+        ],
+    )
+    def test_a_misspelt_key_is_answered_with_the_nearest(self, key: str, nearest: str) -> None:
+        with pytest.raises(PresetError, match=f"no setting '{key}'; nearest: '{nearest}'"):
+            with_settings(load_preset("tiny"), {key: 1})
+
+    @pytest.mark.parametrize("key", ["name", "model", "model.sparsity", "", "zzzzzz"])
+    def test_what_is_no_setting_is_refused(self, key: str) -> None:
+        with pytest.raises(PresetError, match=f"no setting '{key}'"):
+            with_settings(load_preset("tiny"), {key: "x"})
+
+    def test_a_value_that_does_not_fit_is_named_with_its_key(self) -> None:
+        with pytest.raises(PresetError, match=r"training\.steps = 'many': .*integer"):
+            with_settings(load_preset("tiny"), {"training.steps": "many"})
+
+    def test_values_that_do_not_fit_each_other(self) -> None:
+        tiny = load_preset("tiny")
+        heads = tiny.model.width - 1
+        with pytest.raises(PresetError, match=f"width {tiny.model.width} is not a multiple of heads {heads}"):
+            with_settings(tiny, {"model.heads": str(heads)})
+
+    def test_they_are_named_in_one_short_line(self) -> None:
+        tiny = load_preset("tiny")
+        width = tiny.model.heads * 8 + 1
+        with pytest.raises(PresetError) as caught:
+            with_settings(tiny, {"model.width": str(width)})
+        assert str(caught.value) == f"model: width {width} is not a multiple of heads {tiny.model.heads}"
+
+    @pytest.mark.parametrize("value", [[1, 2], {"more": 1}], ids=str)
+    def test_of_a_value_that_does_not_fit_only_a_scalar_is_shown(self, value: object) -> None:
+        with pytest.raises(PresetError, match=r"^training\.steps: .*integer$"):
+            with_settings(load_preset("tiny"), {"training.steps": value})

@@ -1,0 +1,151 @@
+"""Embeddings: a sum of tables and waves, and what each of them sees."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import nn
+
+from modeling.embeddings import (
+    LONGEST_PERIOD,
+    SHORTEST_PERIOD,
+    TIME_PERIODS,
+    Batch,
+    Embeddings,
+    TokenTable,
+    time_waves,
+)
+
+WIDTH, CONTEXT = 16, 24
+
+
+def normal(module: nn.Module) -> None:
+    for parameter in module.parameters():
+        nn.init.normal_(parameter)
+
+
+@pytest.fixture
+def embeddings() -> Embeddings:
+    """For 2000 ids, the first 1024 of them notes."""
+    torch.manual_seed(0)
+    embeddings = Embeddings(2000, 1024, CONTEXT, WIDTH)
+    normal(embeddings.token)
+    return embeddings
+
+
+def embed(embeddings: Embeddings, batch: Batch, first_position: int = 0) -> torch.Tensor:
+    out: torch.Tensor = embeddings(batch, embeddings.token(), first_position)
+    return out
+
+
+def one(token: int = 0, time: int = 0, chord: int = 0, part: int = 0, countdown: int = 0) -> Batch:
+    return Batch(*(torch.tensor([[value]]) for value in (token, time, chord, part, countdown)))
+
+
+class TestTokenTable:
+    def test_a_note_is_the_sum_of_its_own_its_row_and_its_pitch(self) -> None:
+        torch.manual_seed(0)
+        table = TokenTable(400, 3 * 128, WIDTH)
+        normal(table)
+        assert (tuple(table.row.shape), tuple(table.pitch.shape)) == ((3, WIDTH), (128, WIDTH))
+        found = table()
+        assert found.shape == (400, WIDTH)
+        for token in range(400):
+            row, pitch = divmod(token, 128)
+            own = table.own[token]
+            torch.testing.assert_close(found[token], own + table.row[row] + table.pitch[pitch] if row < 3 else own)
+
+    def test_what_a_note_learns_its_row_and_its_pitch_know(self) -> None:
+        table = TokenTable(400, 3 * 128, WIDTH)
+        normal(table)
+        before = table().detach()
+        table()[128 + 60].sum().backward()  # type: ignore[no-untyped-call]
+        with torch.no_grad():
+            for parameter in table.parameters():
+                parameter -= 0.1 * parameter.grad
+        moved = (table() - before)[:, 0].detach()
+        expected = torch.zeros(400)
+        expected[128:256] -= 0.1
+        expected[60 : 3 * 128 : 128] -= 0.1
+        expected[128 + 60] -= 0.1
+        torch.testing.assert_close(moved, expected, rtol=0, atol=1e-5)
+
+    def test_without_notes_every_token_is_its_own(self) -> None:
+        table = TokenTable(400, 0, WIDTH)
+        assert table() is table.own
+        assert sum(parameter.numel() for parameter in table.parameters()) == 400 * WIDTH
+
+
+class TestSum:
+    @pytest.mark.parametrize(("token", "row", "pitch"), [(7, 0, 7), (1000, 7, 104), (1500, None, None)])
+    def test_it_is_token_position_time_and_structure(
+        self, token: int, row: int | None, pitch: int | None, embeddings: Embeddings
+    ) -> None:
+        own = embeddings.token.own[token]
+        expected = (
+            (own if row is None else own + embeddings.token.row[row] + embeddings.token.pitch[pitch])
+            + embeddings.position.weight[3]
+            + embeddings.chord.weight[2]
+            + embeddings.part.weight[100]
+            + embeddings.countdown.weight[9]
+            + embeddings.time.weight @ time_waves(torch.tensor(480))
+        )
+        found = embed(embeddings, one(token, 480, 2, 100, 9), first_position=3)
+        torch.testing.assert_close(found[0, 0], expected)
+
+    @pytest.mark.parametrize("change", [{"token": 1}, {"time": 1}, {"chord": 1}, {"part": 1}, {"countdown": 1}])
+    def test_every_field_is_heard(self, embeddings: Embeddings, change: dict[str, int]) -> None:
+        assert not torch.allclose(embed(embeddings, one(**change)), embed(embeddings, one()))
+
+    def test_a_window_seen_in_pieces_is_the_window(
+        self, embeddings: Embeddings, make_batch: Callable[..., Batch]
+    ) -> None:
+        batch = make_batch(2, CONTEXT)
+        whole = embed(embeddings, batch)
+        assert whole.shape == (2, CONTEXT, WIDTH)
+        for position in range(CONTEXT):
+            single = Batch(*(x[:, position : position + 1] for x in batch))
+            torch.testing.assert_close(embed(embeddings, single, position), whole[:, position : position + 1])
+
+
+class TestTimeWaves:
+    def test_at_the_start_sines_are_0_and_cosines_1(self) -> None:
+        waves = time_waves(torch.tensor(0))
+        assert waves.tolist() == [0.0] * TIME_PERIODS + [1.0] * TIME_PERIODS
+
+    def test_periods_go_from_the_shortest_to_the_longest(self) -> None:
+        short = time_waves(torch.tensor(int(SHORTEST_PERIOD)))
+        long = time_waves(torch.tensor(int(LONGEST_PERIOD)))
+        assert float(short[0]) == pytest.approx(0, abs=1e-6)
+        assert float(short[TIME_PERIODS]) == pytest.approx(1)
+        assert float(long[TIME_PERIODS - 1]) == pytest.approx(0, abs=1e-4)
+        # a quarter and a half of the longest period
+        quarter = time_waves(torch.tensor([int(LONGEST_PERIOD) // 4, int(LONGEST_PERIOD) // 2]))
+        assert quarter[:, TIME_PERIODS - 1].tolist() == pytest.approx([1, 0], abs=1e-4)
+        assert quarter[:, -1].tolist() == pytest.approx([0, -1], abs=1e-4)
+
+    def test_neighbouring_ticks_differ_also_late_in_a_long_piece(self) -> None:
+        late = time_waves(torch.arange(100_000, 100_050))
+        distances = torch.cdist(late, late) + 10 * torch.eye(50)
+        assert float(distances.min()) > 0.1
+
+    def test_waves_are_made_in_32_bits_whatever_the_model_s_type(self, embeddings: Embeddings) -> None:
+        assert time_waves(torch.tensor([5])).dtype == torch.float32
+        batch = one(time=100_001)
+        full = embed(embeddings, batch)
+        half = embed(embeddings.bfloat16(), batch)
+        assert half.dtype == torch.bfloat16
+        torch.testing.assert_close(half.float(), full, rtol=0.05, atol=0.1)
+
+
+class TestBatch:
+    def test_a_slice_keeps_the_first_positions_of_every_field(self, make_batch: Callable[..., Batch]) -> None:
+        batch = make_batch(2, 10)
+        cut = batch.slice(4)
+        assert {tuple(x.shape) for x in cut} == {(2, 4)}
+        assert all(torch.equal(x, y[:, :4]) for x, y in zip(cut, batch))
+
+    def test_it_moves_as_a_whole(self, make_batch: Callable[..., Batch]) -> None:
+        assert {x.device.type for x in make_batch(1, 3).to(torch.device("meta"))} == {"meta"}

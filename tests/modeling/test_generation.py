@@ -1,0 +1,279 @@
+"""Generation: well-formed music of the asked length, from any prompt, the same for the same seed."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from modeling.embeddings import Batch
+from modeling.generation import SamplingConfig, draw, generate, playable_instruments
+from modeling.grammar import Grammar
+from modeling.transformer import MuseNet
+from tokenization.encodings.combined import HEADER, Combined
+from tokenization.midi import read_midi, write_midi
+from tokenization.structure import features
+from tokenization.vocabulary import Tokens, Vocabulary
+
+MakeModel = Callable[..., MuseNet]
+Generate = Callable[..., list[Tokens]]
+FREE = SamplingConfig(top_p=1.0)
+
+
+@pytest.fixture(scope="session")
+def model(make_model: MakeModel, vocabulary: Vocabulary) -> MuseNet:
+    """An untrained network that nearly never ends a piece, so that lengths are reached."""
+    model = make_model(tied_output=False)
+    with torch.no_grad():
+        model.norm.bias.fill_(1.0)
+        model.output.weight[vocabulary.end] = -0.5
+    return model
+
+
+@pytest.fixture(scope="session")
+def run(model: MuseNet, vocabulary: Vocabulary) -> Generate:
+    return partial(generate, model, vocabulary, sampling=FREE, seed=0)
+
+
+@pytest.fixture(scope="session")
+def header(vocabulary: Vocabulary) -> Tokens:
+    """`bach`, all instruments, `start`, `tempo120`."""
+    mask = vocabulary.group_mask(vocabulary.groups)
+    tokens = [
+        vocabulary.style_id("bach"),
+        vocabulary.instrumentation_id(mask),
+        vocabulary.start,
+        vocabulary.tempo_id(120),
+    ]
+    return np.array(tokens, np.uint16)
+
+
+def assert_well_formed(tokens: Tokens, vocabulary: Vocabulary, begin: int = HEADER) -> None:
+    """Only notes, waits and one `end`; notes start when silent and end when sounding; asked-for instruments."""
+    names = vocabulary.names
+    groups = set(vocabulary.groups_of_mask(int(tokens[1]) - vocabulary.instrumentation_base))
+    playable = {instrument.name for instrument in vocabulary.instruments if instrument.group in groups}
+    sounding = set()
+    for position, token in enumerate(tokens[HEADER:].tolist(), HEADER):
+        if token == vocabulary.end:
+            assert position == len(tokens) - 1
+        elif token < vocabulary.note_end:
+            instrument, velocity, pitch = names[token].split(":")
+            voice = (instrument, pitch)
+            if velocity == "v0":
+                assert voice in sounding, f"{names[token]} at {position} ends what does not sound"
+                sounding.remove(voice)
+                continue
+            assert position < begin or instrument in playable, f"{names[token]} was not asked for"
+            if instrument != "drums":
+                assert voice not in sounding, f"{names[token]} at {position} sounds already"
+                sounding.add(voice)
+        else:
+            assert names[token].startswith("wait:"), f"{names[token]} at {position} is no music"
+
+
+class TestLength:
+    @pytest.mark.parametrize("length", [5, 40, 64, 65, 200])
+    def test_pieces_have_the_asked_length_below_and_beyond_the_context(
+        self, length: int, run: Generate, header: Tokens, vocabulary: Vocabulary
+    ) -> None:
+        for piece in run(prompts=np.tile(header, (3, 1)), lengths=[length] * 3):
+            assert len(piece) == length
+            assert piece.dtype == np.uint16
+            assert_well_formed(piece, vocabulary)
+
+    def test_each_piece_has_its_own(self, run: Generate, header: Tokens, vocabulary: Vocabulary) -> None:
+        lengths = [5, 90, 17, 64]
+        pieces = run(prompts=np.tile(header, (4, 1)), lengths=lengths)
+        assert [len(piece) for piece in pieces] == lengths
+        for piece in pieces:
+            assert_well_formed(piece, vocabulary)
+
+    def test_stop_cuts_what_is_planned_longer(self, run: Generate, header: Tokens) -> None:
+        pieces = run(prompts=np.tile(header, (3, 1)), lengths=[10, 100, 300], stop=30)
+        assert [len(piece) for piece in pieces] == [10, 30, 30]
+
+    def test_until_there_stop_changes_nothing(self, run: Generate, header: Tokens) -> None:
+        whole = run(prompts=header[None], lengths=[100])
+        stopped = run(prompts=header[None], lengths=[100], stop=30)
+        assert stopped[0].tolist() == whole[0][:30].tolist()
+
+    def test_a_piece_may_end_earlier_and_then_has_its_end(
+        self, make_model: MakeModel, header: Tokens, vocabulary: Vocabulary
+    ) -> None:
+        model = make_model(tied_output=False)
+        with torch.no_grad():
+            model.norm.bias.fill_(1.0)
+            model.output.weight[vocabulary.end] = 0.1  # about one token in ten
+        pieces = generate(model, vocabulary, np.tile(header, (8, 1)), [100] * 8, FREE, seed=0)
+        early = [piece for piece in pieces if len(piece) < 100]
+        assert len(early) >= 6
+        assert all(piece[-1] == vocabulary.end for piece in early)
+        for piece in pieces:
+            assert_well_formed(piece, vocabulary)
+
+
+class TestPrompt:
+    def test_it_is_kept(self, run: Generate, make_piece: Callable[..., Tokens], vocabulary: Vocabulary) -> None:
+        prompt = make_piece(12)[:40]
+        for piece in run(prompts=np.tile(prompt, (2, 1)), lengths=[120, 70]):
+            assert piece[:40].tolist() == prompt.tolist()
+            assert_well_formed(piece, vocabulary, begin=40)
+
+    def test_real_music_is_continued(self, run: Generate, encoding: Combined, vocabulary: Vocabulary) -> None:
+        midi = Path(__file__).parents[1] / "fixtures" / "midi" / "ok_type1_drums.mid"
+        prompt = encoding.encode(read_midi(midi.read_bytes()), "jazz")[:-1][:50]
+        (piece,) = run(prompts=prompt[None], lengths=[150])
+        assert piece[: len(prompt)].tolist() == prompt.tolist()
+        assert_well_formed(piece, vocabulary, begin=len(prompt))
+        notes = encoding.decode(piece)
+        assert len(notes) > len(encoding.decode(prompt))
+        assert len(read_midi(write_midi(notes))) == len(notes)
+
+    @pytest.mark.parametrize(("given", "length"), [(3, 50), (64, 100), (20, 20), (20, 10)])
+    def test_one_that_is_no_header_or_leaves_no_room_is_refused(
+        self, given: int, length: int, run: Generate, make_piece: Callable[..., Tokens]
+    ) -> None:
+        with pytest.raises(ValueError, match=f"this one has {given}"):
+            run(prompts=make_piece(40)[None, :given], lengths=[length])
+
+    def test_it_must_leave_room_in_every_piece(self, run: Generate, make_piece: Callable[..., Tokens]) -> None:
+        with pytest.raises(ValueError, match=r"the length \(10\); this one has 20"):
+            run(prompts=np.tile(make_piece(40)[:20], (2, 1)), lengths=[50, 10])
+
+    @settings(max_examples=15, deadline=None)
+    @given(data=st.data())
+    def test_any_instruments_and_prompts_give_well_formed_music(
+        self,
+        data: st.DataObject,
+        run: Generate,
+        header: Tokens,
+        make_piece: Callable[..., Tokens],
+        vocabulary: Vocabulary,
+    ) -> None:
+        mask = data.draw(st.integers(1, 7))
+        given_tokens = data.draw(st.integers(HEADER, 63))
+        prompt = make_piece(40, data.draw(st.integers(0, 20)))[:given_tokens]
+        prompt[1] = vocabulary.instrumentation_id(mask)
+        length = data.draw(st.integers(given_tokens + 1, 100))
+        for piece in run(prompts=np.tile(prompt, (2, 1)), lengths=[length, length], seed=data.draw(st.integers(0, 99))):
+            assert_well_formed(piece, vocabulary, begin=given_tokens)
+            assert len(piece) <= length
+
+
+class TestSeed:
+    def test_the_same_seed_gives_the_same_pieces(self, run: Generate, header: Tokens) -> None:
+        first, second, other = (run(prompts=np.tile(header, (2, 1)), lengths=[90] * 2, seed=s) for s in (1, 1, 2))
+        assert [piece.tolist() for piece in first] == [piece.tolist() for piece in second]
+        assert [piece.tolist() for piece in first] != [piece.tolist() for piece in other]
+
+    def test_candidates_of_one_seed_differ(self, run: Generate, header: Tokens) -> None:
+        pieces = run(prompts=np.tile(header, (4, 1)), lengths=[40] * 4)
+        assert len({tuple(piece.tolist()) for piece in pieces}) == 4
+
+    def test_nothing_else_draws_from_it(self, run: Generate, header: Tokens) -> None:
+        torch.manual_seed(1)
+        state = torch.random.get_rng_state()
+        run(prompts=header[None], lengths=[20])
+        assert torch.equal(torch.random.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("mode", ["dense", "local", "strided"])
+class TestWindow:
+    def test_the_most_probable_tokens_are_those_of_full_passes(
+        self, mode: str, make_model: MakeModel, header: Tokens, vocabulary: Vocabulary
+    ) -> None:
+        """What the cache gives is what a pass over the whole window gives, also after the window has moved on."""
+        model = make_model(mode=mode, seed=3, tied_output=False).double().eval()
+        with torch.no_grad():
+            for parameter in model.parameters():
+                if parameter.ndim > 1:
+                    parameter.mul_(5)  # so that the most probable token is clearly so
+            model.norm.bias.fill_(1.0)
+            model.output.weight[vocabulary.end] = -10
+        length, context = 150, model.config.context
+        surest = SamplingConfig(top_p=1e-9)
+        (piece,) = generate(model, vocabulary, header[None], [length], surest, seed=0)
+        assert len(piece) == length
+        marks = features(piece, vocabulary, length)
+        columns = [piece, marks.time, marks.chord, marks.part, marks.countdown]
+        begin, same = HEADER, 0
+        for position in range(HEADER, length):
+            if position - begin + HEADER > context:
+                begin = position - context // 2
+            where = np.r_[0:HEADER, begin:position]
+            batch = Batch(*(torch.from_numpy(column[where].astype(np.int64))[None] for column in columns))
+            with torch.inference_mode():
+                logits = model.logits(model.states(batch)[0, -1])
+            allowed = set(allowed_after(piece[:position], vocabulary))
+            best = next(token for token in logits.argsort(descending=True).tolist() if token in allowed)
+            same += int(best == piece[position])
+        assert same == length - HEADER
+        assert len(set(piece[HEADER:].tolist())) > 10
+
+
+def allowed_after(tokens: Tokens, vocabulary: Vocabulary) -> list[int]:
+    """Ids that the grammar allows after the tokens of one piece."""
+    grammar = Grammar(vocabulary, torch.from_numpy(playable_instruments(vocabulary, tokens[1:2].astype(np.int64))))
+    for token in tokens.tolist():
+        grammar.advance(torch.tensor([token]))
+    ids: list[int] = grammar.allowed()[0].nonzero().flatten().tolist()
+    return ids
+
+
+class TestProgress:
+    def test_it_is_told_after_every_token(self, run: Generate, header: Tokens) -> None:
+        told: list[tuple[int, int]] = []
+        run(prompts=header[None], lengths=[12], on_progress=lambda done, total: told.append((done, total)))
+        assert told == [(done, 12) for done in range(5, 13)]
+
+
+class TestDraw:
+    PROBABILITIES = torch.tensor([[0.1, 0.4, 0.3, 0.2]])
+
+    def drawn(self, sampling: SamplingConfig, allowed: list[int], count: int = 4000) -> np.ndarray:
+        mask = torch.zeros(count, 4, dtype=torch.bool)
+        mask[:, allowed] = True
+        logits = self.PROBABILITIES.log().repeat(count, 1)
+        ids = draw(logits, mask, sampling, torch.Generator().manual_seed(0))
+        return np.bincount(ids.numpy(), minlength=4) / count
+
+    def test_tokens_come_as_often_as_they_are_probable(self) -> None:
+        assert self.drawn(FREE, [0, 1, 2, 3]).tolist() == pytest.approx([0.1, 0.4, 0.3, 0.2], abs=0.04)
+
+    @pytest.mark.parametrize(
+        ("top_p", "kept"),
+        [(0.01, [1]), (0.4, [1]), (0.41, [1, 2]), (0.7, [1, 2]), (0.9, [1, 2, 3]), (1.0, [0, 1, 2, 3])],
+    )
+    def test_the_nucleus_is_the_fewest_tokens_that_have_the_probability(self, top_p: float, kept: list[int]) -> None:
+        # A hair less, since the nucleus 0.4 + 0.3 is 0.7 only up to rounding.
+        found = self.drawn(SamplingConfig(top_p=top_p - 1e-5 if top_p < 1 else top_p), [0, 1, 2, 3])
+        assert np.flatnonzero(found).tolist() == kept
+
+    def test_only_allowed_tokens_are_drawn_and_share_the_nucleus(self) -> None:
+        found = self.drawn(SamplingConfig(top_p=0.7), [0, 2, 3])
+        # among 0.1, 0.3 and 0.2 of 0.6 the nucleus is 0.3 and 0.2
+        assert found.tolist() == pytest.approx([0, 0, 0.6, 0.4], abs=0.04)
+
+    def test_low_temperatures_take_the_most_probable(self) -> None:
+        assert self.drawn(SamplingConfig(temperature=0.01, top_p=1.0), [0, 1, 2, 3]).tolist() == [0, 1, 0, 0]
+
+    def test_high_temperatures_level(self) -> None:
+        found = self.drawn(SamplingConfig(temperature=1000.0, top_p=1.0), [0, 1, 2, 3])
+        assert found.tolist() == pytest.approx([0.25] * 4, abs=0.04)
+
+    @pytest.mark.parametrize(
+        ("setting", "value"),
+        [*itertools.product(["temperature", "top_p"], [0.0, -1.0, math.nan, math.inf, -math.inf]), ("top_p", 1.1)],
+    )
+    def test_settings_without_meaning_are_refused(self, setting: str, value: float) -> None:
+        with pytest.raises(ValueError, match=f"{setting} must be above 0"):
+            SamplingConfig(**{setting: value})

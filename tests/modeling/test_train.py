@@ -1,0 +1,354 @@
+"""The training job, by the real DeepSpeed launcher: its reports, its ranks, and its resumption.
+
+Four launches on the CPU serve all tests that need one: a whole run on one rank, one that goes on from its
+checkpoint in the middle, and another run on one rank and on two.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from modeling import train
+from modeling.config import RunConfig, TrainingConfig
+from modeling.train import Reporter, deepspeed_settings, learning_rate_factor, optimiser_for, use_bf16
+from modeling.transformer import MuseNet
+from modeling.weights import MODEL_WEIGHTS, load_model
+
+STEPS = 6
+LONGEST_RUN = 240.0
+"""Seconds; a run takes about 15, and 60 more where DeepSpeed's extension must be compiled."""
+REPOSITORY = Path(__file__).parents[2]
+MODEL = {
+    "layers": 2,
+    "heads": 2,
+    "width": 32,
+    "context": 64,
+    "dropout": 0.1,
+    "sparsity": {"mode": "strided", "block": 16, "stride": 8},
+}
+BARE = {"dropout": 0.0, "factored_notes": False}
+"""Changes for a network whose losses do not depend on random numbers, and with a plain table of tokens."""
+TRAINING = {
+    "steps": STEPS,
+    "batch_size": 4,
+    "micro_batch_size": 2,
+    "learning_rate": 1e-2,
+    "warmup_steps": 2,
+    "precision": "fp32",
+    "evaluate_every": 4,
+    "checkpoint_every": 3,
+}
+
+
+def run_config(
+    folder: Path, dataset: Path, ranks: int = 1, model: dict[str, Any] | None = None, **training: object
+) -> RunConfig:
+    zero = (resources.files("infra") / "deepspeed" / "zero1.json").read_text(encoding="utf-8")
+    return RunConfig.model_validate(
+        {
+            "dataset": dataset,
+            "folder": folder,
+            "model": {**MODEL, **(model or {})},
+            "training": {**TRAINING, **training},
+            "ranks": ranks,
+            "deepspeed": json.loads(zero),
+        }
+    )
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run's folder after the job has ended."""
+
+    folder: Path
+    status: int
+    log: str
+
+    @cached_property
+    def reports(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in (self.folder / "metrics.jsonl").read_text().splitlines()]
+
+    def of(self, event: str) -> list[dict[str, Any]]:
+        return [report for report in self.reports if report["event"] == event]
+
+    @property
+    def losses(self) -> dict[int, float]:
+        return {report["step"]: report["loss"] for report in self.of("step")}
+
+    @property
+    def weights(self) -> dict[str, torch.Tensor]:
+        return load_file(self.folder / "model" / MODEL_WEIGHTS)
+
+
+def launch(config: RunConfig) -> Job:
+    """Run the job as the training flow launches it."""
+    config.folder.mkdir(parents=True, exist_ok=True)
+    content = {"run_id": "test", "config": config.model_dump(mode="json")}
+    (config.folder / "run.json").write_text(json.dumps(content), encoding="utf-8")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [
+        *(sys.executable, "-m", "deepspeed.launcher.runner", "--num_gpus", str(config.ranks)),
+        *("--master_port", str(port), "--module", "modeling.train"),
+        *("--config", str(config.folder / "run.json"), "--end-with-stdin"),
+    ]
+    environment = {
+        **os.environ,
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": str(REPOSITORY),
+        "TORCH_EXTENSIONS_DIR": str(Path(sys.prefix) / "torch_extensions"),
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
+    }
+    path = config.folder / "train.log"
+    with path.open("wb") as log:
+        process = subprocess.Popen(
+            command,
+            cwd=config.folder,
+            env=environment,
+            stdin=subprocess.PIPE,  # ranks end when it closes: also if this test is killed
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            status = process.wait(LONGEST_RUN)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+    return Job(config.folder, status, path.read_text(encoding="utf-8", errors="replace"))
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory, make_version: Callable[[Path], Path]) -> Path:
+    return make_version(tmp_path_factory.mktemp("dataset") / "version")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, dataset: Path) -> Job:
+    """A whole run on one rank."""
+    job = launch(run_config(tmp_path_factory.mktemp("whole"), dataset))
+    assert job.status == 0, job.log
+    return job
+
+
+@pytest.fixture(scope="module")
+def one_rank(tmp_path_factory: pytest.TempPathFactory, dataset: Path) -> Job:
+    """A run of the bare network on one rank: ranks draw their dropout each for itself."""
+    job = launch(run_config(tmp_path_factory.mktemp("one"), dataset, model=BARE))
+    assert job.status == 0, job.log
+    return job
+
+
+@pytest.fixture(scope="module")
+def two_ranks(tmp_path_factory: pytest.TempPathFactory, dataset: Path) -> Job:
+    """The same run on two ranks."""
+    job = launch(run_config(tmp_path_factory.mktemp("two"), dataset, ranks=2, model=BARE))
+    assert job.status == 0, job.log
+    return job
+
+
+@pytest.fixture(scope="module")
+def resumed(tmp_path_factory: pytest.TempPathFactory, dataset: Path, whole: Job) -> Job:
+    """The run as it stands when its process dies between the checkpoint of step 3 and that of step 6, gone on with."""
+    folder = tmp_path_factory.mktemp("resumed")
+    shutil.copytree(whole.folder, folder, dirs_exist_ok=True)
+    shutil.rmtree(folder / "model")
+    shutil.rmtree(folder / "checkpoints" / "step00000006")
+    (folder / "checkpoints" / "latest").write_text("step00000003")
+    lines = (folder / "metrics.jsonl").read_text().splitlines(keepends=True)
+    died = 1 + next(i for i, line in enumerate(lines) if json.loads(line)["event"] == "step" and '"step": 5' in line)
+    (folder / "metrics.jsonl").write_text("".join(lines[:died]))
+    job = launch(run_config(folder, dataset))
+    assert job.status == 0, job.log
+    return job
+
+
+class TestRun:
+    def test_it_reports_what_happened_in_order(self, whole: Job) -> None:
+        assert [(report["event"], report["step"]) for report in whole.reports] == [
+            ("start", 0),
+            ("step", 1),
+            ("step", 2),
+            ("step", 3),
+            ("checkpoint", 3),
+            ("step", 4),
+            ("evaluation", 4),
+            ("step", 5),
+            ("step", 6),
+            ("evaluation", 6),
+            ("checkpoint", 6),
+            ("finished", 6),
+        ]
+
+    def test_it_says_what_is_trained_on_what(self, whole: Job) -> None:
+        (start,) = whole.of("start")
+        model = load_model(whole.folder / "model")
+        expected = {"steps": STEPS, "precision": "fp32", "ranks": 1, "train_pieces": 8}
+        assert {key: start[key] for key in expected} == expected
+        assert start["parameters"] == model.parameter_count()
+
+    def test_it_learns(self, whole: Job) -> None:
+        losses = whole.losses
+        assert 6 < losses[1] < 8  # a guess among 1072 tokens costs 6.98 nats
+        assert losses[6] < losses[1]
+        assert all(0 < step["gradient_norm"] < 1000 for step in whole.of("step"))
+
+    def test_the_learning_rate_follows_the_schedule(self, whole: Job) -> None:
+        training = TrainingConfig.model_validate(TRAINING)
+        rates = [report["learning_rate"] for report in whole.of("step")]
+        # What is reported behind a step is the rate of the next one.
+        assert rates == pytest.approx([1e-2 * learning_rate_factor(step, training) for step in range(1, STEPS + 1)])
+
+    def test_it_leaves_a_model_that_loads(self, whole: Job) -> None:
+        model = load_model(whole.folder / "model")
+        config = model.config
+        assert (config.layers, config.vocabulary_size, config.note_tokens, config.dropout) == (2, 1072, 1024, 0.1)
+        assert all(bool(parameter.isfinite().all()) for parameter in model.parameters())
+        assert [path.name for path in whole.folder.glob("*model*")] == ["model"], "no staging folder is left"
+
+    def test_held_out_figures_are_those_of_the_last_evaluation(self, whole: Job) -> None:
+        (finished,) = whole.of("finished")
+        last = whole.of("evaluation")[-1]
+        assert finished["nats_per_token"] == last["nats_per_token"]
+        assert finished["nats_per_note"] == last["nats_per_note"]
+        assert set(last["by_style"]) == {"(none)", "bach", "jazz"}
+
+
+class TestRanks:
+    def test_two_ranks_train_on_the_same_global_batches(self, one_rank: Job, two_ranks: Job) -> None:
+        assert two_ranks.of("start")[0]["ranks"] == 2
+        assert two_ranks.losses == pytest.approx(one_rank.losses, rel=1e-4)
+        assert [report["event"] for report in two_ranks.reports] == [report["event"] for report in one_rank.reports]
+
+    def test_and_come_to_the_same_weights(self, one_rank: Job, two_ranks: Job) -> None:
+        ours = two_ranks.weights
+        assert ours.keys() == one_rank.weights.keys()
+        for name, weight in one_rank.weights.items():
+            torch.testing.assert_close(ours[name], weight, rtol=1e-2, atol=1e-3)
+
+
+class TestResumption:
+    def test_it_goes_on_behind_the_last_checkpoint(self, resumed: Job) -> None:
+        assert [report["step"] for report in resumed.of("start")] == [0, 3]
+        assert [report["step"] for report in resumed.of("step")] == [1, 2, 3, 4, 5, 4, 5, 6]
+        assert len(resumed.of("finished")) == 1
+
+    def test_repeated_steps_have_the_same_losses(self, whole: Job, resumed: Job) -> None:
+        assert resumed.losses == whole.losses
+
+    def test_the_weights_are_those_of_the_uninterrupted_run(self, whole: Job, resumed: Job) -> None:
+        ours = resumed.weights
+        assert ours.keys() == whole.weights.keys()
+        assert all(torch.equal(ours[name], weight) for name, weight in whole.weights.items())
+
+    def test_the_time_of_the_first_attempt_counts(self, resumed: Job) -> None:
+        checkpoint = resumed.folder / "checkpoints" / "step00000003" / "mp_rank_00_model_states.pt"
+        before = torch.load(checkpoint, weights_only=False)["seconds"]
+        assert 0 < before < resumed.of("finished")[0]["seconds"]
+
+    def test_the_newest_checkpoints_are_kept(self, resumed: Job) -> None:
+        names = sorted(path.name for path in (resumed.folder / "checkpoints").glob("step*"))
+        assert names == ["step00000003", "step00000006"]
+
+
+class TestErrors:
+    def test_an_error_that_a_user_can_mend_is_reported(
+        self, version: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (version / "train" / "00001.parquet").unlink()
+        config = run_config(tmp_path, version)
+        (tmp_path / "run.json").write_text(json.dumps({"config": config.model_dump(mode="json")}), encoding="utf-8")
+        monkeypatch.setattr(sys, "argv", ["train", "--config", str(tmp_path / "run.json")])
+        monkeypatch.setattr(train.deepspeed, "init_distributed", lambda **_: None)
+        monkeypatch.setattr(train.comm, "get_rank", lambda: 0)
+        monkeypatch.setattr(torch.distributed, "destroy_process_group", lambda: None)
+        assert train.main() == 1
+        report = json.loads((tmp_path / "metrics.jsonl").read_text())
+        assert report["event"] == "error"
+        assert "00001.parquet is missing" in report["message"]
+        assert "ingest again" in capsys.readouterr().err
+
+
+class TestSchedule:
+    training = TrainingConfig(
+        steps=110, batch_size=1, micro_batch_size=1, learning_rate=1, warmup_steps=10, final_learning_rate=0.2
+    )
+
+    def test_it_warms_up_in_a_line_and_cools_down_to_its_floor(self) -> None:
+        factors = [learning_rate_factor(step, self.training) for step in range(110)]
+        assert factors[:10] == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0])
+        assert factors[10] == 1.0
+        assert factors[60] == pytest.approx(0.6)  # half of the way from 1 to 0.2
+        assert learning_rate_factor(110, self.training) == pytest.approx(0.2)
+        assert factors[10:] == sorted(factors[10:], reverse=True)
+
+    @pytest.mark.parametrize("step", [111, 1000])
+    def test_beyond_the_end_it_stays_at_its_floor(self, step: int) -> None:
+        assert learning_rate_factor(step, self.training) == pytest.approx(0.2)
+
+    @pytest.mark.parametrize("warmup", [0, 50])
+    def test_runs_without_warm_up_or_of_nothing_else(self, warmup: int) -> None:
+        training = self.training.model_copy(update={"warmup_steps": warmup, "steps": 5})
+        assert all(0 < learning_rate_factor(step, training) <= 1 for step in range(6))
+
+
+class TestOptimiser:
+    def test_matrices_decay_and_vectors_do_not(self, make_model: Callable[..., MuseNet]) -> None:
+        model = make_model()
+        optimiser = optimiser_for(model, TrainingConfig.model_validate({**TRAINING, "weight_decay": 0.3}))
+        dimensions = {group["weight_decay"]: {p.ndim for p in group["params"]} for group in optimiser.param_groups}
+        assert dimensions == {0.3: {2}, 0.0: {1}}
+        assert sum(p.numel() for group in optimiser.param_groups for p in group["params"]) == model.parameter_count()
+
+
+class TestSettings:
+    def test_batches_add_up_for_deepspeed(self, tmp_path: Path) -> None:
+        run = run_config(tmp_path, tmp_path, ranks=2, batch_size=24, micro_batch_size=3)
+        found = deepspeed_settings(run, bf16=True)
+        assert found["train_batch_size"] == 24
+        assert found["train_micro_batch_size_per_gpu"] * found["gradient_accumulation_steps"] * 2 == 24
+        assert found["bf16"] == {"enabled": True}
+        assert found["zero_optimization"]["stage"] == 1
+
+    @pytest.mark.parametrize(("precision", "expected"), [("bf16", True), ("fp32", False)])
+    def test_an_asked_for_precision_is_used(self, precision: str, expected: bool) -> None:
+        assert use_bf16(precision, torch.device("cpu")) is expected
+
+    @pytest.mark.parametrize("capability", [{}, {"avx512_bf16": True}, {"amx_bf16": True}, {"avx512_bf16": False}])
+    def test_otherwise_the_processor_decides(
+        self, capability: dict[str, bool], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capability)
+        assert use_bf16("auto", torch.device("cpu")) is any(capability.values())
+
+
+class TestReporter:
+    def test_rank_0_appends_one_object_a_line(self, tmp_path: Path) -> None:
+        for step in (1, 2):
+            Reporter(tmp_path, rank=0)("step", step=step, loss=0.5)
+        lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+        assert [(line["event"], line["step"], line["loss"]) for line in lines] == [("step", 1, 0.5), ("step", 2, 0.5)]
+        assert all(line["time"] > 0 for line in lines)
+
+    def test_other_ranks_are_silent(self, tmp_path: Path) -> None:
+        Reporter(tmp_path, rank=1)("step", step=1)
+        assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,63 @@
+"""What the tests of `registry` share: a real MLflow store on SQLite and a real, very small model with its critic."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from modeling.config import ModelConfig, SparsityConfig
+from modeling.critic import CriticConfig, CriticHead
+from modeling.transformer import MuseNet
+from modeling.weights import save_critic, save_model
+from registry.lineage import DatasetReference
+from registry.tracking import Registry
+from tokenization.vocabulary import Vocabulary
+
+
+@pytest.fixture(autouse=True)
+def environment_as_before() -> Iterator[None]:
+    before = dict(os.environ)
+    yield
+    for name in os.environ.keys() - before.keys():
+        del os.environ[name]
+    os.environ.update(before)
+
+
+@pytest.fixture(scope="session")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Registry:
+    """A store of its own for all tests of this folder."""
+    home = tmp_path_factory.mktemp("mlflow")
+    return Registry.open(home / "mlflow.db", home / "artifacts")
+
+
+@pytest.fixture(scope="session")
+def dataset() -> DatasetReference:
+    return DatasetReference("starter", "0123456789abcdef" * 2, "/lake/datasets/starter", {"pieces": {"train": 80}})
+
+
+def write_bundle(folder: Path, seed: int = 0) -> Path:
+    """What `Composer.load` reads, with random weights."""
+    vocabulary = Vocabulary.load("musenet", styles=["bach", "jazz"])
+    sparsity = SparsityConfig(mode="dense")
+    config = ModelConfig(layers=1, heads=2, width=16, context=64, vocabulary_size=vocabulary.size, sparsity=sparsity)
+    torch.manual_seed(seed)
+    save_model(MuseNet(config), folder)
+    critic = CriticConfig(window=32, hidden=8)
+    save_critic(CriticHead(16, 8), critic, 16, folder)
+    (folder / "vocabulary.json").write_text(vocabulary.to_json(), encoding="utf-8")
+    (folder / "encoding.txt").write_text("combined\n", encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_bundle(tmp_path_factory.mktemp("bundle"))
+
+
+@pytest.fixture(scope="session")
+def other_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_bundle(tmp_path_factory.mktemp("other-bundle"), seed=1)
