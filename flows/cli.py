@@ -148,6 +148,9 @@ def register(run: str, alias: str, lake: Lake, as_json: bool) -> None:
 @click.option("--tempo", type=click.FloatRange(0, min_open=True), default=120.0, show_default=True)
 @click.option("--temperature", type=click.FloatRange(0, min_open=True), default=1.0, show_default=True)
 @click.option("--top-p", type=click.FloatRange(0, 1, min_open=True), default=0.95, show_default=True)
+@click.option(
+    "--longest-note", type=click.FloatRange(0, min_open=True), default=8.0, show_default=True, help="Seconds."
+)
 @click.option("--prompt", type=click.Path(path_type=Path), help="A MIDI file to continue.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option(
@@ -169,10 +172,11 @@ def sample(instruments: str, lake: Lake, as_json: bool, **choices: Any) -> None:
 
 @musenet.command()
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a training setting.")
+@click.option("--length", type=click.IntRange(32), default=1024, show_default=True, help="Tokens of the piece.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @lake_option
 @json_option
-def demo(settings: tuple[str, ...], seed: int, lake: Lake, as_json: bool) -> None:
+def demo(settings: tuple[str, ...], length: int, seed: int, lake: Lake, as_json: bool) -> None:
     """The whole way in minutes: starter music, a small model, its critic, the registry, a new piece."""
     changes = _settings(settings)
     elsewhere = "" if lake == Lake.at() else f" --lake {lake.root}"
@@ -180,7 +184,7 @@ def demo(settings: tuple[str, ...], seed: int, lake: Lake, as_json: bool) -> Non
         from flows.demo.flow import DemoParameters
         from flows.demo.flow import demo as demo_flow
 
-        report = demo_flow(DemoParameters(settings=changes, seed=seed, lake=lake.root))
+        report = demo_flow(DemoParameters(settings=changes, length=length, seed=seed, lake=lake.root))
     if as_json:
         show(asdict(report), [], as_json)
         return

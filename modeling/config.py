@@ -51,7 +51,7 @@ class ModelConfig(StrictModel):
     """Tokens in a window."""
     vocabulary_size: int = Field(0, ge=0)
     """Filled in from the dataset."""
-    note_tokens: int = Field(0, ge=0)
+    note_tokens: int = Field(0, ge=0, multiple_of=128)
     """Ids that are notes, the first ones of the vocabulary. Filled in from the dataset."""
     factored_notes: bool = True
     """Embed a note as the sum of what its token, its row (instrument and velocity) and its pitch have learned, so
@@ -92,7 +92,8 @@ class TrainingConfig(StrictModel):
     """Share of windows whose style is hidden, so that the model also works without one."""
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     """`auto`: bf16 where the device multiplies it natively, else fp32."""
-    zero_stage: Literal[1, 2] = 1
+    zero_stage: int = Field(1, ge=1, le=2)
+    """What DeepSpeed shards among ranks: 1 optimiser state, 2 gradients too."""
     max_minutes: float | None = Field(None, gt=0)
     """Stop early, with a checkpoint, once training has taken this long."""
     evaluate_every: int = Field(100, ge=1)

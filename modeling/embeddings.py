@@ -53,12 +53,12 @@ class TokenTable(nn.Module):
     def __init__(self, vocabulary_size: int, note_tokens: int, width: int) -> None:
         super().__init__()
         self.own = nn.Parameter(torch.empty(vocabulary_size, width))
-        self.row = nn.Parameter(torch.empty(note_tokens // PITCHES, width))
-        self.pitch = nn.Parameter(torch.empty(PITCHES if note_tokens else 0, width))
+        self.row = nn.Parameter(torch.empty(note_tokens // PITCHES, width)) if note_tokens else None
+        self.pitch = nn.Parameter(torch.empty(PITCHES, width)) if note_tokens else None
         self.note_tokens = note_tokens
 
     def forward(self) -> Tensor:
-        if not self.note_tokens:
+        if self.row is None or self.pitch is None:
             return self.own
         shared = (self.row[:, None] + self.pitch[None, :]).flatten(0, 1)
         return torch.cat([self.own[: self.note_tokens] + shared, self.own[self.note_tokens :]])

@@ -32,6 +32,8 @@ class SamplingConfig:
     temperature: float = 1.0
     top_p: float = 0.95
     """Nucleus: the most probable tokens that together have this probability (Holtzman et al., 2020)."""
+    longest_note: float = 8.0
+    """Seconds after which a note has to end before time goes on."""
 
     def __post_init__(self) -> None:
         if not 0 < self.temperature < math.inf:
@@ -77,7 +79,8 @@ def generate(
     generator = torch.Generator(device=device).manual_seed(seed)
     planned = torch.tensor(lengths, device=device)
     playable = playable_instruments(vocabulary, prompts[:, 1].astype(np.int64))
-    grammar = Grammar(vocabulary, torch.from_numpy(playable).to(device))
+    longest_note = round(sampling.longest_note * vocabulary.ticks_per_second)
+    grammar = Grammar(vocabulary, torch.from_numpy(playable).to(device), longest_note)
     pieces = _Pieces(vocabulary, np.array(lengths), longest)
     for column in prompts.T:
         ids = torch.from_numpy(column.astype(np.int64)).to(device)

@@ -46,7 +46,11 @@ class Reporter:
     """Rank 0's side of `metrics.jsonl`; silent on other ranks."""
 
     def __init__(self, folder: Path, rank: int) -> None:
-        self.file = (folder / METRICS).open("a", encoding="utf-8") if rank == 0 else None
+        path = folder / METRICS
+        torn = path.exists() and path.read_bytes()[-1:] not in (b"", b"\n")
+        self.file = path.open("a", encoding="utf-8") if rank == 0 else None
+        if self.file is not None and torn:
+            self.file.write("\n")  # an earlier attempt was killed within a line
 
     def __call__(self, event: str, **values: Any) -> None:
         if self.file is not None:
@@ -169,9 +173,9 @@ class Trainer:
         begun = time.perf_counter()
         batch, targets = self.loader.batch(self.step, self.rank, self.run.ranks)
         losses = []
-        for index, first in enumerate(range(0, len(targets), training.micro_batch_size)):
-            # Dropout is a function of step and micro-batch: a resumed run and an uninterrupted one are the same.
-            torch.manual_seed(training.seed + 1_000_003 * self.step + self.rank * len(targets) + index)
+        for first in range(0, len(targets), training.micro_batch_size):
+            # Dropout is a function of the step and the window's number: the same for a resumed run and for any ranks.
+            torch.manual_seed(training.seed + 1_000_003 * self.step + self.rank * len(targets) + first)
             chosen = slice(first, first + training.micro_batch_size)
             micro = type(batch)(*(x[chosen] for x in batch)).to(self.device)
             loss = self.engine(micro, targets[chosen].to(self.device))

@@ -69,18 +69,16 @@ def find_run(registry: Registry, run_key: str) -> str | None:
 
 
 def begin_run(registry: Registry, run_key: str, name: str, parameters: Mapping[str, Any]) -> str:
-    """Open the run of our key, a new one or the one of an earlier attempt; returns MLflow's id.
-
-    `parameters` may be nested; they are logged with dotted names.
-    """
-    run_id = find_run(registry, run_key)
-    if run_id is not None:
-        registry.client.update_run(run_id, status=RunStatus.to_string(RunStatus.RUNNING))
-        return run_id
+    """Open a new run under our key; returns MLflow's id. `parameters` may be nested: dotted names are logged."""
     run = registry.client.create_run(registry.experiment_id, run_name=name, tags={"musenet.run": run_key})
     params = [Param(key, str(value)) for key, value in flattened(parameters).items()]
     registry.client.log_batch(run.info.run_id, params=params)
     return str(run.info.run_id)
+
+
+def reopen_run(registry: Registry, run_id: str) -> None:
+    """Mark a run as running again, whatever became of an earlier attempt."""
+    registry.client.update_run(run_id, status=RunStatus.to_string(RunStatus.RUNNING))
 
 
 def flattened(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

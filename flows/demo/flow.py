@@ -73,6 +73,7 @@ def demo(parameters: DemoParameters) -> DemoReport:
                 style=parameters.style,
                 instruments=parameters.instruments,
                 best_of=parameters.best_of,
+                length=parameters.length,
                 seed=parameters.seed,
                 lake=root,
             )

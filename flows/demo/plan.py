@@ -30,6 +30,7 @@ class DemoParameters(BaseModel):
     style: str = "bach"
     instruments: list[str] = ["piano"]
     best_of: int = Field(8, ge=1)
+    length: int = Field(1024, ge=32)
     seed: int = Field(0, ge=0)
     lake: Path = Field(default_factory=lambda: Lake.at().root)
 

@@ -87,6 +87,8 @@ class Parser:
             return Refusal(Reason.UNREADABLE_FILE, error.strerror or str(error))
         except MemoryError:
             return Refusal(Reason.PARSER_CRASHED, f"needs more than {self.limits.worker_bytes} bytes of memory")
+        except Exception as error:  # a defect of a parser costs this file, not the worker
+            return Refusal(Reason.PARSER_CRASHED, f"{type(error).__name__}: {error}")
         refusal = beyond_limits(notes, self.limits)
         return refusal or self._encoded(notes, job.style)
 

@@ -65,7 +65,7 @@ class Sorted:
 
 def take_stock(parameters: IngestParameters, on_progress: Progress) -> Stock:
     """List and hash all files. Raises UserError for collections that cannot be read."""
-    files = list_files(parameters.collections)
+    files = list_files(parameters.collections, lake=parameters.lake)
     hashes: list[str | None] = []
     with ThreadPoolExecutor(parameters.workers) as threads:
         for sha256 in threads.map(file_sha256, [file.location for file in files]):
@@ -75,7 +75,7 @@ def take_stock(parameters: IngestParameters, on_progress: Progress) -> Stock:
     key = canonical_digest(
         {
             "files": [[f.collection, f.path, sha, f.licence, f.style] for f, sha in zip(files, hashes)],
-            "settings": parameters.content_settings(),
+            "settings": [parameters.limits.model_dump(), parameters.splits.model_dump()],
             "encoding": [encoding.name, encoding.version],
             "vocabulary": encoding.vocabulary.digest,
         }

@@ -8,6 +8,7 @@ equal inputs give equal digests on any machine and with any number of workers.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Sequence
@@ -98,7 +99,8 @@ def publish(
             (staged / "vocabulary.json").write_text(encoding.vocabulary.to_json(), encoding="utf-8")
             description = _describe(name, digest, entries, music, encoding, settings, shards, input_key)
             (staged / "dataset.json").write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
-            publish_folder(staged, home / digest)
+            with contextlib.suppress(FileExistsError):  # another process has just published the same
+                publish_folder(staged, home / digest)
     return read_version(home / digest)
 
 

@@ -47,10 +47,11 @@ class SourceFile:
     size: int
 
 
-def list_files(collections: Iterable[Collection]) -> list[SourceFile]:
+def list_files(collections: Iterable[Collection], lake: Path | None = None) -> list[SourceFile]:
     """Every MIDI file of the collections, in order of collection and path.
 
-    A file that is named itself is taken whatever its suffix. Raises UserError for a path that does not exist, for a
+    What the platform itself wrote into a `lake` below a collection is left out. A file that is named itself is taken
+    whatever its suffix. Raises UserError for a path that does not exist, for a
     collection without MIDI files and for two collections of one name.
     """
     found: list[SourceFile] = []
@@ -59,7 +60,7 @@ def list_files(collections: Iterable[Collection]) -> list[SourceFile]:
         if collection.name in names:
             raise UserError(f"two collections are named {collection.name!r}; give each its own name")
         names.add(collection.name)
-        files = _collection_files(collection)
+        files = _collection_files(collection, lake)
         if not files:
             raise UserError(
                 f"{collection.path} holds no MIDI file (looked for {', '.join(sorted(SUFFIXES))}); name another folder"
@@ -68,12 +69,17 @@ def list_files(collections: Iterable[Collection]) -> list[SourceFile]:
     return found
 
 
-def _collection_files(collection: Collection) -> list[SourceFile]:
+def _collection_files(collection: Collection, lake: Path | None) -> list[SourceFile]:
     root = collection.path.expanduser()
     if root.is_file():
         locations, base = [root], root.parent
     elif root.is_dir():
-        locations = [at for at in root.rglob("*") if at.suffix.lower() in SUFFIXES and at.is_file()]
+        own = lake if lake is not None and lake.is_relative_to(root.resolve()) else None
+        locations = [
+            at
+            for at in root.rglob("*")
+            if at.suffix.lower() in SUFFIXES and at.is_file() and not (own and at.resolve().is_relative_to(own))
+        ]
         base = root
     else:
         raise UserError(f"{root} does not exist; name a folder or a MIDI file")

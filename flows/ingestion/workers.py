@@ -7,6 +7,7 @@ gets a Failure, a fresh worker goes on with the rest.
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import resource
 import signal
@@ -91,7 +92,8 @@ class Pool(Generic[Item, Result]):
     def _hand_over(self, worker: _Worker, items: Sequence[Item], queue: deque[int]) -> None:
         fair = max(1, min(CHUNK, len(queue) // (2 * self.workers)))
         worker.pending.extend(queue.popleft() for _ in range(min(fair, len(queue))))
-        worker.pipe.send([items[index] for index in worker.pending])
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it has died: `_collect` will find out
+            worker.pipe.send([items[index] for index in worker.pending])
 
     def _ready(self, alive: list[_Worker]) -> list[_Worker]:
         ready = wait([worker.pipe for worker in alive], timeout=POLL_SECONDS)

@@ -38,20 +38,20 @@ def pull_task(lake: Lake, reference: str) -> tuple[RegisteredModel, Path]:
 
 
 @task(name="compose", persist_result=False, cache_policy=NO_CACHE)
-def compose_task(parameters: SampleParameters, model: RegisteredModel, folder: Path, number: int) -> Sample:
+def compose_task(parameters: SampleParameters, model: RegisteredModel, bundle: Path, number: int) -> Sample:
     """Generate the candidates of one piece, choose by the critic, write the best."""
-    composer = Composer.load(folder)
+    composer = Composer.load(bundle)
     prompt = read_prompt(parameters.prompt) if parameters.prompt else None
     request = piece_request(parameters, number, prompt)
     begin = opening(composer, request)
     if begin.cut:
         say(f"the prompt is longer than the model's memory allows; its last {len(begin.tokens)} tokens are used")
     title = f"{parameters.style or 'free'} {number + 1}"
+    groups = composer.vocabulary.names[int(begin.tokens[1])]
     with stage(f"composing {title} (best of {parameters.best_of})") as bar:
         best = compose(composer, request, bar.step)[0]
-        stem = (parameters.out or Lake.at(parameters.lake).samples) / (
-            f"{parameters.style or 'free'}-v{model.version}-seed{request.seed}"
-        )
+        folder = parameters.out or Lake.at(parameters.lake).samples
+        stem = folder / f"{parameters.style or 'free'}-{groups}-v{model.version}-seed{request.seed}"
         about = provenance(parameters, model.version, model.dataset, number)
         sample = export(best, composer.encoding, stem, f"{title} · model {model.version} · seed {request.seed}", about)
         bar.update(0, note=f"score {best.score:.3f}")
@@ -61,8 +61,8 @@ def compose_task(parameters: SampleParameters, model: RegisteredModel, folder: P
 @flow(name="sample", persist_result=False)
 def sample(parameters: SampleParameters) -> SampleReport:
     """Compose pieces with a registered model. Raises UserError, UnknownModel and VocabularyError."""
-    model, folder = pull_task(Lake.at(parameters.lake), parameters.model)
-    samples = [compose_task(parameters, model, folder, number) for number in range(parameters.count)]
+    model, bundle = pull_task(Lake.at(parameters.lake), parameters.model)
+    samples = [compose_task(parameters, model, bundle, number) for number in range(parameters.count)]
     rows = [{"piece": Path(s.midi).name, "score": round(s.score, 4), "notes": s.notes, "s": s.seconds} for s in samples]
     create_table_artifact(key="samples", table=rows, description=f"model version {model.version}")
     return SampleReport(model.version, model.dataset, parameters.count * parameters.best_of, samples)

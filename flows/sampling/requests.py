@@ -31,9 +31,11 @@ class SampleParameters(BaseModel):
     """Candidates of which the critic chooses each piece."""
     length: int = Field(1024, ge=32)
     """Tokens of a piece, prompt included."""
-    tempo: float = Field(DEFAULT_TEMPO, gt=0)
-    temperature: float = Field(1.0, gt=0)
+    tempo: float = Field(DEFAULT_TEMPO, gt=0, allow_inf_nan=False)
+    temperature: float = Field(1.0, gt=0, allow_inf_nan=False)
     top_p: float = Field(0.95, gt=0, le=1)
+    longest_note: float = Field(8.0, gt=0, allow_inf_nan=False)
+    """Seconds after which a note is ended."""
     seed: int = Field(0, ge=0)
     prompt: Path | None = None
     """A MIDI file to continue."""
@@ -61,7 +63,7 @@ def piece_request(parameters: SampleParameters, number: int, prompt: Notes | Non
         best_of=parameters.best_of,
         seed=parameters.seed + number,
         tempo=parameters.tempo,
-        sampling=SamplingConfig(parameters.temperature, parameters.top_p),
+        sampling=SamplingConfig(parameters.temperature, parameters.top_p, parameters.longest_note),
         prompt=prompt,
     )
 
@@ -80,5 +82,6 @@ def provenance(parameters: SampleParameters, version: str, dataset: str, number:
         "length": parameters.length,
         "temperature": parameters.temperature,
         "top_p": parameters.top_p,
+        "longest_note": parameters.longest_note,
         "prompt": str(parameters.prompt) if parameters.prompt else None,
     }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import socket
 import subprocess
@@ -17,7 +16,7 @@ from flows.errors import RunError
 from flows.files import exclusive
 from flows.processes import end_processes, group_members
 from flows.settings import Lake, available_cores
-from flows.training.runs import RUN_FILE, Run
+from flows.training.runs import RUN_FILE, Run, parse_report
 
 POLL_SECONDS = 0.3
 GRACE_SECONDS = 10.0
@@ -38,12 +37,14 @@ def launch(lake: Lake, run: Run, on_report: OnReport) -> None:
         run.metrics.touch()
         earlier = run.metrics.stat().st_size
         last_error = None
+        run.log.touch()
+        log_start = run.log.stat().st_size
         with run.log.open("ab") as log, _job(lake, run, log) as process:
             for report in _follow(run.metrics, earlier, process):
                 last_error = report["message"] if report["event"] == "error" else last_error
                 on_report(report)
         if process.returncode != 0 or not run.finished:
-            reason = last_error or _last_words(run.log) or f"exit status {process.returncode}"
+            reason = last_error or _last_words(run.log, log_start) or f"exit status {process.returncode}"
             raise RunError(f"training failed: {reason}; the whole log: {run.log}")
 
 
@@ -103,15 +104,16 @@ def _follow(metrics: Path, offset: int, process: subprocess.Popen[bytes]) -> Ite
         while True:
             ended = process.poll() is not None
             *lines, partial = (partial + file.read()).split("\n")
-            yield from map(json.loads, lines)
+            yield from filter(None, map(parse_report, lines))
             if ended:
                 return
             time.sleep(POLL_SECONDS)
 
 
-def _last_words(log: Path) -> str | None:
-    """The last line of a log that names an error."""
-    lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines()]
+def _last_words(log: Path, start: int) -> str | None:
+    """The last line of a log, from byte `start` on, that names an error."""
+    text = log.read_bytes()[start:].decode("utf-8", errors="replace")
+    lines = [line.strip() for line in text.splitlines()]
     errors = [line for line in lines if "Error" in line and not line.startswith(("File ", "["))]
     return errors[-1][:LONGEST_EXCERPT] if errors else None
 

@@ -10,7 +10,7 @@ from flows.ingestion.publishing import DatasetVersion
 from flows.settings import Lake
 from flows.training.runs import Run
 from registry.lineage import DatasetReference, log_dataset
-from registry.tracking import Registry, begin_run, end_run, find_run, log_metrics
+from registry.tracking import Registry, begin_run, end_run, find_run, log_metrics, reopen_run
 
 STEPS_PER_WRITE = 20
 """Training steps whose metrics go to MLflow together."""
@@ -45,6 +45,7 @@ class Tracker:
 
     def __init__(self, lake: Lake, run: Run, dataset: DatasetVersion) -> None:
         self.registry, self.run_id = mlflow_run(lake, run, dataset)
+        reopen_run(self.registry, self.run_id)
         self.waiting: list[tuple[int, dict[str, float]]] = []
 
     def take(self, report: dict[str, Any]) -> None:

@@ -57,14 +57,21 @@ class Run:
 
 
 def read_reports(metrics: Path) -> Iterator[dict[str, Any]]:
-    """The reports of a run so far; a line that is still being written is left out."""
+    """The reports of a run so far; torn lines are left out."""
     if not metrics.exists():
         return
     for line in metrics.read_text(encoding="utf-8").splitlines():
-        try:
-            yield json.loads(line)
-        except json.JSONDecodeError:
-            return
+        if (report := parse_report(line)) is not None:
+            yield report
+
+
+def parse_report(line: str) -> dict[str, Any] | None:
+    """The report in a line; None for a line that a killed process left torn."""
+    try:
+        report: dict[str, Any] = json.loads(line)
+    except json.JSONDecodeError:
+        return None
+    return report
 
 
 def prepare_run(lake: Lake, dataset: DatasetVersion, preset: Preset, ranks: int) -> Run:

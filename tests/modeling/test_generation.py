@@ -222,7 +222,9 @@ class TestWindow:
 
 def allowed_after(tokens: Tokens, vocabulary: Vocabulary) -> list[int]:
     """Ids that the grammar allows after the tokens of one piece."""
-    grammar = Grammar(vocabulary, torch.from_numpy(playable_instruments(vocabulary, tokens[1:2].astype(np.int64))))
+    playable = torch.from_numpy(playable_instruments(vocabulary, tokens[1:2].astype(np.int64)))
+    longest_note = round(SamplingConfig().longest_note * vocabulary.ticks_per_second)
+    grammar = Grammar(vocabulary, playable, longest_note)
     for token in tokens.tolist():
         grammar.advance(torch.tensor([token]))
     ids: list[int] = grammar.allowed()[0].nonzero().flatten().tolist()

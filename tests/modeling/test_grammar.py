@@ -13,13 +13,15 @@ from modeling.grammar import MAX_REST_TICKS, Grammar
 from tokenization.encodings.combined import Combined
 from tokenization.vocabulary import Tokens, Vocabulary
 
+LONGEST_NOTE = 64 * 32
+"""Ticks."""
 PIANO, VIOLIN, CELLO, DRUMS = range(4)
 
 
 def grammar_of(vocabulary: Vocabulary, *playable: int, batch: int = 1) -> Grammar:
     mask = torch.zeros(batch, len(vocabulary.instruments), dtype=torch.bool)
     mask[:, list(playable)] = True
-    return Grammar(vocabulary, mask)
+    return Grammar(vocabulary, mask, LONGEST_NOTE)
 
 
 def take(grammar: Grammar, text: str) -> Grammar:
@@ -117,6 +119,24 @@ class TestSilence:
         assert allows(grammar, "wait:32")
 
 
+class TestLongNotes:
+    def test_time_stands_still_until_a_note_that_lasts_too_long_has_ended(self, vocabulary: Vocabulary) -> None:
+        almost = " ".join(["wait:32"] * (LONGEST_NOTE // 32 - 1))
+        grammar = take(grammar_of(vocabulary, PIANO), f"piano:v64:C4 {almost}")
+        assert allows(grammar, "wait:32")
+        take(grammar, "wait:32")
+        assert not allows(grammar, "wait:1")
+        assert allows(grammar, "piano:v0:C4")
+        assert allows(grammar, "end")
+        take(grammar, "piano:v0:C4")
+        assert allows(grammar, "wait:32")
+
+    def test_a_note_struck_again_counts_from_then_on(self, vocabulary: Vocabulary) -> None:
+        almost = " ".join(["wait:32"] * (LONGEST_NOTE // 32 - 1))
+        again = f"piano:v64:C4 {almost} piano:v0:C4 piano:v64:C4 {almost}"
+        assert allows(take(grammar_of(vocabulary, PIANO), again), "wait:32")
+
+
 class TestPlayable:
     def test_instrumentation_tokens_name_groups_of_instruments(self, vocabulary: Vocabulary) -> None:
         asked = [["piano"], ["strings"], ["drums", "piano"], ["drums", "strings", "piano"]]
@@ -136,7 +156,8 @@ class TestEncodings:
         self, count: int, seed: int, make_piece: object, vocabulary: Vocabulary, encoding: Combined
     ) -> None:
         piece: Tokens = make_piece(count, seed)  # type: ignore[operator]
-        grammar = Grammar(vocabulary, torch.from_numpy(playable_instruments(vocabulary, piece[1:2].astype(np.int64))))
+        playable = torch.from_numpy(playable_instruments(vocabulary, piece[1:2].astype(np.int64)))
+        grammar = Grammar(vocabulary, playable, LONGEST_NOTE)
         for position, token in enumerate(piece.tolist()):
             if position >= 4:
                 assert bool(grammar.allowed()[0, token]), vocabulary.names[token]

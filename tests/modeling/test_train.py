@@ -1,7 +1,7 @@
 """The training job, by the real DeepSpeed launcher: its reports, its ranks, and its resumption.
 
-Four launches on the CPU serve all tests that need one: a whole run on one rank, one that goes on from its
-checkpoint in the middle, and another run on one rank and on two.
+Three launches on the CPU serve all tests that need one: a whole run on one rank, the same on two, and one that
+goes on from its checkpoint in the middle.
 """
 
 from __future__ import annotations
@@ -43,8 +43,6 @@ MODEL = {
     "dropout": 0.1,
     "sparsity": {"mode": "strided", "block": 16, "stride": 8},
 }
-BARE = {"dropout": 0.0, "factored_notes": False}
-"""Changes for a network whose losses do not depend on random numbers, and with a plain table of tokens."""
 TRAINING = {
     "steps": STEPS,
     "batch_size": 4,
@@ -57,15 +55,13 @@ TRAINING = {
 }
 
 
-def run_config(
-    folder: Path, dataset: Path, ranks: int = 1, model: dict[str, Any] | None = None, **training: object
-) -> RunConfig:
+def run_config(folder: Path, dataset: Path, ranks: int = 1, **training: object) -> RunConfig:
     zero = (resources.files("infra") / "deepspeed" / "zero1.json").read_text(encoding="utf-8")
     return RunConfig.model_validate(
         {
             "dataset": dataset,
             "folder": folder,
-            "model": {**MODEL, **(model or {})},
+            "model": MODEL,
             "training": {**TRAINING, **training},
             "ranks": ranks,
             "deepspeed": json.loads(zero),
@@ -151,17 +147,9 @@ def whole(tmp_path_factory: pytest.TempPathFactory, dataset: Path) -> Job:
 
 
 @pytest.fixture(scope="module")
-def one_rank(tmp_path_factory: pytest.TempPathFactory, dataset: Path) -> Job:
-    """A run of the bare network on one rank: ranks draw their dropout each for itself."""
-    job = launch(run_config(tmp_path_factory.mktemp("one"), dataset, model=BARE))
-    assert job.status == 0, job.log
-    return job
-
-
-@pytest.fixture(scope="module")
 def two_ranks(tmp_path_factory: pytest.TempPathFactory, dataset: Path) -> Job:
     """The same run on two ranks."""
-    job = launch(run_config(tmp_path_factory.mktemp("two"), dataset, ranks=2, model=BARE))
+    job = launch(run_config(tmp_path_factory.mktemp("two"), dataset, ranks=2))
     assert job.status == 0, job.log
     return job
 
@@ -234,15 +222,15 @@ class TestRun:
 
 
 class TestRanks:
-    def test_two_ranks_train_on_the_same_global_batches(self, one_rank: Job, two_ranks: Job) -> None:
+    def test_two_ranks_train_on_the_same_global_batches(self, whole: Job, two_ranks: Job) -> None:
         assert two_ranks.of("start")[0]["ranks"] == 2
-        assert two_ranks.losses == pytest.approx(one_rank.losses, rel=1e-4)
-        assert [report["event"] for report in two_ranks.reports] == [report["event"] for report in one_rank.reports]
+        assert two_ranks.losses == pytest.approx(whole.losses, rel=1e-4)
+        assert [report["event"] for report in two_ranks.reports] == [report["event"] for report in whole.reports]
 
-    def test_and_come_to_the_same_weights(self, one_rank: Job, two_ranks: Job) -> None:
+    def test_and_come_to_the_same_weights(self, whole: Job, two_ranks: Job) -> None:
         ours = two_ranks.weights
-        assert ours.keys() == one_rank.weights.keys()
-        for name, weight in one_rank.weights.items():
+        assert ours.keys() == whole.weights.keys()
+        for name, weight in whole.weights.items():
             torch.testing.assert_close(ours[name], weight, rtol=1e-2, atol=1e-3)
 
 

@@ -17,6 +17,7 @@ from registry.tracking import (
     flattened,
     log_metrics,
     one_line,
+    reopen_run,
 )
 
 
@@ -52,7 +53,8 @@ class TestARun:
         run_id = begin_run(registry, key, "tiny-1", {"steps": 5})
         end_run(registry, run_id, succeeded=False)
         assert registry.client.get_run(run_id).info.status == "FAILED"
-        assert begin_run(registry, key, "tiny-1", {"steps": 5}) == run_id
+        assert find_run(registry, key) == run_id
+        reopen_run(registry, run_id)
         assert registry.client.get_run(run_id).info.status == "RUNNING"
         end_run(registry, run_id, succeeded=True)
         assert registry.client.get_run(run_id).info.status == "FINISHED"

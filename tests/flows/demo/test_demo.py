@@ -86,7 +86,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
 @pytest.fixture(scope="module")
 def demo(lake: Lake) -> tuple[dict[str, Any], str]:
     """The demo's report and what it said on standard error."""
-    process = start(lake, "demo", "--json", *arguments(steps=4))
+    process = start(lake, "demo", "--length", "256", "--json", *arguments(steps=4))
     output, errors = process.communicate(timeout=500)
     assert process.returncode == 0, errors
     return json.loads(output), errors
@@ -177,7 +177,7 @@ class TestInterrupted:
 
     def test_a_second_demo_reuses_what_has_not_changed(self, lake: Lake) -> None:
         """Stopped once it has come to what it makes anew."""
-        process = start(lake, "demo", *arguments(steps=4))
+        process = start(lake, "demo", "--length", "256", *arguments(steps=4))
         assert process.stderr is not None
         lines = self.end(process, lake, read_until(process.stderr, "critic: "))
         text = "\n".join(lines)

@@ -48,8 +48,8 @@ class TestTheId:
             prepared(lake, dataset, steps=7).run_id,
             prepared(lake, dataset, seed=1).run_id,
             prepared(lake, dataset, batch_size=16).run_id,
-            prepared(lake, dataset, ranks=1, micro_batch_size=4).run_id,
-            prepared(lake, dataset, ranks=2, micro_batch_size=4).run_id,
+            prepared(lake, dataset, ranks=1, micro_batch_size=2).run_id,
+            prepared(lake, dataset, ranks=2, micro_batch_size=2).run_id,
         }
         assert len(ids) == 6
         assert {len(run_id) for run_id in ids} == {12}
