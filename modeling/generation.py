@@ -19,7 +19,7 @@ from modeling.embeddings import Batch
 from modeling.grammar import Grammar
 from modeling.transformer import MuseNet
 from tokenization.encodings.combined import HEADER
-from tokenization.structure import Features, Stepper
+from tokenization.structure import COUNTDOWN, Features, Stepper
 from tokenization.vocabulary import Tokens, Vocabulary
 
 Progress = Callable[[int, int], None]
@@ -63,8 +63,8 @@ def generate(
     """Continuations of prompts, one each.
 
     `prompts`: header and possibly music, without `end`, shape (count, n). `lengths`: the tokens that each piece
-    shall have, prompt included; it may end earlier, and then has its `end`. `stop`: go no further than so many
-    tokens, whatever the piece's length. Raises ValueError for a prompt that fills the context or the length.
+    shall have, prompt included; it may end up to COUNTDOWN tokens earlier, and then has its `end`. `stop`: go no
+    further than so many tokens, whatever the piece's length. Raises ValueError for a prompt that fills the context or the length.
     """
     count, given = prompts.shape
     longest = min(max(lengths), stop or max(lengths))
@@ -80,7 +80,9 @@ def generate(
     planned = torch.tensor(lengths, device=device)
     playable = playable_instruments(vocabulary, prompts[:, 1].astype(np.int64))
     longest_note = round(sampling.longest_note * vocabulary.ticks_per_second)
-    grammar = Grammar(vocabulary, torch.from_numpy(playable).to(device), longest_note)
+    # In the data `end` comes when the countdown has run out; a piece may end while it runs.
+    earliest_end = planned - COUNTDOWN
+    grammar = Grammar(vocabulary, torch.from_numpy(playable).to(device), longest_note, earliest_end)
     pieces = _Pieces(vocabulary, np.array(lengths), longest)
     for column in prompts.T:
         ids = torch.from_numpy(column.astype(np.int64)).to(device)

@@ -20,7 +20,7 @@ from modeling.grammar import Grammar
 from modeling.transformer import MuseNet
 from tokenization.encodings.combined import HEADER, Combined
 from tokenization.midi import read_midi, write_midi
-from tokenization.structure import features
+from tokenization.structure import COUNTDOWN, features
 from tokenization.vocabulary import Tokens, Vocabulary
 
 MakeModel = Callable[..., MuseNet]
@@ -213,18 +213,18 @@ class TestWindow:
             batch = Batch(*(torch.from_numpy(column[where].astype(np.int64))[None] for column in columns))
             with torch.inference_mode():
                 logits = model.logits(model.states(batch)[0, -1])
-            allowed = set(allowed_after(piece[:position], vocabulary))
+            allowed = set(allowed_after(piece[:position], length, vocabulary))
             best = next(token for token in logits.argsort(descending=True).tolist() if token in allowed)
             same += int(best == piece[position])
         assert same == length - HEADER
         assert len(set(piece[HEADER:].tolist())) > 10
 
 
-def allowed_after(tokens: Tokens, vocabulary: Vocabulary) -> list[int]:
+def allowed_after(tokens: Tokens, length: int, vocabulary: Vocabulary) -> list[int]:
     """Ids that the grammar allows after the tokens of one piece."""
     playable = torch.from_numpy(playable_instruments(vocabulary, tokens[1:2].astype(np.int64)))
     longest_note = round(SamplingConfig().longest_note * vocabulary.ticks_per_second)
-    grammar = Grammar(vocabulary, playable, longest_note)
+    grammar = Grammar(vocabulary, playable, longest_note, torch.tensor([length - COUNTDOWN]))
     for token in tokens.tolist():
         grammar.advance(torch.tensor([token]))
     ids: list[int] = grammar.allowed()[0].nonzero().flatten().tolist()

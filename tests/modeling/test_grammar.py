@@ -18,10 +18,10 @@ LONGEST_NOTE = 64 * 32
 PIANO, VIOLIN, CELLO, DRUMS = range(4)
 
 
-def grammar_of(vocabulary: Vocabulary, *playable: int, batch: int = 1) -> Grammar:
+def grammar_of(vocabulary: Vocabulary, *playable: int, batch: int = 1, earliest_end: int = 0) -> Grammar:
     mask = torch.zeros(batch, len(vocabulary.instruments), dtype=torch.bool)
     mask[:, list(playable)] = True
-    return Grammar(vocabulary, mask, LONGEST_NOTE)
+    return Grammar(vocabulary, mask, LONGEST_NOTE, torch.full((batch,), earliest_end))
 
 
 def take(grammar: Grammar, text: str) -> Grammar:
@@ -43,7 +43,7 @@ class TestNotes:
         assert allowed.any(1).tolist() == allowed.all(1).tolist()
 
     def test_a_sounding_note_may_end_but_not_start_again(self, vocabulary: Vocabulary) -> None:
-        grammar = take(grammar_of(vocabulary, PIANO), "piano:v64:C4")
+        grammar = take(grammar_of(vocabulary, PIANO), "piano:v64:C4 wait:1")
         assert allows(grammar, "piano:v0:C4")
         assert not allows(grammar, "piano:v64:C4")
         assert not allows(grammar, "piano:v100:C4")
@@ -56,12 +56,12 @@ class TestNotes:
         assert not allows(grammar, "piano:v0:C4")
 
     def test_each_instrument_has_its_own_notes(self, vocabulary: Vocabulary) -> None:
-        grammar = take(grammar_of(vocabulary, VIOLIN, CELLO), "violin:v80:C4")
+        grammar = take(grammar_of(vocabulary, VIOLIN, CELLO), "violin:v80:C4 wait:1")
         assert not allows(grammar, "cello:v0:C4")
         assert allows(grammar, "cello:v80:C4")
 
     def test_drums_repeat_without_an_end(self, vocabulary: Vocabulary) -> None:
-        grammar = take(grammar_of(vocabulary, DRUMS), "drums:v80:C2")
+        grammar = take(grammar_of(vocabulary, DRUMS), "drums:v80:C2 wait:1")
         assert allows(grammar, "drums:v80:C2")
 
     def test_only_the_asked_for_instruments_play(self, vocabulary: Vocabulary) -> None:
@@ -71,7 +71,7 @@ class TestNotes:
             assert not allows(grammar, word)
 
     def test_a_note_of_the_prompt_may_end_whatever_was_asked_for(self, vocabulary: Vocabulary) -> None:
-        grammar = take(grammar_of(vocabulary, PIANO), "violin:v80:C4")
+        grammar = take(grammar_of(vocabulary, PIANO), "violin:v80:C4 wait:1")
         assert allows(grammar, "violin:v0:C4")
         assert not allows(grammar, "violin:v80:D4")
 
@@ -119,6 +119,34 @@ class TestSilence:
         assert allows(grammar, "wait:32")
 
 
+class TestOrder:
+    """What happens at one time comes as the encoding writes it."""
+
+    def test_notes_rise_within_a_chord(self, vocabulary: Vocabulary) -> None:
+        grammar = take(grammar_of(vocabulary, PIANO, VIOLIN), "piano:v64:C4")
+        assert allows(grammar, "piano:v64:C#4")
+        assert not allows(grammar, "piano:v64:B3")
+        assert not allows(grammar, "violin:v80:C4"), "the encoding writes the violin before the piano"
+        assert allows(take(grammar, "wait:1"), "piano:v64:B3")
+
+    def test_note_offs_come_first_so_that_no_note_has_no_length(self, vocabulary: Vocabulary) -> None:
+        grammar = take(grammar_of(vocabulary, PIANO), "piano:v64:C4 wait:1 piano:v64:E4")
+        assert not allows(grammar, "piano:v0:C4")
+        assert not allows(grammar, "piano:v0:E4")
+
+    def test_drums_come_last(self, vocabulary: Vocabulary) -> None:
+        grammar = take(grammar_of(vocabulary, PIANO, DRUMS), "drums:v80:C2")
+        assert not allows(grammar, "piano:v64:C4")
+        assert allows(grammar, "drums:v80:D2")
+
+
+class TestEnd:
+    def test_it_may_follow_from_the_earliest_end_on(self, vocabulary: Vocabulary) -> None:
+        grammar = take(grammar_of(vocabulary, PIANO, earliest_end=3), "piano:v64:C4 wait:1")
+        assert not allows(grammar, "end")
+        assert allows(take(grammar, "piano:v0:C4"), "end")
+
+
 class TestLongNotes:
     def test_time_stands_still_until_a_note_that_lasts_too_long_has_ended(self, vocabulary: Vocabulary) -> None:
         almost = " ".join(["wait:32"] * (LONGEST_NOTE // 32 - 1))
@@ -157,7 +185,7 @@ class TestEncodings:
     ) -> None:
         piece: Tokens = make_piece(count, seed)  # type: ignore[operator]
         playable = torch.from_numpy(playable_instruments(vocabulary, piece[1:2].astype(np.int64)))
-        grammar = Grammar(vocabulary, playable, LONGEST_NOTE)
+        grammar = Grammar(vocabulary, playable, LONGEST_NOTE, torch.zeros(1))
         for position, token in enumerate(piece.tolist()):
             if position >= 4:
                 assert bool(grammar.allowed()[0, token]), vocabulary.names[token]
