@@ -64,7 +64,8 @@ def generate(
 
     `prompts`: header and possibly music, without `end`, shape (count, n). `lengths`: the tokens that each piece
     shall have, prompt included; it may end up to COUNTDOWN tokens earlier, and then has its `end`. `stop`: go no
-    further than so many tokens, whatever the piece's length. Raises ValueError for a prompt that fills the context or the length.
+    further than so many tokens, whatever the piece's length. Raises ValueError for a prompt that fills the context
+    or the length.
     """
     count, given = prompts.shape
     longest = min(max(lengths), stop or max(lengths))
