@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test lint types imports unit bench clean
+.PHONY: setup demo test lint types imports unit clean
 
 setup: $(STAMP)
 

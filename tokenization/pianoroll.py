@@ -68,7 +68,7 @@ def _frame_pitches(axes: Axes, notes: Notes) -> None:
     axes.grid(axis="y", color="#dddddd", linewidth=0.8)
     axes.set_axisbelow(True)
     if len(used):
-        axes.legend(loc="upper right", fontsize=8, ncols=5, framealpha=0.8)
+        axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), fontsize=8, ncols=10, frameon=False)
 
 
 def _hits(axes: Axes, notes: Notes) -> None:
