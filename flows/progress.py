@@ -63,9 +63,9 @@ def stage(title: str, total: int | None = None) -> Iterator[Stage]:
         running = Stage(progress, title, total)
         yield running
     note = f"  [dim]{running.note}" if running.note else ""
-    console.print(f"[green]✓[/] {title}  [dim]{time.perf_counter() - begun:.1f} s[/]{note}")
+    say(f"[green]✓[/] {title}  [dim]{time.perf_counter() - begun:.1f} s[/]{note}")
 
 
 def say(text: str) -> None:
-    """One line of information."""
-    console.print(text)
+    """One line of information; the terminal wraps it, not we."""
+    console.print(text, soft_wrap=True)
