@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
+
 from flows.errors import UserError
 
 STAGING_PREFIX = ".staging-"
@@ -58,7 +60,7 @@ def remove_abandoned(parent: Path) -> None:
     """Delete staging folders and files of processes that no longer run."""
     for path in parent.glob(f"{STAGING_PREFIX}*"):
         owner = path.name.removeprefix(STAGING_PREFIX).split("-")[0]
-        if owner.isdecimal() and not _runs(int(owner)):
+        if owner.isdecimal() and not psutil.pid_exists(int(owner)):
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
             else:
@@ -75,16 +77,6 @@ def exclusive(lock: Path, busy: str) -> Iterator[None]:
         except BlockingIOError:
             raise UserError(f"{busy}; wait for it, or stop it") from None
         yield
-
-
-def _runs(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _sync(path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import psutil
 
@@ -22,9 +22,9 @@ def group_members(leader: int) -> list[psutil.Process]:
     return members
 
 
-def end_processes(processes: Sequence[psutil.Process], grace_seconds: float) -> None:
-    """End processes: politely, then by force. psutil refuses to signal a pid that was reused meanwhile."""
-    left = list(processes)
+def end_groups(leaders: Iterable[int], grace_seconds: float) -> None:
+    """End all processes of groups: politely, then by force. psutil signals no pid that was reused meanwhile."""
+    left = [member for leader in leaders for member in group_members(leader)]
     for end in (psutil.Process.terminate, psutil.Process.kill):
         for process in left:
             with contextlib.suppress(psutil.NoSuchProcess):

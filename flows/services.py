@@ -28,7 +28,7 @@ from pathlib import Path
 
 import psutil
 
-from flows.processes import end_processes, group_members, still_runs
+from flows.processes import end_groups, group_members, still_runs
 from flows.settings import Lake
 
 HOST = "127.0.0.1"
@@ -96,9 +96,7 @@ def up(lake: Lake) -> list[Service]:
             for name, process in processes.items():  # by now they have their children
                 _write(lake, name, replace(records[name], processes=_identities(process.pid)))
         except BaseException:
-            end_processes(
-                [member for process in processes.values() for member in group_members(process.pid)], STOP_TIMEOUT_S
-            )
+            end_groups([process.pid for process in processes.values()], STOP_TIMEOUT_S)
             for name in processes:
                 _state_file(lake, name).unlink(missing_ok=True)
             raise
@@ -109,9 +107,7 @@ def down(lake: Lake) -> list[Service]:
     """Stops the servers that `up` started, with every process they started."""
     with _lock(lake):
         records = {name: record for name in PREFERRED_PORTS if (record := _read(lake, name))}
-        end_processes(
-            [member for record in records.values() for member in group_members(record.leader)], STOP_TIMEOUT_S
-        )
+        end_groups([record.leader for record in records.values()], STOP_TIMEOUT_S)
         for name in PREFERRED_PORTS:
             _state_file(lake, name).unlink(missing_ok=True)
     return [_service(lake, name, None, changed=name in records) for name in PREFERRED_PORTS]
@@ -169,7 +165,7 @@ def _private_prefect(lake: Lake) -> Iterator[str]:
             start.close()
             yield url
         finally:
-            end_processes(group_members(process.pid), STOP_TIMEOUT_S)
+            end_groups([process.pid], STOP_TIMEOUT_S)
             process.wait()
 
 

@@ -46,11 +46,13 @@ class Reporter:
     """Rank 0's side of `metrics.jsonl`; silent on other ranks."""
 
     def __init__(self, folder: Path, rank: int) -> None:
-        path = folder / METRICS
-        torn = path.exists() and path.read_bytes()[-1:] not in (b"", b"\n")
-        self.file = path.open("a", encoding="utf-8") if rank == 0 else None
-        if self.file is not None and torn:
-            self.file.write("\n")  # an earlier attempt was killed within a line
+        self.file = None
+        if rank == 0:
+            path = folder / METRICS
+            torn = path.exists() and path.read_bytes()[-1:] not in (b"", b"\n")
+            self.file = path.open("a", encoding="utf-8")
+            if torn:
+                self.file.write("\n")  # an earlier attempt was killed within a line
 
     def __call__(self, event: str, **values: Any) -> None:
         if self.file is not None:

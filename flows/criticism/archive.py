@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from flows.files import write_atomically
+from flows.files import staging_folder, write_atomically
 from modeling.batches import Split
 from modeling.generation import SamplingConfig, generate
 from modeling.transformer import MuseNet
@@ -66,14 +66,11 @@ def keep(path: Path, split: Split, chosen: Sequence[int], twins: Sequence[Tokens
     """Archive the twins of the chosen pieces."""
     rows = []
     for index, tokens in zip(chosen, twins):
-        mask = int(tokens[1]) - split.vocabulary.instrumentation_base
-        groups = "_".join(split.vocabulary.groups_of_mask(mask))
+        groups = split.vocabulary.names[int(tokens[1])]
         rows.append(Row(split.piece_ids[index], split.piece_ids[index], split.styles[index], groups, tokens))
-    staged = path.with_name(f".staging-{path.name}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_shard(staged, rows, stamp)
-    write_atomically(path, staged.read_bytes())
-    staged.unlink()
+    with staging_folder(path.parent) as folder:
+        write_shard(folder / path.name, rows, stamp)
+        write_atomically(path, (folder / path.name).read_bytes())
 
 
 def recall(path: Path, split: Split, stamp: Stamp) -> Twins:

@@ -14,7 +14,7 @@ from typing import IO, Any
 
 from flows.errors import RunError
 from flows.files import exclusive
-from flows.processes import end_processes, group_members
+from flows.processes import end_groups
 from flows.settings import Lake, available_cores
 from flows.training.runs import RUN_FILE, Run, parse_report
 
@@ -76,7 +76,7 @@ def _job(lake: Lake, run: Run, log: IO[bytes]) -> Iterator[subprocess.Popen[byte
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     """End every process of the job and take note of its exit status."""
-    end_processes(group_members(process.pid), GRACE_SECONDS)
+    end_groups([process.pid], GRACE_SECONDS)
     process.wait()
     if process.stdin is not None:
         process.stdin.close()

@@ -7,7 +7,6 @@ is made by hand around a real model with random weights. `demo/test_demo.py` goe
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -57,16 +56,6 @@ def ingest_plainly(lake: Lake, name: str, *folders: Path, workers: int = 1, **se
 def ingest() -> Ingester:
     """Ingests folders into a dataset: see `ingest_plainly`."""
     return ingest_plainly
-
-
-@pytest.fixture(autouse=True)
-def environment_as_before() -> Iterator[None]:
-    """Commands set environment variables for the libraries they import; no test inherits another's."""
-    before = dict(os.environ)
-    yield
-    for name in os.environ.keys() - before.keys():
-        del os.environ[name]
-    os.environ.update(before)
 
 
 @pytest.fixture(scope="session")

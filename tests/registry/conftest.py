@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,15 +14,6 @@ from modeling.weights import save_critic, save_model
 from registry.lineage import DatasetReference
 from registry.tracking import Registry
 from tokenization.vocabulary import Vocabulary
-
-
-@pytest.fixture(autouse=True)
-def environment_as_before() -> Iterator[None]:
-    before = dict(os.environ)
-    yield
-    for name in os.environ.keys() - before.keys():
-        del os.environ[name]
-    os.environ.update(before)
 
 
 @pytest.fixture(scope="session")
