@@ -1,4 +1,8 @@
-"""Writing that never leaves half a file or folder under its final name."""
+"""Writing that never leaves half a file or folder under its final name.
+
+Local files are written under a temporary name, synced and renamed. An object store needs no such care: an object is
+there whole or not at all.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +15,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
+from upath import UPath
 
 from flows.errors import UserError
+
+Folder = Path | UPath
+"""A folder or file on disk or in an object store."""
 
 STAGING_PREFIX = ".staging-"
 
@@ -43,8 +51,11 @@ def publish_folder(staged: Path, final: Path) -> None:
     _sync(final.parent)
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file under a temporary name, then rename it: readers see all of it or the one before."""
+def write_atomically(path: Folder, data: bytes) -> None:
+    """Write a file so that readers see all of it or the one before."""
+    if not isinstance(path, Path):
+        path.write_bytes(data)
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     staged = path.with_name(f"{STAGING_PREFIX}{os.getpid()}-{uuid.uuid4().hex[:8]}-{path.name}")
     try:
@@ -56,8 +67,10 @@ def write_atomically(path: Path, data: bytes) -> None:
         staged.unlink(missing_ok=True)
 
 
-def remove_abandoned(parent: Path) -> None:
+def remove_abandoned(parent: Folder) -> None:
     """Delete staging folders and files of processes that no longer run."""
+    if not isinstance(parent, Path):
+        return
     for path in parent.glob(f"{STAGING_PREFIX}*"):
         owner = path.name.removeprefix(STAGING_PREFIX).split("-")[0]
         if owner.isdecimal() and not psutil.pid_exists(int(owner)):

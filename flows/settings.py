@@ -1,7 +1,9 @@
 """The one typed place for what all flows share: where things are written and how libraries behave.
 
-Everything that musenet writes lies below one folder, the *lake*. Flow parameters (batch sizes, limits,
-thresholds) are pydantic models beside the flow that uses them; this module holds only what they share.
+Everything that musenet writes lies below one folder, the *lake*. Datasets and the store of pieces may lie in an
+object store instead (`s3://bucket/lake`); what databases and servers need stays on this machine. Flow parameters
+(batch sizes, limits, thresholds) are pydantic models beside the flow that uses them; this module holds only what
+they share.
 """
 
 from __future__ import annotations
@@ -10,7 +12,12 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from upath import UPath
+
+from flows.files import Folder
+
 LAKE_VARIABLE = "MUSENET_LAKE"
+LOCAL_VARIABLE = "MUSENET_LOCAL"
 DEFAULT_LAKE = "lake"
 
 
@@ -19,16 +26,42 @@ class Lake:
     """The folder tree that holds datasets, runs, generations, the registry and the servers' state."""
 
     root: Path
+    """On this machine."""
+    remote: str | None = None
+    """URL of the object store that holds datasets and pieces instead of `root`."""
 
     @classmethod
-    def at(cls, root: str | os.PathLike[str] | None = None) -> Lake:
-        """The lake at `root`, else at `$MUSENET_LAKE`, else `./lake`. Creates nothing."""
-        return cls(Path(root or os.environ.get(LAKE_VARIABLE) or DEFAULT_LAKE).expanduser().resolve())
+    def at(cls, address: str | os.PathLike[str] | None = None) -> Lake:
+        """The lake at `address`, else at `$MUSENET_LAKE`, else `./lake`. Creates nothing.
+
+        Of a lake in an object store the local part is `$MUSENET_LOCAL`, else `./lake`.
+        """
+        address = os.fspath(address or os.environ.get(LAKE_VARIABLE) or DEFAULT_LAKE)
+        if "://" in address:
+            return cls(_local(os.environ.get(LOCAL_VARIABLE) or DEFAULT_LAKE), address.rstrip("/"))
+        return cls(_local(address))
 
     @property
-    def datasets(self) -> Path:
+    def address(self) -> str:
+        """What `at` takes to find this lake again, in another process too."""
+        return self.remote or str(self.root)
+
+    @property
+    def datasets(self) -> Folder:
         """`<name>/<digest>/`: published dataset versions."""
-        return self.root / "datasets"
+        return self._shared("datasets")
+
+    @property
+    def pieces(self) -> Folder:
+        """`<version>/`: what reading files gave."""
+        return self._shared("pieces")
+
+    def staging(self, name: str) -> Path:
+        """Where versions of a dataset are put together: beside their place, on the same disk, if it is on one."""
+        return self.root / "datasets" / name
+
+    def _shared(self, name: str) -> Folder:
+        return self.root / name if self.remote is None else UPath(self.remote) / name
 
     @property
     def runs(self) -> Path:
@@ -74,7 +107,8 @@ class Lake:
         They must be set before the libraries are imported, and are inherited by child processes.
         """
         return {
-            LAKE_VARIABLE: str(self.root),
+            LAKE_VARIABLE: self.address,
+            LOCAL_VARIABLE: str(self.root),
             "PREFECT_HOME": str(self.prefect_home),
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             # Log lines still reach the run's page; the terminal belongs to the command.
@@ -91,6 +125,10 @@ class Lake:
             "GIT_PYTHON_REFRESH": "quiet",
             "MPLCONFIGDIR": str(self.cache / "matplotlib"),
         }
+
+
+def _local(folder: str) -> Path:
+    return Path(folder).expanduser().resolve()
 
 
 def available_cores() -> int:

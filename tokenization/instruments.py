@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 PROGRAMS = 128
+ALL_PITCHES = (0, 127)
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,14 @@ class Instrument:
     programs: tuple[int, ...] | None = None
     """General MIDI programs it plays; None: all that no other instrument claims."""
     drum: bool = False
+    range: tuple[int, int] = field(default=ALL_PITCHES, compare=False)
+    """Lowest and highest pitch that it plays, as they sound. It bounds augmentation and gives no id its meaning."""
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for a range that is none."""
+        low, high = self.range
+        if not ALL_PITCHES[0] <= low <= high <= ALL_PITCHES[1]:
+            raise ValueError(f"instrument {self.name!r}: range [{low}, {high}] is not two pitches of 0–127, low first")
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Instrument:
@@ -36,6 +45,7 @@ class Instrument:
             rows=tuple(data["rows"]),
             programs=None if programs is None else tuple(programs),
             drum=data.get("drum", False),
+            range=tuple(data.get("range", ALL_PITCHES)),
         )
 
 

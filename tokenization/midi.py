@@ -1,34 +1,39 @@
-"""MIDI files ⇄ notes: symusic reads, mido reads what symusic refuses, mido writes.
-
-Both readers deliver ticks and a tempo map; seconds are computed here, once, in 64-bit arithmetic, so that a
-file's notes do not depend on the reader.
-"""
+"""MIDI files ⇄ notes: our own reader, which takes whatever music there is in a file, and mido as the writer."""
 
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+import struct
+from dataclasses import replace
 from enum import StrEnum
 from typing import Any
 
 import mido
 import numpy as np
-import symusic
 from numpy.typing import NDArray
 
-from tokenization.notes import DEFAULT_TEMPO, Notes
+from tokenization.notes import Notes
+from tokenization.reader import DRUM_CHANNEL, read_tracks
+from tokenization.score import DEFAULT_BEAT, MICROSECONDS_PER_MINUTE, Repair, Score, repairs_of
 
-DRUM_CHANNEL = 9
-MICROSECONDS_PER_MINUTE = 60_000_000
-DEFAULT_BEAT = MICROSECONDS_PER_MINUTE / DEFAULT_TEMPO
+VERSION = 1
+"""Raised whenever the same bytes would give other notes; what was read by another version is read anew."""
 LONGEST_BEAT = 0xFFFFFF
 """Microseconds per beat that a tempo event can say."""
 WRITE_TICKS_PER_BEAT = 960
 HEADER = b"MThd"
+TRACK = b"MTrk"
+ZIP = b"PK\x03\x04"
+"""How a .zip archive begins, in which a file may lie unpacked."""
 LONGEST_WRAPPER = 256
 """Bytes that old systems put before the header; what stands later is no MIDI file."""
 SMALLEST_FILE = 14
 """Bytes of a header chunk."""
+FRAME_RATES = {24: 24.0, 25: 25.0, 29: 30_000 / 1001, 30: 30.0}
+"""Frames per second by what a division in seconds (SMPTE) calls them; 29 is 30 with dropped frames."""
+MOST_SKIPPED = 0.5
+"""Part of the tracks' bytes. Where more makes no sense, what is left is not taken for music."""
+_FIELDS = struct.Struct(">IHHh")
 
 
 class Unreadable(StrEnum):
@@ -50,161 +55,90 @@ class MidiError(ValueError):
         self.detail = detail
 
 
-@dataclass(frozen=True)
-class _Ticks:
-    """What a reader found, in the file's own time."""
-
-    start: NDArray[np.int64]
-    length: NDArray[np.int64]
-    pitch: NDArray[np.int64]
-    velocity: NDArray[np.int64]
-    program: NDArray[np.int64]
-    drum: NDArray[np.bool_]
-    tempo_ticks: NDArray[np.int64]
-    tempo_beats: NDArray[np.float64]
-    """Microseconds per quarter note from each of `tempo_ticks` on."""
-    ticks_per_beat: int
-
-
 def read_midi(data: bytes) -> Notes:
-    """The notes of a Standard MIDI File. Raises MidiError for a file without usable music."""
-    if HEADER not in data[:LONGEST_WRAPPER]:
-        raise MidiError(Unreadable.NOT_MIDI, "no MThd header" if data else "the file is empty")
-    if len(data) < SMALLEST_FILE:
-        raise MidiError(Unreadable.TRUNCATED, f"{len(data)} bytes are less than a header")
-    try:
-        ticks = _read_symusic(data)
-    except Exception as refusal:  # the C++ parser raises RuntimeError and others
-        ticks = _read_mido(data, str(refusal).strip())
-    if len(ticks.start) == 0:
-        raise MidiError(Unreadable.NO_NOTES, "the file is read to its end and holds no note")
-    return _to_notes(ticks)
+    """The notes of a Standard MIDI File, in seconds. Raises MidiError for a file without usable music."""
+    return read_score(data).to_notes()
 
 
-def _read_symusic(data: bytes) -> _Ticks:
-    score: Any = symusic.Score.from_midi(data)
-    if score.ticks_per_quarter <= 0:
-        raise ValueError(f"{score.ticks_per_quarter} ticks per beat")
-    columns = [track.notes.numpy() for track in score.tracks]
-    counts = [len(track["time"]) for track in columns]
-    tempos = score.tempos.numpy()
+def read_score(data: bytes) -> Score:
+    """The notes of a Standard MIDI File in its own time, and what was mended. Raises MidiError if there is no note.
 
-    def joined(name: str) -> NDArray[np.int64]:
-        return np.concatenate([np.zeros(0, np.int64), *(track[name] for track in columns)]).astype(np.int64)
-
-    return _Ticks(
-        start=joined("time"),
-        length=joined("duration"),
-        pitch=joined("pitch"),
-        velocity=joined("velocity"),
-        program=np.repeat(np.array([track.program for track in score.tracks], np.int64), counts),
-        drum=np.repeat(np.array([track.is_drum for track in score.tracks], np.bool_), counts),
-        tempo_ticks=tempos["time"].astype(np.int64),
-        tempo_beats=tempos["mspq"].astype(np.float64),
-        ticks_per_beat=score.ticks_per_quarter,
-    )
-
-
-def _read_mido(data: bytes, refusal: str) -> _Ticks:
-    """The slow path, message by message; data bytes above 127 are clipped. Raises MidiError."""
-    try:
-        midi = mido.MidiFile(file=io.BytesIO(data), clip=True)
-    except EOFError as error:
-        raise MidiError(Unreadable.TRUNCATED, "the file ends inside a track") from error
-    except Exception as error:  # mido raises IndexError, KeySignatureError, OSError and others on broken bytes
-        detail = str(error).strip() or refusal or type(error).__name__
-        raise MidiError(_reason(data, refusal), detail) from error
-    if midi.ticks_per_beat <= 0 or midi.ticks_per_beat >= 0x8000:
-        raise MidiError(Unreadable.UNSUPPORTED_TIMING, f"division {midi.ticks_per_beat} is not ticks per beat")
-    rows: list[tuple[int, int, int, int, int, bool]] = []
-    tempos: list[tuple[int, float]] = []
-    for track in midi.tracks:
-        rows += _track_notes(track, tempos)
-    tempos.sort(key=lambda item: item[0])
-    table = np.array(rows, np.int64).reshape(-1, 6)
-    return _Ticks(
-        start=table[:, 0],
-        length=table[:, 1],
-        pitch=table[:, 2],
-        velocity=table[:, 3],
-        program=table[:, 4],
-        drum=table[:, 5].astype(np.bool_),
-        tempo_ticks=np.array([tick for tick, _ in tempos], np.int64),
-        tempo_beats=np.array([beat for _, beat in tempos], np.float64),
-        ticks_per_beat=midi.ticks_per_beat,
-    )
-
-
-def _reason(data: bytes, refusal: str) -> Unreadable:
-    """Why neither reader could go on, from the first one's words."""
-    if not data.startswith(HEADER):
-        return Unreadable.NOT_MIDI
-    return Unreadable.TRUNCATED if "chunk length" in refusal else Unreadable.DAMAGED
-
-
-def _track_notes(track: Any, tempos: list[tuple[int, float]]) -> list[tuple[int, int, int, int, int, bool]]:
-    """Notes (start, length, pitch, velocity, program, drum) of one track; appends its tempo changes."""
-    notes = []
-    sounding: dict[tuple[int, int], list[tuple[int, int, int]]] = {}
-    program = [0] * 16
-    tick = 0
-    for message in track:
-        tick += message.time
-        if message.type == "set_tempo":
-            tempos.append((tick, float(message.tempo)))
-        elif message.type == "program_change":
-            program[message.channel] = message.program
-        elif message.type in ("note_on", "note_off"):
-            key = (message.channel, message.note)
-            if message.type == "note_on" and message.velocity > 0:
-                sounding.setdefault(key, []).append((tick, message.velocity, program[message.channel]))
-            elif sounding.get(key):
-                start, velocity, voice = sounding[key].pop(0)
-                notes.append((start, tick - start, message.note, velocity, voice, message.channel == DRUM_CHANNEL))
-    for (channel, pitch), held in sounding.items():
-        for start, velocity, voice in held:
-            notes.append((start, tick - start, pitch, velocity, voice, channel == DRUM_CHANNEL))
-    return notes
-
-
-def _to_notes(ticks: _Ticks) -> Notes:
-    end = ticks.start + ticks.length
-    change_ticks, change_beats = _tempo_map(ticks)
-    seconds_per_tick = change_beats / (1e6 * ticks.ticks_per_beat)
-    change_seconds = np.concatenate([[0.0], np.cumsum(np.diff(change_ticks) * seconds_per_tick[:-1])])
-
-    def seconds(at: NDArray[np.int64]) -> NDArray[np.float64]:
-        segment = np.searchsorted(change_ticks, at, side="right") - 1
-        return np.asarray(change_seconds[segment] + (at - change_ticks[segment]) * seconds_per_tick[segment])
-
-    onset = seconds(ticks.start)
-    last = int(end.max())
-    spans = np.diff(np.append(np.minimum(change_ticks, last), last)) * seconds_per_tick
-    beats, index = np.unique(change_beats, return_inverse=True)
-    longest = beats[np.bincount(index, weights=spans).argmax()]
-    return Notes.from_columns(
-        onset,
-        np.maximum(seconds(end) - onset, 0.0),
-        np.clip(ticks.pitch, 0, 127),
-        np.clip(ticks.velocity, 1, 127),
-        np.clip(ticks.program, 0, 127),
-        ticks.drum,
-        MICROSECONDS_PER_MINUTE / longest,
-    )
-
-
-def _tempo_map(ticks: _Ticks) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Ticks of the tempo changes, the first one 0, and microseconds per beat from each on.
-
-    Of several changes at one tick the last holds; a tempo of zero, which no clock can play, is left out.
+    `tokenization.reader` says which faults of tracks are mended and how. Around the tracks: a wrapper (RIFF,
+    MacBinary, junk) is passed over, a header of wrong length counts if a track follows where it should end, and
+    line ends that a transfer as text has changed are changed back if then, and only then, all lengths are right.
     """
-    usable = ticks.tempo_beats > 0
-    at = np.concatenate([[0], ticks.tempo_ticks[usable]]).astype(np.int64)
-    beats = np.concatenate([[DEFAULT_BEAT], ticks.tempo_beats[usable]])
-    order = np.argsort(at, kind="stable")
-    at, beats = at[order], beats[order]
-    last_of_tick = np.append(np.diff(at) > 0, True)
-    return at[last_of_tick], beats[last_of_tick]
+    result = _read(data)
+    if isinstance(result, Score) and not _out_of_step(result):
+        return result
+    if data.count(b"\n") == data.count(b"\r\n") > 0:
+        mended = _read(data.replace(b"\r\n", b"\n"))
+        if isinstance(mended, Score) and not _out_of_step(mended):
+            return replace(mended, repairs=tuple(sorted({*mended.repairs, Repair.TEXT_MODE})))
+    if isinstance(result, MidiError):
+        raise result
+    return result
+
+
+def _out_of_step(score: Score) -> bool:
+    """Whether bytes seem to be missing or too many."""
+    return Repair.SKIPPED_BYTES in score.repairs or Repair.TRACK_LENGTH in score.repairs
+
+
+def _find_header(data: bytes) -> int:
+    """Where the header is in a file that does not begin with it, -1 if nowhere."""
+    nearly = sum(a == b for a, b in zip(data, HEADER)) == 3
+    if nearly and data[4:8] == b"\x00\x00\x00\x06" and data[SMALLEST_FILE : SMALLEST_FILE + 4] == TRACK:
+        return 0
+    if data.startswith(ZIP):
+        return -1
+    is_riff = data[:4] == b"RIFF" and data[8:12] == b"RMID"
+    return data.find(HEADER, 0, len(data) if is_riff else LONGEST_WRAPPER)
+
+
+def _read(data: bytes) -> Score | MidiError:
+    at = 0
+    found = 0
+    if data[:4] != HEADER:
+        at = _find_header(data)
+        if at < 0:
+            return MidiError(Unreadable.NOT_MIDI, "no MThd header" if data else "the file is empty")
+        found = Repair.WRAPPER.bit if at else Repair.CHUNK_NAME.bit
+    if len(data) < at + SMALLEST_FILE:
+        return MidiError(Unreadable.TRUNCATED, f"{len(data) - at} bytes are less than a header")
+    length, kind, count, division = _FIELDS.unpack_from(data, at + 4)
+    first = at + SMALLEST_FILE
+    if length != 6:
+        stated = at + 8 + length
+        if length > 6 and data[stated : stated + 4] == TRACK:
+            first = stated  # later versions of the format may have longer headers
+        elif data[first : first + 4] == TRACK:
+            found |= Repair.HEADER_LENGTH.bit
+        else:
+            return MidiError(Unreadable.DAMAGED, f"no track follows the header of {length} bytes")
+    if division > 0:
+        ticks_per_beat, beat = division, 0.0
+    else:
+        # The high byte is the negative frame rate, the low one the ticks of a frame.
+        ticks_per_second = FRAME_RATES.get(-(division >> 8), 0.0) * (division & 0xFF)
+        if not ticks_per_second:
+            return MidiError(Unreadable.UNSUPPORTED_TIMING, f"division {division} is no time")
+        ticks_per_beat = max(round(ticks_per_second * DEFAULT_BEAT / 1e6), 1)
+        beat = ticks_per_beat / ticks_per_second * 1e6
+    result = read_tracks(np.frombuffer(data, np.uint8), first, count, ticks_per_beat, kind == 2, beat)
+    start, lengths, pitch, velocity, program, drum, tempo_ticks, tempo_beats, bits, tracks, read, skipped = result
+    found |= bits
+    if kind > 2:
+        found |= Repair.FORMAT.bit
+    if tracks != count:
+        found |= Repair.TRACK_COUNT.bit
+    if skipped > MOST_SKIPPED * read:
+        return MidiError(Unreadable.DAMAGED, f"{skipped} of {read} bytes of the tracks make no sense")
+    repairs = repairs_of(found)
+    if len(start) == 0:
+        if Repair.TRUNCATED in repairs:
+            return MidiError(Unreadable.TRUNCATED, "the file ends inside a track, before the first note")
+        return MidiError(Unreadable.NO_NOTES, "the file is read to its end and holds no note")
+    return Score(*(start, lengths, pitch, velocity, program, drum), tempo_ticks, tempo_beats, ticks_per_beat, repairs)
 
 
 def write_midi(notes: Notes, names: dict[int, str] | None = None) -> bytes:

@@ -13,12 +13,9 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from tokenization.notes import Notes
+from tokenization.pianoroll_svg import COLOURS
 from tokenization.vocabulary import Vocabulary, pitch_name
 
-COLOURS = (
-    *("#3b6fb6", "#c8453b", "#8c2f6b", "#4b8b3b", "#d98a1f", "#2aa198", "#6c71c4", "#b58900", "#859900", "#555555"),
-)
-"""One per instrument in the vocabulary's order, from the start again where there are more."""
 INCHES_PER_SECOND = 0.12
 SHORTEST_INCHES, LONGEST_INCHES = 9.0, 32.0
 FAINTEST = 0.45

@@ -125,7 +125,8 @@ def read_shard(path: Path, expected: Stamp, columns: Iterable[str] = SCHEMA.name
             f"not {expected.encoding!r} and {expected.vocabulary_digest[:12]}: its ids mean something else"
         )
     try:
-        return pq.read_table(path, columns=list(columns), page_checksum_verification=True)
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            return file.read(list(columns))
     except (pa.ArrowInvalid, OSError) as error:
         raise ShardError(f"{path} is damaged: {error}") from error
 

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tokenization.instruments import Instrument, program_table, velocity_table
+from tokenization.instruments import ALL_PITCHES, Instrument, program_table, velocity_table
 
 PITCHES = 128
 NO_ROW = -1
@@ -122,6 +122,7 @@ class Vocabulary:
                     "rows": list(i.rows),
                     "drum": i.drum,
                     **({} if i.programs is None else {"programs": list(i.programs)}),
+                    **({} if i.range == ALL_PITCHES else {"range": list(i.range)}),
                 }
                 for i in self.instruments
             ],
@@ -129,8 +130,8 @@ class Vocabulary:
         }
 
     def to_json(self) -> str:
-        """Canonical JSON: equal vocabularies give equal text."""
-        return json.dumps(self.to_dict(), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+        """Canonical JSON: equal vocabularies give equal text, but for the ranges of instruments."""
+        return _canonical_json(self.to_dict())
 
     @classmethod
     def from_json(cls, text: str) -> Vocabulary:
@@ -138,8 +139,11 @@ class Vocabulary:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of the canonical JSON, in hexadecimal."""
-        return hashlib.sha256(self.to_json().encode()).hexdigest()
+        """SHA-256 of the canonical JSON of all that gives ids their meaning, in hexadecimal."""
+        meaning = self.to_dict()
+        for instrument in meaning["instruments"]:
+            instrument.pop("range", None)
+        return hashlib.sha256(_canonical_json(meaning).encode()).hexdigest()
 
     # The blocks of ids, in order.
 
@@ -183,6 +187,11 @@ class Vocabulary:
     @cached_property
     def drum_instrument(self) -> int:
         return next(i for i, instrument in enumerate(self.instruments) if instrument.drum)
+
+    @cached_property
+    def group_bits(self) -> NDArray[np.int64]:
+        """The bit of each instrument's group in an instrumentation, shape (instruments,)."""
+        return np.array([1 << self.groups.index(instrument.group) for instrument in self.instruments], np.int64)
 
     @cached_property
     def note_end(self) -> int:
@@ -248,7 +257,11 @@ class Vocabulary:
 
     def tempo_id(self, tempo: float) -> int:
         """The id of the nearest tempo bucket (beats per minute)."""
-        return self.tempo_base + int(np.abs(np.array(self.tempos) - tempo).argmin())
+        return self.tempo_base + int(np.abs(self._tempos - tempo).argmin())
+
+    @cached_property
+    def _tempos(self) -> NDArray[np.int64]:
+        return np.array(self.tempos, np.int64)
 
     def tempo_of(self, token: int) -> int | None:
         """Beats per minute of a tempo token, None for any other."""
@@ -330,3 +343,7 @@ class Vocabulary:
             raise VocabularyError(f"token {position}: id {word[:LONGEST_NUMBER]} is outside 0–{self.size - 1}")
         near = get_close_matches(word, self.names, n=1)
         raise VocabularyError(f"token {position}: {word!r} is not known" + (f"; nearest: {near[0]!r}" if near else ""))
+
+
+def _canonical_json(data: dict[str, Any]) -> str:
+    return json.dumps(data, indent=1, sort_keys=True, ensure_ascii=False) + "\n"

@@ -8,7 +8,7 @@ from prefect.cache_policies import NO_CACHE
 
 from flows.criticism.archive import Twins
 from flows.criticism.rounds import CriticParameters, CriticReport, Round, critic_folder, read_report
-from flows.ingestion.publishing import find_version
+from flows.ingestion.versions import find_version
 from flows.progress import say, stage
 from flows.settings import Lake
 from flows.training.runs import find_run
@@ -37,7 +37,7 @@ def criticise(parameters: CriticParameters) -> CriticReport:
     if folder.exists():
         say(f"[green]✓[/] critic: nothing changed, that of run {run.run_id} is reused")
         return read_report(folder)
-    one_round = Round(lake, run, find_version(lake, run.dataset), parameters)
+    one_round = Round(lake, run, find_version(lake, run.dataset).local(lake), parameters)
     train, held_out = generate_task(one_round)
     report = learn_task(one_round, train, held_out)
     text = (

@@ -13,7 +13,8 @@ from torch import Tensor
 from flows.criticism.archive import Twins, choose_pieces, generate_twins, keep, recall
 from flows.errors import UserError
 from flows.files import publish_folder, staging_folder
-from flows.ingestion.publishing import DatasetVersion, canonical_digest
+from flows.ingestion.versions import DatasetVersion, canonical_digest
+from flows.parameters import LakeAddress
 from flows.progress import Stage
 from flows.settings import Lake
 from flows.training.runs import MODEL_FOLDER, Run
@@ -40,7 +41,7 @@ class CriticParameters(BaseModel):
     """The same of the validation and test splits, to measure on."""
     critic: CriticConfig = CriticConfig()
     seed: int = Field(0, ge=0)
-    lake: Path = Field(default_factory=lambda: Lake.at().root)
+    lake: LakeAddress
 
 
 @dataclass(frozen=True)
@@ -88,8 +89,8 @@ class Round:
         self.folder = critic_folder(run, parameters)
         self.archive = lake.archive / run.run_id / self.folder.name
         self.stamp = Stamp(dataset.description["encoding"]["name"], dataset.vocabulary.digest)
-        self.train = load_split(dataset.folder, "train")
-        self.held_out = joined(load_split(dataset.folder, "validation"), load_split(dataset.folder, "test"))
+        self.train = load_split(dataset.path, "train")
+        self.held_out = joined(load_split(dataset.path, "validation"), load_split(dataset.path, "test"))
         self.model: MuseNet = load_model(run.folder / MODEL_FOLDER)
 
     def generate(self, bar: Stage) -> tuple[Twins, Twins]:

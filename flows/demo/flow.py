@@ -41,7 +41,7 @@ def starter_task(lake: Lake) -> list[Collection]:
 def demo(parameters: DemoParameters) -> DemoReport:
     """The whole way once. Raises what the stages raise."""
     lake = Lake.at(parameters.lake)
-    root = lake.root
+    address = lake.address
     times: list[float] = []
 
     def timed(run: Callable[[], Result]) -> Result:
@@ -51,7 +51,7 @@ def demo(parameters: DemoParameters) -> DemoReport:
         return result
 
     ingested = timed(
-        lambda: ingest(IngestParameters(collections=starter_task(lake), name=parameters.dataset, lake=root))
+        lambda: ingest(IngestParameters(collections=starter_task(lake), name=parameters.dataset, lake=address))
     )
     version = ingested.version
     trained = timed(
@@ -60,12 +60,12 @@ def demo(parameters: DemoParameters) -> DemoReport:
                 dataset=f"{version.name}@{version.digest}",
                 preset=parameters.preset,
                 settings=parameters.settings,
-                lake=root,
+                lake=address,
             )
         )
     )
-    critic = timed(lambda: criticise(CriticParameters(run=trained.run_id, lake=root)))
-    registered = timed(lambda: register(RegisterParameters(run=trained.run_id, alias=CHAMPION, lake=root)))
+    critic = timed(lambda: criticise(CriticParameters(run=trained.run_id, lake=address)))
+    registered = timed(lambda: register(RegisterParameters(run=trained.run_id, alias=CHAMPION, lake=address)))
     composed = timed(
         lambda: sample(
             SampleParameters(
@@ -75,7 +75,7 @@ def demo(parameters: DemoParameters) -> DemoReport:
                 best_of=parameters.best_of,
                 length=parameters.length,
                 seed=parameters.seed,
-                lake=root,
+                lake=address,
             )
         )
     )

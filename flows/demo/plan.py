@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from flows.errors import UserError
-from flows.ingestion.sources import Collection
+from flows.ingestion.sources import Collection, collection_of
 from flows.ingestion.starter import FREEDOOM, classical
+from flows.parameters import LakeAddress
 from flows.sampling.export import Sample
 from flows.settings import Lake
 
@@ -32,7 +32,7 @@ class DemoParameters(BaseModel):
     best_of: int = Field(8, ge=1)
     length: int = Field(1024, ge=32)
     seed: int = Field(0, ge=0)
-    lake: Path = Field(default_factory=lambda: Lake.at().root)
+    lake: LakeAddress
 
 
 @dataclass(frozen=True)
@@ -64,5 +64,5 @@ def starter_collections(lake: Lake, workers: int, on_progress: Callable[[int, in
     converted = [folder for folder in sorted(cache.iterdir()) if any(folder.glob("*.mid"))] if cache.exists() else []
     if not converted:
         raise UserError(f"no classical starter piece could be converted: {failures[0].reason if failures else 'none'}")
-    freedoom = Collection(name="freedoom", path=FREEDOOM, licence=FREEDOOM_LICENCE, style="game")
-    return [freedoom, Collection(name="classical", path=cache, licence=classical.LICENCE)]
+    freedoom = collection_of("freedoom", FREEDOOM, licence=FREEDOOM_LICENCE, style="game")
+    return [freedoom, collection_of("classical", cache, licence=classical.LICENCE)]

@@ -12,7 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from flows.criticism.rounds import CriticReport, read_report
 from flows.errors import UserError
 from flows.files import staging_folder
-from flows.ingestion.publishing import DatasetVersion, find_version
+from flows.ingestion.versions import DatasetVersion, find_version
+from flows.parameters import LakeAddress
 from flows.settings import Lake
 from flows.training.reporting import RunReport, dataset_reference, mlflow_run, report_of
 from flows.training.runs import MODEL_FOLDER, Run, find_run
@@ -29,7 +30,7 @@ class RegisterParameters(BaseModel):
     run: str = "latest"
     """Id of a finished training run (a prefix is enough), or `latest`."""
     alias: str = Field(CANDIDATE, pattern=r"^[a-z][a-z0-9_-]*$")
-    lake: Path = Field(default_factory=lambda: Lake.at().root)
+    lake: LakeAddress
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def register_run(parameters: RegisterParameters) -> RegisterReport:
     lake = Lake.at(parameters.lake)
     run = find_run(lake, parameters.run)
     critic_folder = newest_critic(run)
-    dataset = find_version(lake, run.dataset)
+    dataset = find_version(lake, run.dataset).local(lake)
     training, critic = report_of(run, reused=True), read_report(critic_folder)
     registry, run_id = mlflow_run(lake, run, dataset)
     log_metrics(registry, run_id, [(training.steps, {"critic_auc": critic.auc})])
@@ -85,7 +86,7 @@ def bundle(folder: Path, run: Run, dataset: DatasetVersion, critic_folder: Path)
     for source in (run.folder / MODEL_FOLDER, critic_folder):
         for file in sorted(source.iterdir()):
             shutil.copy2(file, folder / file.name)
-    shutil.copy2(dataset.folder / "vocabulary.json", folder / "vocabulary.json")
+    shutil.copy2(dataset.path / "vocabulary.json", folder / "vocabulary.json")
     (folder / "encoding.txt").write_text(dataset.description["encoding"]["name"] + "\n", encoding="utf-8")
     lineage = {"run": run.run_id, "dataset": dataset.name, "digest": dataset.digest, "preset": run.preset}
     (folder / "lineage.json").write_text(json.dumps(lineage, indent=1) + "\n", encoding="utf-8")

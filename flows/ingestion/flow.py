@@ -4,13 +4,28 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import polars as pl
 from prefect import flow, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
-from flows.ingestion.pipeline import IngestParameters, Sorted, Stock, parse_stock, sort_out, take_stock
-from flows.ingestion.publishing import DatasetVersion, find_by_input, publish
-from flows.ingestion.reporting import markdown
+from flows.errors import RunError
+from flows.ingestion.card import markdown
+from flows.ingestion.engines import Engine, open_engine
+from flows.ingestion.manifest import Status
+from flows.ingestion.pipeline import (
+    IngestParameters,
+    Reading,
+    decide_fates,
+    input_key,
+    publish_version,
+    read_new,
+    stock_of,
+)
+from flows.ingestion.publishing import Published
+from flows.ingestion.stock import Stock
+from flows.ingestion.versions import DatasetVersion, find_by_input
+from flows.ingestion.workers import WorkFailed
 from flows.progress import say, stage
 from flows.settings import Lake
 
@@ -21,54 +36,71 @@ class IngestReport:
 
     version: DatasetVersion
     reused: bool
-    """Whether it was there already, so that nothing had to be parsed."""
+    """Whether it was there already, so that nothing had to be done."""
+    files_read: int = 0
+    """Different files that no earlier run had read."""
+    shards_encoded: int = 0
 
 
 @task(name="take stock", persist_result=False, cache_policy=NO_CACHE)
 def stock_task(parameters: IngestParameters) -> Stock:
     """List and hash every file."""
-    with stage("taking stock of files") as bar:
-        stock = take_stock(parameters, bar.step)
-        bar.update(len(stock.files), note=f"{len(stock.files):,} files")
+    with stage("taking stock") as bar:
+        stock = stock_of(parameters, bar.step)
+        bar.note = f"{len(stock.files):,} files"
     return stock
 
 
-@task(name="parse and sort out", persist_result=False, cache_policy=NO_CACHE)
-def parse_task(parameters: IngestParameters, stock: Stock) -> Sorted:
-    """Parse the files in worker processes and give each its fate."""
-    with stage("parsing") as bar:
-        encoding, outcomes = parse_stock(parameters, stock, bar.step)
-        sorted_out = sort_out(parameters, stock, encoding, outcomes)
-        accepted = len(sorted_out.music)
-        bar.update(len(outcomes), note=f"{accepted:,} accepted of {len(stock.files):,} files")
-    return sorted_out
+@task(name="read", persist_result=False, cache_policy=NO_CACHE)
+def read_task(parameters: IngestParameters, stock: Stock, engine: Engine) -> Reading:
+    """Read what no earlier run has read: one job over partitions of files."""
+    with stage("reading", unit="files") as bar:
+
+        def progress(done: int, total: int, refused: int) -> None:
+            bar.update(done, total, f"{refused:,} refused")
+
+        reading = read_new(parameters, stock, engine, progress)
+        known = len(reading.facts) - reading.files
+        bar.note = f"{reading.files:,} new files, {reading.refused:,} refused" + (f"; {known:,} known" if known else "")
+    return reading
+
+
+@task(name="decide", persist_result=False, cache_policy=NO_CACHE)
+def decide_task(parameters: IngestParameters, stock: Stock, reading: Reading) -> pl.DataFrame:
+    """Duplicates, families, splits: the fate of every file."""
+    with stage("deciding") as bar:
+        manifest = decide_fates(parameters, stock, reading)
+        counts = dict(manifest["status"].value_counts().iter_rows())
+        bar.note = ", ".join(f"{counts.get(str(status), 0):,} {status}" for status in Status)
+    return manifest
 
 
 @task(name="publish", persist_result=False, cache_policy=NO_CACHE)
-def publish_task(parameters: IngestParameters, sorted_out: Sorted, input_key: str) -> DatasetVersion:
-    """Write shards and manifest, and publish them as one version."""
-    with stage("publishing") as bar:
-        version = publish(
-            Lake.at(parameters.lake),
-            parameters.name,
-            sorted_out.entries,
-            sorted_out.music,
-            sorted_out.encoding,
-            parameters.content_settings(),
-            input_key,
-        )
-        bar.update(0, note=str(version))
-    return version
+def publish_task(
+    parameters: IngestParameters, stock: Stock, manifest: pl.DataFrame, reading: Reading, engine: Engine
+) -> Published:
+    """Encode what is new, and publish shards, manifest and card as one version."""
+    with stage("publishing", unit="shards") as bar:
+        published = publish_version(parameters, stock, manifest, reading, engine, bar.step)
+        bar.note = f"{published.version}, {published.encoded:,} of {published.shards:,} shards encoded"
+    return published
 
 
 @flow(name="ingest", persist_result=False)
 def ingest(parameters: IngestParameters) -> IngestReport:
     """Ingest collections; files and settings that were ingested before give the version made then."""
-    stock = stock_task(parameters)
-    known = find_by_input(Lake.at(parameters.lake), parameters.name, stock.input_key)
-    if known is not None:
-        say(f"[green]✓[/] ingestion: nothing changed, {known} is reused")
-        return IngestReport(known, reused=True)
-    version = publish_task(parameters, parse_task(parameters, stock), stock.input_key)
-    create_markdown_artifact(key="dataset", markdown=markdown(version), description=str(version))
-    return IngestReport(version, reused=False)
+    lake = Lake.at(parameters.lake)
+    try:
+        with open_engine(parameters.engine, parameters.workers, parameters.reading, parameters.cluster) as engine:
+            stock = stock_task(parameters)
+            known = find_by_input(lake, parameters.name, input_key(parameters, stock))
+            if known is not None:
+                say(f"[green]✓[/] ingestion: nothing changed, {known} is reused")
+                return IngestReport(known, reused=True)
+            reading = read_task(parameters, stock, engine)
+            manifest = decide_task(parameters, stock, reading)
+            published = publish_task(parameters, stock, manifest, reading, engine)
+    except WorkFailed as error:
+        raise RunError(f"ingestion stopped: {error}; what was read is kept, the same command goes on") from error
+    create_markdown_artifact(key="dataset", markdown=markdown(published.version), description=str(published.version))
+    return IngestReport(published.version, False, reading.files, published.encoded)

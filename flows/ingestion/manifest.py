@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
 import polars as pl
-import pyarrow as pa
-import pyarrow.parquet as pq
+
+from flows.files import Folder
 
 
 class Status(StrEnum):
@@ -30,76 +27,56 @@ class Reason(StrEnum):
     NO_NOTES = "no_notes"
     TOO_SHORT = "too_short"
     TOO_LONG = "too_long"
+    TOO_LARGE = "too_large"
     TOO_DENSE = "too_dense"
     UNSUPPORTED_TIMING = "unsupported_timing"
     UNREADABLE_FILE = "unreadable_file"
+    UNREADABLE_ARCHIVE = "unreadable_archive"
+    REPAIRED = "repaired"
+    """It was mended in a way that the settings do not allow."""
     PARSER_CRASHED = "parser_crashed"
     TIMED_OUT = "timed_out"
     SAME_BYTES = "same_bytes"
     SAME_NOTES = "same_notes"
+    NEAR_DUPLICATE = "near_duplicate"
 
 
-SCHEMA = pa.schema(
-    [
-        pa.field("path", pa.string(), nullable=False),
-        pa.field("collection", pa.string(), nullable=False),
-        pa.field("sha256", pa.string()),
-        pa.field("size", pa.int64(), nullable=False),
-        pa.field("licence", pa.string(), nullable=False),
-        pa.field("style", pa.string()),
-        pa.field("status", pa.string(), nullable=False),
-        pa.field("reason", pa.string()),
-        pa.field("detail", pa.string()),
-        pa.field("family", pa.string()),
-        pa.field("split", pa.string()),
-        pa.field("notes", pa.int64()),
-        pa.field("seconds", pa.float64()),
-        pa.field("programs", pa.list_(pa.uint8())),
-        pa.field("drums", pa.bool_()),
-    ]
-)
+SCHEMA: dict[str, pl.DataType] = {
+    "path": pl.String(),  # relative to the collection, with forward slashes: the same on every machine
+    "collection": pl.String(),
+    "sha256": pl.String(),  # null only for a file whose bytes could not be read
+    "size": pl.Int64(),
+    "licence": pl.String(),
+    "style": pl.String(),
+    "status": pl.String(),
+    "reason": pl.String(),
+    "detail": pl.String(),  # what exactly was found; for duplicates collection and path of the kept file
+    "kept": pl.String(),  # for duplicates the SHA-256 of the kept file
+    "similarity": pl.Float32(),  # to the best piece of its family
+    "family": pl.String(),  # SHA-256 of the family's best piece
+    "split": pl.String(),
+    "notes": pl.Int64(),
+    "seconds": pl.Float64(),
+    "tempo": pl.Float64(),  # quarter notes a minute
+    "programs": pl.List(pl.UInt8()),  # General MIDI programs of the pitched notes
+    "drums": pl.Boolean(),
+    "repairs": pl.List(pl.String()),  # what had to be mended to read it
+    "partition": pl.Int64(),  # the run of neighbouring files that its row is published with
+}
 
 
-@dataclass(frozen=True)
-class Entry:
-    """One source file and its fate."""
-
-    path: str
-    """Relative to the collection, with forward slashes: the same on every machine."""
-    collection: str
-    sha256: str | None
-    """None only for a file whose bytes could not be read."""
-    size: int
-    licence: str
-    style: str | None
-    status: Status
-    reason: Reason | None = None
-    detail: str | None = None
-    """What exactly was found; for duplicates the path of the kept file."""
-    family: str | None = None
-    """SHA-256 of the family's kept member."""
-    split: str | None = None
-    notes: int | None = None
-    seconds: float | None = None
-    programs: tuple[int, ...] | None = None
-    """General MIDI programs of the pitched notes."""
-    drums: bool | None = None
-
-    def quarantined(self, reason: Reason, detail: str) -> Entry:
-        return replace(self, status=Status.QUARANTINED, reason=reason, detail=detail)
+def write_manifest(path: Path, manifest: pl.DataFrame) -> None:
+    """Write the manifest, its columns and types as in SCHEMA. Not atomic: write into a staging folder."""
+    manifest.select(pl.col(name).cast(kind) for name, kind in SCHEMA.items()).write_parquet(path, compression="zstd")
 
 
-def write_manifest(path: Path, entries: Sequence[Entry]) -> None:
-    """Write the manifest. Not atomic: write into a staging folder."""
-    pq.write_table(pa.Table.from_pylist([asdict(entry) for entry in entries], schema=SCHEMA), path, compression="zstd")
+def read_manifest(path: Folder) -> pl.DataFrame:
+    """The manifest, columns as in SCHEMA."""
+    with path.open("rb") as file:
+        return pl.read_parquet(file)
 
 
-def read_manifest(path: Path) -> pl.DataFrame:
-    """The manifest as a polars frame, columns as in SCHEMA."""
-    return pl.read_parquet(path)
-
-
-def fates(entries: Sequence[Entry]) -> dict[str, int]:
+def fates(manifest: pl.DataFrame) -> dict[str, int]:
     """How many files had each fate: `accepted`, `duplicate: same_bytes`, `quarantined: no_notes`, …"""
-    counts = Counter(f"{entry.status}: {entry.reason}" if entry.reason else str(entry.status) for entry in entries)
-    return dict(sorted(counts.items()))
+    label = pl.concat_str("status", "reason", separator=": ", ignore_nulls=True).alias("fate")
+    return dict(manifest.select(label).group_by("fate").len().sort("fate").iter_rows())

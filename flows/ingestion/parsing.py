@@ -1,139 +1,133 @@
-"""Parsing: a file's bytes to its music as tokens, or the reason why not. Runs in worker processes."""
+"""Parsing: files' bytes to what the store keeps of them. Runs in worker processes, a partition at a time."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from flows.files import Folder
 from flows.ingestion.manifest import Reason
-from flows.ingestion.workers import Failure, Pool
-from tokenization.encodings import Encoding, get_encoding
-from tokenization.encodings.combined import HEADER
-from tokenization.midi import MidiError, read_midi
-from tokenization.notes import Notes
-from tokenization.vocabulary import Tokens, Vocabulary
+from flows.ingestion.sources import Location, ReadFailure, read_files
+from flows.ingestion.store import SCHEMA, Store
+from flows.ingestion.workers import Beat, Failure
+from tokenization.fingerprint import fingerprint, note_hash
+from tokenization.midi import MidiError, read_score
 
 
-class Limits(BaseModel):
-    """What a piece may be; anything beyond is quarantined."""
+class ReadingLimits(BaseModel):
+    """What reading one file may cost; a file beyond it is quarantined."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    min_notes: int = Field(16, ge=1)
-    max_seconds: float = Field(3600.0, gt=0)
-    max_notes_per_second: float = Field(200.0, gt=0)
     max_bytes: int = Field(16 * 2**20, gt=0)
-    """A larger file is not parsed."""
+    """A larger file is not read."""
     seconds_per_file: float = Field(30.0, gt=0)
-    """Time a parser may take over one file."""
-    worker_bytes: int = Field(4 * 2**30, gt=2**29)
-    """Address space a worker may take."""
+    """Time a worker may take over one file."""
+    worker_bytes: int = Field(2 * 2**30, gt=2**28)
+    """Address space a worker may take beyond what it starts with."""
 
 
 @dataclass(frozen=True)
-class Job:
-    """One file to parse."""
+class Guilty:
+    """A file that cost its worker."""
 
-    location: Path
-    style: str | None
-
-
-@dataclass(frozen=True)
-class Music:
-    """What parsing found in a good file."""
-
-    tokens: Tokens
-    note_hash: str
-    """SHA-256 of the music on the encoding's grid, without the header: equal for equal notes."""
-    notes: int
-    seconds: float
-    programs: tuple[int, ...]
-    drums: bool
-    mask: int
-    """Bits of the groups that sound."""
+    item: int
+    failure: Failure
 
 
 @dataclass(frozen=True)
-class Refusal:
-    """Why a file is quarantined."""
+class ParseJob:
+    """Files of one partition that the store does not know."""
 
-    reason: Reason
-    detail: str
+    locations: tuple[Location, ...]
+    sha256: tuple[str, ...]
+    store: Folder
+    limits: ReadingLimits
+    guilty: tuple[Guilty, ...] = ()
+
+    def without(self, item: int, failure: Failure) -> Self:
+        return replace(self, guilty=(*self.guilty, Guilty(item, failure)))
 
 
 @dataclass(frozen=True)
-class Parser:
-    """Parses one file; what a worker process runs."""
+class Parsed:
+    """The part that a job added to the store."""
 
-    encoding: str
-    vocabulary_json: str
-    limits: Limits
-
-    def __call__(self, job: Job) -> Music | Refusal:
-        try:
-            size = job.location.stat().st_size
-            if size > self.limits.max_bytes:
-                return Refusal(Reason.TOO_LONG, f"{size} bytes; the limit is {self.limits.max_bytes}")
-            notes = read_midi(job.location.read_bytes())
-        except MidiError as error:
-            return Refusal(Reason(error.reason.value), error.detail)
-        except OSError as error:
-            return Refusal(Reason.UNREADABLE_FILE, error.strerror or str(error))
-        except MemoryError:
-            return Refusal(Reason.PARSER_CRASHED, f"needs more than {self.limits.worker_bytes} bytes of memory")
-        except Exception as error:  # a defect of a parser costs this file, not the worker
-            return Refusal(Reason.PARSER_CRASHED, f"{type(error).__name__}: {error}")
-        refusal = beyond_limits(notes, self.limits)
-        return refusal or self._encoded(notes, job.style)
-
-    def _encoded(self, notes: Notes, style: str | None) -> Music:
-        tokens = _encoding(self.encoding, self.vocabulary_json).encode(notes, style)
-        vocabulary = _encoding(self.encoding, self.vocabulary_json).vocabulary
-        return Music(
-            tokens=tokens,
-            note_hash=hashlib.sha256(tokens[HEADER:].tobytes()).hexdigest(),
-            notes=len(notes),
-            seconds=round(notes.seconds, 3),
-            programs=tuple(np.unique(notes.program[~notes.drum]).tolist()),
-            drums=bool(notes.drum.any()),
-            mask=int(tokens[1]) - vocabulary.instrumentation_base,
-        )
+    part: str
+    files: int
+    refused: int
 
 
-@lru_cache(maxsize=1)
-def _encoding(name: str, vocabulary_json: str) -> Encoding:
-    return get_encoding(name, Vocabulary.from_json(vocabulary_json))
+def parse(job: ParseJob, beat: Beat) -> Parsed:
+    """Read the files of a job and add them to the store."""
+    rows: dict[str, list[Any]] = {name: [] for name in SCHEMA.names}
+    for row in _rows(job, beat):
+        for name, column in rows.items():
+            column.append(row.get(name))
+    part = Store(job.store).write(rows)
+    return Parsed(part, len(job.sha256), sum(reason is not None for reason in rows["refusal"]))
 
 
-def beyond_limits(notes: Notes, limits: Limits) -> Refusal | None:
-    """The limit that the notes break, if any."""
-    if len(notes) < limits.min_notes:
-        return Refusal(Reason.TOO_SHORT, f"{len(notes)} notes; the least is {limits.min_notes}")
-    if notes.seconds > limits.max_seconds:
-        return Refusal(Reason.TOO_LONG, f"{notes.seconds:.0f} s; the limit is {limits.max_seconds:.0f}")
-    density = len(notes) / max(notes.seconds, 1.0)
-    if density > limits.max_notes_per_second:
-        return Refusal(Reason.TOO_DENSE, f"{density:.0f} notes/s; the limit is {limits.max_notes_per_second:.0f}")
-    return None
+def prepare() -> None:
+    """Load what `parse` needs, compiled code included."""
+    empty = b"MThd\0\0\0\6\0\0\0\1\0\x60MTrk\0\0\0\x0c\0\x90\x40\x40\x60\x80\x40\x40\0\xff\x2f\0"
+    notes = read_score(empty).to_notes()
+    fingerprint(notes)
+    note_hash(notes)
 
 
-def parse_files(
-    jobs: Sequence[Job], encoding: Encoding, limits: Limits, workers: int
-) -> Iterator[tuple[int, Music | Refusal]]:
-    """(index, outcome) of every job, in the order in which they end."""
-    parser = Parser(encoding.name, encoding.vocabulary.to_json(), limits)
-    pool: Pool[Job, Music | Refusal] = Pool(parser, workers, limits.seconds_per_file, limits.worker_bytes)
-    for index, outcome in pool.run(jobs):
-        match outcome:
-            case Failure.CRASHED:
-                yield index, Refusal(Reason.PARSER_CRASHED, "the parser's process ended while reading this file")
-            case Failure.TIMED_OUT:
-                yield index, Refusal(Reason.TIMED_OUT, f"not read within {limits.seconds_per_file:.0f} s")
-            case _:
-                yield index, outcome
+def _rows(job: ParseJob, beat: Beat) -> Iterator[dict[str, Any]]:
+    guilty = {each.item: each.failure for each in job.guilty}
+    good = [item for item in range(len(job.sha256)) if item not in guilty]
+    beat.at(good[0] if good else -1)
+    contents = read_files([job.locations[item] for item in good], job.limits.max_bytes)
+    for item in range(len(job.sha256)):
+        if item in guilty:
+            yield {"sha256": job.sha256[item], **_failed(guilty[item], job.limits)}
+            continue
+        beat.at(item)
+        yield {"sha256": job.sha256[item], **_read(next(contents), job.sha256[item])}
+
+
+def _failed(failure: Failure, limits: ReadingLimits) -> dict[str, Any]:
+    if failure is Failure.TIMED_OUT:
+        return _refusal(Reason.TIMED_OUT, f"not read within {limits.seconds_per_file:g} s")
+    return _refusal(Reason.PARSER_CRASHED, "the parser's process ended while reading this file")
+
+
+def _read(data: bytes | ReadFailure, sha256: str) -> dict[str, Any]:
+    """The columns of a file's row."""
+    if isinstance(data, ReadFailure):
+        return _refusal(Reason.UNREADABLE_FILE, data.detail)
+    if hashlib.sha256(data).hexdigest() != sha256:
+        return _refusal(Reason.UNREADABLE_FILE, "the file was changed while it was being ingested; ingest it again")
+    try:
+        score = read_score(data)
+        notes = score.to_notes()
+        sounding = notes.program[~notes.drum]
+        return {
+            "repairs": [str(repair) for repair in score.repairs],
+            "notes": len(notes),
+            "seconds": round(notes.seconds, 3),
+            "tempo": round(notes.tempo, 3),
+            "programs": np.flatnonzero(np.bincount(sounding, minlength=1)).tolist(),
+            "drums": len(sounding) < len(notes),
+            "note_hash": note_hash(notes),
+            "fingerprint": fingerprint(notes).tobytes(),
+            "score": score.to_bytes(),
+        }
+    except MidiError as error:
+        return _refusal(Reason(error.reason.value), error.detail)
+    except MemoryError:
+        return _refusal(Reason.PARSER_CRASHED, "reading it needs more memory than a worker may take")
+    except Exception as error:  # a defect of the reader costs this file, not the run
+        return _refusal(Reason.PARSER_CRASHED, f"{type(error).__name__}: {error}")
+
+
+def _refusal(reason: Reason, detail: str) -> dict[str, Any]:
+    return {"refusal": str(reason), "detail": detail, "repairs": []}

@@ -1,26 +1,36 @@
-"""The steps of ingestion as plain functions: stock-taking, parsing, sorting out, publishing."""
+"""The steps of ingestion as plain functions: take stock, read what is new, decide fates, publish."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
+import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
-from flows.ingestion.duplicates import first_of_equal, mark_duplicates
-from flows.ingestion.manifest import Entry, Reason, Status
-from flows.ingestion.parsing import Job, Limits, Music, Refusal, parse_files
-from flows.ingestion.publishing import canonical_digest, relabelled
-from flows.ingestion.sources import Collection, SourceFile, file_sha256, list_files
-from flows.ingestion.splits import SplitShares, split_of
+from flows.ingestion.engines import Engine, EngineName
+from flows.ingestion.fates import Duplicates, Limits, decide
+from flows.ingestion.manifest import Reason, Status
+from flows.ingestion.parsing import Parsed, ParseJob, ReadingLimits, parse
+from flows.ingestion.partitions import number_partitions
+from flows.ingestion.publishing import Publication, Published, publish
+from flows.ingestion.sharding import Augmentation, EncodingChoice
+from flows.ingestion.sources import Collection, in_reading_order, locations
+from flows.ingestion.splits import SplitShares
+from flows.ingestion.stock import Stock, take_stock
+from flows.ingestion.store import VERSION, Store
+from flows.ingestion.versions import canonical_digest, dataset_versions
+from flows.parameters import LakeAddress
 from flows.settings import Lake, available_cores
-from tokenization.encodings import Encoding, get_encoding
+from tokenization.encodings import get_encoding
 from tokenization.vocabulary import Vocabulary
 
 Progress = Callable[[int, int], None]
+
+TRANSIENT = [str(reason) for reason in (Reason.UNREADABLE_FILE, Reason.PARSER_CRASHED, Reason.TIMED_OUT)]
+"""Refusals that may have another cause than the file's bytes: the next run tries again."""
+IN_STOCK = ("sha256", "part", "row")
 
 
 class IngestParameters(BaseModel):
@@ -34,130 +44,136 @@ class IngestParameters(BaseModel):
     encoding: str = "combined"
     vocabulary: str = "musenet"
     limits: Limits = Limits()
+    reading: ReadingLimits = ReadingLimits()
+    duplicates: Duplicates = Duplicates()
     splits: SplitShares = SplitShares()
+    augmentation: Augmentation = Augmentation()
+    partition_files: int = Field(512, ge=16)
+    """Files, on average, that are read and published together."""
+    engine: EngineName = EngineName.LOCAL
     workers: int = Field(default_factory=available_cores, ge=1)
-    """Parser processes; without influence on the result."""
-    lake: Path = Field(default_factory=lambda: Lake.at().root)
+    """Processes of an engine that is started for the run. Engine and workers are without influence on the result."""
+    cluster: str | None = None
+    """Address of a running Ray or Dask cluster."""
+    lake: LakeAddress
+    """A folder, or the URL of one in an object store."""
 
     def content_settings(self) -> dict[str, Any]:
         """The settings that the dataset's content depends on."""
-        limits = self.limits.model_dump(exclude={"seconds_per_file", "worker_bytes"})
-        return {"limits": limits, "splits": self.splits.model_dump()}
+        chosen = {"limits", "duplicates", "splits", "augmentation", "partition_files"}
+        return {**self.model_dump(mode="json", include=chosen), "max_bytes": self.reading.max_bytes}
 
 
 @dataclass(frozen=True)
-class Stock:
-    """All source files of an ingestion, and a key that is equal for equal files and settings."""
+class Reading:
+    """What the store knows of a stock, and what this run added to it.
 
-    files: list[SourceFile]
-    sha256: list[str | None]
-    input_key: str
+    `facts`: `Store.facts` of the stock's pieces.
+    """
 
-
-@dataclass(frozen=True)
-class Sorted:
-    """Every file with its fate, the music of the accepted ones by SHA-256, and the encoding of its tokens."""
-
-    entries: list[Entry]
-    music: dict[str, Music]
-    encoding: Encoding
+    facts: pl.DataFrame
+    files: int
+    """Different files that were read now."""
+    refused: int
 
 
-def take_stock(parameters: IngestParameters, on_progress: Progress) -> Stock:
+def stock_of(parameters: IngestParameters, progress: Progress) -> Stock:
     """List and hash all files. Raises UserError for collections that cannot be read."""
-    files = list_files(parameters.collections, lake=parameters.lake)
-    hashes: list[str | None] = []
-    with ThreadPoolExecutor(parameters.workers) as threads:
-        for sha256 in threads.map(file_sha256, [file.location for file in files]):
-            hashes.append(sha256)
-            on_progress(len(hashes), len(files))
+    lake = Lake.at(parameters.lake)
+    return take_stock(
+        parameters.collections,
+        lake=lake.root,
+        index_folder=lake.cache / "archives",
+        max_bytes=parameters.reading.max_bytes,
+        threads=parameters.workers,
+        progress=progress,
+    )
+
+
+def input_key(parameters: IngestParameters, stock: Stock) -> str:
+    """Equal for equal files, rules and settings: they give an equal version."""
+    columns = ("collection", "path", "sha256", "licence", "style", "reason")
     encoding = get_encoding(parameters.encoding, Vocabulary.load(parameters.vocabulary))
-    key = canonical_digest(
+    return canonical_digest(
         {
-            "files": [[f.collection, f.path, sha, f.licence, f.style] for f, sha in zip(files, hashes)],
-            "settings": [parameters.limits.model_dump(), parameters.splits.model_dump()],
-            "encoding": [encoding.name, encoding.version],
-            "vocabulary": encoding.vocabulary.digest,
+            "files": stock.files.select(columns).write_csv(),
+            "settings": parameters.content_settings(),
+            "store": VERSION,
+            "encoding": [encoding.name, encoding.version, encoding.vocabulary.digest],
         }
     )
-    return Stock(files, hashes, key)
 
 
-def parse_stock(
-    parameters: IngestParameters, stock: Stock, on_progress: Progress
-) -> tuple[Encoding, dict[str, Music | Refusal]]:
-    """Parse every different file once; outcomes by SHA-256, tokens with the styles of all files."""
-    styles = {file.style for file in stock.files if file.style}
+def unread(parameters: IngestParameters, stock: Stock) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The stock's facts that the store has, and the different files that it lacks (columns of `Stock.files`)."""
+    facts = Store(Lake.at(parameters.lake).pieces).facts()
+    known = facts.filter(~pl.col("refusal").is_in(TRANSIENT).fill_null(False))
+    known = known.join(stock.files.select("sha256").drop_nulls().unique(), on="sha256", how="semi")
+    files = stock.files.with_columns(number_partitions(stock.files, parameters.partition_files))
+    lacking = files.drop_nulls("sha256").unique("sha256", keep="first", maintain_order=True)
+    return known, lacking.join(known, on="sha256", how="anti", maintain_order="left")
+
+
+def read_new(
+    parameters: IngestParameters, stock: Stock, engine: Engine, progress: Callable[[int, int, int], None]
+) -> Reading:
+    """Read what the store lacks, a partition at a time. `progress`: files read, of how many, refused so far."""
+    lake = Lake.at(parameters.lake)
+    known, lacking = unread(parameters, stock)
+    partitions = [in_reading_order(rows) for _, rows in lacking.group_by("partition", maintain_order=True)]
+    jobs = [
+        ParseJob(tuple(locations(rows)), tuple(rows["sha256"]), lake.pieces, parameters.reading) for rows in partitions
+    ]
+    jobs.sort(key=lambda job: -len(job.sha256))
+    parts: list[Parsed] = []
+    for _, parsed in engine.run(parse, jobs):
+        parts.append(parsed)
+        progress(sum(part.files for part in parts), len(lacking), sum(part.refused for part in parts))
+    new = Store(lake.pieces).facts(sorted(part.part for part in parts))
+    return Reading(pl.concat([known, new]), len(lacking), sum(part.refused for part in parts))
+
+
+def decide_fates(parameters: IngestParameters, stock: Stock, reading: Reading) -> pl.DataFrame:
+    """The manifest of the version to come."""
+    return decide(
+        stock.files,
+        reading.facts,
+        parameters.limits,
+        parameters.duplicates,
+        parameters.splits,
+        parameters.partition_files,
+        _inherited(parameters),
+    )
+
+
+def publish_version(
+    parameters: IngestParameters,
+    stock: Stock,
+    manifest: pl.DataFrame,
+    reading: Reading,
+    engine: Engine,
+    progress: Progress,
+) -> Published:
+    """Encode and publish a version."""
+    lake = Lake.at(parameters.lake)
+    versions = dataset_versions(lake, parameters.name)
+    styles = manifest.filter(pl.col("status") == Status.ACCEPTED)["style"].drop_nulls().unique()
     encoding = get_encoding(parameters.encoding, Vocabulary.load(parameters.vocabulary, styles))
-    firsts = [
-        index for index, first in enumerate(first_of_equal(stock.sha256)) if first == index and stock.sha256[index]
-    ]
-    jobs = [Job(stock.files[index].location, stock.files[index].style) for index in firsts]
-    outcomes: dict[str, Music | Refusal] = {}
-    for index, outcome in parse_files(jobs, encoding, parameters.limits, parameters.workers):
-        sha256 = stock.sha256[firsts[index]]
-        assert sha256 is not None
-        outcomes[sha256] = outcome
-        on_progress(len(outcomes), len(jobs))
-    return encoding, outcomes
+    choice = EncodingChoice(encoding.name, encoding.version, encoding.vocabulary.to_json(), parameters.augmentation)
+    publication = Publication(
+        parameters.name,
+        choice,
+        parameters.content_settings(),
+        input_key(parameters, stock),
+        versions[-1].digest if versions else None,
+        stock.ignored,
+    )
+    return publish(lake, manifest, reading.facts.select(IN_STOCK), publication, engine, progress)
 
 
-def sort_out(
-    parameters: IngestParameters, stock: Stock, encoding: Encoding, outcomes: dict[str, Music | Refusal]
-) -> Sorted:
-    """Give every file its fate: quarantined, duplicate, or accepted with family and split."""
-    entries = [
-        _entry(file, sha256, outcomes.get(sha256) if sha256 else None)
-        for file, sha256 in zip(stock.files, stock.sha256)
-    ]
-    good = [entry.status is Status.ACCEPTED for entry in entries]
-    entries = mark_duplicates(entries, _keys(good, stock.sha256), Reason.SAME_BYTES)
-    good = [entry.status is Status.ACCEPTED for entry in entries]
-    music = {sha256: outcome for sha256, outcome in outcomes.items() if isinstance(outcome, Music)}
-    note_hashes = [music[sha256].note_hash if sha256 in music else None for sha256 in stock.sha256]
-    entries = mark_duplicates(entries, _keys(good, note_hashes), Reason.SAME_NOTES)
-    entries = _with_families(entries, parameters.splits)
-
-    accepted = {entry.sha256 for entry in entries if entry.status is Status.ACCEPTED}
-    styles = {entry.style for entry in entries if entry.status is Status.ACCEPTED and entry.style}
-    final = get_encoding(parameters.encoding, Vocabulary.load(parameters.vocabulary, styles))
-    kept = {
-        sha256: replace(piece, tokens=relabelled(piece.tokens, encoding.vocabulary, final.vocabulary))
-        for sha256, piece in music.items()
-        if sha256 in accepted
-    }
-    return Sorted(entries, kept, final)
-
-
-def _entry(file: SourceFile, sha256: str | None, outcome: Music | Refusal | None) -> Entry:
-    entry = Entry(file.path, file.collection, sha256, file.size, file.licence, file.style, Status.ACCEPTED)
-    match outcome:
-        case None:
-            return entry.quarantined(Reason.UNREADABLE_FILE, "the file's bytes cannot be read")
-        case Refusal(reason, detail):
-            return entry.quarantined(reason, detail)
-        case Music():
-            return replace(
-                entry, notes=outcome.notes, seconds=outcome.seconds, programs=outcome.programs, drums=outcome.drums
-            )
-
-
-def _keys(good: Sequence[bool], keys: Sequence[str | None]) -> list[str | None]:
-    return [key if is_good else None for is_good, key in zip(good, keys)]
-
-
-def _with_families(entries: Sequence[Entry], shares: SplitShares) -> list[Entry]:
-    """Families and splits; a duplicate of a duplicate follows the one that is kept in the end."""
-    kept: dict[str | None, str | None] = {}
-    for entry in entries:
-        if entry.status is not Status.QUARANTINED:  # of equal bytes the first decides
-            kept.setdefault(entry.sha256, entry.family or entry.sha256)
-    placed = []
-    for entry in entries:
-        if entry.status is Status.QUARANTINED:
-            placed.append(entry)
-            continue
-        family = kept.get(entry.family or entry.sha256)
-        assert family is not None
-        placed.append(replace(entry, family=family, split=split_of(family, shares)))
-    return placed
+def _inherited(parameters: IngestParameters) -> pl.DataFrame | None:
+    """Where the dataset's newest version placed its pieces, if it was split by the same rule."""
+    versions = dataset_versions(Lake.at(parameters.lake), parameters.name)
+    if not versions or versions[-1].description["settings"]["splits"] != parameters.splits.model_dump(mode="json"):
+        return None
+    return versions[-1].manifest.drop_nulls("split").select("sha256", "split")

@@ -1,9 +1,8 @@
-"""Publishing: immutable, content-addressed dataset versions.
+"""Publishing: a manifest to an immutable, content-addressed dataset version.
 
-    datasets/<name>/<digest>/{manifest.parquet, vocabulary.json, dataset.json, train/, validation/, test/}
-
-The digest covers every input's hash and fate, the encoding and its version, the vocabulary and the settings:
-equal inputs give equal digests on any machine and with any number of workers.
+The digest covers every input's hash and fate, the encoding and its version, the vocabulary and the settings: equal
+inputs give equal digests on any machine, with any engine and number of workers. A shard whose rows an earlier
+version has already is taken from there; only partitions in which something changed are encoded.
 """
 
 from __future__ import annotations
@@ -11,206 +10,241 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from flows.errors import UserError, unknown
-from flows.files import STAGING_PREFIX, publish_folder, remove_abandoned, staging_folder
-from flows.ingestion.manifest import Entry, Status, fates, write_manifest
-from flows.ingestion.parsing import Music
-from flows.ingestion.splits import SPLITS
-from flows.settings import Lake
-from tokenization.encodings import Encoding, get_encoding
-from tokenization.encodings.combined import HEADER
-from tokenization.shards import Row, Stamp, write_shard
-from tokenization.vocabulary import Tokens, Vocabulary
+import polars as pl
 
-SHARD_ROWS = 4096
-DIGEST_LENGTH = 32
-"""Hexadecimal digits; MLflow keeps at most 36 characters of a dataset's digest."""
+from flows.files import Folder, publish_folder, remove_abandoned, staging_folder
+from flows.ingestion.card import write_card
+from flows.ingestion.engines import Engine
+from flows.ingestion.manifest import Status, fates, write_manifest
+from flows.ingestion.sharding import EncodeJob, EncodingChoice, Piece, Shard, ShardPlan, encode
+from flows.ingestion.splits import SPLITS, TRAIN
+from flows.ingestion.statistics import Statistics
+from flows.ingestion.store import Place
+from flows.ingestion.versions import (
+    DESCRIPTION,
+    DIGEST_LENGTH,
+    DatasetVersion,
+    canonical_digest,
+    dataset_versions,
+    read_version,
+)
+from flows.settings import Lake
+
+SHARDS = "shards.parquet"
+"""The shards of a version with their keys and statistics."""
+SHARDS_SCHEMA = {
+    "path": pl.String,
+    "key": pl.String,
+    "sha256": pl.String,
+    "rows": pl.Int64,
+    "tokens": pl.Int64,
+    "statistics": pl.String,  # JSON
+}
+CONTENT = ("collection", "path", "sha256", "licence", "style", "status", "reason", "family", "split", "partition")
+"""What of the manifest the digest covers: what files are and became, not where they lie."""
 
 
 @dataclass(frozen=True)
-class DatasetVersion:
-    """A published version."""
+class Publication:
+    """What a new version is to be, besides its pieces."""
 
     name: str
-    digest: str
-    folder: Path
-    description: dict[str, Any]
-    """The content of `dataset.json`."""
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        return Vocabulary.from_json((self.folder / "vocabulary.json").read_text(encoding="utf-8"))
-
-    @property
-    def encoding(self) -> Encoding:
-        return get_encoding(self.description["encoding"]["name"], self.vocabulary)
-
-    def __str__(self) -> str:
-        return f"{self.name}@{self.digest[:12]}"
+    choice: EncodingChoice
+    settings: dict[str, Any]
+    """All settings that its content depends on."""
+    input_key: str
+    parent: str | None
+    """Digest of the version before."""
+    ignored: dict[str, dict[str, int]]
 
 
-def canonical_digest(content: object) -> str:
-    """A digest of anything that JSON can say, independent of key order and machine."""
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:DIGEST_LENGTH]
+@dataclass(frozen=True)
+class Published:
+    """A version, and how many of its shards were encoded for it."""
+
+    version: DatasetVersion
+    encoded: int
+    shards: int
 
 
-def dataset_digest(entries: Sequence[Entry], encoding: Encoding, settings: dict[str, Any]) -> str:
-    """The version's digest. Where files lie does not enter; what they are and became does."""
+def dataset_digest(manifest: pl.DataFrame, publication: Publication) -> str:
+    """The digest of the version that a manifest makes."""
+    choice = publication.choice
+    rows = manifest.select(CONTENT).sort("collection", "path").write_csv()
     return canonical_digest(
         {
-            "encoding": [encoding.name, encoding.version],
-            "vocabulary": encoding.vocabulary.digest,
-            "settings": settings,
-            "files": sorted(
-                [e.collection, e.path, e.sha256, e.licence, e.style, e.status, e.reason, e.family, e.split]
-                for e in entries
-            ),
+            "encoding": [choice.name, choice.version],
+            "vocabulary": choice.encoding.vocabulary.digest,
+            "settings": publication.settings,
+            "variants": choice.augmentation.content(TRAIN, choice.encoding.vocabulary),
+            "files": hashlib.sha256(rows.encode()).hexdigest(),
         }
-    )
+    )[:DIGEST_LENGTH]
 
 
 def publish(
     lake: Lake,
-    name: str,
-    entries: Sequence[Entry],
-    music: dict[str, Music],
-    encoding: Encoding,
-    settings: dict[str, Any],
-    input_key: str,
-) -> DatasetVersion:
+    manifest: pl.DataFrame,
+    places: pl.DataFrame,
+    publication: Publication,
+    engine: Engine,
+    progress: Callable[[int, int], None],
+) -> Published:
     """Write and publish a version; one with the same digest that exists already is returned as it is.
 
-    `music`: by SHA-256 of the accepted pieces. `input_key`: see `find_by_input`.
+    `places`: columns `sha256`, `part`, `row` of the accepted pieces in the store.
     """
-    digest = dataset_digest(entries, encoding, settings)
-    home = lake.datasets / name
+    digest = dataset_digest(manifest, publication)
+    home, final = lake.staging(publication.name), lake.datasets / publication.name / digest
     remove_abandoned(home)
-    if not (home / digest).exists():
-        with staging_folder(home) as staged:
-            shards = _write_shards(staged, entries, music, encoding)
-            write_manifest(staged / "manifest.parquet", entries)
-            (staged / "vocabulary.json").write_text(encoding.vocabulary.to_json(), encoding="utf-8")
-            description = _describe(name, digest, entries, music, encoding, settings, shards, input_key)
-            (staged / "dataset.json").write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
-            with contextlib.suppress(FileExistsError):  # another process has just published the same
-                publish_folder(staged, home / digest)
-    return read_version(home / digest)
+    if (final / DESCRIPTION).exists():
+        return Published(read_version(final), 0, len(read_version(final).description["shards"]))
+    plans = plan_shards(manifest, places)
+    with staging_folder(home) as staged:
+        for split in SPLITS:
+            (staged / split).mkdir()
+        earlier = _earlier_shards(lake, publication.name)
+        shards, missing = [], []
+        for plan in plans:
+            known = earlier.get(plan.key(publication.choice))
+            if known is None:
+                missing.append(plan)
+            else:
+                shards.append(_taken(*known, staged, plan))
+        jobs = list(_jobs(missing, staged, lake, publication.choice))
+        progress(0, len(missing))
+        done = 0
+        for _, written in engine.run(encode, jobs):
+            shards += written
+            done += len(written)
+            progress(done, len(missing))
+        shards.sort(key=lambda shard: shard.path)
+        _complete(staged, digest, manifest, shards, publication)
+        with contextlib.suppress(FileExistsError):  # another process has just published the same
+            _deliver(staged, final)
+    return Published(read_version(final), len(missing), len(plans))
 
 
-def _write_shards(
-    folder: Path, entries: Sequence[Entry], music: dict[str, Music], encoding: Encoding
-) -> dict[str, str]:
-    """Shards of every split; their hashes by their path in the version."""
-    stamp = Stamp(encoding.name, encoding.vocabulary.digest)
-    shards = {}
-    for split in SPLITS:
-        (folder / split).mkdir()
-        chosen = [e for e in entries if e.status is Status.ACCEPTED and e.split == split]
-        chosen.sort(key=lambda e: e.sha256 or "")
-        for number, first in enumerate(range(0, len(chosen), SHARD_ROWS)):
-            rows = [_row(entry, music, encoding.vocabulary) for entry in chosen[first : first + SHARD_ROWS]]
-            path = f"{split}/{number:05d}.parquet"
-            shards[path] = write_shard(folder / path, rows, stamp)
-    return shards
+def plan_shards(manifest: pl.DataFrame, places: pl.DataFrame) -> list[ShardPlan]:
+    """One shard for each partition and split with accepted pieces, rows in the order of the manifest."""
+    accepted = manifest.filter(pl.col("status") == Status.ACCEPTED)
+    pieces = accepted.select("sha256", "family", "style", "split", "partition").join(
+        places, on="sha256", how="left", maintain_order="left"
+    )
+    plans = []
+    numbers = dict.fromkeys(SPLITS, 0)
+    for (_, split), rows in pieces.group_by("partition", "split", maintain_order=True):
+        path = f"{split}/{numbers[str(split)]:05d}.parquet"
+        numbers[str(split)] += 1
+        columns = rows.select("sha256", "family", "style", "part", "row").iter_rows()
+        chosen = tuple(Piece(sha, family, style, Place(part, row)) for sha, family, style, part, row in columns)
+        plans.append(ShardPlan(path, str(split), chosen))
+    return plans
 
 
-def _row(entry: Entry, music: dict[str, Music], vocabulary: Vocabulary) -> Row:
-    assert entry.sha256 is not None and entry.family is not None
-    piece = music[entry.sha256]
-    groups = "_".join(vocabulary.groups_of_mask(piece.mask))
-    return Row(entry.sha256, entry.family, entry.style, groups, piece.tokens)
+def _jobs(plans: Sequence[ShardPlan], staged: Path, lake: Lake, choice: EncodingChoice) -> Iterator[EncodeJob]:
+    """Shards that read the same part of the store go together, the largest first."""
+    together: dict[str, list[ShardPlan]] = {}
+    for plan in plans:
+        together.setdefault(plan.pieces[0].place.part, []).append(plan)
+    for group in sorted(together.values(), key=lambda group: -sum(len(plan.pieces) for plan in group)):
+        yield EncodeJob(tuple(group), staged, lake.pieces, choice)
 
 
-def _describe(
-    name: str,
-    digest: str,
-    entries: Sequence[Entry],
-    music: dict[str, Music],
-    encoding: Encoding,
-    settings: dict[str, Any],
-    shards: dict[str, str],
-    input_key: str,
-) -> dict[str, Any]:
-    accepted = [entry for entry in entries if entry.status is Status.ACCEPTED]
-    by_style: dict[str, int] = {}
-    for entry in accepted:
-        by_style[entry.style or "(none)"] = by_style.get(entry.style or "(none)", 0) + 1
-    tokens = {
-        split: sum(len(music[e.sha256].tokens) for e in accepted if e.split == split and e.sha256) for split in SPLITS
-    }
-    return {
-        "name": name,
-        "digest": digest,
-        "input_key": input_key,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "encoding": {"name": encoding.name, "version": encoding.version},
-        "vocabulary": {"name": encoding.vocabulary.name, "digest": encoding.vocabulary.digest},
-        "settings": settings,
-        "files": len(entries),
-        "fates": fates(entries),
-        "pieces": {split: sum(entry.split == split for entry in accepted) for split in SPLITS},
-        "tokens": tokens,
-        "notes": sum(entry.notes or 0 for entry in accepted),
-        "hours": round(sum(entry.seconds or 0 for entry in accepted) / 3600, 3),
-        "styles": dict(sorted(by_style.items())),
-        "licences": sorted({entry.licence for entry in accepted}),
-        "shards": shards,
-    }
+def _earlier_shards(lake: Lake, name: str) -> dict[str, tuple[Shard, Folder]]:
+    """The shards of all versions of a dataset, with their files, by their key."""
+    found = {}
+    for version in dataset_versions(lake, name):
+        with (version.folder / SHARDS).open("rb") as file:
+            rows = pl.read_parquet(file).iter_rows(named=True)
+        for row in rows:
+            statistics = Statistics.from_dict(json.loads(row.pop("statistics")))
+            found[row["key"]] = (Shard(**row, statistics=statistics), version.folder / row["path"])
+    return found
 
 
-def relabelled(tokens: Tokens, old: Vocabulary, new: Vocabulary) -> Tokens:
-    """Tokens of one vocabulary as ids of another that has every name in them."""
-    if old.names == new.names:
-        return tokens
-    ids = {name: token for token, name in enumerate(new.names)}
-    header = [ids[old.names[token]] for token in tokens[:HEADER].tolist()]
-    out = tokens.copy()
-    out[:HEADER] = header
-    return out
+def _taken(shard: Shard, file: Folder, staged: Path, plan: ShardPlan) -> Shard:
+    """The same bytes under a new name: a second link where the file system has them."""
+    target = staged / plan.path
+    linked = False
+    if isinstance(file, Path):
+        with contextlib.suppress(OSError):
+            os.link(file, target)
+            linked = True
+    if not linked:
+        with file.open("rb") as source, target.open("wb") as copy:
+            shutil.copyfileobj(source, copy)
+    return replace(shard, path=plan.path)
 
 
-def read_version(folder: Path) -> DatasetVersion:
-    """The version published in a folder."""
-    description = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
-    return DatasetVersion(description["name"], description["digest"], folder, description)
-
-
-def dataset_versions(lake: Lake, name: str | None = None) -> list[DatasetVersion]:
-    """Published versions, oldest first: of one dataset or of all."""
-    folders = [file.parent for file in sorted(lake.datasets.glob("*/*/dataset.json"))]
-    versions = [
-        read_version(folder)
-        for folder in folders
-        if name in (None, folder.parent.name) and not folder.name.startswith(STAGING_PREFIX)
+def _complete(
+    staged: Path, digest: str, manifest: pl.DataFrame, shards: Sequence[Shard], publication: Publication
+) -> None:
+    """Write all that a version holds besides its shards."""
+    write_manifest(staged / "manifest.parquet", manifest)
+    (staged / "vocabulary.json").write_text(publication.choice.vocabulary_json, encoding="utf-8")
+    rows = [
+        (shard.path, shard.key, shard.sha256, shard.rows, shard.tokens, json.dumps(shard.statistics.to_dict()))
+        for shard in shards
     ]
-    return sorted(versions, key=lambda version: (version.description["created"], version.digest))
+    pl.DataFrame(rows, schema=SHARDS_SCHEMA, orient="row").write_parquet(staged / SHARDS)
+    description = describe(digest, manifest, shards, publication)
+    write_card(staged, manifest, description)
+    (staged / DESCRIPTION).write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
 
 
-def find_version(lake: Lake, reference: str) -> DatasetVersion:
-    """The version of `NAME` (its newest) or `NAME@DIGEST` (a prefix is enough). Raises UserError."""
-    name, _, digest = reference.partition("@")
-    versions = dataset_versions(lake, name) if name else []
-    if not versions:
-        known = dict.fromkeys(version.name for version in dataset_versions(lake))
-        raise unknown("dataset", name, known, "make one with `musenet ingest PATH --name NAME`")
-    chosen = [version for version in versions if version.digest.startswith(digest)]
-    if not chosen:
-        raise unknown(f"version of dataset {name}", digest, [version.digest[:12] for version in versions])
-    if digest and len(chosen) > 1:
-        raise UserError(f"{reference!r} fits {len(chosen)} versions; give more digits of the digest")
-    return chosen[-1]
+def _deliver(staged: Path, final: Folder) -> None:
+    """Give a staged version its place. In an object store the description comes last and makes it visible."""
+    if isinstance(final, Path):
+        publish_folder(staged, final)
+        return
+    files = sorted(path for path in staged.rglob("*") if path.is_file() and path.name != DESCRIPTION)
+    for path in [*files, staged / DESCRIPTION]:
+        (final / path.relative_to(staged).as_posix()).write_bytes(path.read_bytes())
 
 
-def find_by_input(lake: Lake, name: str, input_key: str) -> DatasetVersion | None:
-    """The version of a dataset made from exactly these files and settings, found without parsing."""
-    for version in reversed(dataset_versions(lake, name)):
-        if version.description["input_key"] == input_key:
-            return version
-    return None
+def describe(digest: str, manifest: pl.DataFrame, shards: Sequence[Shard], publication: Publication) -> dict[str, Any]:
+    """The content of `dataset.json`."""
+    choice = publication.choice
+    vocabulary = choice.encoding.vocabulary
+    accepted = manifest.filter(pl.col("status") == Status.ACCEPTED)
+    styles = accepted.group_by(pl.col("style").fill_null("(none)")).len().sort("style")
+    families = manifest.drop_nulls("family").group_by("family").len()["len"]
+    by_split = {split: [shard for shard in shards if shard.path.startswith(f"{split}/")] for split in SPLITS}
+    statistics = sum((shard.statistics for shard in shards), Statistics())
+    return {
+        "name": publication.name,
+        "digest": digest,
+        "input_key": publication.input_key,
+        "parent": publication.parent,
+        "created": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "encoding": {"name": choice.name, "version": choice.version},
+        "vocabulary": {"name": vocabulary.name, "digest": vocabulary.digest},
+        "settings": publication.settings,
+        "files": len(manifest),
+        "fates": fates(manifest),
+        "ignored": publication.ignored,
+        "pieces": {split: int((accepted["split"] == split).sum()) for split in SPLITS},
+        "variants": {split: sum(shard.rows for shard in chosen) for split, chosen in by_split.items()},
+        "tokens": {split: sum(shard.tokens for shard in chosen) for split, chosen in by_split.items()},
+        "notes": int(accepted["notes"].sum()),
+        "hours": round(accepted["seconds"].sum() / 3600, 3),
+        "styles": dict(styles.iter_rows()),
+        "licences": sorted(accepted["licence"].unique().to_list()),
+        "families": {
+            "families": len(families),
+            "members": int(families.sum()),
+            "largest": int(families.max() or 0),  # type: ignore[arg-type]
+        },
+        "repairs": dict(manifest["repairs"].explode().drop_nulls().value_counts().sort("repairs").iter_rows()),
+        "statistics": statistics.to_dict(),
+        "shards": {shard.path: shard.sha256 for shard in shards},
+    }

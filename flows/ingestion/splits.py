@@ -1,13 +1,19 @@
-"""Splits: which families train, validate and test. A family never crosses a split."""
+"""Splits: which families train, validate and test. A family never crosses a split.
+
+Shares are kept within every style. A family that an earlier version of the dataset has placed stays there: what
+once was held out is never trained on because new files arrived.
+"""
 
 from __future__ import annotations
 
 import hashlib
 
+import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 SPLITS = (TRAIN, VALIDATION, TEST)
+STRICTNESS = {TRAIN: 0, VALIDATION: 1, TEST: 2}
 
 
 class SplitShares(BaseModel):
@@ -20,10 +26,45 @@ class SplitShares(BaseModel):
     seed: int = 0
 
 
-def split_of(family: str, shares: SplitShares) -> str:
-    """The split of a family: a function of its id alone, so that new files never move old ones."""
-    digest = hashlib.sha256(f"{shares.seed}:{family}".encode()).digest()
-    draw = int.from_bytes(digest[:8], "big") / 2**64
-    if draw < shares.validation:
-        return VALIDATION
-    return TEST if draw < shares.validation + shares.test else TRAIN
+def assign_splits(pieces: pl.DataFrame, shares: SplitShares, inherited: pl.DataFrame | None = None) -> pl.DataFrame:
+    """The split of every family: columns `family`, `split`.
+
+    `pieces`: columns `sha256`, `family` and `style` of all pieces that are not quarantined, in any order.
+    `inherited`: columns `sha256` and `split` of an earlier version. A family of which some member was placed goes to
+    the strictest of these places (families grow together when a file arrives that links them). The others fill,
+    in the order of a hash, what each style lacks of its shares, rounded to whole families.
+    """
+    families = pieces.filter(pl.col("sha256") == pl.col("family")).unique("family").select("family", "style")
+    if inherited is None or inherited.is_empty():
+        families = families.with_columns(pl.lit(None, pl.Int8).alias("placed"))
+    else:
+        strict = pl.col("split").replace_strict(STRICTNESS, return_dtype=pl.Int8)
+        before = inherited.select("sha256", strict.alias("placed")).group_by("sha256").max()
+        placed = pieces.join(before, on="sha256").group_by("family").agg(pl.col("placed").max())
+        families = families.join(placed, on="family", how="left")
+    draw = pl.concat_str(pl.lit(f"{shares.seed}:"), "family").map_elements(_draw, return_dtype=pl.UInt64)
+    families = families.with_columns(draw.alias("draw")).sort("draw", "family")
+    new = pl.col("placed").is_null()
+    rank = pl.when(new).then(new.cum_sum().over("style")) - 1
+    lacking = {
+        split: (
+            (pl.len().over("style") * share + 0.5).floor().cast(pl.Int64)
+            - (pl.col("placed") == STRICTNESS[split]).fill_null(False).sum().over("style").cast(pl.Int64)
+        ).clip(0)
+        for split, share in ((VALIDATION, shares.validation), (TEST, shares.test))
+    }
+    chosen = (
+        pl.when(new & (rank < lacking[TEST]))
+        .then(pl.lit(TEST))
+        .when(new & (rank < lacking[TEST] + lacking[VALIDATION]))
+        .then(pl.lit(VALIDATION))
+        .when(new)
+        .then(pl.lit(TRAIN))
+        .otherwise(pl.col("placed").replace_strict({v: k for k, v in STRICTNESS.items()}, return_dtype=pl.String))
+    )
+    return families.select("family", chosen.alias("split"))
+
+
+def _draw(text: str) -> int:
+    """64 bits that depend on nothing but the text."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")

@@ -1,16 +1,18 @@
-"""Worker processes in which one bad input costs exactly that input.
+"""Worker processes in which one bad item costs exactly that item.
 
-A C++ parser can crash its process, hang, or eat all memory. So items are worked on in child processes, results
-come back one by one, and when a worker dies or overruns its time the item in its hands is the guilty one: it
-gets a Failure, a fresh worker goes on with the rest.
+Reading a hostile file can crash a process, hang it, or eat all memory. So jobs, each a run of items, are worked on
+in child processes. A worker says which item it is at; when it dies or overruns its time, that item is the guilty
+one: the job is done again without it, by a fresh worker.
 """
 
 from __future__ import annotations
 
-import contextlib
+import ctypes
 import multiprocessing
+import os
 import resource
 import signal
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -18,14 +20,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
-from typing import Any, Generic, TypeVar
+from types import TracebackType
+from typing import Any, Protocol, Self, TypeVar
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+import psutil
 
-CHUNK = 32
-"""Items handed to a worker at once, so that it never waits for the next."""
 POLL_SECONDS = 0.5
+START_SECONDS = 300.0
+"""Time a worker may take to import and compile what it runs; a fresh installation compiles for some seconds."""
+NO_ITEM = -1
 
 
 class Failure(StrEnum):
@@ -35,49 +38,125 @@ class Failure(StrEnum):
     TIMED_OUT = "timed_out"
 
 
+class Beat:
+    """Where a worker is: the item in its hands and since when, in memory that both processes see."""
+
+    def __init__(self, cells: Any) -> None:
+        self._cells = cells
+
+    def at(self, item: int) -> None:
+        """The worker takes up an item (NO_ITEM: none)."""
+        self._cells[1] = time.monotonic()
+        self._cells[0] = item
+
+    @property
+    def item(self) -> int:
+        return int(self._cells[0])
+
+    @property
+    def seconds(self) -> float:
+        """Time since the worker took the item up; the clock is the machine's, not the process's."""
+        return time.monotonic() - float(self._cells[1])
+
+
+class Job(Protocol):
+    """Some items to work on in one call."""
+
+    def without(self, item: int, failure: Failure) -> Self:
+        """The same job once more, with one item known to be guilty."""
+        ...
+
+
+JobType = TypeVar("JobType", bound=Job)
+Result = TypeVar("Result")
+
+
+class WorkFailed(RuntimeError):
+    """A job failed for a reason that lies in no single item: a full disk, a defect."""
+
+
 @dataclass
 class _Worker:
     process: SpawnProcess
     pipe: Connection
-    pending: deque[int]
-    """Indices of the items in its hands, the current one first."""
-    since: float
-    """When it began the current item."""
+    beat: Beat
+    started: float
+    ready: bool = False
+    job: int | None = None
 
 
-class Pool(Generic[Item, Result]):
-    """Runs one function over items in worker processes."""
+class Pool:
+    """Worker processes that live as long as the `with` block, and none longer."""
 
-    def __init__(self, function: Callable[[Item], Result], workers: int, timeout: float, memory: int) -> None:
-        """`timeout`: seconds an item may take. `memory`: bytes of address space a worker may take.
+    def __init__(self, workers: int, timeout: float, memory: int, prepare: Callable[[], object]) -> None:
+        """`timeout`: seconds an item may take. `memory`: bytes of address space a worker may take beyond its start.
 
-        `function` and items are pickled to fresh interpreters (the caller may have threads).
+        `prepare` runs first in each worker, outside of any item's time. It, functions and jobs are pickled to
+        fresh interpreters (the caller may have threads).
         """
-        self.function = function
         self.workers = workers
         self.timeout = timeout
         self.memory = memory
+        self.prepare = prepare
+        self._alive: list[_Worker] = []
 
-    def run(self, items: Sequence[Item]) -> Iterator[tuple[int, Result | Failure]]:
-        """(index, result) of every item, in the order in which they end. Leaves no process behind."""
-        queue = deque(range(len(items)))
-        alive: list[_Worker] = []
+    def __enter__(self) -> Self:
+        """Starts the workers; they get ready while the caller does something else."""
+        self._alive = [self._start() for _ in range(self.workers)]
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for worker in list(self._alive):
+            self._bury(worker)
+
+    def run(self, function: Callable[[JobType, Beat], Result], jobs: Sequence[JobType]) -> Iterator[tuple[int, Result]]:
+        """(index, result) of every job, in the order in which they end. Raises WorkFailed."""
+        work = list(jobs)
+        queue = deque(range(len(work)))
+        open_jobs = len(work)
         try:
-            while queue or alive:
-                while queue and len(alive) < self.workers:
-                    alive.append(self._start(items, queue))
-                for worker in self._ready(alive):
-                    yield from self._collect(worker, alive, items, queue)
-                yield from self._overdue(alive, queue)
-        finally:
-            for worker in alive:
-                worker.process.kill()
-                worker.process.join()
+            while open_jobs:
+                while len(self._alive) < self.workers:
+                    self._alive.append(self._start())
+                for worker in self._alive:
+                    if worker.ready and worker.job is None and queue:
+                        self._hand_over(worker, function, work, queue.popleft())
+                for index, result in self._collected(work, queue):
+                    open_jobs -= 1
+                    yield index, result
+                for worker in [worker for worker in self._alive if self._overdue(worker)]:
+                    self._failed(worker, Failure.TIMED_OUT, work, queue)
+        finally:  # an error or an abandoned run leaves no worker behind that still has an old job in its hands
+            for worker in [worker for worker in self._alive if worker.job is not None]:
+                self._bury(worker)
 
-    def _start(self, items: Sequence[Item], queue: deque[int]) -> _Worker:
+    def _collected(self, work: list[JobType], queue: deque[int]) -> Iterator[tuple[int, Any]]:
+        """What workers have sent; waits a moment for it."""
+        ready = wait([worker.pipe for worker in self._alive], timeout=POLL_SECONDS)
+        for worker in [worker for worker in self._alive if worker.pipe in ready]:
+            try:
+                kind, content = worker.pipe.recv()
+            except (EOFError, ConnectionResetError):
+                self._failed(worker, Failure.CRASHED, work, queue)
+                continue
+            index = worker.job
+            if kind == "ready":
+                worker.ready = True
+                continue
+            worker.job = None
+            if kind == "error":
+                raise WorkFailed(content)
+            assert index is not None
+            yield index, content
+
+    def _start(self) -> _Worker:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
-        process = context.Process(target=_work, args=(theirs, self.function, self.memory), daemon=True)
+        cells = context.RawArray(ctypes.c_double, 2)
+        Beat(cells).at(NO_ITEM)
+        process = context.Process(target=_work, args=(theirs, cells, self.prepare, self.memory), daemon=True)
         # A child inherits the mask: Ctrl-C cannot hit it before it has said that it ignores it.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
@@ -85,66 +164,65 @@ class Pool(Generic[Item, Result]):
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()
-        worker = _Worker(process, ours, deque(), time.monotonic())
-        self._hand_over(worker, items, queue)
-        return worker
+        return _Worker(process, ours, Beat(cells), time.monotonic())
 
-    def _hand_over(self, worker: _Worker, items: Sequence[Item], queue: deque[int]) -> None:
-        fair = max(1, min(CHUNK, len(queue) // (2 * self.workers)))
-        worker.pending.extend(queue.popleft() for _ in range(min(fair, len(queue))))
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it has died: `_collect` will find out
-            worker.pipe.send([items[index] for index in worker.pending])
-
-    def _ready(self, alive: list[_Worker]) -> list[_Worker]:
-        ready = wait([worker.pipe for worker in alive], timeout=POLL_SECONDS)
-        return [worker for worker in alive if worker.pipe in ready]
-
-    def _collect(
-        self, worker: _Worker, alive: list[_Worker], items: Sequence[Item], queue: deque[int]
-    ) -> Iterator[tuple[int, Result | Failure]]:
+    def _hand_over(self, worker: _Worker, function: Callable[..., Any], work: list[JobType], index: int) -> None:
+        worker.job = index
+        worker.beat.at(NO_ITEM)
         try:
-            result: Result = worker.pipe.recv()
-        except (EOFError, ConnectionResetError):
-            yield from self._bury(worker, alive, queue, Failure.CRASHED)
+            worker.pipe.send((function, work[index]))
+        except (BrokenPipeError, ConnectionResetError):  # it has died: the next `recv` finds out
             return
-        worker.since = time.monotonic()
-        yield worker.pending.popleft(), result
-        if worker.pending:
-            return
-        if queue:
-            self._hand_over(worker, items, queue)
-        else:
-            worker.pipe.close()
-            worker.process.join()
-            alive.remove(worker)
 
-    def _overdue(self, alive: list[_Worker], queue: deque[int]) -> Iterator[tuple[int, Failure]]:
-        now = time.monotonic()
-        for worker in [worker for worker in alive if now - worker.since > self.timeout]:
-            if not worker.pipe.poll():
-                yield from self._bury(worker, alive, queue, Failure.TIMED_OUT)
+    def _overdue(self, worker: _Worker) -> bool:
+        if not worker.ready:
+            return time.monotonic() - worker.started > START_SECONDS
+        at_item = worker.job is not None and worker.beat.item != NO_ITEM
+        return at_item and worker.beat.seconds > self.timeout and not worker.pipe.poll()
 
-    def _bury(
-        self, worker: _Worker, alive: list[_Worker], queue: deque[int], failure: Failure
-    ) -> Iterator[tuple[int, Failure]]:
-        """The current item is guilty; the others in its hands go back to the queue."""
+    def _failed(self, worker: _Worker, failure: Failure, work: list[JobType], queue: deque[int]) -> None:
+        """The current item is guilty; the job goes back to the queue without it."""
+        self._bury(worker)
+        guilty, index = worker.beat.item, worker.job
+        if index is None or guilty == NO_ITEM:
+            raise WorkFailed(f"a worker process ended by itself (exit status {worker.process.exitcode})")
+        work[index] = work[index].without(guilty, failure)
+        queue.appendleft(index)
+
+    def _bury(self, worker: _Worker) -> None:
         worker.process.kill()
         worker.process.join()
         worker.pipe.close()
-        alive.remove(worker)
-        guilty = worker.pending.popleft()
-        queue.extendleft(reversed(worker.pending))
-        yield guilty, failure
+        self._alive.remove(worker)
 
 
-def _work(pipe: Connection, function: Callable[[Any], Any], memory: int) -> None:
-    """A worker's life: chunks in, results out, until the other end is closed."""
+def _work(pipe: Connection, cells: Any, prepare: Callable[[], object], memory: int) -> None:
+    """A worker's life: jobs in, results out, until the other end is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    beat = Beat(cells)
+    prepare()
+    limit = psutil.Process().memory_info().vms + memory
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     try:
+        pipe.send(("ready", None))
         while True:
-            for item in pipe.recv():
-                pipe.send(function(item))
+            function, job = pipe.recv()
+            try:
+                result = function(job, beat)
+            except Exception as error:
+                pipe.send(("error", f"{type(error).__name__}: {error}"))
+                continue
+            beat.at(NO_ITEM)
+            pipe.send(("result", result))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return
+
+
+def _end_with_parent() -> None:
+    """A killed parent leaves no worker behind, not even one in the middle of a job."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)

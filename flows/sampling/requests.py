@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from flows.errors import UserError
-from flows.settings import Lake
+from flows.parameters import LakeAddress
 from modeling.composition import Request
 from modeling.generation import SamplingConfig
 from tokenization.midi import MidiError, read_midi
@@ -41,7 +41,7 @@ class SampleParameters(BaseModel):
     """A MIDI file to continue."""
     out: Path | None = None
     """Folder to write into; `samples/` in the lake unless given."""
-    lake: Path = Field(default_factory=lambda: Lake.at().root)
+    lake: LakeAddress
 
 
 def read_prompt(path: Path) -> Notes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from prefect import flow, task
@@ -10,7 +9,8 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from pydantic import BaseModel, ConfigDict, Field
 
-from flows.ingestion.publishing import DatasetVersion, find_version
+from flows.ingestion.versions import DatasetVersion, find_version
+from flows.parameters import LakeAddress
 from flows.progress import say, stage
 from flows.settings import Lake
 from flows.training.launcher import launch
@@ -31,7 +31,7 @@ class TrainParameters(BaseModel):
     """Changes to the preset by dotted key: `{"training.steps": 400}`."""
     ranks: int = Field(1, ge=1)
     """Processes of data-parallel training; one per GPU where there are GPUs."""
-    lake: Path = Field(default_factory=lambda: Lake.at().root)
+    lake: LakeAddress
 
 
 @task(persist_result=False, cache_policy=NO_CACHE)
@@ -54,7 +54,7 @@ def deepspeed_job(lake: Lake, run: Run, dataset: DatasetVersion) -> None:
 def train(parameters: TrainParameters) -> RunReport:
     """Train a model; an unfinished earlier attempt is resumed, a finished one reused. Raises UserError."""
     lake = Lake.at(parameters.lake)
-    dataset = find_version(lake, parameters.dataset)
+    dataset = find_version(lake, parameters.dataset).local(lake)
     preset = with_settings(load_preset(parameters.preset), parameters.settings)
     run = prepare_run(lake, dataset, preset, parameters.ranks)
     reused = run.finished

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
-from flows.ingestion.publishing import DatasetVersion
+from flows.ingestion.versions import DatasetVersion
 from flows.settings import Lake
 from flows.training.runs import Run
 from registry.lineage import DatasetReference, log_dataset

@@ -15,7 +15,7 @@ from typing import Any
 
 from flows.errors import UserError, unknown
 from flows.files import write_atomically
-from flows.ingestion.publishing import DatasetVersion, canonical_digest
+from flows.ingestion.versions import DatasetVersion, canonical_digest
 from flows.settings import Lake
 from modeling.config import Preset, RunConfig
 
@@ -88,7 +88,7 @@ def prepare_run(lake: Lake, dataset: DatasetVersion, preset: Preset, ranks: int)
     stage = f"zero{preset.training.zero_stage}"
     settings = (resources.files("infra") / "deepspeed" / f"{stage}.json").read_text(encoding="utf-8")
     config = RunConfig(
-        dataset=dataset.folder,
+        dataset=dataset.path,
         folder=folder,
         model=preset.model,
         training=preset.training,

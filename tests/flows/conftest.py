@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flows.ingestion.pipeline import IngestParameters, parse_stock, sort_out, take_stock
-from flows.ingestion.publishing import DatasetVersion, publish
+from flows.ingestion.engines import open_engine
+from flows.ingestion.pipeline import IngestParameters, decide_fates, publish_version, read_new, stock_of
 from flows.ingestion.sources import Collection
 from flows.ingestion.splits import SplitShares
+from flows.ingestion.versions import DatasetVersion
 from flows.settings import Lake
 from flows.training.runs import MODEL_FOLDER, Run, prepare_run
 from tokenization.midi import write_midi
@@ -40,16 +41,21 @@ def song() -> SongMaker:
     return lambda *args, **kwargs: write_midi(song_notes(*args, **kwargs))
 
 
-def ingest_plainly(lake: Lake, name: str, *folders: Path, workers: int = 1, **settings: object) -> DatasetVersion:
-    """The steps of ingestion one after the other, without Prefect."""
-    collections = [Collection(name=folder.name, path=folder, licence="CC0") for folder in folders]
-    parameters = IngestParameters(collections=collections, name=name, lake=lake.root, workers=workers, **settings)
-    stock = take_stock(parameters, lambda *_: None)
-    sorted_out = sort_out(parameters, stock, *parse_stock(parameters, stock, lambda *_: None))
-    settings_of_content = parameters.content_settings()
-    return publish(
-        lake, name, sorted_out.entries, sorted_out.music, sorted_out.encoding, settings_of_content, stock.input_key
-    )
+def ingest_collections(lake: Lake, name: str, *collections: Collection, **settings: object) -> DatasetVersion:
+    """The steps of ingestion one after the other, without Prefect, in one worker process."""
+    given = {"collections": list(collections), "name": name, "lake": lake.address, "workers": 1, **settings}
+    parameters = IngestParameters.model_validate(given)
+    stock = stock_of(parameters, lambda *_: None)
+    with open_engine(parameters.engine, parameters.workers, parameters.reading, parameters.cluster) as engine:
+        reading = read_new(parameters, stock, engine, lambda *_: None)
+        manifest = decide_fates(parameters, stock, reading)
+        return publish_version(parameters, stock, manifest, reading, engine, lambda *_: None).version
+
+
+def ingest_plainly(lake: Lake, name: str, *folders: Path, **settings: object) -> DatasetVersion:
+    """As `ingest_collections`, of folders."""
+    collections = [Collection(name=folder.name, location=str(folder), licence="CC0") for folder in folders]
+    return ingest_collections(lake, name, *collections, **settings)
 
 
 @pytest.fixture(scope="session")

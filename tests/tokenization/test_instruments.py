@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tokenization.instruments import Instrument, program_table, velocity_table
-from tokenization.vocabulary import Vocabulary
+from tokenization.vocabulary import Vocabulary, pitch_name
 
 # MuseNet's assignment of the General MIDI programs (0–127); every program not listed is a piano.
 CLASSES = {
@@ -114,3 +114,30 @@ def test_an_instrument_reads_what_a_vocabulary_file_states() -> None:
         {"name": "harp", "group": "harp", "output_program": 46, "programs": [46], "rows": [80, 0]}
     )
     assert read == Instrument("harp", "harp", 46, (80, 0), (46,), drum=False)
+    assert read.range == (0, 127), "an instrument that states no range plays every pitch"
+
+
+# Lowest and highest note as they sound, by name.
+RANGES = {
+    "piano": ("A0", "C8"),
+    "violin": ("G3", "G7"),
+    "cello": ("C2", "C6"),
+    "bass": ("B0", "G4"),
+    "guitar": ("E2", "E6"),
+    "flute": ("C4", "C7"),
+    "clarinet": ("D3", "A#6"),
+    "trumpet": ("E3", "C6"),
+    "harp": ("B0", "G#7"),  # its C flat is a B
+    "drums": ("C-1", "G9"),
+}
+
+
+def test_the_ranges_of_musenets_instruments(vocabulary: Vocabulary) -> None:
+    found = {i.name: tuple(pitch_name(pitch) for pitch in i.range) for i in vocabulary.instruments}
+    assert found == RANGES
+
+
+@pytest.mark.parametrize("bounds", [(60, 59), (-1, 60), (0, 128)])
+def test_a_range_is_two_pitches_low_first(bounds: tuple[int, int]) -> None:
+    with pytest.raises(ValueError, match="instrument 'harp': range"):
+        Instrument("harp", "harp", 46, (80, 0), range=bounds)

@@ -158,6 +158,7 @@ class TestIds:
         assert vocabulary.instrumentation_base == 4098
         assert vocabulary.style_base == 4226
         assert vocabulary.tempo_base == 4229
+        assert vocabulary.group_bits.tolist() == [64, 32, 32, 16, 8, 2, 2, 2, 4, 1]
         assert (vocabulary.pad, vocabulary.no_style) == (4252, 4253)
         assert vocabulary.size == len(vocabulary.names) == 4254
 
@@ -354,6 +355,15 @@ class TestData:
         # Datasets and models carry this digest: with another one, none of them can be read.
         digest = "a80aa8386ff1b5effdc1c07d5a91e3f65dd2f5f507e29ca1c3bfc8fe59c34b85"
         assert Vocabulary.load("musenet").digest == digest
+
+    def test_ranges_of_instruments_are_kept_and_change_no_digest(self, vocabulary: Vocabulary) -> None:
+        data = vocabulary.to_dict()
+        data["instruments"][1]["range"] = [50, 60]
+        narrow = Vocabulary.from_dict(data)
+        assert narrow.instruments[1].range == (50, 60)
+        assert Vocabulary.from_json(narrow.to_json()).instruments[1].range == (50, 60)
+        assert narrow == vocabulary
+        assert narrow.digest == vocabulary.digest
 
     def test_builtin_vocabularies_are_listed(self) -> None:
         assert "musenet" in builtin_vocabularies()

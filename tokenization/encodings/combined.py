@@ -2,38 +2,23 @@
 
 `bach piano_strings start tempo90 piano:v72:G1 … wait:12 piano:v0:B5 … end`
 
-On the grid of the vocabulary's ticks the encoding is exact: decoding gives back the notes of `quantise`,
-none lost, none doubled. Source: OpenAI, "MuseNet" (2019).
+On the grid of the vocabulary's ticks the encoding is exact: decoding gives back every note that `encode` says
+it writes, none lost, none doubled. Source: OpenAI, "MuseNet" (2019).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tokenization.encodings.combined_kernel import HEADER, piece_tokens
 from tokenization.notes import Notes
 from tokenization.vocabulary import NO_ROW, PITCHES, Tokens, Vocabulary
 
-HEADER = 4
-"""Tokens before the music: style, instrumentation, `start`, tempo."""
 DRUM_TICKS = 12
 """Length that a decoded drum hit gets; the encoding keeps none."""
-
-
-@dataclass(frozen=True)
-class GridNotes:
-    """Notes on the encoding's grid, sorted by instrument, pitch and start; arrays of shape (n,).
-
-    At most one note per instrument and pitch sounds at any tick.
-    """
-
-    start: NDArray[np.int64]
-    end: NDArray[np.int64]
-    pitch: NDArray[np.int64]
-    row: NDArray[np.int64]
-    instrument: NDArray[np.int64]
 
 
 class Combined:
@@ -45,64 +30,48 @@ class Combined:
     def __init__(self, vocabulary: Vocabulary) -> None:
         self.vocabulary = vocabulary
 
-    def quantise(self, notes: Notes) -> GridNotes:
-        """The notes as this encoding can say them.
-
-        Time starts at the first onset and is rounded to ticks; a note lasts at least one tick. Of notes with
-        the same instrument, pitch and start the longest stays, with the loudest velocity; a note that still
-        sounds when its pitch starts anew ends there.
-        """
-        vocabulary = self.vocabulary
-        instrument = vocabulary.program_instrument[notes.program].astype(np.int64)
-        instrument[notes.drum] = vocabulary.drum_instrument
-        pitch = notes.pitch.astype(np.int64)
-        onset = notes.onset - (notes.onset.min() if len(notes) else 0.0)
-        rate = vocabulary.ticks_per_second
-        start = np.rint(onset * rate).astype(np.int64)
-        end = np.maximum(np.rint((onset + notes.duration) * rate).astype(np.int64), start + 1)
-        held = vocabulary.off_row[instrument] != NO_ROW
-        end = np.where(held, end, start + DRUM_TICKS)
-
-        key = instrument * PITCHES + pitch
-        order = np.lexsort((-end, start, key))
-        key, start, end = key[order], start[order], end[order]
-        first = np.flatnonzero(np.append(True, (np.diff(key) != 0) | (np.diff(start) != 0))[: len(key)])
-        loudest = np.maximum.reduceat(notes.velocity[order], first) if len(first) else notes.velocity[:0]
-        key, start, end, held = key[first], start[first], end[first], held[order][first]
-        anew = np.append(np.diff(key) == 0, False)[: len(key)] & held
-        following = np.append(start[1:], 0)[: len(start)]
-        end = np.where(anew, np.minimum(end, following), end)
-        instrument = key // PITCHES
-        row = vocabulary.on_row[instrument, loudest].astype(np.int64)
-        return GridNotes(start, end, key % PITCHES, row, instrument)
-
     def encode(self, notes: Notes, style: str | None = None) -> Tokens:
         """Token ids of a whole piece, shape (n,): header, music, `end`.
 
-        Within one tick note-offs come first, then notes by pitch, then drums. Raises VocabularyError for an
-        unknown style and ValueError for a piece without notes.
+        Time starts at the first onset and is rounded to ticks; a note lasts at least one tick. Of notes with
+        the same instrument, pitch and start the longest stays, with the loudest velocity; a note that still
+        sounds when its pitch starts anew ends there. Within one tick note-offs come first, then notes by pitch,
+        then drums; of one pitch the higher row first.
+
+        Notes may come in any order. Raises VocabularyError for an unknown style and ValueError for a piece
+        without notes or with values that MIDI does not have.
         """
         if not len(notes):
             raise ValueError("a piece without notes has no encoding")
         vocabulary = self.vocabulary
-        grid = self.quantise(notes)
-        off_row = vocabulary.off_row[grid.instrument].astype(np.int64)
-        held = np.flatnonzero(off_row != NO_ROW)
-        tick = np.concatenate([grid.end[held], grid.start])
-        pitch = np.concatenate([grid.pitch[held], grid.pitch])
-        row = np.concatenate([off_row[held], grid.row])
-        kind = np.concatenate([np.zeros(len(held), np.int64), np.where(off_row == NO_ROW, 2, 1)])
-        order = np.lexsort((-row, pitch, kind, tick))
-        body = _with_waits(tick[order], (row * PITCHES + pitch)[order], vocabulary)
-
-        mask = vocabulary.mask_of_instruments(np.unique(grid.instrument))
-        header = [
-            vocabulary.style_id(style),
-            vocabulary.instrumentation_id(mask),
-            vocabulary.start,
-            vocabulary.tempo_id(notes.tempo),
-        ]
-        return np.concatenate([header, body, [vocabulary.end]]).astype(np.uint16)
+        if (notes.onset[1:] < notes.onset[:-1]).any():
+            notes = _sorted_by_onset(notes)
+        tokens = piece_tokens(
+            _column(notes.onset, np.float64),
+            _column(notes.duration, np.float64),
+            _column(notes.pitch, np.uint8),
+            _column(notes.velocity, np.uint8),
+            _column(notes.program, np.uint8),
+            _column(notes.drum, np.bool_),
+            float(vocabulary.ticks_per_second),
+            vocabulary.program_instrument,
+            vocabulary.drum_instrument,
+            vocabulary.on_row,
+            vocabulary.off_row,
+            vocabulary.group_bits,
+            vocabulary.wait_base,
+            vocabulary.max_wait,
+            (
+                vocabulary.style_id(style),
+                vocabulary.instrumentation_base,
+                vocabulary.start,
+                vocabulary.tempo_id(notes.tempo),
+            ),
+            vocabulary.end,
+        )
+        if not len(tokens):
+            raise ValueError("a note has a pitch, velocity or program above 127")
+        return tokens
 
     def decode(self, tokens: Tokens) -> Notes:
         """The notes of any token sequence.
@@ -148,14 +117,13 @@ def token_ticks(tokens: NDArray[np.int64], vocabulary: Vocabulary) -> NDArray[np
     return np.cumsum(np.where((waits >= 1) & (waits <= vocabulary.max_wait), waits, 0), axis=-1)
 
 
-def _with_waits(tick: NDArray[np.int64], token: NDArray[np.int64], vocabulary: Vocabulary) -> NDArray[np.int64]:
-    """Events sorted by tick with waits put between them; a wait beyond the longest is said in several tokens."""
-    gap = np.diff(tick, prepend=0)
-    waits = -(-gap // vocabulary.max_wait)
-    position = np.cumsum(waits + 1) - 1
-    body = np.full(int(position[-1]) + 1, vocabulary.wait_base + vocabulary.max_wait, np.int64)
-    body[position] = token
-    waited = np.flatnonzero(waits)
-    remainder = gap[waited] - (waits[waited] - 1) * vocabulary.max_wait
-    body[position[waited] - 1] = vocabulary.wait_base + remainder
-    return body
+def _sorted_by_onset(notes: Notes) -> Notes:
+    columns = (notes.onset, notes.duration, notes.pitch, notes.velocity, notes.program, notes.drum)
+    return Notes.from_columns(*columns, tempo=notes.tempo)
+
+
+def _column(values: NDArray[Any], dtype: type[np.generic]) -> NDArray[Any]:
+    """The values in the one form that the kernel is compiled for; views and read-only buffers would each cost
+    seconds of compiling anew."""
+    column = np.ascontiguousarray(values, dtype)
+    return column if column.flags.writeable else column.copy()

@@ -19,17 +19,17 @@ import os
 import tempfile
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import mido
 
 from flows.errors import UserError
 from flows.files import remove_abandoned, staging_folder, write_atomically
 from flows.ingestion.starter.works import COMPOSERS, Composer, Work
-from flows.ingestion.workers import Pool
+from flows.ingestion.workers import Beat, Failure, Pool
 
 REVISION = 2
 """Raise it whenever the table of works or the conversion changes, so that `cache_name` changes with it."""
@@ -106,28 +106,50 @@ def convert(
     corpus = corpus_folder()
     remove_abandoned(cache)
     with staging_folder(cache) as home:
-        function = partial(_convert_one, str(home), corpus)
-        pool: Pool[tuple[Composer, Work], bytes | str] = Pool(function, workers, SECONDS_PER_SCORE, WORKER_BYTES)
-        for index, outcome in pool.run(missing):
-            composer, work = missing[index]
-            if isinstance(outcome, bytes):
-                write_atomically(cache / composer.style / work.midi_name, outcome)
-            else:
-                unconverted.append(Unconverted(composer.style, work.path, str(outcome)))
-            done += 1
-            report(done, len(wanted))
+        jobs = [_Score(corpus, composer, work) for composer, work in missing]
+        with Pool(workers, SECONDS_PER_SCORE, WORKER_BYTES, partial(_prepare, str(home))) as pool:
+            for index, outcome in pool.run(_convert_one, jobs):
+                composer, work = missing[index]
+                if isinstance(outcome, bytes):
+                    write_atomically(cache / composer.style / work.midi_name, outcome)
+                else:
+                    unconverted.append(Unconverted(composer.style, work.path, outcome))
+                done += 1
+                report(done, len(wanted))
     return sorted(unconverted, key=lambda failed: (failed.style, failed.work))
 
 
-def _convert_one(home: str, corpus: Path, item: tuple[Composer, Work]) -> bytes | str:
-    """In a worker: the MIDI file, or why there is none. Raises nothing, for other scores may be fine."""
-    # music21 reads ~/.music21rc and makes a folder among the temporary files: with a home that is empty and ours,
-    # results are the same for everyone and nothing is left behind.
+@dataclass(frozen=True)
+class _Score:
+    """One score to convert."""
+
+    corpus: Path
+    composer: Composer
+    work: Work
+    failure: str | None = None
+
+    def without(self, item: int, failure: Failure) -> Self:
+        return replace(self, failure=str(failure))
+
+
+def _prepare(home: str) -> None:
+    """In a worker, before the clock of the first score runs: import music21.
+
+    It reads ~/.music21rc and makes a folder among the temporary files: with a home that is empty and ours, results
+    are the same for everyone and nothing is left behind.
+    """
     os.environ["HOME"] = tempfile.tempdir = home
-    composer, work = item
+    importlib.import_module("music21.converter")
+
+
+def _convert_one(score: _Score, beat: Beat) -> bytes | str:
+    """In a worker: the MIDI file, or why there is none. Raises nothing, for other scores may be fine."""
+    if score.failure:
+        return score.failure
+    beat.at(0)
     try:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            return score_to_midi(corpus / work.path, composer.programs, work.bpm)
+            return score_to_midi(score.corpus / score.work.path, score.composer.programs, score.work.bpm)
     except Exception as error:
         return f"{type(error).__name__}: {error}"
 

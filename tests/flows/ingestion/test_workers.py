@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any
 import psutil
 import pytest
 
-from flows.ingestion.workers import Failure, Pool
+from flows.ingestion.workers import Failure, Pool, WorkFailed
 
 GIGABYTE = 2**30
 PLENTY = 8 * GIGABYTE
@@ -24,8 +25,27 @@ PLENTY = 8 * GIGABYTE
 # Worker processes must be able to import what they run; a test file is no module that they know.
 SCRIPT = """
 import os, signal, time
+from dataclasses import dataclass, replace
 
-def act(item):
+@dataclass(frozen=True)
+class Job:
+    items: tuple
+    guilty: dict
+
+    def without(self, item, failure):
+        return replace(self, guilty={**self.guilty, item: failure})
+
+def ready():
+    pass
+
+def act(job, beat):
+    results = []
+    for index, item in enumerate(job.items):
+        beat.at(index)
+        results.append(job.guilty[index] if index in job.guilty else act_on(item))
+    return results
+
+def act_on(item):
     if item == "crash":
         os.kill(os.getpid(), signal.SIGKILL)
     if item == "abort":
@@ -37,14 +57,19 @@ def act(item):
     if item == "eat":
         return len(bytearray(64 * 2**30))
     if item == "raise":
-        raise ValueError("a bad piece")
+        raise ValueError("the disk is full")
     if item == "large":
         return bytes(2**23)
+    if item == "which":
+        time.sleep(0.02)
+        return os.getpid()
     return item * 2
 
-def which(item):
-    time.sleep(0.02)
-    return os.getpid()
+def crash_between_items(job, beat):
+    os.abort()
+
+def slow_start():
+    time.sleep(3)
 """
 
 
@@ -63,81 +88,120 @@ def workers() -> list[int]:
     return [child.pid for child in children if "spawn_main" in " ".join(child.cmdline())]
 
 
-def outcomes(
-    guilty: Any, items: list[Any], workers: int = 2, timeout: float = 60.0, memory: int = PLENTY
-) -> dict[int, Any]:
+def outcomes(guilty: Any, *jobs: list[Any], workers: int = 2, timeout: float = 60.0, memory: int = PLENTY) -> list[Any]:
+    """What became of the items of each job."""
     found: dict[int, Any] = {}
-    for index, result in Pool(guilty.act, workers, timeout, memory).run(items):
-        assert index not in found, "an item came back twice"
-        found[index] = result
-    return found
+    with Pool(workers, timeout, memory, guilty.ready) as pool:
+        for index, result in pool.run(guilty.act, [guilty.Job(tuple(items), {}) for items in jobs]):
+            assert index not in found, "a job came back twice"
+            found[index] = result
+    return [found[index] for index in range(len(jobs))]
 
 
-def doubled_but(items: list[Any], failures: dict[int, Failure]) -> dict[int, Any]:
-    return {index: failures.get(index) or item * 2 for index, item in enumerate(items)}
+def test_every_job_comes_back_with_its_index(guilty: Any) -> None:
+    jobs = [[number, number + 1] for number in range(20)]
+    assert outcomes(guilty, *jobs) == [[2 * item for item in items] for items in jobs]
 
 
-def test_every_item_comes_back_with_its_index(guilty: Any) -> None:
-    items = list(range(100))
-    assert outcomes(guilty, items) == doubled_but(items, {})
-
-
-def test_no_item_is_no_work(guilty: Any) -> None:
-    assert outcomes(guilty, []) == {}
-
-
-def test_more_workers_than_items(guilty: Any) -> None:
-    assert outcomes(guilty, [1, 2], workers=5) == {0: 2, 1: 4}
+def test_no_job_is_no_work(guilty: Any) -> None:
+    assert outcomes(guilty) == []
 
 
 def test_work_is_shared_among_processes_other_than_this(guilty: Any) -> None:
-    pids = {pid for _, pid in Pool(guilty.which, 2, 60.0, PLENTY).run(range(60))}
+    pids = {pid for pids in outcomes(guilty, *[["which"] * 10] * 8) for pid in pids}
     assert len(pids) == 2
     assert os.getpid() not in pids
 
 
+def test_workers_stay_for_the_next_run(guilty: Any) -> None:
+    with Pool(1, 60.0, PLENTY, guilty.ready) as pool:
+        pids = {pid for _ in range(3) for _, [pid] in pool.run(guilty.act, [guilty.Job(("which",), {})])}
+    assert len(pids) == 1
+
+
 @pytest.mark.parametrize("how", ["crash", "abort", "leave"])
 def test_an_item_that_ends_its_worker_is_the_only_loss(guilty: Any, how: str) -> None:
-    items: list[Any] = list(range(80))
-    items[40] = how
-    assert outcomes(guilty, items) == doubled_but(items, {40: Failure.CRASHED})
+    assert outcomes(guilty, [1, 2], [3, how, 4], [5]) == [[2, 4], [6, Failure.CRASHED, 8], [10]]
 
 
-def test_several_guilty_items_in_a_row(guilty: Any) -> None:
-    items = [1, "crash", "crash", 2, "crash"]
-    failures = dict.fromkeys([1, 2, 4], Failure.CRASHED)
-    assert outcomes(guilty, items, workers=1) == doubled_but(items, failures)
+def test_several_guilty_items_in_a_job(guilty: Any) -> None:
+    crashed = Failure.CRASHED
+    found = outcomes(guilty, [1, "crash", "crash", 2, "crash"], workers=1)
+    assert found == [[2, crashed, crashed, 4, crashed]]
 
 
 def test_an_item_that_hangs_is_the_only_loss(guilty: Any) -> None:
-    items = [1, 2, "hang", 3, 4]
-    assert outcomes(guilty, items, timeout=4.0) == doubled_but(items, {2: Failure.TIMED_OUT})
+    assert outcomes(guilty, [1, "hang", 3], [4], timeout=1.0) == [[2, Failure.TIMED_OUT, 6], [8]]
 
 
-def test_an_item_that_takes_too_much_memory_is_the_only_loss(guilty: Any, capfd: pytest.CaptureFixture[str]) -> None:
-    items = [1, "eat", 2]
-    assert outcomes(guilty, items, memory=GIGABYTE) == doubled_but(items, {1: Failure.CRASHED})
+def test_getting_ready_counts_against_no_item(guilty: Any) -> None:
+    with Pool(1, 1.0, PLENTY, guilty.slow_start) as pool:
+        assert list(pool.run(guilty.act, [guilty.Job((1,), {})])) == [(0, [2])]
 
 
-def test_an_item_that_raises_is_the_only_loss(guilty: Any, capfd: pytest.CaptureFixture[str]) -> None:
-    items = [1, "raise", 2]
-    assert outcomes(guilty, items) == doubled_but(items, {1: Failure.CRASHED})
+def test_memory_is_limited(guilty: Any) -> None:
+    with pytest.raises(WorkFailed, match="MemoryError"):
+        outcomes(guilty, ["eat"], memory=GIGABYTE)
+
+
+def test_an_error_that_is_no_items_fault_ends_the_run_with_its_words(guilty: Any) -> None:
+    with pytest.raises(WorkFailed, match="ValueError: the disk is full"):
+        outcomes(guilty, [1], ["raise"], ["hang"])
+
+
+def test_a_pool_goes_on_after_a_failed_run(guilty: Any) -> None:
+    with Pool(2, 60.0, PLENTY, guilty.ready) as pool:
+        with pytest.raises(WorkFailed):
+            list(pool.run(guilty.act, [guilty.Job(("raise",), {}), guilty.Job(("hang",), {})]))
+        assert list(pool.run(guilty.act, [guilty.Job((4,), {})])) == [(0, [8])]
+
+
+def test_a_worker_that_ends_outside_of_any_item_is_no_items_fault(guilty: Any) -> None:
+    with Pool(1, 60.0, PLENTY, guilty.ready) as pool, pytest.raises(WorkFailed, match="ended by itself"):
+        list(pool.run(guilty.crash_between_items, [guilty.Job((1,), {})]))
 
 
 def test_results_larger_than_a_pipe_holds(guilty: Any) -> None:
-    found = outcomes(guilty, ["large"] * 3)
-    assert [len(found[index]) for index in range(3)] == [2**23] * 3
+    assert [len(item) for items in outcomes(guilty, *[["large"]] * 3) for item in items] == [2**23] * 3
 
 
-def test_a_caller_that_stops_early_leaves_no_worker(guilty: Any) -> None:
-    results = Pool(guilty.act, 2, 60.0, PLENTY).run(["hang", 1, 2])
-    assert next(results)[1] in (2, 4)
-    results.close()
+def test_a_caller_that_stops_early_leaves_no_worker_at_work(guilty: Any) -> None:
+    with Pool(2, 60.0, PLENTY, guilty.ready) as pool:
+        results = pool.run(guilty.act, [guilty.Job(("hang",), {}), guilty.Job((1,), {})])
+        assert next(results) == (1, [2])
+        results.close()
+        assert list(pool.run(guilty.act, [guilty.Job((4,), {})])) == [(0, [8])]
 
 
 def test_ctrl_c_is_the_callers_to_handle(guilty: Any) -> None:
-    results = Pool(guilty.which, 1, 60.0, PLENTY).run(range(20))
-    _, pid = next(results)
-    os.kill(pid, signal.SIGINT)
-    time.sleep(0.1)
-    assert [pid] * 19 == [other for _, other in results]
+    with Pool(1, 60.0, PLENTY, guilty.ready) as pool:
+        results = pool.run(guilty.act, [guilty.Job(("which",), {})] * 10)
+        _, [pid] = next(results)
+        os.kill(pid, signal.SIGINT)
+        time.sleep(0.1)
+        assert [[pid]] * 9 == [other for _, other in results]
+
+
+PARENT = """
+import os, signal, sys, threading, time
+import guilty_functions
+from flows.ingestion.workers import Pool
+
+if __name__ == "__main__":
+    with Pool(2, 60.0, 2**33, guilty_functions.ready) as pool:
+        results = pool.run(guilty_functions.act, [guilty_functions.Job((what,), {}) for what in ("hang", "which")])
+        print(next(results)[1][0], flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_workers_end_with_a_killed_parent(guilty: Any, tmp_path: Path) -> None:
+    (tmp_path / "parent.py").write_text(PARENT)
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    command = [sys.executable, tmp_path / "parent.py"]
+    process = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert process.returncode == -signal.SIGKILL, process.stderr
+    deadline = time.monotonic() + 10
+    while psutil.pid_exists(int(process.stdout)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not psutil.pid_exists(int(process.stdout))

@@ -11,7 +11,7 @@ import pytest
 
 from flows.errors import RunError, UserError
 from flows.files import exclusive
-from flows.ingestion.publishing import read_version
+from flows.ingestion.versions import read_version
 from flows.settings import Lake
 from flows.training.launcher import LONGEST_EXCERPT, _last_words, launch
 from flows.training.runs import Run, prepare_run

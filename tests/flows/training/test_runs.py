@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from flows.errors import UserError
-from flows.ingestion.publishing import DatasetVersion
+from flows.ingestion.versions import DatasetVersion
 from flows.settings import Lake
 from flows.training.runs import MODEL_FOLDER, Run, find_run, prepare_run, read_reports, read_run, runs
 from modeling.config import load_preset, with_settings

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from tokenization.encodings import get_encoding
-from tokenization.encodings.combined import DRUM_TICKS, HEADER, Combined, GridNotes, token_ticks
-from tokenization.midi import read_midi
+from tokenization.encodings.combined import DRUM_TICKS, HEADER, Combined, token_ticks
+from tokenization.midi import MidiError, read_midi
 from tokenization.notes import Notes
-from tokenization.vocabulary import Vocabulary, VocabularyError
+from tokenization.vocabulary import NO_ROW, PITCHES, Vocabulary, VocabularyError
 
 MakeNotes = Callable[..., Notes]
 TICK = 1 / 96
@@ -27,8 +29,65 @@ TICK = 1 / 96
 PIANO, VIOLIN, BASS = 0, 40, 32
 
 
-def grid_rows(grid: GridNotes) -> list[tuple[int, int, int, int, int]]:
-    """Start, end, pitch, row and instrument of every note."""
+@dataclass(frozen=True)
+class GridNotes:
+    """Notes on the encoding's grid, sorted by instrument, pitch and start; arrays of shape (n,)."""
+
+    start: NDArray[np.int64]
+    end: NDArray[np.int64]
+    pitch: NDArray[np.int64]
+    row: NDArray[np.int64]
+    instrument: NDArray[np.int64]
+
+
+def quantised(notes: Notes, vocabulary: Vocabulary) -> GridNotes:
+    """What the encoding says of notes, written as array operations: the specification that the kernel follows."""
+    instrument = vocabulary.program_instrument[notes.program].astype(np.int64)
+    instrument[notes.drum] = vocabulary.drum_instrument
+    onset = notes.onset - notes.onset.min()
+    start = np.rint(onset * vocabulary.ticks_per_second).astype(np.int64)
+    end = np.rint((onset + notes.duration) * vocabulary.ticks_per_second).astype(np.int64)
+    held = vocabulary.off_row[instrument] != NO_ROW
+    end = np.where(held, np.maximum(end, start + 1), start + DRUM_TICKS)
+
+    key = instrument * PITCHES + notes.pitch
+    order = np.lexsort((-end, start, key))
+    key, start, end = key[order], start[order], end[order]
+    first = np.flatnonzero(np.append(True, (np.diff(key) != 0) | (np.diff(start) != 0)))
+    loudest = np.maximum.reduceat(notes.velocity[order], first)
+    key, start, end, held = key[first], start[first], end[first], held[order][first]
+    anew = np.append(np.diff(key) == 0, False) & held
+    end = np.where(anew, np.minimum(end, np.append(start[1:], 0)), end)
+    instrument = key // PITCHES
+    return GridNotes(start, end, key % PITCHES, vocabulary.on_row[instrument, loudest].astype(np.int64), instrument)
+
+
+def specified(notes: Notes, vocabulary: Vocabulary, style: str | None = None) -> list[int]:
+    """The tokens that the encoding must give: all events sorted, waits between, header and `end` around them."""
+    grid = quantised(notes, vocabulary)
+    off_row = vocabulary.off_row[grid.instrument].astype(np.int64)
+    held = np.flatnonzero(off_row != NO_ROW)
+    tick = np.concatenate([grid.end[held], grid.start])
+    pitch = np.concatenate([grid.pitch[held], grid.pitch])
+    row = np.concatenate([off_row[held], grid.row])
+    kind = np.concatenate([np.zeros(len(held), np.int64), np.where(off_row == NO_ROW, 2, 1)])
+    order = np.lexsort((-row, pitch, kind, tick))
+    mask = vocabulary.mask_of_instruments(np.unique(grid.instrument))
+    tokens = [vocabulary.style_id(style), vocabulary.instrumentation_id(mask)]
+    tokens += [vocabulary.start, vocabulary.tempo_id(notes.tempo)]
+    now = 0
+    for at, token in zip(tick[order].tolist(), (row * PITCHES + pitch)[order].tolist()):
+        longest, rest = divmod(at - now, vocabulary.max_wait)
+        tokens += [vocabulary.wait_base + vocabulary.max_wait] * longest
+        tokens += [vocabulary.wait_base + rest] * (rest > 0)
+        tokens.append(token)
+        now = at
+    return [*tokens, vocabulary.end]
+
+
+def grid_rows(notes: Notes, vocabulary: Vocabulary) -> list[tuple[int, int, int, int, int]]:
+    """Start, end, pitch, row and instrument of every note on the grid."""
+    grid = quantised(notes, vocabulary)
     return list(zip(*(getattr(grid, name).tolist() for name in ("start", "end", "pitch", "row", "instrument"))))
 
 
@@ -143,7 +202,9 @@ class TestTime:
     def test_it_is_rounded_to_the_nearest_tick(self, encoding: Combined, make_notes: MakeNotes) -> None:
         notes = make_notes([(0, 0.4 * TICK, 60, 72, 0, False), (9.6 * TICK, 4.9 * TICK, 62, 72, 0, False)])
         # ends are rounded as ends: 9.6 + 4.9 = 14.5 is tick 14, the even one
-        assert grid_rows(encoding.quantise(notes)) == [(0, 1, 60, 7, 0), (10, 14, 62, 7, 0)]
+        assert encoding.vocabulary.to_text(encoding.encode(notes)[HEADER:-1]) == (
+            "piano:v72:C4 wait:1 piano:v0:C4 wait:9 piano:v72:D4 wait:4 piano:v0:D4"
+        )
 
     @pytest.mark.parametrize(
         ("ticks", "words"),
@@ -290,8 +351,8 @@ class TestExactness:
         self, data: st.DataObject, encoding: Combined, pieces: st.SearchStrategy[Notes]
     ) -> None:
         notes = data.draw(pieces)
-        wanted = grid_rows(encoding.quantise(notes))
-        assert grid_rows(encoding.quantise(encoding.decode(encoding.encode(notes)))) == wanted
+        wanted = grid_rows(notes, encoding.vocabulary)
+        assert grid_rows(encoding.decode(encoding.encode(notes)), encoding.vocabulary) == wanted
 
     @given(data=st.data())
     def test_tokens_survive_decoding(
@@ -305,7 +366,7 @@ class TestExactness:
         self, data: st.DataObject, encoding: Combined, pieces: st.SearchStrategy[Notes]
     ) -> None:
         notes = data.draw(pieces)
-        rows = grid_rows(encoding.quantise(notes))
+        rows = grid_rows(notes, encoding.vocabulary)
         assert 1 <= len(rows) <= len(notes)
         for (start, end, pitch, _, instrument), following in zip(rows, [*rows[1:], None]):
             assert start >= 0
@@ -324,7 +385,7 @@ class TestExactness:
         for onset, pitch, program, drum in zip(notes.onset, notes.pitch, notes.program, notes.drum):
             instrument = 9 if drum else int(vocabulary.program_instrument[program])
             wanted.add((instrument, int(pitch), round(float(onset - notes.onset[0]) * 96)))
-        assert {(row[4], row[2], row[0]) for row in grid_rows(encoding.quantise(notes))} == wanted
+        assert {(row[4], row[2], row[0]) for row in grid_rows(notes, encoding.vocabulary)} == wanted
 
     @given(data=st.data())
     def test_the_shape_of_a_sequence(
@@ -350,6 +411,89 @@ class TestExactness:
         columns = [getattr(notes, name)[shuffled] for name in ("onset", "duration", "pitch", "velocity", "program")]
         again = Notes(*columns, drum=notes.drum[shuffled], tempo=notes.tempo)
         assert encoding.encode(again).tolist() == encoding.encode(notes).tolist()
+
+
+# Two instruments in one group, ids of velocities in no order, an instrument that is never ended, longer ticks.
+ODD_VOCABULARY = {
+    "name": "odd",
+    "ticks_per_second": 7,
+    "max_wait": 3,
+    "tempos": [60, 120],
+    "groups": ["strings", "bells", "drums"],
+    "instruments": [
+        {"name": "viola", "group": "strings", "output_program": 41, "programs": [41], "rows": [90, 0, 30]},
+        {"name": "bell", "group": "bells", "output_program": 14, "programs": [14, 46], "rows": [64]},
+        {"name": "drums", "group": "drums", "output_program": 0, "rows": [80, 40], "drum": True},
+        {"name": "fiddle", "group": "strings", "output_program": 0, "rows": [0, 100]},
+    ],
+    "styles": [],
+}
+
+
+class TestTheKernelGivesWhatIsSpecified:
+    @given(data=st.data())
+    def test_for_random_pieces(self, data: st.DataObject, encoding: Combined, pieces: st.SearchStrategy[Notes]) -> None:
+        notes = data.draw(pieces)
+        assert encoding.encode(notes, "jazz").tolist() == specified(notes, encoding.vocabulary, "jazz")
+
+    @given(data=st.data())
+    def test_for_times_between_two_ticks(self, data: st.DataObject, encoding: Combined, make_notes: MakeNotes) -> None:
+        # halves of ticks are ties, and notes that rounding brings to one tick were not sorted by pitch
+        half = st.integers(0, 40).map(lambda ticks: ticks / 192)
+        pitch, program = st.integers(60, 63), st.sampled_from([0, 40, 46])
+        rows = st.lists(st.tuples(half, half, pitch, st.integers(1, 127), program, st.booleans()), min_size=1)
+        notes = make_notes(data.draw(rows))
+        assert encoding.encode(notes).tolist() == specified(notes, encoding.vocabulary)
+
+    @given(data=st.data())
+    def test_for_any_vocabulary(self, data: st.DataObject, pieces: st.SearchStrategy[Notes]) -> None:
+        encoding = Combined(Vocabulary.from_dict(ODD_VOCABULARY))
+        notes = data.draw(pieces)
+        assert encoding.encode(notes).tolist() == specified(notes, encoding.vocabulary)
+
+    @pytest.mark.parametrize("hours", [0.01, 1, 30])
+    def test_for_thousands_of_notes_over_any_time(self, hours: float, encoding: Combined) -> None:
+        rng = np.random.default_rng(7)
+        count = 5000
+        notes = Notes.from_columns(
+            rng.random(count) * hours * 3600,
+            rng.exponential(2.0, count),
+            rng.integers(30, 90, count),
+            rng.integers(1, 128, count),
+            rng.integers(0, 128, count),
+            rng.random(count) < 0.2,
+        )
+        assert encoding.encode(notes).tolist() == specified(notes, encoding.vocabulary)
+
+    def test_for_the_projects_files(self, encoding: Combined, midi_folder: Path) -> None:
+        compared = 0
+        for file in sorted(path for path in midi_folder.iterdir() if path.is_file()):
+            try:
+                notes = read_midi(file.read_bytes())
+            except MidiError:
+                continue
+            assert encoding.encode(notes).tolist() == specified(notes, encoding.vocabulary), file.name
+            compared += 1
+        assert compared > 40
+
+
+class TestColumns:
+    def test_read_only_and_strided_columns_are_notes_too(self, encoding: Combined, make_notes: MakeNotes) -> None:
+        notes = make_notes(BAR)
+        names = ("onset", "duration", "pitch", "velocity", "program", "drum")
+        columns = {name: np.repeat(getattr(notes, name), 2)[::2] for name in names}
+        columns["onset"] = notes.onset.copy()
+        columns["onset"].setflags(write=False)
+        assert encoding.encode(Notes(**columns)).tolist() == encoding.encode(notes).tolist()
+
+    @pytest.mark.parametrize("column", ["pitch", "velocity", "program"])
+    def test_values_that_midi_does_not_have_are_refused(
+        self, column: str, encoding: Combined, make_notes: MakeNotes
+    ) -> None:
+        notes = make_notes(BAR)
+        getattr(notes, column)[-1] = 128
+        with pytest.raises(ValueError, match="above 127"):
+            encoding.encode(notes)
 
 
 class TestVersion:

@@ -1,0 +1,35 @@
+"""The `musenet` command.
+
+Help must come at once, so nothing heavy is imported here: each command imports what it runs.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+
+import click
+
+from flows.cli import datasets, models, servers, tokens
+from flows.cli.common import TERMINATED
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="musenet")
+def musenet() -> None:
+    """MuseNet as a data platform: MIDI collections in, registered models out, music at the end."""
+
+
+for command in (
+    *(datasets.ingest, datasets.datasets, datasets.why, datasets.families),
+    *(models.train, models.critic, models.register, models.sample, models.demo, models.runs, models.models),
+    *(tokens.encode, tokens.decode),
+    *(servers.up, servers.down, servers.status, servers.open_page),
+):
+    musenet.add_command(command)
+
+
+def main() -> None:
+    """The console script."""
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(TERMINATED))
+    musenet()

@@ -1,0 +1,154 @@
+"""Commands on models: train, criticise, register, sample, and what there is of them."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from flows.cli.common import command_prefix, errors, json_option, lake_option, running, settings_of, show
+from flows.settings import Lake
+
+
+@click.command()
+@click.option("--dataset", required=True, help="NAME or NAME@DIGEST.")
+@click.option("--preset", default="tiny", show_default=True, help="tiny, small, base or musenet.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a setting: training.steps=400.")
+@click.option("--ranks", type=click.IntRange(1), default=1, show_default=True, help="Data-parallel processes.")
+@lake_option
+@json_option
+def train(dataset: str, preset: str, settings: tuple[str, ...], ranks: int, lake: Lake, as_json: bool) -> None:
+    """Train a model with DeepSpeed; an interrupted training goes on where it was."""
+    changes = settings_of(settings)
+    with running(lake):
+        from flows.training.flow import TrainParameters
+        from flows.training.flow import train as train_flow
+
+        parameters = TrainParameters(dataset=dataset, preset=preset, settings=changes, ranks=ranks, lake=lake.address)
+        report = train_flow(parameters)
+    held_out = "" if report.nats_per_note is None else f", {report.nats_per_note:.3f} nats/note held out"
+    early = " (time limit)" if report.stopped_early else ""
+    show(asdict(report), [f"run {report.run_id}: {report.steps} steps{early}{held_out}  {report.folder}"], as_json)
+
+
+@click.command()
+@click.option("--run", default="latest", show_default=True, help="Id of a finished training run.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@lake_option
+@json_option
+def critic(run: str, seed: int, lake: Lake, as_json: bool) -> None:
+    """Train the inner critic of a trained model."""
+    with running(lake):
+        from flows.criticism.flow import criticise
+        from flows.criticism.rounds import CriticParameters
+
+        report = criticise(CriticParameters(run=run, seed=seed, lake=lake.address))
+    show(
+        asdict(report),
+        [f"critic of run {report.run_id}: AUC {report.auc:.3f} on held-out pieces  {report.folder}"],
+        as_json,
+    )
+
+
+@click.command()
+@click.option("--run", default="latest", show_default=True, help="Id of a finished training run.")
+@click.option("--alias", default="candidate", show_default=True, help="Alias that shall name the version.")
+@lake_option
+@json_option
+def register(run: str, alias: str, lake: Lake, as_json: bool) -> None:
+    """Register a trained model and its critic as a version in MLflow."""
+    with running(lake):
+        from flows.evaluation.flow import register as register_flow
+        from flows.evaluation.registration import RegisterParameters
+
+        report = register_flow(RegisterParameters(run=run, alias=alias, lake=lake.address))
+    show(asdict(report), [f"version {report.version}, alias {report.alias}, run {report.run_id}"], as_json)
+
+
+@click.command()
+@click.option("--model", default="champion", show_default=True, help="Alias or version number.")
+@click.option("--style", help="A style of the model's dataset.")
+@click.option("--instruments", default="", help="Names joined by commas: piano,strings.")
+@click.option("--count", type=click.IntRange(1), default=1, show_default=True, help="Pieces to write.")
+@click.option("--best-of", type=click.IntRange(1), default=8, show_default=True, help="Candidates for each piece.")
+@click.option("--length", type=click.IntRange(32), default=1024, show_default=True, help="Tokens of a piece.")
+@click.option("--tempo", type=click.FloatRange(0, min_open=True), default=120.0, show_default=True)
+@click.option("--temperature", type=click.FloatRange(0, min_open=True), default=1.0, show_default=True)
+@click.option("--top-p", type=click.FloatRange(0, 1, min_open=True), default=0.95, show_default=True)
+@click.option(
+    "--longest-note", type=click.FloatRange(0, min_open=True), default=8.0, show_default=True, help="Seconds."
+)
+@click.option("--prompt", type=click.Path(path_type=Path), help="A MIDI file to continue.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), help="Folder.  [default: samples/ in the lake]"
+)
+@lake_option
+@json_option
+def sample(instruments: str, lake: Lake, as_json: bool, **choices: Any) -> None:
+    """Compose with a registered model."""
+    with running(lake):
+        from flows.sampling.flow import sample as sample_flow
+        from flows.sampling.requests import SampleParameters
+
+        names = [name.strip() for name in instruments.split(",") if name.strip()]
+        report = sample_flow(SampleParameters(instruments=names, lake=lake.address, **choices))
+    lines = [f"{s.midi}  score {s.score:.3f}, {s.notes} notes, {s.seconds:.0f} s" for s in report.samples]
+    show(asdict(report), lines, as_json)
+
+
+@click.command()
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a training setting.")
+@click.option("--length", type=click.IntRange(32), default=1024, show_default=True, help="Tokens of the piece.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@lake_option
+@json_option
+def demo(settings: tuple[str, ...], length: int, seed: int, lake: Lake, as_json: bool) -> None:
+    """The whole way in minutes: starter music, a small model, its critic, the registry, a new piece."""
+    changes = settings_of(settings)
+    elsewhere = "" if lake == Lake.at() else f" --lake {lake.address}"
+    with running(lake):
+        from flows.demo.flow import DemoParameters
+        from flows.demo.flow import demo as demo_flow
+
+        report = demo_flow(DemoParameters(settings=changes, length=length, seed=seed, lake=lake.address))
+    if as_json:
+        show(asdict(report), [], as_json)
+        return
+    from flows.demo.summary import print_summary
+
+    print_summary(report, command_prefix(), elsewhere)
+
+
+@click.command()
+@lake_option
+@json_option
+def runs(lake: Lake, as_json: bool) -> None:
+    """List training runs."""
+    with errors():
+        from flows.training.runs import runs as all_runs
+
+        found = [
+            {"run_id": run.run_id, "preset": run.preset, "dataset": run.dataset, "finished": run.finished}
+            for run in all_runs(lake)
+        ]
+    lines = [f"{r['run_id']}  {r['preset']}  {r['dataset']}  {'' if r['finished'] else 'un'}finished" for r in found]
+    show(found, lines or ["no run yet; `musenet train --dataset NAME`"], as_json)
+
+
+@click.command()
+@lake_option
+@json_option
+def models(lake: Lake, as_json: bool) -> None:
+    """List registered model versions."""
+    with errors():
+        os.environ.update(lake.environment())
+        from registry.models import list_models
+        from registry.tracking import Registry
+
+        found = list_models(Registry.open(lake.registry_database, lake.registry_artifacts))
+    lines = [f"version {m.version}  {', '.join(m.aliases) or '-'}  {m.dataset}" for m in found]
+    show([asdict(m) for m in found], lines or ["no model yet; `musenet register`"], as_json)

@@ -1,0 +1,75 @@
+"""Commands on the local Prefect and MLflow servers."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict, is_dataclass
+from typing import TYPE_CHECKING
+
+import click
+
+from flows.cli.common import FAILED, command_prefix, errors, json_option, lake_option, show
+from flows.settings import Lake
+
+if TYPE_CHECKING:
+    from flows.services import Service
+
+
+@click.command()
+@lake_option
+@json_option
+def up(lake: Lake, as_json: bool) -> None:
+    """Start the Prefect and MLflow servers of the lake."""
+    with errors():
+        from flows.services import up as start
+
+        services = start(lake)
+    show_services(services, as_json, "started", "was running")
+
+
+@click.command()
+@lake_option
+@json_option
+def down(lake: Lake, as_json: bool) -> None:
+    """Stop the servers."""
+    with errors():
+        from flows.services import down as stop
+
+        services = stop(lake)
+    show_services(services, as_json, "stopped", "was not running")
+
+
+@click.command()
+@lake_option
+@json_option
+def status(lake: Lake, as_json: bool) -> None:
+    """Say which servers run, and where; status 1 unless both do."""
+    with errors():
+        from flows.services import status as ask
+
+        services = ask(lake)
+    show_services(services, as_json, "", "")
+    sys.exit(0 if all(service.running for service in services) else FAILED)
+
+
+@click.command(name="open")
+@click.argument("page", type=click.Choice(["prefect", "mlflow"]))
+@lake_option
+def open_page(page: str, lake: Lake) -> None:
+    """Open a server's page in the browser, starting the servers if need be."""
+    with errors():
+        from flows.services import up as start
+
+        url = next(service.url for service in start(lake) if service.name == page)
+    click.echo(f"{page}: {url}   (stop both servers with `{command_prefix()} down`)")
+    click.launch(str(url))
+
+
+def show_services(services: list[Service], as_json: bool, changed: str, unchanged: str) -> None:
+    """Print what became of the servers."""
+    lines = []
+    for service in services:
+        place = f"runs at {service.url}" if service.running else "does not run"
+        note = changed if service.changed else unchanged
+        lines.append(f"{service.name:8} {place}" + (f"  ({note})" if note else ""))
+    show([asdict(service) for service in services if is_dataclass(service)], lines, as_json)

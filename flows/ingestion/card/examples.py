@@ -1,0 +1,75 @@
+"""Example pieces of the training split, decoded from the tokens of its shards: what a model will see."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from flows.files import Folder
+from tokenization.encodings import get_encoding
+from tokenization.notes import Notes
+from tokenization.shards import token_arrays
+from tokenization.vocabulary import Tokens, Vocabulary
+
+PIECES = 6
+MOST_SHARDS = 6
+"""Shards to look for examples in; a version may have thousands."""
+LABELS = ("piece_id", "style", "transpose", "velocity_shift", "stretch")
+
+
+@dataclass(frozen=True)
+class Example:
+    """A piece and where it comes from."""
+
+    piece_id: str
+    style: str | None
+    tokens: int
+    notes: Notes
+
+
+def draw_examples(folder: Folder, description: dict[str, Any], vocabulary: Vocabulary) -> list[Example]:
+    """Up to PIECES different pieces, drawn by the version's digest; of as many styles as can be, without copies."""
+    random = np.random.default_rng(int(description["digest"], 16))
+    encoding = get_encoding(description["encoding"]["name"], vocabulary)
+    shards = sorted(path for path in description["shards"] if path.startswith("train/"))
+    if not shards:
+        return []
+    some = sorted(random.choice(shards, min(len(shards), MOST_SHARDS), replace=False).tolist())
+    rows = pl.concat([_labels(folder / path).with_columns(pl.lit(path).alias("path")) for path in some])
+    plain = rows.filter(transpose=0, velocity_shift=0, stretch=1.0)
+    rows = (plain if len(plain) else rows).unique("piece_id", keep="first", maintain_order=True)
+    mixed = rows[random.permutation(len(rows))]
+    turn = pl.int_range(pl.len()).over("style").alias("turn")  # the first of each style, then the second of each
+    drawn = mixed.with_columns(turn).sort("turn", maintain_order=True).head(PIECES)
+    examples = []
+    for row in drawn.to_dicts():
+        tokens = _tokens(folder / row["path"], row["row"])
+        examples.append(Example(row["piece_id"], row["style"], len(tokens), encoding.decode(tokens)))
+    return examples
+
+
+def _labels(path: Folder) -> pl.DataFrame:
+    """The rows of a shard without their tokens, numbered in the column `row`.
+
+    The file is read by itself: `pyarrow.parquet.read_table` would import pandas, a third of a second.
+    """
+    with path.open("rb") as source, pq.ParquetFile(source) as file:
+        return pl.DataFrame(pl.from_arrow(file.read(columns=list(LABELS)))).with_row_index("row")
+
+
+def _tokens(path: Folder, row: int) -> Tokens:
+    """The tokens of one row; only its row group is read."""
+    with path.open("rb") as source, pq.ParquetFile(source) as file:
+        first = 0
+        for group in range(file.num_row_groups):
+            rows = file.metadata.row_group(group).num_rows
+            if row < first + rows:
+                table: pa.Table = file.read_row_group(group, columns=["tokens"])
+                return next(token_arrays(table.slice(row - first, 1)))
+            first += rows
+    raise IndexError(f"{path} has no row {row}")

@@ -1,0 +1,114 @@
+"""The card as one HTML page that needs nothing else: no network, no script, no other file."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+import polars as pl
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from markupsafe import Markup
+
+from flows.files import Folder
+from flows.ingestion.card.charts import compact
+from flows.ingestion.card.examples import draw_examples
+from flows.ingestion.card.pictures import (
+    instrument_pictures,
+    note_pictures,
+    piece_pictures,
+    similarity_picture,
+    token_pictures,
+)
+from flows.ingestion.card.tables import (
+    ACCEPTED,
+    collections_table,
+    counts_table,
+    families_table,
+    family_sizes,
+    fates_table,
+    ignored_table,
+    licences_table,
+    settings_table,
+    shown,
+    sizes_table,
+    splits_table,
+    styles_table,
+)
+from flows.ingestion.statistics import Statistics
+from tokenization.pianoroll_svg import pianoroll_svg
+from tokenization.vocabulary import Vocabulary
+
+TEMPLATE = "card.html.jinja"
+
+
+def page(folder: Folder, manifest: pl.DataFrame, description: dict[str, Any]) -> str:
+    """The page of a version whose manifest, vocabulary and shards lie in `folder`."""
+    statistics = Statistics.from_dict(description["statistics"])
+    vocabulary = Vocabulary.from_json((folder / "vocabulary.json").read_text(encoding="utf-8"))
+    similarity = similarity_picture(manifest)
+    return _template().render(
+        about=description,
+        created=datetime.fromisoformat(description["created"]).strftime("%-d %B %Y, %H:%M %Z"),
+        fates=dict(manifest.group_by("status").len().iter_rows()),
+        files=len(manifest),
+        families=family_sizes(manifest).text,
+        hours=(manifest.filter(ACCEPTED)["seconds"].sum() or 0) / 3600,
+        notes=manifest.filter(ACCEPTED)["notes"].sum() or 0,
+        statistics=statistics,
+        per_note=statistics.tokens / max(statistics.notes, 1),
+        per_second=statistics.tokens / max(statistics.seconds, 1),
+        rate=vocabulary.ticks_per_second,
+        ids=vocabulary.size,
+        tables={
+            "fates": fates_table(manifest),
+            "families": families_table(manifest),
+            "collections": collections_table(manifest),
+            "licences": licences_table(manifest),
+            "styles": styles_table(manifest, list(description["pieces"])),
+            "splits": splits_table(manifest, description),
+            "sizes": sizes_table(manifest),
+            "repairs": counts_table("repair", "files", description["repairs"]),
+            "ignored": ignored_table(description["ignored"]),
+            "settings": settings_table(description["settings"]),
+        },
+        similarity=None if similarity is None else Markup(similarity),
+        pictures={
+            "pieces": [Markup(picture) for picture in piece_pictures(statistics)],
+            "notes": [Markup(picture) for picture in note_pictures(statistics)],
+            "instruments": [Markup(picture) for picture in instrument_pictures(statistics, manifest)],
+            "tokens": [Markup(picture) for picture in token_pictures(statistics, vocabulary)],
+        },
+        examples=_examples(folder, manifest, description, vocabulary),
+    )
+
+
+def _examples(
+    folder: Folder, manifest: pl.DataFrame, description: dict[str, Any], vocabulary: Vocabulary
+) -> list[dict[str, Any]]:
+    """Example pieces with the row of their file and their picture."""
+    drawn = draw_examples(folder, description, vocabulary)
+    wanted = [example.piece_id for example in drawn]
+    rows = {row["sha256"]: row for row in manifest.filter(ACCEPTED & pl.col("sha256").is_in(wanted)).to_dicts()}
+    return [
+        {
+            "file": rows[example.piece_id],
+            "tokens": example.tokens,
+            "notes": len(example.notes),
+            "roll": Markup(pianoroll_svg(example.notes, vocabulary, shown(rows[example.piece_id]["path"]))),
+        }
+        for example in drawn
+    ]
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(
+        loader=PackageLoader("flows.ingestion.card", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(shown=shown, compact=compact)
+    return environment.get_template(TEMPLATE)

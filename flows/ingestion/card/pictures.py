@@ -1,0 +1,146 @@
+"""Statistics as pictures: the charts of the card, each with its axis in words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import polars as pl
+
+from flows.ingestion.card.charts import Tick, compact, histogram, named_bars
+from flows.ingestion.statistics import HISTOGRAMS, Statistics
+from tokenization.vocabulary import Vocabulary, pitch_name
+
+PROGRAM_FAMILIES = (
+    *("piano", "chromatic percussion", "organ", "guitar", "bass", "strings", "ensemble", "brass"),
+    *("reed", "pipe", "synth lead", "synth pad", "synth effects", "ethnic", "percussive", "sound effects"),
+)
+"""Families of eight programs each (General MIDI level 1)."""
+FAMILY_SIZE = 8
+MOST_TICKS = 11
+MOST_BARS = 24
+
+
+def piece_pictures(statistics: Statistics) -> list[str]:
+    """Distributions over pieces."""
+    return [
+        _binned("Length", statistics, "piece_seconds", _clock, "minutes", "pieces"),
+        _binned("Tempo", statistics, "tempo", compact, "quarter notes a minute", "pieces"),
+        _binned("Density", statistics, "notes_per_second", compact, "notes a second", "pieces"),
+        _binned("Polyphony", statistics, "sounding_notes", compact, "pitched notes sounding at a time", "pieces"),
+    ]
+
+
+def note_pictures(statistics: Statistics) -> list[str]:
+    """Distributions over notes."""
+    return [
+        _numbered("Pitch", statistics["pitch"].tolist(), pitch_name, 12, "pitch", "notes"),
+        _numbered("Velocity", statistics["velocity"].tolist(), str, 16, "MIDI velocity", "notes and drum hits"),
+        _binned("Note length", statistics, "note_seconds", _seconds, "seconds", "notes"),
+        _numbered("Drums", statistics["drum_key"].tolist(), str, 5, "General MIDI percussion key", "drum hits"),
+    ]
+
+
+def instrument_pictures(statistics: Statistics, manifest: pl.DataFrame) -> list[str]:
+    """Which instruments sound: in how many pieces, and how much."""
+    families = statistics["program"].reshape(-1, FAMILY_SIZE).sum(axis=1).tolist()
+    notes = {name: count for name, count in zip(PROGRAM_FAMILIES, families) if count}
+    drums = int(statistics["drum_key"].sum())
+    of_notes = _largest(notes | ({"drums": drums} if drums else {}))
+    accepted = manifest.filter(status="accepted")
+    return [
+        named_bars("Instruments of pieces", _families_of_pieces(accepted), "pieces", len(accepted)),
+        named_bars("Instruments of notes", of_notes, "notes", statistics.notes),
+    ]
+
+
+def token_pictures(statistics: Statistics, vocabulary: Vocabulary) -> list[str]:
+    """Distributions over tokens."""
+    rate = vocabulary.ticks_per_second
+    instruments = {name: count for name, count in statistics.instrument_tokens(vocabulary).items() if count}
+
+    def milliseconds(ticks: float) -> str:
+        return f"{ticks / rate * 1000:.0f}"
+
+    return [
+        named_bars("Kinds of tokens", statistics.token_kinds(vocabulary), "tokens", statistics.tokens),
+        named_bars("Notes by the vocabulary's instruments", _largest(instruments), "tokens", sum(instruments.values())),
+        _binned("Tokens of a piece", statistics, "piece_tokens", _power_of_two, "tokens", "pieces"),
+        _binned("Waits", statistics, "wait_ticks", milliseconds, "milliseconds", "wait tokens"),
+    ]
+
+
+def similarity_picture(manifest: pl.DataFrame) -> str | None:
+    """How near near-duplicates are to the piece that is kept; None when there are none."""
+    found = manifest["similarity"].drop_nulls()
+    if not len(found):
+        return None
+    bins = (found.cast(pl.Float64) * 20).floor().clip(0, 19).cast(pl.Int64).value_counts()
+    counts = dict(bins.iter_rows())
+    first = min(min(counts), 10)
+    names = [f"{step / 20:.2f}–{(step + 1) / 20:.2f}" for step in range(first, 20)]
+    ticks = [Tick(step - first, f"{step / 20:.1f}") for step in range(first, 21) if step % 2 == 0]
+    values = [counts.get(step, 0) for step in range(first, 20)]
+    return histogram("Near-duplicates", values, names, ticks, "similarity to the kept piece", "files")
+
+
+def _families_of_pieces(accepted: pl.DataFrame) -> dict[str, int]:
+    """In how many pieces a family of programs sounds."""
+    family = pl.col("programs").list.eval(pl.element() // FAMILY_SIZE).list.unique().list.explode()
+    counts = dict(accepted.select(family.alias("family")).drop_nulls().group_by("family").len().iter_rows())
+    drums = int(accepted["drums"].sum() or 0)
+    named = {PROGRAM_FAMILIES[index]: count for index, count in sorted(counts.items())}
+    return _largest(named | ({"drums": drums} if drums else {}))
+
+
+def _largest(values: dict[str, int]) -> dict[str, int]:
+    """By falling value, those beyond MOST_BARS as one."""
+    ordered = sorted(values.items(), key=lambda item: -item[1])
+    rest = ordered[MOST_BARS:]
+    return dict(ordered[:MOST_BARS]) | ({f"{len(rest)} more": sum(value for _, value in rest)} if rest else {})
+
+
+def _binned(title: str, statistics: Statistics, name: str, form: Callable[[float], str], x: str, y: str) -> str:
+    """A histogram of `statistics`, without the empty bins at its ends."""
+    edges, counts = HISTOGRAMS[name], statistics[name].tolist()
+    first, last = _used(counts)
+    names = [_between(edges, index, form) for index in range(first, last)]
+    ticks = [Tick(index + 1 - first, form(edge)) for index, edge in enumerate(edges) if first < index + 1 < last]
+    return histogram(title, counts[first:last], names, _thinned(ticks), x, y)
+
+
+def _numbered(title: str, counts: Sequence[int], form: Callable[[int], str], step: int, x: str, y: str) -> str:
+    """A histogram of counts by a number, without the empty numbers at its ends."""
+    first, last = _used(counts)
+    ticks = [Tick(number - first + 0.5, form(number)) for number in range(-(-first // step) * step, last, step)]
+    return histogram(title, counts[first:last], [form(number) for number in range(first, last)], ticks, x, y)
+
+
+def _used(counts: Sequence[int]) -> tuple[int, int]:
+    """The bins from the first with a count to the one behind the last."""
+    used = [index for index, count in enumerate(counts) if count]
+    return (used[0], used[-1] + 1) if used else (0, 1)
+
+
+def _between(edges: Sequence[float], index: int, form: Callable[[float], str]) -> str:
+    """What bin `index` holds."""
+    if index == 0:
+        return f"below {form(edges[0])}"
+    if index == len(edges):
+        return f"{form(edges[-1])} and more"
+    return f"{form(edges[index - 1])} to {form(edges[index])}"
+
+
+def _thinned(ticks: Sequence[Tick]) -> list[Tick]:
+    return list(ticks[:: max(-(-len(ticks) // MOST_TICKS), 1)])
+
+
+def _clock(seconds: float) -> str:
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.2g}" if seconds < 10 else f"{seconds:.0f}"
+
+
+def _power_of_two(number: float) -> str:
+    return f"{int(number):,}" if number < 2**14 else f"{int(number) // 1024} Ki"

@@ -1,0 +1,66 @@
+"""A dataset version in Markdown: for Prefect's artifact and for the terminal."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from flows.ingestion.card.tables import (
+    Cell,
+    Table,
+    collections_table,
+    counts_table,
+    family_sizes,
+    fates_table,
+    shown,
+    splits_table,
+    styles_table,
+)
+
+if TYPE_CHECKING:
+    from flows.ingestion.versions import DatasetVersion
+
+MARKUP = re.compile(r"[\\`*\[\]|~]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|(?<=:)//|(?<=www)\.")
+"""Signs that mean something within a line; an underscore between letters does not."""
+
+
+def markdown(version: DatasetVersion) -> str:
+    """What a version holds and what became of every file, as Markdown."""
+    about = version.description
+    manifest = version.manifest
+    parts = [
+        f"# Dataset {escaped(version.name)}",
+        f"{sum(about['pieces'].values()):,} pieces, {about['hours']:,.1f} hours, {about['notes']:,} notes, "
+        f"{sum(about['tokens'].values()):,} tokens. Licences: {', '.join(map(escaped, about['licences']))}.",
+        f"Digest `{version.digest}`, folder `{shown(str(version.folder))}`; `card.html` there says more.",
+        "## What became of every file",
+        _table(fates_table(manifest)),
+        family_sizes(manifest).text,
+        "## Collections",
+        _table(collections_table(manifest)),
+        "## Splits",
+        _table(splits_table(manifest, about)),
+        "## Styles",
+        _table(styles_table(manifest, list(about["pieces"]))),
+    ]
+    if about["repairs"]:
+        parts += ["## Repaired files", _table(counts_table("repair", "files", about["repairs"]))]
+    return "\n\n".join(parts) + "\n"
+
+
+def escaped(text: str) -> str:
+    """A text that Markdown shows as it is within a line: no mark-up, HTML or link, no end of a table's cell."""
+    return MARKUP.sub(r"\\\g<0>", shown(text)).replace("&", "&amp;").replace("<", "&lt;")
+
+
+def _table(table: Table) -> str:
+    rule = ["---:" if table.numeric(column) else "---" for column in range(len(table.headings))]
+    lines = [table.headings, tuple(rule), *(_cells(table, line) for line in table.lines)]
+    if table.total is not None:
+        lines.append(tuple(f"**{cell}**" if cell else "" for cell in _cells(table, table.total)))
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _cells(table: Table, line: tuple[Cell, ...]) -> tuple[str, ...]:
+    texts = table.texts(line)
+    return tuple(escaped(text) if isinstance(cell, str) else text for cell, text in zip(line, texts))

@@ -1,0 +1,238 @@
+"""The card's tables: what became of the files, by collection, licence, style and split.
+
+They are made from the manifest, which has a row for every file found; so their totals are the files, none lost.
+Names of files, collections and styles are others' texts: `shown` makes them harmless to look at, and whoever writes
+them into a page or into Markdown escapes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+Cell = str | int | float | None
+
+LONGEST_TEXT = 120
+MOST_ROWS = 100
+"""Rows of a table that could have thousands; the others are summed in one."""
+MOST_FAMILIES = 8
+ACCEPTED = pl.col("status") == "accepted"
+QUANTILES = ((0.0, "least"), (0.05, "5 %"), (0.5, "median"), (0.95, "95 %"), (1.0, "most"))
+
+
+class Share(float):
+    """A part of 1, read as a percentage."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Lines of texts and numbers below headings; every line has a cell for each heading."""
+
+    headings: tuple[str, ...]
+    lines: list[tuple[Cell, ...]]
+    total: tuple[Cell, ...] | None = None
+    """The sum of all lines, also of those that are not shown one by one."""
+
+    def texts(self, line: Sequence[Cell]) -> list[str]:
+        """The cells of a line as they are to be read."""
+        return [cell_text(cell) for cell in line]
+
+    def numeric(self, column: int) -> bool:
+        """Whether a column holds numbers, to be set to the right."""
+        return all(isinstance(line[column], int | float | None) for line in self.lines)
+
+
+def shown(text: str) -> str:
+    """A text without anything invisible (control characters become `\\u0007`) and not too long."""
+    visible = text if text.isprintable() else "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
+    half = LONGEST_TEXT // 2
+    return visible if len(visible) <= LONGEST_TEXT else f"{visible[:half]}…{visible[-half:]}"
+
+
+def cell_text(cell: Cell) -> str:
+    """A cell as it is to be read."""
+    match cell:
+        case None:
+            return ""
+        case str():
+            return shown(cell)
+        case int():
+            return f"{cell:,}"
+        case Share():
+            return f"{cell:.1%}"
+    return f"{cell:,.2f}"
+
+
+def fates_table(manifest: pl.DataFrame) -> Table:
+    """How many files had each fate, with an example of each that is not in the shards."""
+    accepted, others = manifest.filter(ACCEPTED), manifest.filter(~ACCEPTED).sort("collection", "path")
+    example = pl.col("path").first().alias("example"), pl.col("detail").first()
+    found = others.group_by("status", "reason").agg(pl.len().alias("files"), *example)
+    lines: list[tuple[Cell, ...]] = []
+    if len(accepted):
+        lines.append(("accepted", None, len(accepted), Share(len(accepted) / len(manifest)), None, None))
+    for row in found.sort("status", "files", "reason", descending=[False, True, False]).to_dicts():
+        share = Share(row["files"] / len(manifest))
+        lines.append((row["status"], row["reason"], row["files"], share, row["example"], row["detail"]))
+    total = ("all files found", None, len(manifest), None, None, None)
+    return Table(("fate", "reason", "files", "share", "for example", "what was found"), lines, total)
+
+
+def _measures() -> list[pl.Expr]:
+    """Pieces, notes and hours of the accepted files of a group."""
+    return [
+        ACCEPTED.sum().alias("pieces"),
+        pl.col("notes").filter(ACCEPTED).sum().alias("notes"),
+        (pl.col("seconds").filter(ACCEPTED).sum() / 3600).alias("hours"),
+    ]
+
+
+def collections_table(manifest: pl.DataFrame) -> Table:
+    """Fates and sizes by collection and licence."""
+    fates = [(pl.col("status") == fate).sum().alias(heading) for fate, heading in _OTHER_FATES]
+    frame = manifest.group_by("collection", "licence").agg(pl.len().alias("files"), *fates, *_measures())
+    return _summed(frame, ["collection", "licence"])
+
+
+_OTHER_FATES = (("duplicate", "duplicates"), ("quarantined", "quarantined"))
+
+
+def licences_table(manifest: pl.DataFrame) -> Table:
+    """Sizes by licence, of what is in the shards."""
+    frame = manifest.group_by("licence").agg(pl.col("collection").n_unique().alias("collections"), *_measures())
+    table = _summed(frame.filter(pl.col("pieces") > 0), ["licence"])
+    assert table.total is not None
+    collections = manifest.filter(ACCEPTED)["collection"].n_unique()  # one may have files of several licences
+    return Table(table.headings, table.lines, (table.total[0], collections, *table.total[2:]))
+
+
+def styles_table(manifest: pl.DataFrame, splits: Sequence[str]) -> Table:
+    """Sizes by style, and its pieces in each split."""
+    in_split = [(pl.col("split") == split).sum().alias(split) for split in splits]
+    frame = manifest.filter(ACCEPTED).with_columns(pl.col("style").fill_null("(none)"))
+    return _summed(frame.group_by("style").agg(*_measures(), *in_split), ["style"])
+
+
+def splits_table(manifest: pl.DataFrame, description: dict[str, Any]) -> Table:
+    """What each split holds; rows and tokens are of the shards, with augmented copies."""
+    unique = [pl.col(name).n_unique().alias(heading) for name, heading in (("family", "families"), ("style", "styles"))]
+    frame = manifest.filter(ACCEPTED).group_by("split").agg(*_measures(), *unique)
+    by_split = {row["split"]: row for row in frame.to_dicts()}
+    headings = ("split", "pieces", "families", "styles", "hours", "notes", "rows", "tokens")
+    lines: list[tuple[Cell, ...]] = []
+    for split in description["pieces"]:
+        of = by_split.get(split, {})
+        measured = (of.get(name, 0) for name in headings[1:6])
+        lines.append((split, *measured, description["variants"][split], description["tokens"][split]))
+    return Table(headings, lines, _total(lines, frozenset({"styles"}), headings))
+
+
+@dataclass(frozen=True)
+class FamilySizes:
+    """Families of more than one file, and their files."""
+
+    families: int
+    files: int
+    largest: int
+
+    @property
+    def text(self) -> str:
+        if not self.families:
+            return "No two files are equal or nearly so."
+        return (
+            f"Families of files that are equal or nearly so: {self.families:,}, with {self.files:,} files, "
+            f"{self.largest:,} in the largest. One piece of each is kept."
+        )
+
+
+def family_sizes(manifest: pl.DataFrame) -> FamilySizes:
+    """Counts over the families that have more than one file."""
+    sizes = manifest.filter(pl.col("family").is_not_null()).group_by("family").len().filter(pl.col("len") > 1)["len"]
+    return FamilySizes(len(sizes), int(sizes.sum()), max(sizes.to_list(), default=0))
+
+
+def families_table(manifest: pl.DataFrame) -> Table:
+    """The largest families: the piece that is kept of each and how near its duplicates are."""
+    members = manifest.filter(pl.col("family").is_not_null()).group_by("family")
+    large = members.agg(pl.len().alias("files"), pl.col("similarity").min()).filter(pl.col("files") > 1)
+    kept = manifest.filter(ACCEPTED).select("collection", "path", pl.col("sha256").alias("family"))
+    frame = large.join(kept, "family").sort("files", "collection", "path", descending=[True, False, False])
+    lines: list[tuple[Cell, ...]] = [
+        (row["path"], row["collection"], row["files"], row["similarity"])
+        for row in frame.head(MOST_FAMILIES).to_dicts()
+    ]
+    return Table(("kept file", "collection", "files", "least similarity"), lines)
+
+
+def sizes_table(manifest: pl.DataFrame) -> Table:
+    """Quantiles over the accepted pieces."""
+    accepted = manifest.filter(ACCEPTED)
+    columns = {
+        "seconds": accepted["seconds"],
+        "notes": accepted["notes"],
+        "notes per second": accepted["notes"] / accepted["seconds"],
+        "tempo (quarter notes a minute)": accepted["tempo"],
+    }
+    lines: list[tuple[Cell, ...]] = []
+    for name, values in columns.items():
+        found = [values.quantile(share, "nearest") for share, _ in QUANTILES]
+        lines.append((name, *pl.Series(found).cast(values.dtype).to_list()))
+    return Table(("of a piece", *(name for _, name in QUANTILES)), lines)
+
+
+def counts_table(heading: str, counted: str, counts: dict[str, int]) -> Table:
+    """Named counts, the largest first."""
+    lines: list[tuple[Cell, ...]] = [*sorted(counts.items(), key=lambda item: (-item[1], item[0]))]
+    return Table((heading, counted), lines)
+
+
+def ignored_table(ignored: dict[str, dict[str, int]]) -> Table:
+    """Files that were left aside by their suffix and have no row in the manifest."""
+    lines: list[tuple[Cell, ...]] = [
+        (collection, suffix or "(none)", count)
+        for collection, suffixes in sorted(ignored.items())
+        for suffix, count in sorted(suffixes.items(), key=lambda item: (-item[1], item[0]))
+    ]
+    rest = lines[MOST_ROWS:]
+    total = ("all", None, sum(int(line[2] or 0) for line in lines))
+    more = [(f"{len(rest):,} more", None, sum(int(line[2] or 0) for line in rest))] if rest else []
+    return Table(("collection", "suffix", "files"), [*lines[:MOST_ROWS], *more], total)
+
+
+def settings_table(settings: dict[str, Any]) -> Table:
+    """Nested settings as dotted names."""
+    lines: list[tuple[Cell, ...]] = []
+
+    def walk(prefix: str, value: object) -> None:
+        if isinstance(value, dict) and value:
+            for name, inner in value.items():
+                walk(f"{prefix}.{name}" if prefix else str(name), inner)
+        else:
+            lines.append((prefix, str(value)))
+
+    walk("", settings)
+    return Table(("setting", "value"), lines)
+
+
+def _summed(frame: pl.DataFrame, names: Sequence[str]) -> Table:
+    """The frame's rows by falling size, those beyond MOST_ROWS as one, and the total of its numbers."""
+    frame = frame.sort("pieces", *names, descending=[True, *[False] * len(names)])
+    lines: list[tuple[Cell, ...]] = list(frame.head(MOST_ROWS).iter_rows())
+    headings = tuple(frame.columns)
+    more = list(frame.slice(MOST_ROWS).iter_rows())
+    total = _total([*lines, *more], frozenset(), headings)
+    if more:
+        lines.append((f"{len(more):,} more", *_total(more, frozenset(), headings)[1:]))
+    return Table(headings, lines, total)
+
+
+def _total(lines: Sequence[tuple[Cell, ...]], apart: frozenset[str], headings: Sequence[str]) -> tuple[Cell, ...]:
+    """The sums of the columns of numbers, but for those (`apart`) whose sum means nothing."""
+    sums: list[Cell] = ["all"]
+    for heading, column in list(zip(headings, zip(*lines)))[1:]:
+        numbers = [cell for cell in column if isinstance(cell, int | float)]
+        sums.append(sum(numbers) if len(numbers) == len(column) and heading not in apart else None)
+    return tuple(sums) if lines else ("all", *[0] * (len(headings) - 1))

@@ -1,0 +1,11 @@
+"""The local engine: worker processes on this machine."""
+
+from __future__ import annotations
+
+from flows.ingestion.parsing import ReadingLimits, prepare
+from flows.ingestion.workers import Pool
+
+
+def local_engine(workers: int, limits: ReadingLimits) -> Pool:
+    """A pool of worker processes."""
+    return Pool(workers, limits.seconds_per_file, limits.worker_bytes, prepare)

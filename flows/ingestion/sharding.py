@@ -1,0 +1,172 @@
+"""Sharding: the pieces of a partition to token rows in Parquet shards. Runs in worker processes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from flows.files import Folder
+from flows.ingestion.splits import TRAIN
+from flows.ingestion.statistics import Statistics
+from flows.ingestion.store import Place, Store
+from flows.ingestion.workers import NO_ITEM, Beat, Failure, WorkFailed
+from tokenization.augmentation import (
+    ORIGINAL,
+    AugmentationSettings,
+    Variant,
+    apply,
+    draw_variants,
+    transpose_range,
+)
+from tokenization.augmentation import VERSION as AUGMENTATION_VERSION
+from tokenization.encodings import Encoding, get_encoding
+from tokenization.notes import Notes
+from tokenization.score import Score
+from tokenization.shards import Row, Stamp, write_shard
+from tokenization.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One row to come."""
+
+    sha256: str
+    family: str
+    style: str | None
+    place: Place
+
+
+class Augmentation(BaseModel):
+    """Variants of the pieces that train, written to the shards beside the originals."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    copies: int = Field(0, ge=0, le=64)
+    """Variants of each piece besides the original."""
+    seed: int = 0
+    changes: AugmentationSettings = AugmentationSettings()
+
+    def variants(self, piece_id: str, notes: Notes, vocabulary: Vocabulary) -> list[Variant]:
+        """The original, then its variants."""
+        if not self.copies:
+            return [ORIGINAL]
+        return draw_variants(piece_id, self.copies, self.seed, self.changes, transpose_range(notes, vocabulary))
+
+    def content(self, split: str, vocabulary: Vocabulary) -> dict[str, Any]:
+        """What the rows of a split depend on. Only what trains has variants: held-out figures are about real pieces."""
+        if split != TRAIN or not self.copies:
+            return {}
+        ranges = [instrument.range for instrument in vocabulary.instruments]
+        return {"version": AUGMENTATION_VERSION, "ranges": ranges, **self.model_dump(mode="json")}
+
+
+@dataclass(frozen=True)
+class EncodingChoice:
+    """All that the tokens of a piece depend on, besides its notes and style."""
+
+    name: str
+    version: int
+    vocabulary_json: str
+    augmentation: Augmentation
+
+    @property
+    def encoding(self) -> Encoding:
+        return _encoding(self.name, self.vocabulary_json)
+
+
+@dataclass(frozen=True)
+class ShardPlan:
+    """A shard that must be there: `path` in the version, rows in order."""
+
+    path: str
+    split: str
+    pieces: tuple[Piece, ...]
+
+    def key(self, choice: EncodingChoice) -> str:
+        """Equal for equal content, so that a shard of an earlier version can stand in for this one."""
+        content = [
+            [choice.name, choice.version, choice.encoding.vocabulary.digest],
+            choice.augmentation.content(self.split, choice.encoding.vocabulary),
+            [[piece.sha256, piece.family, piece.style] for piece in self.pieces],
+        ]
+        text = json.dumps(content, separators=(",", ":"), ensure_ascii=False)
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+    def rows(self, choice: EncodingChoice, scores: Sequence[memoryview], shown: list[Statistics]) -> Iterator[Row]:
+        """The token rows; each piece's statistics (of its original form) are appended to `shown`."""
+        encoding = choice.encoding
+        vocabulary = encoding.vocabulary
+        augmentation = choice.augmentation if self.split == TRAIN else Augmentation()
+        for piece, data in zip(self.pieces, scores):
+            notes = Score.from_bytes(data).to_notes()
+            for number, variant in enumerate(augmentation.variants(piece.sha256, notes, vocabulary)):
+                tokens = encoding.encode(apply(notes, variant), piece.style)
+                if number == 0:
+                    shown.append(Statistics.of(notes, tokens, vocabulary))
+                groups = vocabulary.groups_of_mask(int(tokens[1]) - vocabulary.instrumentation_base)
+                yield Row(
+                    piece.sha256,
+                    piece.family,
+                    piece.style,
+                    "_".join(groups),
+                    tokens,
+                    variant.transpose,
+                    variant.velocity_shift,
+                    variant.stretch,
+                )
+
+
+@dataclass(frozen=True)
+class EncodeJob:
+    """Shards of one partition; all lie in `folder`, a local staging folder."""
+
+    plans: tuple[ShardPlan, ...]
+    folder: Path
+    store: Folder
+    choice: EncodingChoice
+
+    def without(self, item: int, failure: Failure) -> Self:
+        raise WorkFailed(f"encoding item {item} of {self.plans[0].path}: the worker {failure.replace('_', ' ')}")
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A shard that was written."""
+
+    path: str
+    key: str
+    sha256: str
+    rows: int
+    tokens: int
+    statistics: Statistics
+    """Of its pieces as they are, without variants."""
+
+
+def encode(job: EncodeJob, beat: Beat) -> list[Shard]:
+    """Write the shards of a job."""
+    beat.at(NO_ITEM)
+    pieces = [piece for plan in job.plans for piece in plan.pieces]
+    scores = Store(job.store).scores([piece.place for piece in pieces])
+    shards, first = [], 0
+    stamp = Stamp(job.choice.name, job.choice.encoding.vocabulary.digest)
+    for plan in job.plans:
+        shown: list[Statistics] = []
+        rows = list(plan.rows(job.choice, scores[first : first + len(plan.pieces)], shown))
+        first += len(plan.pieces)
+        sha256 = write_shard(job.folder / plan.path, rows, stamp)
+        tokens = sum(len(row.tokens) for row in rows)
+        statistics = sum(shown, Statistics())
+        shards.append(Shard(plan.path, plan.key(job.choice), sha256, len(rows), tokens, statistics))
+    return shards
+
+
+@lru_cache(maxsize=2)
+def _encoding(name: str, vocabulary_json: str) -> Encoding:
+    return get_encoding(name, Vocabulary.from_json(vocabulary_json))

@@ -1,0 +1,78 @@
+"""Labels: the style of every file of a collection, found by its rules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import polars as pl
+
+from flows.errors import UserError
+from flows.ingestion.sources.archives import ARCHIVE
+from flows.ingestion.sources.collections import Collection, StyleRule
+from flows.ingestion.sources.storage import one_line, open_binary
+from tokenization.vocabulary import style_label
+
+
+def style_labels(collection: Collection, paths: pl.Series, in_archive: pl.Series, own_name: str) -> pl.Series:
+    """The style label of each path; null where no rule finds one.
+
+    `in_archive`: whether a file is the member of an archive. `own_name`: the name of the location, for files that
+    lie in no folder below it. Labels are normalised once per different one, not once per file. Raises UserError for
+    a file of labels that cannot be read or that knows none of the paths.
+    """
+    if not collection.styles:
+        return _normalised(_first_folders(paths, in_archive, own_name), collection.synonyms)
+    styles = pl.repeat(None, len(paths), dtype=pl.String, eager=True)
+    for rule in collection.styles:
+        found = _normalised(_found(rule, paths), collection.synonyms)
+        styles = styles.zip_with(styles.is_not_null(), found)
+    return styles
+
+
+def _found(rule: StyleRule, paths: pl.Series) -> pl.Series:
+    if rule.label is not None:
+        return pl.repeat(rule.label, len(paths), dtype=pl.String, eager=True)
+    if rule.pattern is not None:
+        return paths.str.extract(rule.pattern, rule.group)
+    assert rule.labels is not None
+    labels = _read_labels(rule.labels)
+    found = paths.to_frame("path").join(labels, on="path", how="left", maintain_order="left")["style"]
+    if found.null_count() == len(found):
+        theirs = repr(labels["path"][0]) if len(labels) else "none"
+        raise UserError(f"{rule.labels} has a label for no file; its paths: {theirs}, the collection's: {paths[0]!r}")
+    return found
+
+
+def _read_labels(location: str) -> pl.DataFrame:
+    try:
+        with open_binary(location) as file:
+            is_parquet = location.lower().endswith(".parquet")
+            frame = pl.read_parquet(file) if is_parquet else pl.read_csv(file, infer_schema=False)
+    except UserError:
+        raise
+    except FileNotFoundError:
+        raise UserError(f"the labels {location} do not exist") from None
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise UserError(f"the labels {location} cannot be read: {one_line(error)}") from None
+    for column in ("path", "style"):
+        if column not in frame.columns:
+            raise UserError(f"the labels {location} have no column {column!r}; there are: {', '.join(frame.columns)}")
+    labels = frame.select(pl.col("path", "style").cast(pl.String)).unique(maintain_order=True)
+    twice = labels.filter(pl.col("path").is_duplicated())
+    if len(twice):
+        raise UserError(f"the labels {location} give {twice['path'][0]!r} two styles")
+    return labels
+
+
+def _first_folders(paths: pl.Series, in_archive: pl.Series, own_name: str) -> pl.Series:
+    folders = paths.str.extract("^([^/]+)/")
+    folders = folders.str.replace(ARCHIVE.pattern, "").zip_with(in_archive, folders)
+    return folders.fill_null(own_name)
+
+
+def _normalised(labels: pl.Series, synonyms: Mapping[str, str]) -> pl.Series:
+    different = labels.unique().drop_nulls().to_list()
+    clean = [style_label(label) for label in different]
+    return labels.replace_strict(
+        different, [synonyms.get(label, label) or None for label in clean], default=None, return_dtype=pl.String
+    )

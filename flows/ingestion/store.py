@@ -1,0 +1,117 @@
+"""The store of pieces: what reading a file gave, kept by the SHA-256 of its bytes.
+
+A file is read once. Later runs (a grown collection, another encoding, new rules) take its notes, facts and
+fingerprint from here. The store is a folder of Parquet parts, each written at once and never changed; rows can be
+made again at any time, so a part that is damaged is dropped and its files are read anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from flows.files import STAGING_PREFIX, Folder, remove_abandoned, write_atomically
+from tokenization import fingerprint, midi
+
+VERSION = f"reader{midi.VERSION}-fingerprint{fingerprint.VERSION}"
+"""Readings of another reader or fingerprint are not used."""
+ROW_GROUP = 128
+"""Rows that are read together when some of them are wanted."""
+
+SCHEMA = pa.schema(
+    [
+        pa.field("sha256", pa.string(), nullable=False),
+        pa.field("refusal", pa.string()),
+        pa.field("detail", pa.string()),
+        pa.field("repairs", pa.list_(pa.string())),
+        pa.field("notes", pa.int64()),
+        pa.field("seconds", pa.float64()),
+        pa.field("tempo", pa.float64()),
+        pa.field("programs", pa.list_(pa.uint8())),
+        pa.field("drums", pa.bool_()),
+        pa.field("note_hash", pa.string()),
+        pa.field("fingerprint", pa.binary()),
+        pa.field("score", pa.binary()),
+    ]
+)
+FACTS = [name for name in SCHEMA.names if name != "score"]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a piece's row lies."""
+
+    part: str
+    row: int
+
+
+class Store:
+    """The pieces of a lake that were read by this version of the reader."""
+
+    def __init__(self, folder: Folder) -> None:
+        self.folder = folder / VERSION
+
+    def write(self, rows: Mapping[str, Sequence[object]]) -> str:
+        """Publish a part with columns as in SCHEMA; its name follows from its content. Runs in worker processes."""
+        table = pa.table({name: rows[name] for name in SCHEMA.names}, schema=SCHEMA)
+        sink = pa.BufferOutputStream()
+        with pq.ParquetWriter(
+            sink, SCHEMA, compression="zstd", compression_level=1, use_dictionary=["refusal"], write_statistics=False
+        ) as writer:
+            writer.write_table(table, row_group_size=ROW_GROUP)
+        data = sink.getvalue().to_pybytes()
+        name = f"{hashlib.sha256(data).hexdigest()[:32]}.parquet"
+        write_atomically(self.folder / name, data)
+        return name
+
+    def parts(self) -> list[str]:
+        """The names of all parts; leftovers of ended processes are removed."""
+        if not self.folder.is_dir():
+            return []
+        remove_abandoned(self.folder)
+        names = (path.name for path in self.folder.iterdir())
+        return sorted(name for name in names if name.endswith(".parquet") and not name.startswith(STAGING_PREFIX))
+
+    def facts(self, parts: Iterable[str] | None = None) -> pl.DataFrame:
+        """Everything but the notes, of all parts or some: columns FACTS, `part` and `row`; one row per SHA-256."""
+        frames = []
+        for part in self.parts() if parts is None else parts:
+            try:
+                with (self.folder / part).open("rb") as source, pq.ParquetFile(source) as file:
+                    table = file.read(FACTS)
+            except (pa.ArrowInvalid, OSError):
+                (self.folder / part).unlink(missing_ok=True)
+                continue
+            frames.append(_placed(table, part))
+        empty = _placed(SCHEMA.empty_table().select(FACTS), "")
+        return pl.concat([empty, *frames]).unique("sha256", keep="first", maintain_order=True)
+
+    def scores(self, places: Sequence[Place]) -> list[memoryview]:
+        """The notes of pieces, each as `Score.to_bytes` gave them, in the order asked for.
+
+        Raises OSError or pyarrow's errors for a part that is gone or damaged.
+        """
+        found: list[memoryview] = [memoryview(b"")] * len(places)
+        wanted: dict[str, list[int]] = {}
+        for index, place in enumerate(places):
+            wanted.setdefault(place.part, []).append(index)
+        for part, indices in wanted.items():
+            with (self.folder / part).open("rb") as source, pq.ParquetFile(source) as file:
+                groups = sorted({places[index].row // ROW_GROUP for index in indices})
+                column = file.read_row_groups(groups, columns=["score"]).column(0)
+            position = {group: number * ROW_GROUP for number, group in enumerate(groups)}
+            for index in indices:
+                group, row = divmod(places[index].row, ROW_GROUP)
+                found[index] = memoryview(column[position[group] + row].as_buffer())
+        return found
+
+
+def _placed(facts: pa.Table, part: str) -> pl.DataFrame:
+    """Facts of a part with the place of each row."""
+    frame = pl.DataFrame(pl.from_arrow(facts))
+    return frame.with_columns(pl.lit(part).alias("part"), pl.int_range(pl.len(), dtype=pl.Int64).alias("row"))

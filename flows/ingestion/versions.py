@@ -1,0 +1,130 @@
+"""Dataset versions: immutable, content-addressed, found by name and digest.
+
+datasets/<name>/<digest>/{dataset.json, manifest.parquet, shards.parquet, vocabulary.json, card.html,
+                          croissant.json, train/, validation/, test/}
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from flows.errors import UserError, unknown
+from flows.files import STAGING_PREFIX, Folder, publish_folder, staging_folder
+from flows.ingestion.manifest import read_manifest
+from flows.settings import Lake
+from tokenization.encodings import Encoding, get_encoding
+from tokenization.vocabulary import Vocabulary
+
+DESCRIPTION = "dataset.json"
+"""Written last: a version without it is not there."""
+FILES = (DESCRIPTION, "manifest.parquet", "shards.parquet", "vocabulary.json", "card.html", "croissant.json")
+"""What a version holds besides its shards."""
+DIGEST_LENGTH = 32
+"""Hexadecimal digits; MLflow keeps at most 36 characters of a dataset's digest."""
+
+
+@dataclass(frozen=True)
+class DatasetVersion:
+    """A published version."""
+
+    name: str
+    digest: str
+    folder: Folder
+    """In the lake, which may be an object store."""
+    description: dict[str, Any]
+    """The content of `dataset.json`."""
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        return Vocabulary.from_json((self.folder / "vocabulary.json").read_text(encoding="utf-8"))
+
+    @property
+    def encoding(self) -> Encoding:
+        return get_encoding(self.description["encoding"]["name"], self.vocabulary)
+
+    @cached_property
+    def manifest(self) -> pl.DataFrame:
+        """Columns as in `manifest.SCHEMA`."""
+        return read_manifest(self.folder / "manifest.parquet")
+
+    @property
+    def path(self) -> Path:
+        """The folder on this machine's disk, of a version that `local` gave."""
+        if not isinstance(self.folder, Path):
+            raise TypeError(f"{self} lies in an object store; take its `local` copy")
+        return self.folder
+
+    def local(self, lake: Lake) -> DatasetVersion:
+        """This version on this machine's disk; from an object store it is copied once, and checked."""
+        if isinstance(self.folder, Path):
+            return self
+        home = lake.cache / "datasets" / self.name
+        if not (home / self.digest).exists():
+            with staging_folder(home) as staged:
+                _download(self, staged)
+                publish_folder(staged, home / self.digest)
+        return read_version(home / self.digest)
+
+    def __str__(self) -> str:
+        return f"{self.name}@{self.digest[:12]}"
+
+
+def _download(version: DatasetVersion, staged: Path) -> None:
+    for name in (*FILES, *version.description["shards"]):
+        (staged / name).parent.mkdir(parents=True, exist_ok=True)
+        (staged / name).write_bytes((version.folder / name).read_bytes())
+    for path, sha256 in version.description["shards"].items():
+        with (staged / path).open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if found != sha256:
+            raise UserError(f"{version.folder}/{path} is not what was published; ingest the collections anew")
+
+
+def canonical_digest(content: object) -> str:
+    """A digest of anything that JSON can say, independent of key order and machine."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:DIGEST_LENGTH]
+
+
+def read_version(folder: Folder) -> DatasetVersion:
+    """The version published in a folder."""
+    description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+    return DatasetVersion(description["name"], description["digest"], folder, description)
+
+
+def dataset_versions(lake: Lake, name: str | None = None) -> list[DatasetVersion]:
+    """Published versions, oldest first: of one dataset or of all."""
+    files = lake.datasets.glob(f"{name or '*'}/*/{DESCRIPTION}") if lake.datasets.is_dir() else ()
+    folders = [file.parent for file in files if not file.parent.name.startswith(STAGING_PREFIX)]
+    versions = [read_version(folder) for folder in folders]
+    return sorted(versions, key=lambda version: (version.description["created"], version.digest))
+
+
+def find_version(lake: Lake, reference: str) -> DatasetVersion:
+    """The version of `NAME` (its newest) or `NAME@DIGEST` (a prefix is enough). Raises UserError."""
+    name, _, digest = reference.partition("@")
+    versions = dataset_versions(lake, name) if name else []
+    if not versions:
+        known = dict.fromkeys(version.name for version in dataset_versions(lake))
+        raise unknown("dataset", name, known, "make one with `musenet ingest PATH --name NAME`")
+    chosen = [version for version in versions if version.digest.startswith(digest)]
+    if not chosen:
+        raise unknown(f"version of dataset {name}", digest, [version.digest[:12] for version in versions])
+    if digest and len(chosen) > 1:
+        raise UserError(f"{reference!r} fits {len(chosen)} versions; give more digits of the digest")
+    return chosen[-1]
+
+
+def find_by_input(lake: Lake, name: str, input_key: str) -> DatasetVersion | None:
+    """The version of a dataset made from exactly these files and settings, found without reading them."""
+    for version in reversed(dataset_versions(lake, name)):
+        if version.description["input_key"] == input_key:
+            return version
+    return None

@@ -1,0 +1,216 @@
+"""A score: the notes of one file in the file's own time, with its tempo map.
+
+Ticks are what the file says and seconds are what one hears. The encodings in seconds, in beats, and the fingerprints
+all start from a score, so a file is read once; as bytes it can lie in a column of a table until then.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tokenization.compiled import compiled
+from tokenization.notes import DEFAULT_TEMPO, Notes
+
+MICROSECONDS_PER_MINUTE = 60_000_000
+DEFAULT_BEAT = MICROSECONDS_PER_MINUTE / DEFAULT_TEMPO
+LARGEST: Final = 2**31 - 1
+"""Ticks that a score as bytes can say, for a start and for a length."""
+_HEAD = struct.Struct("<4sIIII")
+_MAGIC = b"Sco1"
+
+
+class Repair(StrEnum):
+    """What had to be mended to read a file."""
+
+    WRAPPER = "wrapper"
+    """Something stood before the header: a RIFF wrapper, a MacBinary header, junk."""
+    TEXT_MODE = "text_mode"
+    """A transfer as text had put a carriage return before every line feed; they are taken out."""
+    HEADER_LENGTH = "header_length"
+    """The header is not as long as it says."""
+    FORMAT = "format"
+    """The file type is none of 0, 1 and 2; read as type 1."""
+    TRACK_COUNT = "track_count"
+    """There are more or fewer tracks than the header says."""
+    TRACK_LENGTH = "track_length"
+    """A track is longer or shorter than it says; where it ends is known otherwise."""
+    TRUNCATED = "truncated"
+    """The file ends inside a track, which is read up to there."""
+    NO_END_OF_TRACK = "no_end_of_track"
+    """A track ends without saying so."""
+    AFTER_END = "after_end"
+    """A track goes on after its end; what follows is not read."""
+    UNKNOWN_CHUNK = "unknown_chunk"
+    """Bytes between the tracks that are none are skipped."""
+    CLIPPED_BYTE = "clipped_byte"
+    """A data byte above 127 is read as 127; a note with such a pitch is left out."""
+    SKIPPED_BYTES = "skipped_bytes"
+    """Bytes inside a track make no sense; reading went on at the next place that does."""
+    SYSTEM_MESSAGE = "system_message"
+    """A message that belongs on a wire, not into a file, is skipped."""
+    BAD_TEMPO = "bad_tempo"
+    """A tempo of zero, or not of three bytes, is left out."""
+    HANGING_NOTE = "hanging_note"
+    """A note is never ended: it lasts a beat at most, a drum hit no time."""
+    LONG_NOTE = "long_note"
+    """A note of more than two minutes is shortened to them."""
+    TOO_LATE = "too_late"
+    """A track goes on beyond 2³¹ ticks; what follows is not read."""
+    CHUNK_NAME = "chunk_name"
+    """The header's or a track's name is wrong in one letter."""
+
+    @property
+    def bit(self) -> int:
+        """Its bit where repairs are kept as one number; new repairs come last in the list."""
+        return 1 << _REPAIRS.index(self)
+
+
+_REPAIRS = tuple(Repair)
+
+
+@lru_cache(maxsize=1024)
+def repairs_of(bits: int) -> tuple[Repair, ...]:
+    """The repairs whose bits are set, sorted."""
+    return tuple(sorted(repair for repair in Repair if bits & repair.bit))
+
+
+@dataclass(frozen=True, eq=False)
+class Score:
+    """The notes of one file. Note columns have shape (n,), ordered by start, pitch, drum, program, velocity, length."""
+
+    start: NDArray[np.int64]
+    """Ticks, ascending."""
+    length: NDArray[np.int64]
+    """Ticks; never negative."""
+    pitch: NDArray[np.uint8]
+    """MIDI key, 0–127."""
+    velocity: NDArray[np.uint8]
+    """1–127."""
+    program: NDArray[np.uint8]
+    """General MIDI program, 0–127; without meaning for drums."""
+    drum: NDArray[np.bool_]
+    tempo_ticks: NDArray[np.int64]
+    """Where a tempo begins, shape (m,): first 0, strictly ascending."""
+    tempo_beats: NDArray[np.float64]
+    """Microseconds per quarter note from each of `tempo_ticks` on; positive."""
+    ticks_per_beat: int
+    repairs: tuple[Repair, ...] = ()
+    """What had to be mended, sorted, without doubles."""
+
+    def __len__(self) -> int:
+        return len(self.start)
+
+    def to_notes(self) -> Notes:
+        """The notes in seconds; `tempo` is the one that holds longest while notes sound, in seconds.
+
+        Of tempos that hold equally long the fastest counts. Onsets are ascending as the starts are.
+        """
+        onset, duration, beat = _seconds(
+            self.start, self.length, self.tempo_ticks, self.tempo_beats, self.ticks_per_beat
+        )
+        tempo = MICROSECONDS_PER_MINUTE / beat
+        return Notes(onset, duration, self.pitch, self.velocity, self.program, self.drum, tempo)
+
+    def to_bytes(self) -> bytes:
+        """A compact form: starts as int32 differences, lengths as int32, bytes for the rest, then the tempo map.
+
+        Little-endian on every machine. Raises OverflowError if a tick is beyond 2³¹ - 1.
+        """
+        ticks = (self.start, self.length, self.tempo_ticks)
+        if any(len(column) and int(column.max()) > LARGEST for column in ticks):
+            raise OverflowError(f"a score as bytes has ticks up to {LARGEST}")
+        bits = sum(repair.bit for repair in self.repairs)
+        return b"".join(
+            (
+                _HEAD.pack(_MAGIC, len(self.start), len(self.tempo_ticks), self.ticks_per_beat, bits),
+                self.tempo_beats.astype("<f8").tobytes(),
+                self.tempo_ticks.astype("<i4").tobytes(),
+                np.diff(self.start, prepend=0).astype("<i4").tobytes(),
+                self.length.astype("<i4").tobytes(),
+                self.pitch.tobytes(),
+                self.velocity.tobytes(),
+                self.program.tobytes(),
+                self.drum.tobytes(),
+            )
+        )
+
+    @classmethod
+    def from_bytes(cls, data: bytes | bytearray | memoryview) -> Score:
+        """The score that `to_bytes` was given. Raises ValueError for other bytes."""
+        view = memoryview(data).cast("B")
+        if len(view) < _HEAD.size or view[:4] != _MAGIC:
+            raise ValueError("these bytes are no score")
+        _, n, m, ticks_per_beat, bits = _HEAD.unpack_from(view)
+        if len(view) != _HEAD.size + 12 * (n + m):
+            raise ValueError(f"a score of {n} notes and {m} tempos is not {len(view)} bytes long")
+        tempo_beats = np.frombuffer(view, "<f8", m, _HEAD.size)
+        at = _HEAD.size + 8 * m
+        ticks = np.frombuffer(view, "<i4", m + 2 * n, at)
+        at += 4 * len(ticks)
+        pitch, velocity, program, drum = np.frombuffer(view, np.uint8, 4 * n, at).reshape(4, n)
+        return cls(
+            start=np.cumsum(ticks[m : m + n], dtype=np.int64),
+            length=ticks[m + n :].astype(np.int64),
+            pitch=pitch,
+            velocity=velocity,
+            program=program,
+            drum=drum.view(np.bool_),
+            tempo_ticks=ticks[:m].astype(np.int64),
+            tempo_beats=tempo_beats.astype(np.float64),
+            ticks_per_beat=ticks_per_beat,
+            repairs=repairs_of(bits),
+        )
+
+
+@compiled
+def _seconds(
+    start: NDArray[np.int64],
+    length: NDArray[np.int64],
+    tempo_ticks: NDArray[np.int64],
+    tempo_beats: NDArray[np.float64],
+    ticks_per_beat: int,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+    """Onsets and durations in seconds, and the microseconds per beat that hold longest up to the last note's end."""
+    n, m = len(start), len(tempo_ticks)
+    per_tick, begins = np.empty(m), np.empty(m)
+    second = 0.0
+    for i in range(m):
+        per_tick[i] = tempo_beats[i] / (1e6 * ticks_per_beat)
+        if i > 0:
+            second += (tempo_ticks[i] - tempo_ticks[i - 1]) * per_tick[i - 1]
+        begins[i] = second
+    onset, duration = np.empty(n), np.empty(n)
+    last = np.int64(0)
+    at = 0  # the tempo in force at the note's start
+    for i in range(n):
+        while at + 1 < m and tempo_ticks[at + 1] <= start[i]:
+            at += 1
+        end = start[i] + length[i]
+        last = max(last, end)
+        until = at
+        if until + 1 < m and tempo_ticks[until + 1] <= end:
+            until = np.searchsorted(tempo_ticks, end, side="right") - 1
+        onset[i] = begins[at] + (start[i] - tempo_ticks[at]) * per_tick[at]
+        duration[i] = max(begins[until] + (end - tempo_ticks[until]) * per_tick[until] - onset[i], 0.0)
+    if m == 1:
+        return onset, duration, tempo_beats[0]
+    spans = np.empty(m)
+    for i in range(m):
+        until_tick = tempo_ticks[i + 1] if i + 1 < m else last
+        spans[i] = (min(until_tick, last) - min(tempo_ticks[i], last)) * per_tick[i]
+    order = np.argsort(tempo_beats, kind="mergesort")
+    longest, held, total = tempo_beats[order[0]], -1.0, 0.0
+    for i in range(m):
+        total += spans[order[i]]
+        if i + 1 == m or tempo_beats[order[i + 1]] != tempo_beats[order[i]]:
+            if total > held:
+                longest, held = tempo_beats[order[i]], total
+            total = 0.0
+    return onset, duration, longest
