@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test lint types imports unit clean
+.PHONY: setup demo test lint types imports unit benchmark clean
 
 setup: $(STAMP)
 
@@ -32,6 +32,16 @@ imports: setup
 
 unit: setup
 	@$(BIN)/pytest
+
+# Each prints a table and fails when a bar is missed: make benchmark CORPUS=~/midi
+benchmark: setup
+	@test -d "$(CORPUS)" || { echo "name a folder of MIDI files: make benchmark CORPUS=~/midi"; exit 2; }
+	$(BIN)/python tests/benchmarks/parse_encode.py --corpus "$(CORPUS)"
+	$(BIN)/python tests/benchmarks/near_duplicates.py --corpus "$(CORPUS)"
+	$(BIN)/python tests/benchmarks/million_fingerprints.py
+	$(BIN)/python tests/benchmarks/ingest.py --corpus "$(CORPUS)"
+	$(BIN)/python tests/benchmarks/interruptions.py --corpus "$(CORPUS)"
+	$(BIN)/python tests/benchmarks/hostile.py --corpus "$(CORPUS)"
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import fcntl
 import json
 import os
@@ -161,6 +162,7 @@ def _private_prefect(lake: Lake) -> Iterator[str]:
         start.enter_context(_lock(lake))
         process = _start(_prefect_command(url, os.getpid()), _environment(lake, "private", url), log)
         try:
+            importlib.import_module("prefect.flows")  # takes as long as half of the server's start: side by side
             _wait_until_healthy("prefect", url, log, process)
             start.close()
             yield url

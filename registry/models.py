@@ -18,7 +18,7 @@ from registry.tracking import Registry, RegistryError, one_line
 
 MODEL_NAME = "musenet"
 CANDIDATE, CHAMPION = "candidate", "champion"
-REQUIREMENTS = ("torch", "numpy", "safetensors", "pydantic", "symusic", "mido", "scikit-learn", "mlflow", "pyarrow")
+REQUIREMENTS = ("torch", "numpy", "safetensors", "pydantic", "numba", "mido", "scikit-learn", "mlflow", "pyarrow")
 """What a served model needs beside this package."""
 
 

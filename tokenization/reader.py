@@ -46,7 +46,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tokenization.compiled import compiled
-from tokenization.score import Repair
+from tokenization.score import Repair, segment
 
 DRUM_CHANNEL = 9
 DEFAULT_BEAT = 500_000
@@ -93,6 +93,21 @@ CLIPPED, BARE, PLAIN, AFRESH = range(4)
 PITCH_SHIFT, DRUM_SHIFT, PROGRAM_SHIFT, TICK_SHIFT = 15, 14, 7, 22
 BLOCK = 16
 """Notes sorted by insertion before runs are merged."""
+
+
+def _number(value: int) -> int:
+    """A constant that numba takes for any integer: it would compile a function anew for every literal argument."""
+    return np.int64(value)  # type: ignore[return-value]
+
+
+BARE_START, IS_LENIENT, EVENTS = 1, 2, 2
+"""What `_stretch` is asked: bits, and how far the number of events is shifted."""
+STRICT = _number(STRETCH << EVENTS)
+LENIENT = _number(STRETCH << EVENTS | IS_LENIENT)
+LONG = _number(2 * STRETCH << EVENTS)
+BARE_STRICT, BARE_LENIENT, BARE_LONG = (_number(way | BARE_START) for way in (STRICT, LENIENT, LONG))
+BARE_PAIR = _number(2 << EVENTS | BARE_START)
+NO_STATUS = _number(0)
 
 Bytes = NDArray[np.uint8]
 Numbers = NDArray[np.int64]
@@ -191,22 +206,23 @@ def _is_own(byte: int, status: int) -> bool:
 
 
 @compiled
-def _stretch(data: Bytes, at: int, end: int, status: int, bare: bool, clip: bool, most: int, events: int) -> int:
-    """Ticks that the next `events` events take; -1 if they do not read well.
+def _stretch(data: Bytes, at: int, end: int, status: int, most: int, question: int) -> int:
+    """Ticks that the next events take; -1 if they do not read well.
 
-    `status`: the running status, 0 for none. `bare`: the first event has lost its delta time. `clip`: data bytes
-    above 127 are let pass, but in at most half of the events without a status, and so are low pitches, clock signals,
-    an end without End of Track, and note-ons only.
-    `most`: ticks that they may take; 0 to believe in any rest and text.
+    `status`: the running status, 0 for none. `most`: ticks that they may take. `question`: STRICT or another of its
+    kind. BARE: the first event has lost its delta time. LONG: twice as many events are looked at. LENIENT: data bytes
+    above 127 are let pass, but in at most half of the events without a status, and low pitches, clock signals, long
+    texts, an end without End of Track, and note-ons only.
     """
+    bare, lenient, events = question & BARE_START > 0, question & IS_LENIENT > 0, question >> EVENTS
     total = clipped = starts = 0
     for _ in range(events):
         if at == end:
-            return total if clip else -1
+            return total if lenient else -1
         if not bare:
             delta, at = _quantity(data, at, end)
             total += delta
-            if delta < 0 or total > most > 0:
+            if delta < 0 or total > most:
                 return -1
         bare = False
         if at >= end:
@@ -219,13 +235,13 @@ def _stretch(data: Bytes, at: int, end: int, status: int, bare: bool, clip: bool
                 if data[at + 1] == 0x2F:
                     return total if data[at + 2] == 0 else -1
                 at += 1
-            elif clip and (byte == 0xF8 or 0xFA <= byte <= 0xFC or byte == 0xFE):
+            elif lenient and (byte == 0xF8 or 0xFA <= byte <= 0xFC or byte == 0xFE):
                 at += 1
                 continue
             elif byte != 0xF0 and byte != 0xF7:
                 return -1
             length, at = _quantity(data, at + 1, end)
-            if length < 0 or at + length > end or (most > 0 and length > LONGEST_TEXT):
+            if length < 0 or at + length > end or (length > LONGEST_TEXT and not lenient):
                 return -1
             at += length
             continue
@@ -240,13 +256,13 @@ def _stretch(data: Bytes, at: int, end: int, status: int, bare: bool, clip: bool
             return -1
         if (data[at] | data[at + two]) > 0x7F:
             clipped += running
-            if not clip or clipped > STRETCH // 2:
+            if not lenient or clipped > STRETCH // 2:
                 return -1
-        elif status < 0xA0 and not clip and data[at] < LOWEST_PITCH:
+        elif status < 0xA0 and not lenient and data[at] < LOWEST_PITCH:
             return -1
         starts += running and 0x90 <= status < 0xA0 and data[at + 1] > 0
         at += 1 + two
-    return total if clip or starts < events else -1
+    return total if lenient or starts < events else -1
 
 
 @compiled
@@ -264,12 +280,12 @@ def _way_on(
     sane = SANE_REST * beat
     if event < end and 0x80 <= data[event] < 0xF0:
         to, way = event, BARE
-        if _is_own(data[event], status) and _stretch(data, event, end, 0, True, False, sane, 2) >= 0:
+        if _is_own(data[event], status) and _stretch(data, event, end, status, sane, BARE_PAIR) >= 0:
             return to, way
-        best = _stretch(data, event, end, 0, True, False, sane, STRETCH)
+        best = _stretch(data, event, end, status, sane, BARE_STRICT)
     for at in range(max(first - 1, event - BACK), min(event + NEAR, end if clipped < 0 else after)):
         if at != event:
-            ticks = _stretch(data, at, end, status, False, False, sane, STRETCH)
+            ticks = _stretch(data, at, end, status, sane, STRICT)
             if ticks >= 0:
                 ticks += abs(at - event) * beat // BYTES_OF_A_BEAT
                 if best < 0 or ticks < best:
@@ -281,7 +297,7 @@ def _way_on(
     for at in range(event + 1, min(end, claimed)):
         delta, body = _quantity(data, at, end)
         plain = delta >= 0 and body < end and data[body] >= 0x80
-        if plain and _stretch(data, at, end, 0, False, False, sane, 2 * STRETCH) >= 0:
+        if plain and _stretch(data, at, end, status, sane, LONG) >= 0:
             return at, AFRESH
     return end, AFRESH
 
@@ -335,17 +351,21 @@ def _cap(
 ) -> bool:
     """Shorten notes of more than LONGEST_NOTE seconds to it; whether there was one."""
     longest = LONGEST_NOTE * 1e6 * ticks_per_beat  # in ticks × microseconds per beat, as all times here
-    if n == 0 or lengths[:n].max() <= longest / beats.max():
-        return False
-    begins = np.zeros(len(ticks))
+    begins = np.empty(len(ticks))
+    begins[0] = 0.0
+    slowest = beats[0]
     for i in range(1, len(ticks)):
         begins[i] = begins[i - 1] + (ticks[i] - ticks[i - 1]) * beats[i - 1]
+        slowest = max(slowest, beats[i])
+    suspect = int(longest / slowest)
     found = False
     for i in range(n):
+        if lengths[i] <= suspect:
+            continue
         start = keys[i] >> TICK_SHIFT
-        at = np.searchsorted(ticks, start, side="right") - 1
+        at = segment(ticks, start)
         end = begins[at] + (start - ticks[at]) * beats[at] + longest
-        until = np.searchsorted(begins, end, side="right") - 1
+        until = segment(begins, end)
         most = ticks[until] + int((end - begins[until]) / beats[until]) - start
         if lengths[i] > most:
             lengths[i] = most
@@ -356,7 +376,9 @@ def _cap(
 @compiled
 def _tempo_map(ticks: Numbers, tempos: Numbers, n: int) -> tuple[Numbers, NDArray[np.float64]]:
     """The first `n` changes in order; of several at one tick the last holds. Sorts `ticks`."""
-    order = np.arange(n)
+    order = np.empty(n, np.int64)
+    for i in range(n):
+        order[i] = i
     _sort(ticks, order, n)
     at, beats = np.empty(n, np.int64), np.empty(n, np.float64)
     m = 0
@@ -383,10 +405,11 @@ def read_tracks(data: Bytes, at: int, count: int, ticks_per_beat: int, successiv
     room = size // 3 + 1  # a note takes three bytes
     keys, lengths = np.empty(room, np.int64), np.empty(room, np.int64)
     following = np.empty(room, np.int32)
-    oldest = np.full(2048, -1, np.int32)  # by channel and pitch: the sounding note that began first,
-    newest = np.full(2048, -1, np.int32)  # and the one that began last
-    sounding = np.zeros(16, np.int64)
-    programs = np.zeros(16, np.int64)
+    oldest = np.empty(2048, np.int32)  # by channel and pitch: the sounding note that began first, -1 for none,
+    newest = np.empty(2048, np.int32)  # and the one that began last
+    oldest[:] = -1
+    sounding, programs = np.empty(16, np.int64), np.empty(16, np.int64)
+    sounding[:] = 0
     tempo_room = size // 7 + 2  # a tempo event takes seven bytes, a track eight
     tempo_ticks, tempo_beats = np.empty(tempo_room, np.int64), np.empty(tempo_room, np.int64)
     notes, tempos, tracks, repairs = 0, 1, 0, 0
@@ -394,7 +417,7 @@ def read_tracks(data: Bytes, at: int, count: int, ticks_per_beat: int, successiv
     read, skipped = 0, 0
     offset = 0
     tempo_end = -1  # where the last tempo event ends
-    longest, sane = LONGEST_REST * ticks_per_beat, SANE_REST * ticks_per_beat
+    longest, sane, endless = LONGEST_REST * ticks_per_beat, SANE_REST * ticks_per_beat, LAST_TICK * ticks_per_beat
 
     while at + 8 <= size:
         if _is_track(data, at):
@@ -422,7 +445,7 @@ def read_tracks(data: Bytes, at: int, count: int, ticks_per_beat: int, successiv
         event = first
         tick = offset
         programs[:] = 0
-        status = 0
+        status = NO_STATUS
         bare = ended = cut = damaged = ran = False
         if successive and tracks > 1:
             tempo_ticks[tempos], tempo_beats[tempos] = offset, DEFAULT_BEAT
@@ -440,9 +463,9 @@ def read_tracks(data: Bytes, at: int, count: int, ticks_per_beat: int, successiv
                 if delta >= 0x80:
                     delta, at = _quantity(data, event, end)
                     if damaged and delta > sane:
-                        if delta > longest or _stretch(data, at, end, status, True, False, sane, 2 * STRETCH) < 0:
+                        if delta > longest or _stretch(data, at, end, status, sane, BARE_LONG) < 0:
                             delta = -1
-                    elif delta > longest and _stretch(data, at, end, status, True, True, 0, STRETCH) < 0:
+                    elif delta > longest and _stretch(data, at, end, status, endless, BARE_LENIENT) < 0:
                         delta = -1
                     if delta < 0:
                         fault = True
@@ -496,7 +519,7 @@ def read_tracks(data: Bytes, at: int, count: int, ticks_per_beat: int, successiv
                             if at < end and data[at] < 0x80:
                                 at += 1
                         undefined = byte == 0xF4 or byte == 0xF5 or byte == 0xF9 or byte == 0xFD
-                        if undefined or _stretch(data, at, end, status, False, True, sane, STRETCH) < 0:
+                        if undefined or _stretch(data, at, end, status, sane, LENIENT) < 0:
                             fault = True
                         else:
                             repairs |= SYSTEM_MESSAGE
@@ -507,7 +530,7 @@ def read_tracks(data: Bytes, at: int, count: int, ticks_per_beat: int, successiv
                         at += 1
                     elif not believed and not ran and at == event + 2 and _is_own(data[event], status):
                         # No event was without a status so far. This one has none because its delta time is lost.
-                        fault = _stretch(data, event, end, 0, True, False, sane, 2) >= 0
+                        fault = _stretch(data, event, end, status, sane, BARE_PAIR) >= 0
                     else:
                         ran = True
                     if status == 0:
@@ -530,7 +553,7 @@ def read_tracks(data: Bytes, at: int, count: int, ticks_per_beat: int, successiv
                     break
                 clipped = -1
                 if clip:
-                    clipped = _stretch(data, at, end, status, False, True, longest, STRETCH)
+                    clipped = _stretch(data, at, end, status, longest, LENIENT)
                     if clipped >= 0:
                         clipped += delta
                 to, way = _way_on(data, first, event, at, claimed, end, status, clipped, ticks_per_beat)
@@ -540,7 +563,7 @@ def read_tracks(data: Bytes, at: int, count: int, ticks_per_beat: int, successiv
                     if one > 0x7F and status < 0xA0:
                         continue  # a note of no pitch
                     one, other = min(one, 127), min(other, 127)
-                elif to == end and claimed > size and not damaged:
+                elif to == end and claimed > size and end - event <= LONGEST_TEXT and not damaged:
                     cut = True  # in the midst of an event
                     break
                 else:
@@ -552,7 +575,7 @@ def read_tracks(data: Bytes, at: int, count: int, ticks_per_beat: int, successiv
                     damaged = True
                     bare = way == BARE
                     if way == AFRESH:
-                        status = 0
+                        status = NO_STATUS
                     continue
             elif byte >= 0xF0:
                 continue
@@ -602,7 +625,10 @@ def read_tracks(data: Bytes, at: int, count: int, ticks_per_beat: int, successiv
         if tick > LAST_TICK:
             tick = LAST_TICK
             repairs |= TOO_LATE
-        if sounding.sum() > 0:
+        hanging = 0
+        for channel in range(16):
+            hanging += sounding[channel]
+        if hanging > 0:
             repairs |= HANGING_NOTE
             for note in range(first_note, notes):
                 if lengths[note] < 0:
@@ -627,7 +653,8 @@ def read_tracks(data: Bytes, at: int, count: int, ticks_per_beat: int, successiv
 
     map_ticks, map_beats = _tempo_map(tempo_ticks, tempo_beats, tempos)
     if fixed_beat > 0:
-        map_ticks, map_beats = np.zeros(1, np.int64), np.full(1, fixed_beat)
+        map_ticks, map_beats = map_ticks[:1], map_beats[:1]
+        map_beats[0] = fixed_beat
     if _cap(keys, lengths, notes, map_ticks, map_beats, ticks_per_beat):
         repairs |= LONG_NOTE
     _sort(keys, lengths, notes)

@@ -10,7 +10,7 @@ import struct
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -112,8 +112,9 @@ class Score:
 
         Of tempos that hold equally long the fastest counts. Onsets are ascending as the starts are.
         """
+        by_tempo = np.argsort(self.tempo_beats, kind="stable")
         onset, duration, beat = _seconds(
-            self.start, self.length, self.tempo_ticks, self.tempo_beats, self.ticks_per_beat
+            self.start, self.length, self.tempo_ticks, self.tempo_beats, by_tempo, self.ticks_per_beat
         )
         tempo = MICROSECONDS_PER_MINUTE / beat
         return Notes(onset, duration, self.pitch, self.velocity, self.program, self.drum, tempo)
@@ -170,14 +171,31 @@ class Score:
 
 
 @compiled
+def segment(begins: NDArray[Any], value: float) -> int:
+    """The last of the ascending `begins` that is not above `value`; the first one is not."""
+    low, high = 0, len(begins)
+    while high - low > 1:
+        middle = (low + high) // 2
+        if begins[middle] <= value:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+@compiled
 def _seconds(
     start: NDArray[np.int64],
     length: NDArray[np.int64],
     tempo_ticks: NDArray[np.int64],
     tempo_beats: NDArray[np.float64],
+    by_tempo: NDArray[np.int64],
     ticks_per_beat: int,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
-    """Onsets and durations in seconds, and the microseconds per beat that hold longest up to the last note's end."""
+    """Onsets and durations in seconds, and the microseconds per beat that hold longest up to the last note's end.
+
+    `by_tempo`: the order of the tempo changes by their beats, and by tick where those are equal.
+    """
     n, m = len(start), len(tempo_ticks)
     per_tick, begins = np.empty(m), np.empty(m)
     second = 0.0
@@ -196,7 +214,7 @@ def _seconds(
         last = max(last, end)
         until = at
         if until + 1 < m and tempo_ticks[until + 1] <= end:
-            until = np.searchsorted(tempo_ticks, end, side="right") - 1
+            until = segment(tempo_ticks, end)
         onset[i] = begins[at] + (start[i] - tempo_ticks[at]) * per_tick[at]
         duration[i] = max(begins[until] + (end - tempo_ticks[until]) * per_tick[until] - onset[i], 0.0)
     if m == 1:
@@ -205,12 +223,11 @@ def _seconds(
     for i in range(m):
         until_tick = tempo_ticks[i + 1] if i + 1 < m else last
         spans[i] = (min(until_tick, last) - min(tempo_ticks[i], last)) * per_tick[i]
-    order = np.argsort(tempo_beats, kind="mergesort")
-    longest, held, total = tempo_beats[order[0]], -1.0, 0.0
+    longest, held, total = tempo_beats[by_tempo[0]], -1.0, 0.0
     for i in range(m):
-        total += spans[order[i]]
-        if i + 1 == m or tempo_beats[order[i + 1]] != tempo_beats[order[i]]:
+        total += spans[by_tempo[i]]
+        if i + 1 == m or tempo_beats[by_tempo[i + 1]] != tempo_beats[by_tempo[i]]:
             if total > held:
-                longest, held = tempo_beats[order[i]], total
+                longest, held = tempo_beats[by_tempo[i]], total
             total = 0.0
     return onset, duration, longest

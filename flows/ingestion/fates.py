@@ -118,14 +118,12 @@ def _quarantine(limits: Limits) -> tuple[pl.Expr, pl.Expr]:
         (
             pl.col("seconds") > limits.max_seconds,
             Reason.TOO_LONG,
-            pl.format("{} s; the limit is {}", pl.col("seconds").round(0).cast(pl.Int64), pl.lit(limits.max_seconds)),
+            pl.format("{} s; the limit is {}", pl.col("seconds").round(1), pl.lit(f"{limits.max_seconds:g}")),
         ),
         (
             density > limits.max_notes_per_second,
             Reason.TOO_DENSE,
-            pl.format(
-                "{} notes/s; the limit is {}", density.round(0).cast(pl.Int64), pl.lit(limits.max_notes_per_second)
-            ),
+            pl.format("{} notes/s; the limit is {}", density.round(1), pl.lit(f"{limits.max_notes_per_second:g}")),
         ),
     ]
     reason = pl.coalesce("reason", "refusal")

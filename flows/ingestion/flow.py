@@ -57,7 +57,7 @@ def read_task(parameters: IngestParameters, stock: Stock, engine: Engine) -> Rea
     with stage("reading", unit="files") as bar:
 
         def progress(done: int, total: int, refused: int) -> None:
-            bar.update(done, total, f"{refused:,} refused")
+            bar.update(done, total, f"{done - refused:,} readable, {refused:,} refused")
 
         reading = read_new(parameters, stock, engine, progress)
         known = len(reading.facts) - reading.files

@@ -29,12 +29,14 @@ class SplitShares(BaseModel):
 def assign_splits(pieces: pl.DataFrame, shares: SplitShares, inherited: pl.DataFrame | None = None) -> pl.DataFrame:
     """The split of every family: columns `family`, `split`.
 
-    `pieces`: columns `sha256`, `family` and `style` of all pieces that are not quarantined, in any order.
+    `pieces`: columns `sha256`, `family` and `style` of all pieces that are not quarantined; of equal ones the first
+    gives the style.
     `inherited`: columns `sha256` and `split` of an earlier version. A family of which some member was placed goes to
     the strictest of these places (families grow together when a file arrives that links them). The others fill,
     in the order of a hash, what each style lacks of its shares, rounded to whole families.
     """
-    families = pieces.filter(pl.col("sha256") == pl.col("family")).unique("family").select("family", "style")
+    named = pieces.filter(pl.col("sha256") == pl.col("family"))  # copies of the best piece may have another style
+    families = named.unique("family", keep="first", maintain_order=True).select("family", "style")
     if inherited is None or inherited.is_empty():
         families = families.with_columns(pl.lit(None, pl.Int8).alias("placed"))
     else:

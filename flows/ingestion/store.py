@@ -7,8 +7,9 @@ made again at any time, so a part that is damaged is dropped and its files are r
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -39,6 +40,8 @@ SCHEMA = pa.schema(
         pa.field("score", pa.binary()),
     ]
 )
+DAMAGE = (pa.ArrowInvalid, OSError)
+"""What reading a part raises that is not whole."""
 FACTS = [name for name in SCHEMA.names if name != "score"]
 
 
@@ -61,7 +64,13 @@ class Store:
         table = pa.table({name: rows[name] for name in SCHEMA.names}, schema=SCHEMA)
         sink = pa.BufferOutputStream()
         with pq.ParquetWriter(
-            sink, SCHEMA, compression="zstd", compression_level=1, use_dictionary=["refusal"], write_statistics=False
+            sink,
+            SCHEMA,
+            compression="zstd",
+            compression_level=1,
+            use_dictionary=["refusal"],
+            write_statistics=False,
+            write_page_checksum=True,
         ) as writer:
             writer.write_table(table, row_group_size=ROW_GROUP)
         data = sink.getvalue().to_pybytes()
@@ -79,29 +88,27 @@ class Store:
 
     def facts(self, parts: Iterable[str] | None = None) -> pl.DataFrame:
         """Everything but the notes, of all parts or some: columns FACTS, `part` and `row`; one row per SHA-256."""
-        frames = []
+        frames = [_placed(SCHEMA.empty_table().select(FACTS), "")]
         for part in self.parts() if parts is None else parts:
-            try:
-                with (self.folder / part).open("rb") as source, pq.ParquetFile(source) as file:
-                    table = file.read(FACTS)
-            except (pa.ArrowInvalid, OSError):
-                (self.folder / part).unlink(missing_ok=True)
-                continue
-            frames.append(_placed(table, part))
-        empty = _placed(SCHEMA.empty_table().select(FACTS), "")
-        return pl.concat([empty, *frames]).unique("sha256", keep="first", maintain_order=True)
+            with contextlib.suppress(*DAMAGE), self._opened(part) as file:
+                frames.append(_placed(file.read(FACTS), part))
+        found = pl.concat(frames)
+        if found["sha256"].is_duplicated().any():  # a file that was refused was tried again: music counts more
+            found = found.sort(pl.col("refusal").is_not_null(), maintain_order=True)
+        return found.unique("sha256", keep="first", maintain_order=True)
 
     def scores(self, places: Sequence[Place]) -> list[memoryview]:
         """The notes of pieces, each as `Score.to_bytes` gave them, in the order asked for.
 
-        Raises OSError or pyarrow's errors for a part that is gone or damaged.
+        Raises OSError or pyarrow's errors for a part that is gone or damaged; that one is dropped, so that the next
+        run reads its files anew.
         """
         found: list[memoryview] = [memoryview(b"")] * len(places)
         wanted: dict[str, list[int]] = {}
         for index, place in enumerate(places):
             wanted.setdefault(place.part, []).append(index)
         for part, indices in wanted.items():
-            with (self.folder / part).open("rb") as source, pq.ParquetFile(source) as file:
+            with self._opened(part) as file:
                 groups = sorted({places[index].row // ROW_GROUP for index in indices})
                 column = file.read_row_groups(groups, columns=["score"]).column(0)
             position = {group: number * ROW_GROUP for number, group in enumerate(groups)}
@@ -109,6 +116,17 @@ class Store:
                 group, row = divmod(places[index].row, ROW_GROUP)
                 found[index] = memoryview(column[position[group] + row].as_buffer())
         return found
+
+    @contextlib.contextmanager
+    def _opened(self, part: str) -> Iterator[pq.ParquetFile]:
+        """A part for reading. Raises DAMAGE, and drops the part, when it is not what was written."""
+        path = self.folder / part
+        try:
+            with path.open("rb") as source, pq.ParquetFile(source, page_checksum_verification=True) as file:
+                yield file
+        except DAMAGE:
+            path.unlink(missing_ok=True)
+            raise
 
 
 def _placed(facts: pa.Table, part: str) -> pl.DataFrame:

@@ -78,22 +78,23 @@ def _as_wanted(row: dict[str, str], ended: dict[str, Any]) -> tuple[str, bool]:
     if "duplicate" in wish:
         near = wish.startswith("near")
         reasons = ("near_duplicate",) if near else ("same_bytes", "same_notes")
-        # Of equal ones the first is kept: it is a duplicate of none, and the others are of it.
+        # Of equal ones one is kept: it is a duplicate of none, and the others are of it.
         return "duplicate", ended["reason"] in reasons or ended["status"] == "accepted"
-    counts = [int(number) for number in re.findall(r"\b(\d+)\b(?!\.\d)", wish.split("each")[0].split(",")[0])]
-    may_refuse = "reject" in wish or "ignore" in wish or (0 in counts and refused)
-    if counts and "notes" in wish or "note" in wish.split():
+    counts = [int(number) for number in re.findall(r"(\d+)(?= notes?\b| or \d+ notes)", wish)]
+    if counts:
         close = any(abs(notes - count) <= ("about" in wish) for count in counts)
-        return "number of notes", (close and not (refused and 0 not in counts)) or (may_refuse and refused)
+        may_be_empty = "reject" in wish or 0 in counts
+        return "number of notes", (refused and may_be_empty) or (close and not refused)
     if wish.startswith("reject"):
-        return "refused", refused
-    if wish in ("no crash", "tolerate or reject", "never written outside") or "found by content" in wish:
+        return "refused" if refused else "read although it might be refused", refused or " or " in wish
+    if wish in ("no crash", "tolerate or reject", "never written outside"):
         return "no harm", True
     peers = {int(said.split()[1]) for said in (row["mido"], row["symusic"]) if said.startswith("ok")}
     if len(peers) == 1 and peers != {0}:
-        return "read as mido and symusic do", notes == peers.pop()
+        # What the peers drop without a word (notes that never end) is kept here, and recorded.
+        return "read as by peers, or more", notes in peers or (notes > max(peers) and bool(ended["repairs"]))
     if peers == {0}:
-        return "no notes", notes == 0 or notes > 0
+        return "peers find no note", refused or bool(ended["repairs"])
     return "peers refuse or disagree", refused or notes > 0
 
 

@@ -8,15 +8,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
-from flows.ingestion.engines import open_engine
-from flows.ingestion.pipeline import IngestParameters, decide_fates, publish_version, read_new, stock_of
+from flows.ingestion.engines import Engine, EngineName, open_engine
+from flows.ingestion.parsing import ReadingLimits
+from flows.ingestion.pipeline import IngestParameters, Reading, decide_fates, publish_version, read_new, stock_of
+from flows.ingestion.publishing import Published
 from flows.ingestion.sources import Collection
 from flows.ingestion.splits import SplitShares
+from flows.ingestion.stock import Stock
 from flows.ingestion.versions import DatasetVersion
 from flows.settings import Lake
 from flows.training.runs import MODEL_FOLDER, Run, prepare_run
@@ -25,6 +30,7 @@ from tokenization.notes import Notes
 
 SongMaker = Callable[..., bytes]
 Ingester = Callable[..., DatasetVersion]
+Stepper = Callable[..., "Steps"]
 
 
 def song_notes(seed: int, notes: int = 20, program: int = 0, drums: bool = False) -> Notes:
@@ -41,27 +47,75 @@ def song() -> SongMaker:
     return lambda *args, **kwargs: write_midi(song_notes(*args, **kwargs))
 
 
-def ingest_collections(lake: Lake, name: str, *collections: Collection, **settings: object) -> DatasetVersion:
-    """The steps of ingestion one after the other, without Prefect, in one worker process."""
-    given = {"collections": list(collections), "name": name, "lake": lake.address, "workers": 1, **settings}
-    parameters = IngestParameters.model_validate(given)
+@dataclass(frozen=True)
+class Steps:
+    """What each step of an ingestion gave."""
+
+    stock: Stock
+    reading: Reading
+    manifest: pl.DataFrame
+    published: Published
+
+    @property
+    def version(self) -> DatasetVersion:
+        return self.published.version
+
+
+def ingest_steps(engine: Engine, lake: Lake, name: str, *collections: Collection, **settings: object) -> Steps:
+    """The steps of ingestion one after the other, without Prefect."""
+    parameters = ingest_parameters(lake, name, *collections, **settings)
     stock = stock_of(parameters, lambda *_: None)
+    reading = read_new(parameters, stock, engine, lambda *_: None)
+    manifest = decide_fates(parameters, stock, reading)
+    return Steps(
+        stock, reading, manifest, publish_version(parameters, stock, manifest, reading, engine, lambda *_: None)
+    )
+
+
+def ingest_parameters(lake: Lake, name: str, *collections: Collection, **settings: object) -> IngestParameters:
+    """The parameters of an ingestion with one worker, unless `settings` say otherwise."""
+    given = {"collections": list(collections), "name": name, "lake": lake.address, "workers": 1, **settings}
+    return IngestParameters.model_validate(given)
+
+
+def ingest_collections(lake: Lake, name: str, *collections: Collection, **settings: object) -> DatasetVersion:
+    """A version made by an engine of its own."""
+    parameters = ingest_parameters(lake, name, *collections, **settings)
     with open_engine(parameters.engine, parameters.workers, parameters.reading, parameters.cluster) as engine:
-        reading = read_new(parameters, stock, engine, lambda *_: None)
-        manifest = decide_fates(parameters, stock, reading)
-        return publish_version(parameters, stock, manifest, reading, engine, lambda *_: None).version
+        return ingest_steps(engine, lake, name, *collections, **settings).version
 
 
 def ingest_plainly(lake: Lake, name: str, *folders: Path, **settings: object) -> DatasetVersion:
     """As `ingest_collections`, of folders."""
-    collections = [Collection(name=folder.name, location=str(folder), licence="CC0") for folder in folders]
-    return ingest_collections(lake, name, *collections, **settings)
+    return ingest_collections(lake, name, *map(as_collection, folders), **settings)
+
+
+def as_collection(source: Path | Collection) -> Collection:
+    """A folder as the collection of its name."""
+    return source if isinstance(source, Collection) else Collection(name=source.name, location=source, licence="CC0")
 
 
 @pytest.fixture(scope="session")
 def ingest() -> Ingester:
     """Ingests folders into a dataset: see `ingest_plainly`."""
     return ingest_plainly
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[Engine]:
+    """Two worker processes for all tests that do not ask how many there are: starting them takes seconds."""
+    with open_engine(EngineName.LOCAL, 2, ReadingLimits(), None) as engine:
+        yield engine
+
+
+@pytest.fixture(scope="session")
+def steps(engine: Engine) -> Stepper:
+    """Ingests folders and collections in those processes: `steps(lake, name, *sources, **settings)`."""
+
+    def run(lake: Lake, name: str, *sources: Path | Collection, **settings: object) -> Steps:
+        return ingest_steps(engine, lake, name, *map(as_collection, sources), **settings)
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,8 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from flows.ingestion.parsing import ReadingLimits, prepare
+from flows.ingestion.engines.preparation import prepare
+from flows.ingestion.parsing import ReadingLimits
 from flows.ingestion.workers import Beat, Pool
 
 _kept = threading.local()

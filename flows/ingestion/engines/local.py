@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from flows.ingestion.parsing import ReadingLimits, prepare
+from flows.ingestion.engines.preparation import prepare
+from flows.ingestion.parsing import ReadingLimits
 from flows.ingestion.workers import Pool
 
 

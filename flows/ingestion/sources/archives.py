@@ -36,6 +36,8 @@ SPACING = 2**20
 """Uncompressed bytes between two points of a .tar.gz index; each point takes 32 KiB."""
 MAX_POINTS = 2048
 """Larger archives have points further apart, so that a worker's index stays below 64 MiB or so."""
+LARGEST = 2**62
+"""Sizes and offsets that a damaged archive gives beyond this are taken as this: neither can be read."""
 BLOCK = 512
 """Bytes of a tar header; members are padded to a multiple of it."""
 
@@ -94,9 +96,9 @@ def zip_members(file: IO[bytes]) -> Members:
                 if info.is_dir():
                     continue
                 members.names.append(_without_dot(_raw_name(info)))
-                members.sizes.append(info.file_size)
-                members.offsets.append(info.header_offset)
-                members.stored.append(info.compress_size)
+                members.sizes.append(min(info.file_size, LARGEST))
+                members.offsets.append(min(info.header_offset, LARGEST))
+                members.stored.append(min(info.compress_size, LARGEST))
                 members.crcs.append(info.CRC)
     except FAULTS as error:
         members.problem = f"it cannot be read as .zip: {one_line(error)}"
@@ -165,8 +167,8 @@ def tar_members(file: IO[bytes]) -> Members:
 def _add(members: Members, name: bytes, offset: int, size: int) -> None:
     assert members.midi is not None
     members.names.append(name)
-    members.offsets.append(offset)
-    members.sizes.append(size)
+    members.offsets.append(min(offset, LARGEST))
+    members.sizes.append(min(size, LARGEST))
     members.midi.append(None)
 
 
@@ -184,8 +186,9 @@ def _end_of_tar(file: IO[bytes], offset: int) -> str | None:
 def targz_members(open_archive: Callable[[], IO[bytes]], identity: str, size: int, index_folder: Path) -> Members:
     """The members of a .tar.gz of `size` compressed bytes; of a damaged one those before the fault.
 
-    Writes an index and the list of members into `index_folder`, under a name made of `identity`, and takes both
-    from there when they are there already. A damaged archive is searched again each time.
+    The last of these may hold wrong bytes: gzip has one checksum, at the end. Writes an index and the list of
+    members into `index_folder`, under a name made of `identity`, and takes both from there when they are there
+    already. A damaged archive is searched again each time.
     """
     base = index_folder / hashlib.sha256(identity.encode(errors="surrogateescape")).hexdigest()[:32]
     index, table = base.with_suffix(".gzidx"), base.with_suffix(".members.parquet")
@@ -229,7 +232,7 @@ def _search_stream(
 def why(error: Exception) -> str:
     """A fault in one line. indexed_gzip tells of damaged data by an impossible length."""
     damaged = isinstance(error, indexed_gzip.ZranError) or "readinto()" in str(error)
-    return "the compressed data is damaged" if damaged else one_line(error)
+    return "the bytes are not gzip, or damaged" if damaged else one_line(error)
 
 
 _TABLE: dict[str, pl.DataType] = {

@@ -24,7 +24,7 @@ from flows.ingestion.sources.collections import SUFFIXES, Collection, distinct
 from flows.ingestion.sources.labels import style_labels
 from flows.ingestion.sources.names import as_text, glob_regex
 from flows.ingestion.sources.reading import LOCATION, Kind, locations, read_heads
-from flows.ingestion.sources.storage import is_url, local_path, one_line, open_binary, store_of
+from flows.ingestion.sources.storage import is_url, last_change, local_path, one_line, open_binary, store_of
 
 FILES = {
     "collection": pl.String(),
@@ -105,7 +105,9 @@ class _Search:
             self._search_archive(*archive)
         if not any(len(frame) for frame in self._frames):
             raise UserError(self._nothing())
-        frame = pl.concat(self._frames).sort("path")
+        frame = pl.concat(self._frames)
+        self._frames.clear()  # or two copies are held while the table is sorted
+        frame = frame.sort("path")
         if (frame["path"] == frame["path"].shift()).any():
             frame = _with_different_paths(frame)
         in_archive = frame["location"].struct.field("kind") != Kind.FILE.value
@@ -266,9 +268,8 @@ class _Search:
 
     def _members(self, kind: Kind, where: str, size: int, version: str | None) -> Members:
         if kind is Kind.TARGZ:
-            if version is None and local_path(where):
-                version = str(os.stat(where).st_mtime_ns)  # noqa: PTH116
-            return targz_members(partial(open_binary, where), f"{where}\n{size}\n{version}", size, self._index_folder)
+            identity = f"{where}\n{size}\n{version or last_change(where)}"
+            return targz_members(partial(open_binary, where), identity, size, self._index_folder)
         with open_binary(where) as file:
             return zip_members(file) if kind is Kind.ZIP else tar_members(file)
 

@@ -6,6 +6,7 @@ Credentials and endpoints come from where each store's own tools look (`AWS_*`, 
 
 from __future__ import annotations
 
+import uuid
 from pathlib import Path
 from typing import IO, cast
 
@@ -53,6 +54,18 @@ def open_binary(location: str) -> IO[bytes]:
         return Path(local).open("rb")
     store, path = store_of(location)
     return cast(IO[bytes], store.open(path, "rb", block_size=REMOTE_BLOCK))
+
+
+def last_change(location: str) -> str:
+    """When a file was changed, as a key; where its store does not say, a key that never comes again."""
+    local = local_path(location)
+    if local is not None:
+        return str(Path(local).stat().st_mtime_ns)
+    store, path = store_of(location)
+    try:
+        return str(store.modified(path))
+    except (NotImplementedError, AttributeError):
+        return uuid.uuid4().hex
 
 
 def one_line(error: BaseException) -> str:

@@ -19,7 +19,7 @@ Contents = dict[str, bytes]
 
 @pytest.fixture
 def lay_out(tmp_path: Path) -> Callable[..., Path]:
-    """Writes files, by path (each holds its own path) or with given bytes, into a folder `name`, and gives the folder."""
+    """Writes files into a folder `name`, those named by path holding their own path, and gives the folder."""
 
     def write(*paths: str, contents: Contents | None = None, name: str = "music") -> Path:
         root = tmp_path / name

@@ -111,7 +111,7 @@ class TestRefused:
             (LAKH + 'exclude = ["a", "/"]', "'/' is no glob pattern"),
             (LAKH + '[synonyms]\nx = "???"', "synonyms: the label '???' has neither a letter from a to z nor a digit"),
             (LAKH + '[synonyms]\na-b = "x"\na_b = "y"', "synonyms: 'a_b' has two meanings"),
-            ('synonyms = 3\n' + LAKH, "synonyms: Input should be a valid dictionary"),
+            ("synonyms = 3\n" + LAKH, "synonyms: Input should be a valid dictionary"),
             (LAKH * 2, "two collections are named 'lakh'; give each its own name"),
         ],
     )

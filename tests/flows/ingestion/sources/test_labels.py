@@ -35,7 +35,11 @@ class TestWithoutRules:
         root = lay_out("folder.zip/1.mid")
         pack(root / "Jazz.tar.gz", {"deep/1.mid": b"1"})
         pack(root / "sub" / "more.zip", {"2.mid": b"2"})
-        assert styles(find(root)) == {"Jazz.tar.gz/deep/1.mid": "jazz", "folder.zip/1.mid": "folder_zip", "sub/more.zip/2.mid": "sub"}
+        assert styles(find(root)) == {
+            "Jazz.tar.gz/deep/1.mid": "jazz",
+            "folder.zip/1.mid": "folder_zip",
+            "sub/more.zip/2.mid": "sub",
+        }
         assert styles(find(root / "Jazz.tar.gz")) == {"deep/1.mid": "deep"}
         assert styles(find(root / "sub" / "more.zip")) == {"2.mid": "more"}
 
@@ -70,7 +74,9 @@ class TestRules:
 
     def test_numbers_in_a_table_are_labels(self, find: Find, lay_out: LayOut, tmp_path: Path) -> None:
         (tmp_path / "labels.csv").write_text("path,style\n1.mid,1920\n")
-        assert styles(find(lay_out("1.mid"), styles=[StyleRule(labels=str(tmp_path / "labels.csv"))])) == {"1.mid": "1920"}
+        assert styles(find(lay_out("1.mid"), styles=[StyleRule(labels=str(tmp_path / "labels.csv"))])) == {
+            "1.mid": "1920"
+        }
 
 
 def test_synonyms_after_normalisation(find: Find, lay_out: LayOut) -> None:

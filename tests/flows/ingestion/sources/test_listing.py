@@ -28,13 +28,22 @@ def paths(listing: Listing) -> list[str]:
 
 class TestWhatIsTaken:
     def test_midi_files_at_any_depth_in_order(self, find: Find, lay_out: LayOut) -> None:
-        root = lay_out("b.mid", "a/2.midi", "a/deep/1.KAR", "c.rmi", "d.SMF", "notes.txt", "a/cover.PNG", "a.txt", "mid")
+        root = lay_out(
+            "b.mid", "a/2.midi", "a/deep/1.KAR", "c.rmi", "d.SMF", "notes.txt", "a/cover.PNG", "a.txt", "mid"
+        )
         found = find(root)
         assert paths(found) == ["a/2.midi", "a/deep/1.KAR", "b.mid", "c.rmi", "d.SMF"]
         assert found.ignored == {"music": {"": 1, ".png": 1, ".txt": 2}}
 
     def test_files_without_a_suffix_that_begin_like_midi(self, find: Find, lay_out: LayOut) -> None:
-        contents = {"song": MIDI, "ring.tone/riff": RMID, "README": b"MTh", "empty": b"", "Op. 3 No. 2": MIDI, "x.bin": MIDI}
+        contents = {
+            "song": MIDI,
+            "ring.tone/riff": RMID,
+            "README": b"MTh",
+            "empty": b"",
+            "Op. 3 No. 2": MIDI,
+            "x.bin": MIDI,
+        }
         assert paths(find(lay_out(contents=contents))) == ["Op. 3 No. 2", "ring.tone/riff", "song"]
 
     def test_a_folder_with_a_files_suffix_is_a_folder(self, find: Find, lay_out: LayOut) -> None:
@@ -78,7 +87,9 @@ class TestIncludeAndExclude:
         assert found.ignored == {"music": {"": 1, ".mid": 1}}
 
     def test_some_folders(self, find: Find, lay_out: LayOut) -> None:
-        root = lay_out("rock/1.mid", "rock/live/2.mid", "pop/3.mid", "pop/4_old.mid", "drafts/5.mid", "pop/drafts/6.mid")
+        root = lay_out(
+            "rock/1.mid", "rock/live/2.mid", "pop/3.mid", "pop/4_old.mid", "drafts/5.mid", "pop/drafts/6.mid"
+        )
         assert paths(find(root, include=["rock/**"])) == ["rock/1.mid", "rock/live/2.mid"]
         assert paths(find(root, exclude=["drafts", "*_old.mid", "rock/live"])) == ["pop/3.mid", "rock/1.mid"]
 
@@ -170,7 +181,9 @@ class TestRefused:
 
     def test_a_folder_without_midi_files(self, find: Find, lay_out: LayOut) -> None:
         root = lay_out("readme.txt", "2.txt", "3.png")
-        with pytest.raises(UserError, match=r"holds no MIDI file \(looked for \.kar, \.mid, .*; there are: 2 \.txt, 1 \.png"):
+        with pytest.raises(
+            UserError, match=r"holds no MIDI file \(looked for \.kar, \.mid, .*; there are: 2 \.txt, 1 \.png"
+        ):
             find(root)
         with pytest.raises(UserError, match=r"holds no MIDI file \(looked for \*\.seq\)"):
             find(root, include=["*.seq"])
@@ -181,7 +194,9 @@ class TestRefused:
 
     def test_a_broken_archive_and_nothing_else(self, find: Find, lay_out: LayOut) -> None:
         root = lay_out("broken.zip")
-        with pytest.raises(UserError, match=r"holds no MIDI file .*; broken\.zip: it cannot be read as \.zip: BadZipFile"):
+        with pytest.raises(
+            UserError, match=r"holds no MIDI file .*; broken\.zip: it cannot be read as \.zip: BadZipFile"
+        ):
             find(root / "broken.zip")
 
     def test_what_is_neither_folder_nor_file(self, find: Find) -> None:
@@ -208,7 +223,7 @@ def test_a_folder_that_may_not_be_read_is_a_problem(find: Find, lay_out: LayOut)
 def make_deep(folder: Path, root: Path) -> None:
     here = os.open(root, os.O_RDONLY)
     for part in folder.relative_to(root).parts:
-        os.mkdir(part, dir_fd=here)  # noqa: PTH102
+        os.mkdir(part, dir_fd=here)
         inner = os.open(part, os.O_RDONLY, dir_fd=here)
         os.close(here)
         here = inner
