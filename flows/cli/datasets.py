@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -102,8 +103,20 @@ def _nested(given: dict[str, Any], changes: dict[str, str]) -> dict[str, Any]:
             inner = inner.setdefault(step, {})
             if not isinstance(inner, dict):
                 raise UserError(f"there is no setting {key!r}: {step} has none inside")
-        inner[last] = value
+        inner[last] = _value(key, value)
     return given
+
+
+def _value(key: str, text: str) -> Any:
+    """Lists and tables are written as JSON; anything else is for the setting's own type to read."""
+    from flows.errors import UserError
+
+    if not text.startswith(("[", "{")):
+        return text
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise UserError(f"{key} = {text}: neither a value nor JSON: {error}") from error
 
 
 def _collections(sources: tuple[str, ...], style: str | None, licence: str) -> list[Collection]:

@@ -82,7 +82,7 @@ def stock_of(parameters: IngestParameters, progress: Progress) -> Stock:
     lake = Lake.at(parameters.lake)
     return take_stock(
         parameters.collections,
-        lake=lake.root,
+        lake=lake.address,
         index_folder=lake.cache / "archives",
         max_bytes=parameters.reading.max_bytes,
         threads=parameters.workers,

@@ -130,7 +130,7 @@ def families_of(version: DatasetVersion) -> list[Family]:
         .group_by("family", maintain_order=True)
         .agg("file", "reason", "similarity")
         .join(kept, on="family", how="left", maintain_order="left")
-        .sort(-pl.col("file").list.len(), "kept_file")
+        .sort(-pl.col("file").list.len().cast(pl.Int64), "kept_file")
     )
     return [
         Family(row["kept_file"], list(zip(row["file"], row["reason"], row["similarity"])))

@@ -42,7 +42,7 @@ class Stock:
 
 def take_stock(
     collections: Sequence[Collection],
-    lake: Path,
+    lake: str,
     index_folder: Path,
     max_bytes: int,
     threads: int,

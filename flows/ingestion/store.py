@@ -93,9 +93,11 @@ class Store:
             with contextlib.suppress(*DAMAGE), self._opened(part) as file:
                 frames.append(_placed(file.read(FACTS), part))
         found = pl.concat(frames)
-        if found["sha256"].is_duplicated().any():  # a file that was refused was tried again: music counts more
+        different = found.unique("sha256", keep="first", maintain_order=True)
+        if len(different) < len(found):  # files that were refused were tried again: music counts more
             found = found.sort(pl.col("refusal").is_not_null(), maintain_order=True)
-        return found.unique("sha256", keep="first", maintain_order=True)
+            different = found.unique("sha256", keep="first", maintain_order=True)
+        return different
 
     def scores(self, places: Sequence[Place]) -> list[memoryview]:
         """The notes of pieces, each as `Score.to_bytes` gave them, in the order asked for.

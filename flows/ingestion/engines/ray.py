@@ -1,63 +1,122 @@
-"""The Ray engine: one Ray task per job, on a cluster or on a Ray that is started for the run."""
+"""The Ray engine: one Ray task per job, on a running cluster or on a Ray that is started for the run."""
 
 from __future__ import annotations
 
 import logging
+import os
+import signal
+import socket
+import threading
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from flows.errors import UserError
+from flows.files import remove_abandoned, staging_folder
+from flows.ingestion.engines.isolated import run_isolated, submit_ahead
+from flows.ingestion.parsing import ReadingLimits
+from flows.ingestion.workers import Beat, JobType, Result, WorkFailed
+
+# Ray reads its settings as it is imported.
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else it warns on machines with a GPU
 
 import ray
 
-from flows.errors import UserError
-from flows.ingestion.engines.isolated import run_isolated
-from flows.ingestion.parsing import ReadingLimits
-from flows.ingestion.workers import Beat, JobType, Result, WorkFailed
+ANSWER_SECONDS = 5.0
+"""Time that a cluster has to answer."""
+OBJECTS_BYTES = 128 * 2**20
+"""Shared memory of a Ray of our own: jobs and results are small."""
+TEMPORARY = Path("/tmp")
+"""Ray's sockets lie below; their paths may have 107 bytes, which a lake's own folder would exceed."""
 
 
 class RayEngine:
     """Jobs as Ray tasks."""
 
-    def __init__(self, limits: ReadingLimits, in_flight: int) -> None:
-        self.limits = limits
-        self.in_flight = in_flight
+    def __init__(self, limits: ReadingLimits) -> None:
+        self._limits = limits
+        self._run = uuid.uuid4().hex
         self._task = ray.remote(max_retries=2)(run_isolated)
 
     def run(self, function: Callable[[JobType, Beat], Result], jobs: Sequence[JobType]) -> Iterator[tuple[int, Result]]:
-        """As `Engine.run`; a bounded number of tasks is submitted ahead, so that the scheduler's memory is, too."""
-        waiting = iter(enumerate(jobs))
-        pending: dict[object, int] = {}
+        """As `Engine.run`."""
 
-        def submit() -> None:
-            for index, job in waiting:
-                pending[self._task.remote(function, job, self.limits)] = index
-                if len(pending) >= self.in_flight:
-                    return
+        def submit(job: JobType) -> Any:
+            return self._task.remote(self._run, function, job, self._limits)
 
-        submit()
-        while pending:
-            (ready,), _ = ray.wait(list(pending), num_returns=1)
+        for index, reference in submit_ahead(jobs, _slots, submit, _first):
             try:
-                result = ray.get(ready)
+                result = ray.get(reference)
             except ray.exceptions.RayTaskError as error:
-                raise WorkFailed(str(error.cause)) from error
+                cause = error.cause
+                words = str(cause) if isinstance(cause, WorkFailed) else f"Ray: {type(cause).__name__}: {cause}"
+                raise WorkFailed(words) from error
             except ray.exceptions.RayError as error:
-                raise WorkFailed(f"Ray: {error}".splitlines()[0]) from error
-            yield pending.pop(ready), result
-            submit()
+                raise WorkFailed(f"Ray: {type(error).__name__}: {error}") from error
+            yield index, result
+
+
+def _slots() -> int:
+    return int(ray.cluster_resources().get("CPU", 1))
+
+
+def _first(references: list[Any]) -> Any:
+    return ray.wait(references, num_returns=1)[0][0]
 
 
 @contextmanager
 def ray_engine(workers: int, limits: ReadingLimits, address: str | None) -> Iterator[RayEngine]:
-    """An engine on the cluster at `address`, else on a Ray of `workers` processes that ends with the block."""
+    """An engine on the cluster at `address`, else on a Ray of `workers` processes that ends with the block.
+
+    Raises UserError when no cluster answers.
+    """
+    with _connected(workers, address):
+        try:
+            yield RayEngine(limits)
+        finally:
+            ray.shutdown()  # the processes of this run end with it
+
+
+@contextmanager
+def _connected(workers: int, address: str | None) -> Iterator[None]:
+    if address is not None:
+        _knock(address)
+        try:
+            _init(address)
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            raise UserError(f"no Ray cluster answers at {address}: {error}") from error
+        yield
+        return
+    remove_abandoned(TEMPORARY)
+    with staging_folder(TEMPORARY) as folder:
+        _init(
+            "local",
+            num_cpus=workers,
+            include_dashboard=False,
+            object_store_memory=OBJECTS_BYTES,
+            _temp_dir=str(folder),
+        )
+        yield
+
+
+def _init(address: str, **settings: Any) -> None:
+    """`ray.init`, without its words and without its handler of SIGTERM: what ends a run is the command's to decide."""
+    before = signal.getsignal(signal.SIGTERM)
+    ray.init(address, log_to_driver=False, logging_level=logging.CRITICAL, **settings)
+    if before is not None and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, before)
+
+
+def _knock(address: str) -> None:
+    """Find out quickly whether anything listens there: Ray itself tries for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if address in ("auto", "local"):
+        return
     try:
-        if address:
-            ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
-        else:
-            ray.init(num_cpus=workers, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        raise UserError(f"no Ray cluster answers at {address}: {error}".splitlines()[0]) from error
-    try:
-        slots = int(ray.cluster_resources().get("CPU", workers))
-        yield RayEngine(limits, 4 * slots)
-    finally:
-        ray.shutdown()
+        socket.create_connection((host, int(port)), timeout=ANSWER_SECONDS).close()
+    except (OSError, ValueError) as error:
+        raise UserError(f"no Ray cluster answers at {address}; give its address as HOST:PORT") from error
+
