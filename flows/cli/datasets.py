@@ -251,9 +251,7 @@ def why(path: str, dataset: str | None, lake: Lake, as_json: bool) -> None:
             "similarity": None if row["similarity"] is None else f"{row['similarity']:.2f} to the kept piece",
             "music": None if row["notes"] is None else f"{row['notes']:,} notes, {row['seconds']:.0f} s",
             "mended": ", ".join(row["repairs"] or []) or None,
-            "family": None
-            if len(row["members"]) < 2
-            else f"{len(row['members']):,} files: " + ", ".join(row["members"][:LISTED]),
+            "family": None if len(row["members"]) < 2 else _listed(row["members"]),
         }
         lines += [f"  {name:10} {value}" for name, value in facts.items() if value is not None]
     show(rows, lines, as_json)
@@ -276,7 +274,8 @@ def families(reference: str, limit: int, lake: Lake, as_json: bool) -> None:
         from flows.ingestion.versions import find_version
 
         found = families_of(find_version(lake, reference))
-    lines = [f"{len(found):,} families of several files, {sum(len(f.members) for f in found):,} duplicates in them"]
+    count = sum(len(family.members) for family in found)
+    lines = [f"{len(found):,} families of several files, {count:,} files besides the best of each"]
     for family in found[:limit]:
         lines.append(f"{family.kept}")
         for file, reason, similarity in family.members[:LISTED]:

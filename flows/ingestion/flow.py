@@ -17,17 +17,16 @@ from flows.ingestion.pipeline import (
     IngestParameters,
     Reading,
     decide_fates,
-    input_key,
     publish_version,
     read_new,
+    reusable,
     stock_of,
 )
 from flows.ingestion.publishing import Published
 from flows.ingestion.stock import Stock
-from flows.ingestion.versions import DatasetVersion, find_by_input
+from flows.ingestion.versions import DatasetVersion
 from flows.ingestion.workers import WorkFailed
 from flows.progress import say, stage
-from flows.settings import Lake
 
 
 @dataclass(frozen=True)
@@ -89,11 +88,10 @@ def publish_task(
 @flow(name="ingest", persist_result=False)
 def ingest(parameters: IngestParameters) -> IngestReport:
     """Ingest collections; files and settings that were ingested before give the version made then."""
-    lake = Lake.at(parameters.lake)
     try:
         with open_engine(parameters.engine, parameters.workers, parameters.reading, parameters.cluster) as engine:
             stock = stock_task(parameters)
-            known = find_by_input(lake, parameters.name, input_key(parameters, stock))
+            known = reusable(parameters, stock)
             if known is not None:
                 say(f"[green]✓[/] ingestion: nothing changed, {known} is reused")
                 return IngestReport(known, reused=True)

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from flows.files import Folder
 from flows.ingestion.manifest import Reason
 from flows.ingestion.sources import Location, ReadFailure, read_files
-from flows.ingestion.store import SCHEMA, Store
+from flows.ingestion.store import COLUMNS, Store
 from flows.ingestion.workers import Beat, Failure
 from tokenization.fingerprint import fingerprint, note_hash
 from tokenization.midi import MidiError, read_score
@@ -65,7 +65,7 @@ class Parsed:
 
 def parse(job: ParseJob, beat: Beat) -> Parsed:
     """Read the files of a job and add them to the store."""
-    rows: dict[str, list[Any]] = {name: [] for name in SCHEMA.names}
+    rows: dict[str, list[Any]] = {name: [] for name in COLUMNS}
     for row in _rows(job, beat):
         for name, column in rows.items():
             column.append(row.get(name))

@@ -20,7 +20,7 @@ from flows.ingestion.sources import Collection, in_reading_order, locations
 from flows.ingestion.splits import SplitShares
 from flows.ingestion.stock import Stock, take_stock
 from flows.ingestion.store import VERSION, Store
-from flows.ingestion.versions import canonical_digest, dataset_versions
+from flows.ingestion.versions import DatasetVersion, canonical_digest, dataset_versions, find_by_input
 from flows.parameters import LakeAddress
 from flows.settings import Lake, available_cores
 from tokenization.encodings import get_encoding
@@ -102,6 +102,18 @@ def input_key(parameters: IngestParameters, stock: Stock) -> str:
             "encoding": [encoding.name, encoding.version, encoding.vocabulary.digest],
         }
     )
+
+
+def reusable(parameters: IngestParameters, stock: Stock) -> DatasetVersion | None:
+    """The version made from exactly these files and settings, found without reading them.
+
+    None, too, if a file of it is to be tried again.
+    """
+    known = find_by_input(Lake.at(parameters.lake), parameters.name, input_key(parameters, stock))
+    if known is None:
+        return None
+    again = pl.col("reason").is_in(TRANSIENT) & pl.col("sha256").is_not_null()
+    return None if known.manifest.select(again.any()).item() else known
 
 
 def unread(parameters: IngestParameters, stock: Stock) -> tuple[pl.DataFrame, pl.DataFrame]:

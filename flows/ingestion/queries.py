@@ -12,9 +12,8 @@ import polars as pl
 
 from flows.errors import UserError
 from flows.ingestion.manifest import Status
-from flows.ingestion.pipeline import IngestParameters, Progress, input_key, stock_of, unread
-from flows.ingestion.versions import DatasetVersion, find_by_input
-from flows.settings import Lake
+from flows.ingestion.pipeline import IngestParameters, Progress, reusable, stock_of, unread
+from flows.ingestion.versions import DatasetVersion
 
 FILE = ("collection", "path")
 NAME = pl.concat_str(*FILE, separator="/")
@@ -24,15 +23,16 @@ FATE = pl.concat_str("status", "reason", separator=": ", ignore_nulls=True)
 def fates_of(versions: Sequence[DatasetVersion], path: str) -> list[dict[str, Any]]:
     """The manifest rows of a file in some versions, each with `version` and, for shared music, `members`.
 
-    `path` is a file on disk (found by its bytes too), a path as the manifest has it, with or without the
-    collection's name, or the beginning of a SHA-256. Raises UserError when no version knows it.
+    `path` is a file on disk (found by its bytes, then by its name), a path as the manifest has it, with or without
+    the collection's name, or the beginning of a SHA-256. Raises UserError when no version knows it.
     """
     found = []
+    named, equal = _names(path), _bytes(path)
     for version in versions:
         manifest = version.manifest
-        rows = manifest.filter(_names(path))
-        if rows.is_empty():
-            rows = manifest.filter(_bytes(path))
+        # The file itself, else the same bytes elsewhere: another file of its name comes last.
+        tries = (manifest.filter(rule) for rule in (named & equal, equal, named))
+        rows = next((rows for rows in tries if len(rows)), manifest.clear())
         for row in rows.iter_rows(named=True):
             members = manifest.filter(pl.col("family") == row["family"]).select(NAME).to_series().to_list()
             found.append({"version": str(version), **row, "members": members})
@@ -117,18 +117,20 @@ class Family:
     """Pieces that are versions of each other."""
 
     kept: str
+    """The best of them."""
     members: list[tuple[str, str, float | None]]
-    """File, why it is a duplicate, and the similarity of near ones to the kept piece."""
+    """File, why it is a duplicate (or `accepted`), and the similarity of near ones to the kept piece."""
 
 
 def families_of(version: DatasetVersion) -> list[Family]:
     """All families with more than one member, the largest first."""
     rows = version.manifest.drop_nulls("family").with_columns(NAME.alias("file"))
-    kept = rows.filter(pl.col("status") == Status.ACCEPTED).select("family", kept_file="file")
+    is_best = (pl.col("status") == Status.ACCEPTED) & (pl.col("sha256") == pl.col("family"))
+    kept = rows.filter(is_best).select("family", kept_file="file")
     members = (
-        rows.filter(pl.col("status") == Status.DUPLICATE)
+        rows.filter(~is_best)
         .group_by("family", maintain_order=True)
-        .agg("file", "reason", "similarity")
+        .agg("file", pl.coalesce("reason", "status"), "similarity")
         .join(kept, on="family", how="left", maintain_order="left")
         .sort(-pl.col("file").list.len().cast(pl.Int64), "kept_file")
     )
@@ -156,8 +158,7 @@ class Plan:
 def plan(parameters: IngestParameters, progress: Progress) -> Plan:
     """Find out what an ingestion would do, without doing it. Raises UserError as ingestion would."""
     stock = stock_of(parameters, progress)
-    lake = Lake.at(parameters.lake)
-    known = find_by_input(lake, parameters.name, input_key(parameters, stock))
+    known = reusable(parameters, stock)
     _, lacking = unread(parameters, stock)
     summary = stock.files.group_by("collection", maintain_order=True).agg(
         pl.len().alias("files"),

@@ -23,26 +23,26 @@ VERSION = f"reader{midi.VERSION}-fingerprint{fingerprint.VERSION}"
 """Readings of another reader or fingerprint are not used."""
 ROW_GROUP = 128
 """Rows that are read together when some of them are wanted."""
+OLDEST = pl.CompatLevel.oldest()
+"""Arrow types that every reader of Parquet knows."""
 
-SCHEMA = pa.schema(
-    [
-        pa.field("sha256", pa.string(), nullable=False),
-        pa.field("refusal", pa.string()),
-        pa.field("detail", pa.string()),
-        pa.field("repairs", pa.list_(pa.string())),
-        pa.field("notes", pa.int64()),
-        pa.field("seconds", pa.float64()),
-        pa.field("tempo", pa.float64()),
-        pa.field("programs", pa.list_(pa.uint8())),
-        pa.field("drums", pa.bool_()),
-        pa.field("note_hash", pa.string()),
-        pa.field("fingerprint", pa.binary()),
-        pa.field("score", pa.binary()),
-    ]
-)
+COLUMNS: dict[str, pl.DataType] = {
+    "sha256": pl.String(),
+    "refusal": pl.String(),
+    "detail": pl.String(),
+    "repairs": pl.List(pl.String()),
+    "notes": pl.Int64(),
+    "seconds": pl.Float64(),
+    "tempo": pl.Float64(),
+    "programs": pl.List(pl.UInt8()),
+    "drums": pl.Boolean(),
+    "note_hash": pl.String(),
+    "fingerprint": pl.Binary(),
+    "score": pl.Binary(),
+}
 DAMAGE = (pa.ArrowInvalid, OSError)
 """What reading a part raises that is not whole."""
-FACTS = [name for name in SCHEMA.names if name != "score"]
+FACTS = [name for name in COLUMNS if name != "score"]
 
 
 @dataclass(frozen=True)
@@ -60,12 +60,13 @@ class Store:
         self.folder = folder / VERSION
 
     def write(self, rows: Mapping[str, Sequence[object]]) -> str:
-        """Publish a part with columns as in SCHEMA; its name follows from its content. Runs in worker processes."""
-        table = pa.table({name: rows[name] for name in SCHEMA.names}, schema=SCHEMA)
+        """Publish a part with the COLUMNS; its name follows from its content. Runs in worker processes."""
+        # Through polars: pyarrow's own conversion of lists imports pandas, a third of a second in every worker.
+        table = pl.DataFrame({name: rows[name] for name in COLUMNS}, schema=COLUMNS).to_arrow(compat_level=OLDEST)
         sink = pa.BufferOutputStream()
         with pq.ParquetWriter(
             sink,
-            SCHEMA,
+            table.schema,
             compression="zstd",
             compression_level=1,
             use_dictionary=["refusal"],
@@ -88,10 +89,10 @@ class Store:
 
     def facts(self, parts: Iterable[str] | None = None) -> pl.DataFrame:
         """Everything but the notes, of all parts or some: columns FACTS, `part` and `row`; one row per SHA-256."""
-        frames = [_placed(SCHEMA.empty_table().select(FACTS), "")]
+        frames = [_placed(pl.DataFrame(schema={name: COLUMNS[name] for name in FACTS}), "")]
         for part in self.parts() if parts is None else parts:
             with contextlib.suppress(*DAMAGE), self._opened(part) as file:
-                frames.append(_placed(file.read(FACTS), part))
+                frames.append(_placed(pl.DataFrame(pl.from_arrow(file.read(FACTS))), part))
         found = pl.concat(frames)
         different = found.unique("sha256", keep="first", maintain_order=True)
         if len(different) < len(found):  # files that were refused were tried again: music counts more
@@ -126,12 +127,13 @@ class Store:
         try:
             with path.open("rb") as source, pq.ParquetFile(source, page_checksum_verification=True) as file:
                 yield file
+        except (ConnectionError, PermissionError, TimeoutError):  # nothing is known of the part itself
+            raise
         except DAMAGE:
             path.unlink(missing_ok=True)
             raise
 
 
-def _placed(facts: pa.Table, part: str) -> pl.DataFrame:
+def _placed(facts: pl.DataFrame, part: str) -> pl.DataFrame:
     """Facts of a part with the place of each row."""
-    frame = pl.DataFrame(pl.from_arrow(facts))
-    return frame.with_columns(pl.lit(part).alias("part"), pl.int_range(pl.len(), dtype=pl.Int64).alias("row"))
+    return facts.with_columns(pl.lit(part).alias("part"), pl.int_range(pl.len(), dtype=pl.Int64).alias("row"))

@@ -101,7 +101,8 @@ def read_version(folder: Folder) -> DatasetVersion:
 
 def dataset_versions(lake: Lake, name: str | None = None) -> list[DatasetVersion]:
     """Published versions, oldest first: of one dataset or of all."""
-    files = lake.datasets.glob(f"{name or '*'}/*/{DESCRIPTION}") if lake.datasets.is_dir() else ()
+    homes = lake.datasets.iterdir() if lake.datasets.is_dir() else ()
+    files = [file for home in homes if name in (None, home.name) for file in home.glob(f"*/{DESCRIPTION}")]
     folders = [file.parent for file in files if not file.parent.name.startswith(STAGING_PREFIX)]
     versions = [read_version(folder) for folder in folders]
     return sorted(versions, key=lambda version: (version.description["created"], version.digest))

@@ -20,6 +20,10 @@ class EngineName(StrEnum):
     DASK = "dask"
 
 
+PACKAGES = {EngineName.RAY: ("ray",), EngineName.DASK: ("distributed", "dask")}
+"""What must be installed for an engine."""
+
+
 class Engine(Protocol):
     """Runs one function over jobs; each job in a process that it may bring down (see `workers`)."""
 
@@ -49,5 +53,7 @@ def open_engine(
                 from flows.ingestion.engines.dask import dask_engine
 
                 return dask_engine(workers, limits, address)
-    except ImportError as error:
+    except ModuleNotFoundError as error:
+        if error.name not in PACKAGES.get(name, ()):
+            raise
         raise UserError(f"the engine {name} needs its package: pip install 'musenet[{name}]'") from error

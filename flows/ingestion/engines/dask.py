@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import logging
+import tempfile
 import uuid
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import distributed
 
 from flows.errors import UserError
+from flows.files import remove_abandoned, staging_folder
 from flows.ingestion.engines.isolated import release, run_isolated, submit_ahead
 from flows.ingestion.parsing import ReadingLimits
 from flows.ingestion.workers import Beat, JobType, Result, WorkFailed
 
-ANSWER_SECONDS = 10
+ANSWER_SECONDS = 5
 """Time that a cluster has to answer, and to have a worker."""
 
 
@@ -61,23 +64,34 @@ def dask_engine(workers: int, limits: ReadingLimits, address: str | None) -> Ite
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", module="distributed")
     run = uuid.uuid4().hex
-    with _client(workers, address) as client:
+    with _own(workers) if address is None else _connected(address) as client:
         try:
             yield DaskEngine(client, run, limits)
         finally:
             client.run(release, run)
 
 
-def _client(workers: int, address: str | None) -> distributed.Client:
-    if address is None:  # as threads: the processes below them are enough
-        return distributed.Client(
+@contextmanager
+def _own(workers: int) -> Iterator[distributed.Client]:
+    """A Dask whose workers are threads of this process: the processes below them are enough."""
+    temporary = Path(tempfile.gettempdir())
+    remove_abandoned(temporary)
+    with (
+        staging_folder(temporary) as folder,
+        distributed.Client(
             processes=False,
             n_workers=1,
             threads_per_worker=workers,
             memory_limit=0,
+            local_directory=str(folder),
             dashboard_address=None,
             silence_logs=logging.CRITICAL,
-        )
+        ) as client,
+    ):
+        yield client
+
+
+def _connected(address: str) -> distributed.Client:
     try:
         client = distributed.Client(address, timeout=ANSWER_SECONDS)
     except (OSError, ValueError) as error:

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any, TypeVar
 
-from flows.ingestion.parsing import ReadingLimits, prepare
+from flows.ingestion.engines.preparation import prepare
+from flows.ingestion.parsing import ReadingLimits
 from flows.ingestion.workers import Beat, JobType, Pool
 
 AHEAD = 4

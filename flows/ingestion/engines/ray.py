@@ -119,4 +119,3 @@ def _knock(address: str) -> None:
         socket.create_connection((host, int(port)), timeout=ANSWER_SECONDS).close()
     except (OSError, ValueError) as error:
         raise UserError(f"no Ray cluster answers at {address}; give its address as HOST:PORT") from error
-

@@ -17,8 +17,7 @@ from pydantic import ValidationError
 from flows.ingestion.fates import Duplicates, Limits, decide
 from flows.ingestion.manifest import SCHEMA, Reason, Status
 from flows.ingestion.splits import SPLITS, TEST, TRAIN, SplitShares
-from flows.ingestion.store import FACTS
-from flows.ingestion.store import SCHEMA as STORED
+from flows.ingestion.store import COLUMNS, FACTS
 from tokenization.fingerprint import SIZE, VALUES, values
 from tokenization.score import Repair
 
@@ -82,9 +81,8 @@ def decided(
         },
         schema_overrides={"sha256": pl.String, "reason": pl.String, "detail": pl.String},
     )
-    schema = dict(pl.DataFrame(pl.from_arrow(STORED.empty_table())).schema)
     facts = pl.DataFrame(
-        [facts_of(file) for file in files if not file.unreadable], schema={name: schema[name] for name in FACTS}
+        [facts_of(file) for file in files if not file.unreadable], schema={name: COLUMNS[name] for name in FACTS}
     )
     return decide(
         stock,

@@ -1,37 +1,68 @@
-"""The steps of ingestion together: every file is in the manifest with its fate, duplicates follow what is kept."""
+"""The steps of ingestion together: every file has its fate, and no file is read twice."""
 
 from __future__ import annotations
 
 import io
 import os
-from dataclasses import asdict
+import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import mido
+import polars as pl
+import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
 
-from flows.ingestion.manifest import Entry
-from flows.ingestion.parsing import Limits
-from flows.ingestion.pipeline import IngestParameters, Sorted, parse_stock, sort_out, take_stock
+from flows.ingestion.engines import Engine, EngineName, open_engine
+from flows.ingestion.fates import Limits
+from flows.ingestion.manifest import Reason
+from flows.ingestion.parsing import ReadingLimits
+from flows.ingestion.pipeline import (
+    IngestParameters,
+    decide_fates,
+    input_key,
+    publish_version,
+    read_new,
+    reusable,
+    stock_of,
+    unread,
+)
+from flows.ingestion.publishing import CONTENT, Publication, dataset_digest
+from flows.ingestion.sharding import EncodingChoice
 from flows.ingestion.sources import Collection
-from flows.ingestion.splits import SplitShares, split_of
+from flows.ingestion.splits import SplitShares
+from flows.ingestion.store import COLUMNS, Store
+from flows.ingestion.workers import WorkFailed
 from flows.settings import Lake
+from tokenization.midi import read_midi, write_midi
+from tokenization.notes import Notes
+from tokenization.vocabulary import Vocabulary
+
+HALVES = SplitShares(validation=0.25, test=0.25)
 
 
-def ingested(*folders: Path, **settings: object) -> Sorted:
-    collections = [Collection(name=folder.name, path=folder, licence="CC0") for folder in folders]
-    parameters = IngestParameters(collections=collections, name="songs", workers=1, **settings)
-    stock = take_stock(parameters, lambda *_: None)
-    return sort_out(parameters, stock, *parse_stock(parameters, stock, lambda *_: None))
+def silent(*_: object) -> None:
+    """Progress that nobody watches."""
 
 
-def by_path(sorted_out: Sorted) -> dict[str, Entry]:
-    return {entry.path: entry for entry in sorted_out.entries}
+def parameters_of(lake: Lake, *folders: Path, **settings: Any) -> IngestParameters:
+    collections = [Collection(name=folder.name, location=str(folder), licence="CC0") for folder in folders]
+    given = {"collections": collections, "name": "songs", "lake": lake.address, "workers": 1, **settings}
+    return IngestParameters.model_validate(given)
 
 
-def fates(sorted_out: Sorted) -> dict[str, str]:
-    return {path: str(entry.reason or entry.status) for path, entry in by_path(sorted_out).items()}
+def fates(manifest: pl.DataFrame) -> dict[str, str]:
+    return dict(manifest.select("path", pl.coalesce("reason", "status")).iter_rows())
+
+
+def splits(manifest: pl.DataFrame) -> dict[str, str]:
+    return dict(manifest.select("path", "split").iter_rows())
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
 def retitled(data: bytes, title: str, reverse_tracks: bool = False) -> bytes:
@@ -45,8 +76,38 @@ def retitled(data: bytes, title: str, reverse_tracks: bool = False) -> bytes:
     return out.getvalue()
 
 
+def transposed(data: bytes, semitones: int) -> bytes:
+    """A near-duplicate."""
+    midi = mido.MidiFile(file=io.BytesIO(data))
+    for track in midi.tracks:
+        for number, message in enumerate(track):
+            if message.type in ("note_on", "note_off"):
+                track[number] = message.copy(note=message.note + semitones)
+    out = io.BytesIO()
+    midi.save(file=out)
+    return out.getvalue()
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    return Lake(tmp_path / "lake")
+
+
+@pytest.fixture
+def songs(tmp_path: Path, song: Any) -> Path:
+    """A folder of its own with 40 different songs of two styles."""
+    for seed in range(40):
+        add(tmp_path / "songs", f"{'bach' if seed % 2 else 'jazz'}/{seed:02}.mid", song(seed))
+    return tmp_path / "songs"
+
+
+def add(folder: Path, name: str, data: bytes) -> None:
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(data)
+
+
 @pytest.fixture(scope="module")
-def mixed(tmp_path_factory: pytest.TempPathFactory, song, midi_fixtures: Path) -> Path:
+def mixed(tmp_path_factory: pytest.TempPathFactory, song: Any, midi_fixtures: Path) -> Path:
     """Good, broken, empty and equal files, in the order of their names."""
     folder = tmp_path_factory.mktemp("home") / "mixed"
     files = {
@@ -58,24 +119,25 @@ def mixed(tmp_path_factory: pytest.TempPathFactory, song, midi_fixtures: Path) -
         "b/second_page.mid": (midi_fixtures / "html_404.mid").read_bytes(),
         "b/short.mid": song(3, notes=15),
         "b/silent.mid": (midi_fixtures / "only_header.mid").read_bytes(),
-        "b/truncated.mid": (midi_fixtures / "truncated_in_track.mid").read_bytes(),
         "c/good_retitled.mid": retitled(song(1), "Another title"),
         "c/good_retitled_copy.mid": retitled(song(1), "Another title"),
+        "c/higher.mid": transposed(song(2), 3),
     }
     for path, data in files.items():
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_bytes(data)
+        add(folder, path, data)
     return folder
 
 
 @pytest.fixture(scope="module")
-def result(mixed: Path) -> Sorted:
-    return ingested(mixed)
+def manifest(mixed: Path, tmp_path_factory: pytest.TempPathFactory, steps: Any) -> pl.DataFrame:
+    """What became of the mixed files."""
+    manifest: pl.DataFrame = steps(Lake(tmp_path_factory.mktemp("lake")), "songs", mixed).manifest
+    return manifest
 
 
 class TestMixedFiles:
-    def test_every_file_has_its_fate(self, result: Sorted) -> None:
-        assert fates(result) == {
+    def test_every_file_has_its_fate(self, manifest: pl.DataFrame) -> None:
+        assert fates(manifest) == {
             "a/good.mid": "accepted",
             "a/other.mid": "accepted",
             "b/copy_of_good.mid": "same_bytes",
@@ -84,149 +146,387 @@ class TestMixedFiles:
             "b/second_page.mid": "not_midi",
             "b/short.mid": "too_short",
             "b/silent.mid": "no_notes",
-            "b/truncated.mid": "truncated",
             "c/good_retitled.mid": "same_notes",
             "c/good_retitled_copy.mid": "same_bytes",
+            "c/higher.mid": "near_duplicate",
         }
 
-    def test_an_accepted_file_is_its_own_family_with_facts(self, result: Sorted) -> None:
-        good = by_path(result)["a/good.mid"]
-        assert good.family == good.sha256
-        assert good.split == split_of(str(good.sha256), SplitShares())
-        assert (good.notes, good.seconds, good.programs, good.drums) == (20, 4.95, (0,), False)
-        assert (good.licence, good.collection, good.style, good.detail) == ("CC0", "mixed", "a", None)
+    def test_an_accepted_file_is_its_own_family_with_facts(self, manifest: pl.DataFrame) -> None:
+        good = manifest.row(0, named=True)
+        assert good["family"] == good["sha256"]
+        assert (good["notes"], good["seconds"], good["tempo"]) == (20, 4.95, 120.0)
+        assert (good["programs"], good["drums"], good["repairs"]) == ([0], False, [])
+        assert (good["licence"], good["collection"], good["style"], good["detail"]) == ("CC0", "mixed", "a", None)
+        assert good["size"] > 100
 
-    def test_duplicates_name_the_kept_one_and_follow_its_family_and_split(self, result: Sorted) -> None:
-        good = by_path(result)["a/good.mid"]
-        details = {
-            "b/copy_of_good.mid": "mixed/a/good.mid",
-            "c/good_retitled.mid": "mixed/a/good.mid",
-            "c/good_retitled_copy.mid": "mixed/c/good_retitled.mid",
-        }
-        for path, detail in details.items():
-            entry = by_path(result)[path]
-            assert (path, entry.detail) == (path, detail)
-            assert (path, entry.family, entry.split) == (path, good.sha256, good.split)
-
-    def test_a_quarantined_file_is_in_no_family_and_no_split(self, result: Sorted) -> None:
-        for path in ("b/empty.mid", "b/short.mid", "b/silent.mid"):
-            entry = by_path(result)[path]
-            assert (entry.family, entry.split, entry.notes) == (None, None, None)
-            assert entry.detail
-
-    def test_only_accepted_music_goes_on_with_the_styles_it_has(self, result: Sorted) -> None:
-        good, other = by_path(result)["a/good.mid"], by_path(result)["a/other.mid"]
-        assert set(result.music) == {good.sha256, other.sha256}
-        assert result.encoding.vocabulary.styles == ("a",)
-        headers = {result.encoding.vocabulary.to_text(music.tokens[:4]) for music in result.music.values()}
-        assert headers == {"a piano start tempo120"}
+    def test_duplicates_name_the_kept_one_and_follow_its_family_and_split(self, manifest: pl.DataFrame) -> None:
+        rows = {row["path"]: row for row in manifest.to_dicts()}
+        for path, kept in {
+            "b/copy_of_good.mid": "a/good.mid",
+            "c/good_retitled.mid": "a/good.mid",
+            "c/good_retitled_copy.mid": "a/good.mid",
+            "c/higher.mid": "a/other.mid",
+        }.items():
+            assert (path, rows[path]["detail"]) == (path, f"mixed/{kept}")
+            for column in ("family", "split"):
+                assert rows[path][column] == rows[kept][column]
+        assert rows["c/higher.mid"]["similarity"] > 0.9
 
 
 class TestEqualMusic:
-    def fate_of(self, folder: Path, first: bytes, second: bytes) -> dict[str, str]:
-        folder.mkdir()
-        (folder / "1.mid").write_bytes(first)
-        (folder / "2.mid").write_bytes(second)
-        return fates(ingested(folder))
+    @pytest.fixture
+    def fate_of(self, tmp_path: Path, steps: Any) -> Callable[[bytes, bytes], dict[str, str]]:
+        def fate_of(first: bytes, second: bytes) -> dict[str, str]:
+            add(tmp_path / "pair", "1.mid", first)
+            add(tmp_path / "pair", "2.mid", second)
+            return fates(steps(Lake(tmp_path / "lake"), "pair", tmp_path / "pair").manifest)
 
-    def test_under_another_file_name(self, tmp_path: Path, song) -> None:
-        assert self.fate_of(tmp_path / "x", song(1), song(1)) == {"1.mid": "accepted", "2.mid": "same_bytes"}
+        return fate_of
 
-    def test_with_tracks_in_another_order(self, tmp_path: Path) -> None:
-        from tokenization.midi import write_midi
-        from tokenization.notes import Notes
-
+    def test_with_tracks_in_another_order(self, fate_of: Any) -> None:
         rows = [(i / 4, 0.2, 60 + i % 12, 80, i % 3 * 40, False) for i in range(24)]
         data = write_midi(Notes.from_columns(*zip(*rows)))
         other = retitled(data, "reversed", reverse_tracks=True)
         assert data != other
-        assert self.fate_of(tmp_path / "x", data, other) == {"1.mid": "accepted", "2.mid": "same_notes"}
+        assert fate_of(data, other) == {"1.mid": "accepted", "2.mid": "same_notes"}
 
-    def test_one_other_note_is_another_piece(self, tmp_path: Path, midi_fixtures: Path, song) -> None:
-        assert self.fate_of(tmp_path / "x", song(1, notes=20), song(1, notes=21)) == {
-            "1.mid": "accepted",
-            "2.mid": "accepted",
-        }
+    def test_one_more_note_is_a_version_of_it_and_the_longer_one_is_kept(self, fate_of: Any, song: Any) -> None:
+        notes = read_midi(song(1, notes=60))
+        longer = Notes.from_columns(
+            [*notes.onset, 20.0], [*notes.duration, 1.0], [*notes.pitch, 60], [80] * 61, [0] * 61, [False] * 61
+        )
+        assert fate_of(song(1, notes=60), write_midi(longer)) == {"1.mid": "near_duplicate", "2.mid": "accepted"}
 
-    def test_of_two_collections_the_first_named_keeps_it(self, tmp_path: Path, song) -> None:
+    def test_of_two_collections_the_first_named_keeps_it(
+        self, tmp_path: Path, song: Any, steps: Any, lake: Lake
+    ) -> None:
         for name in ("first", "second"):
-            (tmp_path / name).mkdir()
-            (tmp_path / name / "song.mid").write_bytes(song(1))
-        found = ingested(tmp_path / "second", tmp_path / "first")
-        assert [(entry.collection, str(entry.status)) for entry in found.entries] == [
-            ("second", "accepted"),
-            ("first", "duplicate"),
+            add(tmp_path / name, "song.mid", song(1))
+        done = steps(lake, "songs", tmp_path / "second", tmp_path / "first")
+        assert done.manifest.select("collection", "status", "style").rows() == [
+            ("second", "accepted", "second"),
+            ("first", "duplicate", "first"),
         ]
-        assert found.encoding.vocabulary.styles == ("second",)
+        assert done.version.vocabulary.styles == ("second",)
 
 
-def test_every_fixture_has_a_fate(midi_fixtures: Path) -> None:
-    """Seventy odd files, most of them broken in one way: each is named, none ends the ingestion."""
-    entries = ingested(midi_fixtures, limits=Limits(min_notes=1, max_notes_per_second=50_000)).entries
+def test_every_fixture_has_a_fate(midi_fixtures: Path, steps: Any, lake: Lake) -> None:
+    """Eighty odd files, most of them broken in one way: each is named, none ends the ingestion."""
+    manifest = steps(lake, "fixtures", midi_fixtures, limits=Limits(min_notes=1, max_notes_per_second=50_000)).manifest
     suffixes = (".mid", ".midi", ".kar", ".rmi")
-    on_disk = [p for p in midi_fixtures.rglob("*") if p.suffix.lower() in suffixes and p.is_file()]
-    assert sorted(entry.path for entry in entries) == sorted(str(p.relative_to(midi_fixtures)) for p in on_disk)
-    assert all(entry.sha256 and (entry.reason is None) == (entry.status == "accepted") for entry in entries)
-    disguises = [entry for entry in entries if entry.path.startswith("dup_")]
+    on_disk = {
+        str(p.relative_to(midi_fixtures))
+        for p in midi_fixtures.rglob("*")
+        if p.is_file() and (p.suffix.lower() in suffixes or p.read_bytes()[:4] == b"MThd")
+    }
+    in_archive = {path for path in manifest["path"] if path.startswith("zip_with_traversal.zip/")}
+    assert set(manifest["path"]) == on_disk | in_archive
+    assert len(manifest) == manifest["path"].n_unique()
+    assert len(in_archive) > 0
+    assert manifest["sha256"].null_count() == 0
+    assert manifest.select((pl.col("reason").is_null() == (pl.col("status") == "accepted")).all()).item()
+    assert manifest.filter(pl.col("reason").is_in(["parser_crashed", "timed_out", "unreadable_file"])).is_empty()
+    assert len(manifest.filter(pl.col("status") == "quarantined")) > 10
+    disguises = manifest.filter(pl.col("path").str.starts_with("dup_"))
     assert len(disguises) == 5
-    assert len({(entry.family, entry.split) for entry in disguises}) == 1
+    assert disguises.select("family", "split").n_unique() == 1
 
 
-def test_a_file_name_that_is_not_utf_8_is_ingested(tmp_path: Path, song) -> None:
-    (tmp_path / os.fsdecode(b"caf\xe9.mid")).write_bytes(song(1))
-    assert fates(ingested(tmp_path)) == {"caf\\xe9.mid": "accepted"}
+def test_a_file_name_that_is_not_utf_8_is_ingested(tmp_path: Path, song: Any, steps: Any, lake: Lake) -> None:
+    (tmp_path / "songs").mkdir()
+    (tmp_path / "songs" / os.fsdecode(b"caf\xe9.mid")).write_bytes(song(1))
+    assert fates(steps(lake, "songs", tmp_path / "songs").manifest) == {"caf\\xe9.mid": "accepted"}
 
 
-class TestStock:
-    def key(self, folder: Path, **settings: object) -> str:
-        collections = [Collection(name="songs", path=folder, licence="CC0")]
-        parameters = IngestParameters(**{"collections": collections, "name": "songs", **settings})
-        return take_stock(parameters, lambda *_: None).input_key
+def test_a_collection_without_any_music_is_a_version_that_says_why(tmp_path: Path, steps: Any, lake: Lake) -> None:
+    add(tmp_path / "songs", "1.mid", b"no music")
+    add(tmp_path / "songs", "2.mid", b"none either")
+    done = steps(lake, "songs", tmp_path / "songs")
+    assert fates(done.manifest) == {"1.mid": "not_midi", "2.mid": "not_midi"}
+    assert done.published.shards == 0
+    assert sum(done.version.description["pieces"].values()) == 0
+
+
+class TestASecondRun:
+    def test_over_a_grown_collection_reads_only_what_is_new(
+        self, songs: Path, song: Any, steps: Any, lake: Lake
+    ) -> None:
+        first = steps(lake, "songs", songs)
+        assert (first.reading.files, first.reading.refused) == (40, 0)
+        before = contents(first.version.path)
+        add(songs, "jazz/new.mid", song(100))
+        add(songs, "jazz/bad.mid", b"bad")
+        add(songs, "jazz/bad_again.mid", b"bad")
+        second = steps(lake, "songs", songs)
+        assert (second.reading.files, second.reading.refused) == (2, 1)
+        assert len(second.reading.facts) == 42
+        assert len(second.manifest) == 43
+        assert second.version.digest != first.version.digest
+        assert second.version.description["parent"] == first.version.digest
+        assert contents(first.version.path) == before, "an old version was edited"
+        assert steps(lake, "songs", songs).reading.files == 0
+
+    def test_goes_by_content_not_by_date_or_name(self, songs: Path, song: Any, steps: Any, lake: Lake) -> None:
+        first = steps(lake, "songs", songs)
+        for path in songs.rglob("*.mid"):
+            os.utime(path, (0, 0))
+        touched = steps(lake, "songs", songs)
+        assert (touched.reading.files, touched.version.digest) == (0, first.version.digest)
+        (songs / "bach" / "01.mid").rename(songs / "bach" / "renamed.mid")
+        shutil.move(songs / "jazz", songs / "swing")
+        renamed = steps(lake, "songs", songs)
+        assert renamed.reading.files == 0
+        assert renamed.version.digest != first.version.digest
+        date = (songs / "bach" / "03.mid").stat()
+        (songs / "bach" / "03.mid").write_bytes(song(200))
+        os.utime(songs / "bach" / "03.mid", ns=(date.st_atime_ns, date.st_mtime_ns))
+        assert steps(lake, "songs", songs).reading.files == 1
+
+    def test_of_another_dataset_reads_nothing_that_the_lake_knows(self, songs: Path, steps: Any, lake: Lake) -> None:
+        steps(lake, "songs", songs)
+        assert steps(lake, "others", songs / "bach").reading.files == 0
+
+    def test_with_another_order_of_partitions_reads_nothing(self, songs: Path, steps: Any, lake: Lake) -> None:
+        steps(lake, "songs", songs)
+        assert steps(lake, "songs", songs, partition_files=16).reading.files == 0
+
+    def test_after_a_file_was_removed(self, songs: Path, steps: Any, lake: Lake) -> None:
+        first = steps(lake, "songs", songs)
+        (songs / "bach" / "01.mid").unlink()
+        second = steps(lake, "songs", songs)
+        assert (second.reading.files, len(second.reading.facts)) == (0, 39)
+        assert set(fates(first.manifest)) - set(fates(second.manifest)) == {"bach/01.mid"}
+        assert first.version.manifest.height == 40
+
+    def test_heals_a_store_that_was_damaged(self, songs: Path, steps: Any, lake: Lake) -> None:
+        first = steps(lake, "songs", songs, partition_files=16)
+        parts = Store(lake.pieces).parts()
+        assert len(parts) > 1
+        lost = len(Store(lake.pieces).facts(parts[:1]))
+        (lake.pieces / Store(lake.pieces).folder.name / parts[0]).write_bytes(b"damage")
+        again = steps(lake, "songs", songs, partition_files=16)
+        assert again.reading.files == lost
+        assert again.version.digest == first.version.digest
+
+    def test_heals_damage_that_only_encoding_finds(self, songs: Path, steps: Any, lake: Lake) -> None:
+        steps(lake, "songs", songs)
+        (part,) = Store(lake.pieces).parts()
+        path = Store(lake.pieces).folder / part
+        column = pq.ParquetFile(path).metadata.row_group(0).column(list(COLUMNS).index("score"))
+        data = bytearray(path.read_bytes())
+        data[column.data_page_offset + column.total_compressed_size // 2] ^= 0x10
+        path.write_bytes(data)
+        with pytest.raises(WorkFailed):
+            steps(lake, "others", songs)
+        healed = steps(lake, "others", songs)
+        assert healed.reading.files == 40
+        assert healed.version.description["fates"] == {"accepted": 40}
+
+
+class TestTransientRefusals:
+    @pytest.mark.parametrize("reason", [Reason.UNREADABLE_FILE, Reason.PARSER_CRASHED, Reason.TIMED_OUT])
+    def test_are_tried_again(self, songs: Path, steps: Any, lake: Lake, reason: Reason) -> None:
+        sha256 = steps(Lake(lake.root / "other"), "songs", songs / "bach").manifest["sha256"][0]
+        row = {**dict.fromkeys(COLUMNS), "sha256": sha256, "refusal": str(reason), "repairs": []}
+        Store(lake.pieces).write({name: [value] for name, value in row.items()})
+        first = steps(lake, "songs", songs / "bach")
+        assert first.reading.files == 20
+        assert first.version.description["fates"] == {"accepted": 20}
+        assert steps(lake, "songs", songs / "bach").reading.files == 0
+
+    def test_of_a_file_that_changed_while_it_was_ingested(
+        self, songs: Path, song: Any, engine: Engine, lake: Lake
+    ) -> None:
+        parameters = parameters_of(lake, songs)
+        stock = stock_of(parameters, silent)
+        add(songs, "bach/01.mid", song(500))
+        reading = read_new(parameters, stock, engine, silent)
+        manifest = decide_fates(parameters, stock, reading)
+        version = publish_version(parameters, stock, manifest, reading, engine, silent).version
+        assert version.description["fates"] == {"accepted": 39, "quarantined: unreadable_file": 1}
+        add(songs, "bach/01.mid", song(1))
+        assert input_key(parameters, stock_of(parameters, silent)) == version.description["input_key"]
+        assert reusable(parameters, stock) is None, "the file would never be tried again"
+        again = read_new(parameters, stock, engine, silent)
+        assert (again.files, again.refused) == (1, 0)
+        manifest = decide_fates(parameters, stock, again)
+        healed = publish_version(parameters, stock, manifest, again, engine, silent).version
+        assert healed.description["fates"] == {"accepted": 40}
+        assert reusable(parameters, stock) == healed
+
+    def test_lasting_ones_are_not(self, songs: Path, steps: Any, lake: Lake) -> None:
+        add(songs, "page.mid", b"<html>")
+        steps(lake, "songs", songs)
+        assert steps(lake, "songs", songs).reading.files == 0
+
+
+def test_what_was_held_out_is_never_trained_on(songs: Path, song: Any, steps: Any, lake: Lake) -> None:
+    """Files come in rounds; among them versions of earlier ones, better ones too, and one that links two families."""
+    version = steps(lake, "songs", songs, splits=HALVES)
+    held_out = {path for path, split in splits(version.manifest).items() if split != "train"}
+    assert 15 <= len(held_out) <= 25
+    for number in range(3):
+        for seed in range(20):
+            add(songs, f"bach/round{number}_{seed}.mid", song(1000 + 100 * number + seed))
+        for path in sorted(held_out)[number : number + 4]:
+            add(songs, f"{path[:-4]}_higher{number}.mid", transposed((songs / path).read_bytes(), number + 1))
+        before = splits(version.manifest)
+        version = steps(lake, "songs", songs, splits=HALVES)
+        after = splits(version.manifest)
+        assert {path: after[path] for path in before} == before, "a new file moved an old one"
+        for path, split in after.items():
+            if "_higher" in path:
+                assert split == after[f"{path.split('_higher')[0]}.mid"]
+        held_out = {path for path, split in after.items() if split != "train"}
+    train, test = (next(p for p in sorted(before) if before[p] == split) for split in ("train", "test"))
+    one, other = read_midi((songs / train).read_bytes()), read_midi((songs / test).read_bytes())
+    medley = Notes.from_columns(
+        [*one.onset, *(other.onset + 6)],
+        [*one.duration, *other.duration],
+        [*one.pitch, *other.pitch],
+        [80] * 40,
+        [0] * 40,
+        [False] * 40,
+    )
+    add(songs, "bach/medley.mid", write_midi(medley))
+    linked = steps(lake, "songs", songs, splits=HALVES)
+    rows = {row["path"]: row for row in linked.manifest.to_dicts()}
+    assert rows[train]["family"] == rows[test]["family"] == rows["bach/medley.mid"]["sha256"]
+    assert rows[train]["split"] == rows[test]["split"] == "test"
+
+
+def test_another_seed_of_the_splits_is_another_draw(songs: Path, steps: Any, lake: Lake) -> None:
+    first = steps(lake, "songs", songs, splits=HALVES)
+    other = steps(lake, "songs", songs, splits=SplitShares(validation=0.25, test=0.25, seed=1))
+    assert splits(first.manifest) != splits(other.manifest)
+    assert splits(steps(Lake(lake.root / "new"), "songs", songs, splits=HALVES).manifest) == splits(first.manifest)
+
+
+def test_results_are_the_same_for_any_number_of_workers_lake_and_dates(
+    mixed: Path, songs: Path, tmp_path: Path, steps: Any
+) -> None:
+    settings: dict[str, Any] = {"partition_files": 16, "augmentation": {"copies": 1}}
+    first = steps(Lake(tmp_path / "two"), "songs", mixed, songs, **settings)
+    for path in songs.rglob("*.mid"):
+        os.utime(path, (10**9, 10**9))
+    for workers in (1, 3):
+        lake = Lake(tmp_path / str(workers))
+        parameters = parameters_of(lake, mixed, songs, **{**settings, "workers": workers})
+        with open_engine(EngineName.LOCAL, workers, ReadingLimits(), None) as engine:
+            stock = stock_of(parameters, silent)
+            reading = read_new(parameters, stock, engine, silent)
+            manifest = decide_fates(parameters, stock, reading)
+            version = publish_version(parameters, stock, manifest, reading, engine, silent).version
+        assert manifest.equals(first.manifest)
+        assert version.digest == first.version.digest
+        shards = {name: data for name, data in contents(version.path).items() if name.count("/")}
+        assert shards == {name: data for name, data in contents(first.version.path).items() if name.count("/")}
+        assert len(shards) > 3
+
+
+class TestInputKey:
+    def key(self, *folders: Path, **settings: Any) -> str:
+        lake = settings.pop("lake", Lake(Path("nowhere")))
+        parameters = parameters_of(lake, *folders, **settings)
+        return input_key(parameters, stock_of(parameters, silent))
 
     def test_equal_files_and_settings_have_an_equal_key(self, mixed: Path, tmp_path: Path) -> None:
         key = self.key(mixed)
-        assert self.key(mixed, workers=1, lake=tmp_path, name="another") == key
-        assert self.key(mixed, limits=Limits(min_notes=3)) != key
-        assert self.key(mixed, splits=SplitShares(seed=1)) != key
+        assert self.key(mixed, workers=2, lake=Lake(tmp_path), name="another") == key
+        shutil.copytree(mixed, tmp_path / "mixed")
+        assert self.key(tmp_path / "mixed") == key
+        assert self.key(mixed / "a", mixed / "b") != key
 
-    def test_another_byte_is_another_key(self, tmp_path: Path, song) -> None:
-        (tmp_path / "1.mid").write_bytes(song(1))
-        key = self.key(tmp_path)
-        (tmp_path / "1.mid").write_bytes(song(1) + b"\0")
-        assert self.key(tmp_path) != key
+    def test_another_byte_style_licence_or_encoding_is_another_key(self, mixed: Path, tmp_path: Path) -> None:
+        home = tmp_path / "mixed"
+        shutil.copytree(mixed, home)
+        keys = {self.key(home), self.key(home, vocabulary="musenet", encoding="combined")}
+        assert len(keys) == 1
+        base: dict[str, Any] = {"name": "mixed", "location": str(home), "licence": "CC0"}
+        for change in ({"licence": "CC-BY"}, {"styles": [{"label": "bach"}]}, {"exclude": ["c"]}):
+            keys.add(self.key(collections=[Collection.model_validate({**base, **change})]))
+        (home / "a" / "good.mid").write_bytes((home / "a" / "good.mid").read_bytes() + b"\0")
+        keys.add(self.key(home))
+        assert len(keys) == 5
 
-    def test_progress_counts_every_file(self, mixed: Path) -> None:
-        steps: list[tuple[int, int]] = []
-        parameters = IngestParameters(collections=[Collection(name="x", path=mixed)], name="x")
-        take_stock(parameters, lambda done, total: steps.append((done, total)))
-        assert steps == [(done, 11) for done in range(1, 12)]
+
+def leaves(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in tree.items():
+        found |= leaves(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return found
+
+
+def changed(value: Any) -> Any:
+    """Another value in the range of any setting."""
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, list):
+        return ["truncated"]
+    return value + 1 if isinstance(value, int) else value / 2 or 0.4
+
+
+SETTINGS = leaves(
+    IngestParameters(collections=[Collection(name="x", location="x")], name="x", lake="x").content_settings()
+)
+
+
+class TestContentSettings:
+    def test_are_all_that_a_version_depends_on(self) -> None:
+        fields = IngestParameters.model_fields.keys()
+        inputs = {"collections", "name", "encoding", "vocabulary"}  # the digest has them in other ways
+        no_content = {"engine", "workers", "cluster", "lake", "reading"}
+        chosen = {name.split(".")[0] for name in SETTINGS}
+        assert fields == inputs | no_content | (chosen - {"max_bytes"})
+        assert not {"seconds_per_file", "worker_bytes"} & chosen
+
+    @pytest.mark.parametrize("name", SETTINGS)
+    def test_any_other_value_is_another_digest(self, name: str, songs: Path, steps: Any, lake: Lake) -> None:
+        stock = stock_of(parameters_of(lake, songs), silent)
+        manifest = pl.DataFrame(schema=dict.fromkeys(CONTENT, pl.String))
+
+        def digests(**settings: Any) -> tuple[str, str]:
+            parameters = parameters_of(lake, songs, **settings)
+            choice = EncodingChoice("combined", 1, Vocabulary.load("musenet").to_json(), parameters.augmentation)
+            publication = Publication("songs", choice, parameters.content_settings(), "", None, {})
+            return input_key(parameters, stock), dataset_digest(manifest, publication)
+
+        path = ["reading", name] if name == "max_bytes" else name.split(".")
+        settings: Any = changed(SETTINGS[name])
+        for step in reversed(path):
+            settings = {step: settings}
+        assert not set(digests(**settings)) & set(digests())
+        assert digests() == digests(workers=3, cluster="x")
 
 
 class TestParameters:
     @pytest.mark.parametrize("name", ["", "My Set", "../up", "a/b", "-x", "Ä"])
     def test_a_dataset_has_a_plain_name(self, tmp_path: Path, name: str) -> None:
         with pytest.raises(ValidationError, match="name"):
-            IngestParameters(collections=[Collection(name="x", path=tmp_path)], name=name)
+            parameters_of(Lake(tmp_path), tmp_path, name=name)
 
-    def test_a_misspelt_setting_is_no_default(self, tmp_path: Path) -> None:
-        with pytest.raises(ValidationError, match="min_note"):
-            Limits.model_validate({"min_note": 3})
+    @pytest.mark.parametrize(
+        "settings",
+        [{"limit": {}}, {"limits": {"min_note": 3}}, {"limits": 3}, {"augmentation": {"changes": {"speed": 1}}}],
+    )
+    def test_a_misspelt_setting_is_no_default(self, tmp_path: Path, settings: dict[str, Any]) -> None:
+        with pytest.raises(ValidationError):
+            parameters_of(Lake(tmp_path), tmp_path, **settings)
 
-    def test_there_is_a_schema_for_prefects_form(self, tmp_path: Path) -> None:
+    def test_there_is_a_schema_for_prefects_form(self) -> None:
         assert {"collections", "name", "limits", "splits"} <= IngestParameters.model_json_schema()["properties"].keys()
 
-    def test_content_does_not_depend_on_time_limits_or_workers(self, tmp_path: Path) -> None:
-        settings = IngestParameters(collections=[Collection(name="x", path=tmp_path)], name="x").content_settings()
-        assert set(settings) == {"limits", "splits"}
-        assert set(settings["limits"]) == set(Limits.model_fields) - {"seconds_per_file", "worker_bytes"}
+    def test_nothing_to_ingest_is_a_mistake(self, tmp_path: Path) -> None:
+        with pytest.raises(ValidationError, match="collections"):
+            parameters_of(Lake(tmp_path))
 
 
-def test_results_are_the_same_for_any_number_of_workers(mixed: Path, result: Sorted) -> None:
-    collections = [Collection(name="mixed", path=mixed, licence="CC0")]
-    parameters = IngestParameters(collections=collections, name="songs", workers=3, lake=Lake.at().root)
-    stock = take_stock(parameters, lambda *_: None)
-    again = sort_out(parameters, stock, *parse_stock(parameters, stock, lambda *_: None))
-    assert [asdict(entry) for entry in again.entries] == [asdict(entry) for entry in result.entries]
-    assert {k: v.tokens.tolist() for k, v in again.music.items()} == {
-        k: v.tokens.tolist() for k, v in result.music.items()
-    }
+def test_unread_tells_what_a_run_would_read(songs: Path, song: Any, steps: Any, lake: Lake) -> None:
+    parameters = parameters_of(lake, songs)
+    known, lacking = unread(parameters, stock_of(parameters, silent))
+    assert (len(known), len(lacking)) == (0, 40)
+    steps(lake, "songs", songs / "bach")
+    add(songs, "jazz/twice.mid", song(0))
+    known, lacking = unread(parameters, stock_of(parameters, silent))
+    assert (len(known), len(lacking)) == (20, 20)
+    assert set(lacking["path"]) == {f"jazz/{seed:02}.mid" for seed in range(0, 40, 2)}

@@ -1,32 +1,29 @@
-"""Publishing: a version is named by its content, published whole, and never edited."""
+"""Publishing: a version is named by its content, published whole, never edited, and encodes only what is new."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 
-from flows.errors import UserError
 from flows.files import STAGING_PREFIX
-from flows.ingestion.manifest import read_manifest
-from flows.ingestion.parsing import Limits
-from flows.ingestion.publishing import (
-    canonical_digest,
-    dataset_versions,
-    find_by_input,
-    find_version,
-    relabelled,
-)
+from flows.ingestion import publishing
+from flows.ingestion.publishing import SHARDS_SCHEMA
+from flows.ingestion.sources import Collection
 from flows.ingestion.splits import SPLITS, SplitShares
+from flows.ingestion.statistics import Statistics
+from flows.ingestion.versions import FILES, DatasetVersion, dataset_versions
 from flows.settings import Lake
-from tokenization.encodings import get_encoding
+from tokenization.encodings.combined import Combined
 from tokenization.shards import Stamp, read_shard, token_arrays
-from tokenization.vocabulary import Vocabulary
 
 HALVES = SplitShares(validation=0.3, test=0.2)
+ALL_TRAIN = SplitShares(validation=0, test=0)
 
 
 @pytest.fixture
@@ -35,7 +32,7 @@ def lake(tmp_path: Path) -> Lake:
 
 
 @pytest.fixture(scope="module")
-def songs(tmp_path_factory: pytest.TempPathFactory, song) -> Path:
+def songs(tmp_path_factory: pytest.TempPathFactory, song: Any) -> Path:
     folder = tmp_path_factory.mktemp("home") / "songs"
     for seed in range(10):
         (folder / ("bach" if seed % 2 else "jazz")).mkdir(parents=True, exist_ok=True)
@@ -44,189 +41,252 @@ def songs(tmp_path_factory: pytest.TempPathFactory, song) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def version(tmp_path_factory: pytest.TempPathFactory, songs: Path, steps: Any) -> DatasetVersion:
+    """A version of those songs, half of them held out."""
+    found: DatasetVersion = steps(Lake(tmp_path_factory.mktemp("lake")), "mine", songs, splits=HALVES).version
+    return found
+
+
 def contents(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
-def bytes_that_count(folder: Path) -> dict[str, bytes]:
-    """All files but `dataset.json`, which says when it was made."""
-    return {name: data for name, data in contents(folder).items() if name != "dataset.json"}
+def inodes(version: DatasetVersion) -> dict[str, int]:
+    return {name: (version.path / name).stat().st_ino for name in version.description["shards"]}
 
 
 class TestAVersion:
-    def test_lies_under_its_name_and_digest(self, lake: Lake, songs: Path, ingest) -> None:
-        version = ingest(lake, "mine", songs, splits=HALVES)
-        assert version.folder == lake.datasets / "mine" / version.digest
+    def test_lies_under_its_name_and_digest(self, version: DatasetVersion) -> None:
+        assert version.path.parts[-3:] == ("datasets", "mine", version.digest)
         assert len(version.digest) == 32
         assert str(version) == f"mine@{version.digest[:12]}"
-        assert set(contents(version.folder)) == {
-            "manifest.parquet",
-            "vocabulary.json",
-            "dataset.json",
-            *(f"{split}/00000.parquet" for split in SPLITS),
-        }
-        assert [path.name for path in (lake.datasets / "mine").iterdir()] == [version.digest], "staging is left"
+        assert set(contents(version.path)) == {*FILES, *(f"{split}/00000.parquet" for split in SPLITS)}
+        assert [path.name for path in version.path.parent.iterdir()] == [version.digest], "staging is left"
 
-    def test_holds_each_accepted_piece_once_in_its_split(self, lake: Lake, songs: Path, ingest) -> None:
-        version = ingest(lake, "mine", songs, splits=HALVES)
-        manifest = read_manifest(version.folder / "manifest.parquet")
+    def test_holds_each_accepted_piece_once_in_its_split(self, version: DatasetVersion) -> None:
+        manifest = version.manifest
         assert len(manifest) == 11
         accepted = manifest.filter(pl.col("status") == "accepted")
-        expected = set(accepted.select("sha256", "split", "style").iter_rows())
-        stamp = Stamp("combined", version.vocabulary.digest)
         rows = []
         for name, sha256 in version.description["shards"].items():
-            data = (version.folder / name).read_bytes()
-            assert hashlib.sha256(data).hexdigest() == sha256
-            table = read_shard(version.folder / name, stamp)
+            assert hashlib.sha256((version.path / name).read_bytes()).hexdigest() == sha256
+            table = read_shard(version.path / name, Stamp("combined", version.vocabulary.digest))
             styles = zip(table.column("piece_id").to_pylist(), table.column("style").to_pylist())
             rows += [(piece, name.split("/")[0], style) for piece, style in styles]
         assert len(rows) == 10
-        assert set(rows) == expected
+        assert set(rows) == set(accepted.select("sha256", "split", "style").iter_rows())
 
-    def test_decodes_to_the_notes_that_went_in(self, lake: Lake, songs: Path, ingest) -> None:
-        version = ingest(lake, "mine", songs, splits=SplitShares(validation=0, test=0))
-        (name,) = version.description["shards"]
-        table = read_shard(version.folder / name, Stamp("combined", version.vocabulary.digest))
-        for tokens, style in zip(token_arrays(table), table.column("style").to_pylist()):
-            assert version.vocabulary.names[tokens[0]] == style
-            assert len(version.encoding.decode(tokens)) == 20
+    def test_decodes_to_the_notes_that_went_in(self, version: DatasetVersion) -> None:
+        for name in version.description["shards"]:
+            table = read_shard(version.path / name, Stamp("combined", version.vocabulary.digest))
+            for tokens, style in zip(token_arrays(table), table.column("style").to_pylist()):
+                assert version.vocabulary.names[tokens[0]] == style
+                assert len(version.encoding.decode(tokens)) == 20
 
-    def test_describes_itself(self, lake: Lake, songs: Path, ingest) -> None:
-        about = ingest(lake, "mine", songs, splits=HALVES).description
+    def test_describes_itself(self, version: DatasetVersion) -> None:
+        about = version.description
         assert about["fates"] == {"accepted": 10, "quarantined: not_midi": 1}
         assert about["files"] == 11
         assert about["styles"] == {"bach": 5, "jazz": 5}
         assert about["licences"] == ["CC0"]
         assert about["notes"] == 200
+        assert about["pieces"] == about["variants"]
         assert sum(about["pieces"].values()) == 10
         assert about["hours"] == round(10 * 4.95 / 3600, 3)
+        assert about["families"] == {"families": 10, "members": 10, "largest": 1}
+        assert (about["parent"], about["repairs"], about["ignored"]) == (None, {}, {"songs": {}})
         json.dumps(about)
 
+    def test_lists_its_shards_with_their_statistics(self, version: DatasetVersion) -> None:
+        shards = pl.read_parquet(version.path / "shards.parquet")
+        assert dict(shards.schema) == SHARDS_SCHEMA
+        assert dict(shards.select("path", "sha256").iter_rows()) == version.description["shards"]
+        assert shards["rows"].sum() == 10
+        assert shards["tokens"].sum() == sum(version.description["tokens"].values())
+        parts = [Statistics.from_dict(json.loads(text)) for text in shards["statistics"]]
+        assert sum(parts, Statistics()).to_dict() == version.description["statistics"]
 
-class TestTheDigest:
-    def test_is_of_content_not_of_workers_order_or_place(self, tmp_path: Path, songs: Path, ingest, song) -> None:
-        first = ingest(Lake(tmp_path / "one"), "mine", songs, workers=1)
-        moved = tmp_path / "elsewhere" / "songs"
-        for path in sorted(songs.rglob("*.mid"), reverse=True):  # written in another order
-            (moved / path.relative_to(songs)).parent.mkdir(parents=True, exist_ok=True)
-            (moved / path.relative_to(songs)).write_bytes(path.read_bytes())
-        second = ingest(Lake(tmp_path / "two"), "mine", moved, workers=3)
-        assert second.digest == first.digest
-        assert bytes_that_count(second.folder) == bytes_that_count(first.folder)
-
-    def test_does_not_depend_on_the_order_of_collections(self, tmp_path: Path, song, ingest) -> None:
-        folders = []
-        for number in range(3):
-            folder = tmp_path / f"collection{number}"
-            folder.mkdir()
-            (folder / "song.mid").write_bytes(song(number))
-            folders.append(folder)
-        first = ingest(Lake(tmp_path / "one"), "mine", *folders)
-        second = ingest(Lake(tmp_path / "two"), "mine", *reversed(folders))
-        assert first.digest == second.digest
-
-    def test_differs_with_content_and_settings(self, lake: Lake, tmp_path: Path, songs: Path, ingest, song) -> None:
-        digests = {
-            ingest(lake, "mine", songs).digest,
-            ingest(lake, "mine", songs, limits=Limits(min_notes=5)).digest,
-            ingest(lake, "mine", songs, splits=SplitShares(seed=1)).digest,
-            ingest(lake, "mine", songs / "bach").digest,
-        }
-        more = tmp_path / "songs"
-        more.mkdir()
-        for path in songs.rglob("*.mid"):
-            (more / path.relative_to(songs)).parent.mkdir(exist_ok=True)
-            (more / path.relative_to(songs)).write_bytes(path.read_bytes())
-        (more / "new.mid").write_bytes(song(99))
-        digests.add(ingest(lake, "mine", more).digest)
-        assert len(digests) == 5
-        assert len(dataset_versions(lake)) == 5
-
-    def test_is_the_same_on_every_machine(self) -> None:
-        text = '{"a":["é",1],"b":null}'
-        assert canonical_digest({"b": None, "a": ["é", 1]}) == hashlib.sha256(text.encode()).hexdigest()[:32]
+    def test_in_several_partitions_has_rows_in_the_order_of_the_manifest(
+        self, tmp_path: Path, song: Any, steps: Any, lake: Lake
+    ) -> None:
+        for seed in range(120):
+            (tmp_path / "many").mkdir(exist_ok=True)
+            (tmp_path / "many" / f"{seed:03}.mid").write_bytes(song(seed))
+        version = steps(lake, "many", tmp_path / "many", splits=HALVES, partition_files=16).version
+        for split in SPLITS:
+            pieces: list[str] = []
+            names = [name for name in version.description["shards"] if name.startswith(split)]
+            assert names == [f"{split}/{number:05}.parquet" for number in range(len(names))]
+            assert len(names) > 2
+            for name in names:
+                table = read_shard(version.path / name, Stamp("combined", version.vocabulary.digest))
+                pieces += table.column("piece_id").to_pylist()
+            assert pieces == version.manifest.filter(pl.col("split") == split)["sha256"].to_list()
 
 
-def test_publishing_again_changes_nothing(lake: Lake, songs: Path, ingest) -> None:
-    first = ingest(lake, "mine", songs)
-    before = {path: path.stat().st_mtime_ns for path in lake.datasets.rglob("*")}
-    assert ingest(lake, "mine", songs) == first
-    assert {path: path.stat().st_mtime_ns for path in lake.datasets.rglob("*")} == before
+class TestPublishingAgain:
+    def test_changes_nothing(self, lake: Lake, songs: Path, steps: Any) -> None:
+        first = steps(lake, "mine", songs).version
+        before = {path: path.stat().st_mtime_ns for path in (lake.root / "datasets").rglob("*")}
+        again = steps(lake, "mine", songs).published
+        assert (again.version, again.encoded, again.shards) == (first, 0, 2)
+        assert {path: path.stat().st_mtime_ns for path in (lake.root / "datasets").rglob("*")} == before
+
+    def test_what_a_killed_ingestion_left_is_removed(self, lake: Lake, songs: Path, steps: Any) -> None:
+        abandoned = lake.root / "datasets" / "mine" / f"{STAGING_PREFIX}999999999-abcdef01"
+        abandoned.mkdir(parents=True)
+        (abandoned / "dataset.json").write_text("{")  # half a version is no version
+        assert dataset_versions(lake) == []
+        version = steps(lake, "mine", songs).version
+        assert [path.name for path in (lake.root / "datasets" / "mine").iterdir()] == [version.digest]
+
+    def test_two_processes_that_publish_the_same_agree(
+        self, lake: Lake, songs: Path, steps: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The other one comes first just before this one delivers."""
+        complete, others = publishing._complete, []
+
+        def slow(*args: Any) -> None:
+            complete(*args)
+            if not others:
+                others.append(None)
+                others.append(steps(lake, "mine", songs).version)
+
+        monkeypatch.setattr(publishing, "_complete", slow)
+        assert steps(lake, "mine", songs).version == others[1]
+        assert len(list((lake.root / "datasets" / "mine").iterdir())) == 1
 
 
-def test_what_a_killed_ingestion_left_is_removed(lake: Lake, songs: Path, ingest) -> None:
-    abandoned = lake.datasets / "mine" / f"{STAGING_PREFIX}999999999-abcdef01"
-    abandoned.mkdir(parents=True)
-    (abandoned / "dataset.json").write_text("{")  # half a version is no version
-    assert dataset_versions(lake) == []
-    version = ingest(lake, "mine", songs)
-    assert [path.name for path in (lake.datasets / "mine").iterdir()] == [version.digest]
+@pytest.fixture
+def shelf(tmp_path: Path, song: Any) -> list[Collection]:
+    """Three collections of 60 songs each, so that each has some partitions of about 16."""
+    collections = []
+    for number, name in enumerate(("first", "second", "third")):
+        (tmp_path / name).mkdir()
+        for seed in range(60):
+            (tmp_path / name / f"{seed:02}.mid").write_bytes(song(1000 * number + seed))
+        collections.append(collection(tmp_path / name, "x"))
+    return collections
 
 
-@pytest.fixture(scope="module")
-def shelf(tmp_path_factory: pytest.TempPathFactory, songs: Path, ingest) -> tuple[Lake, list]:
-    """A lake with two versions of `mine` and one of `other`, made on three days."""
-    lake = Lake(tmp_path_factory.mktemp("lake"))
-    made = [
-        ingest(lake, "mine", songs / "bach"),
-        ingest(lake, "mine", songs / "jazz"),
-        ingest(lake, "other", songs / "jazz"),
-    ]
-    for day, version in enumerate(made, start=1):  # the clock has whole seconds
-        file = version.folder / "dataset.json"
-        file.write_text(json.dumps({**version.description, "created": f"2026-11-0{day}T00:00:00+00:00"}))
-    return lake, made
+def collection(folder: Path, style: str) -> Collection:
+    return Collection.model_validate(
+        {"name": folder.name, "location": folder, "licence": "CC0", "styles": [{"label": style}]}
+    )
 
 
-class TestFinding:
-    @pytest.fixture
-    def lake(self, shelf) -> Lake:
-        return shelf[0]
-
-    @pytest.fixture
-    def versions(self, shelf) -> list:
-        return shelf[1]
-
-    def test_the_newest_of_a_name(self, lake: Lake, versions: list) -> None:
-        assert find_version(lake, "mine").digest == versions[1].digest
-
-    def test_by_digest_or_the_beginning_of_it(self, lake: Lake, versions: list) -> None:
-        digest = versions[0].digest
-        assert find_version(lake, f"mine@{digest}").digest == digest
-        assert find_version(lake, f"mine@{digest[:8]}").digest == digest
-
-    def test_oldest_first(self, lake: Lake, versions: list) -> None:
-        assert [v.digest for v in dataset_versions(lake)] == [v.digest for v in versions]
-        assert [v.name for v in dataset_versions(lake, "other")] == ["other"]
-
-    @pytest.mark.parametrize("name", ["lakh", "*", "min?", "", "/etc", "..", "mine/"])
-    def test_an_unknown_name_lists_those_that_exist(self, lake: Lake, versions: list, name: str) -> None:
-        with pytest.raises(UserError) as error:
-            find_version(lake, name)
-        assert str(error.value) == f"no dataset {name!r}; there are: mine, other"
-
-    def test_an_unknown_digest_lists_those_that_exist(self, lake: Lake, versions: list) -> None:
-        with pytest.raises(UserError) as error:
-            find_version(lake, "mine@zzz")
-        listed = ", ".join(version.digest[:12] for version in versions[:2])
-        assert str(error.value) == f"no version of dataset mine 'zzz'; there are: {listed}"
-
-    def test_an_empty_lake_says_how_to_begin(self, tmp_path: Path) -> None:
-        with pytest.raises(UserError, match="no dataset 'mine'; there is none yet; make one with `musenet ingest"):
-            find_version(Lake(tmp_path), "mine")
-
-    def test_by_what_it_was_made_from(self, lake: Lake, versions: list) -> None:
-        key = versions[0].description["input_key"]
-        found = find_by_input(lake, "mine", key)
-        assert found is not None
-        assert found.digest == versions[0].digest
-        assert find_by_input(lake, "other", key) is None
+def by_collection(version: DatasetVersion) -> dict[str, set[str]]:
+    """The shards with rows of each collection."""
+    owner = dict(version.manifest.select("sha256", "collection").iter_rows())
+    found: dict[str, set[str]] = {}
+    for name in version.description["shards"]:
+        table = read_shard(version.path / name, Stamp("combined", version.vocabulary.digest), ["piece_id"])
+        for piece in table.column("piece_id").to_pylist():
+            found.setdefault(owner[piece], set()).add(name)
+    return found
 
 
-def test_tokens_keep_their_meaning_when_a_style_is_dropped() -> None:
-    large, small = Vocabulary.load("musenet", ["bach", "jazz", "pop"]), Vocabulary.load("musenet", ["jazz"])
-    text = "jazz piano start tempo90 piano:v72:C4 wait:128 piano:v0:C4 end"
-    tokens = relabelled(large.from_text(text), large, small)
-    assert small.to_text(tokens) == text
-    assert get_encoding("combined", small).decode(tokens).tempo == 90
+class TestBackfill:
+    SETTINGS = {"partition_files": 16, "splits": ALL_TRAIN}  # noqa: RUF012
+
+    def test_after_another_style_rule_only_that_collections_partitions_are_encoded(
+        self, tmp_path: Path, shelf: list[Collection], steps: Any, lake: Lake
+    ) -> None:
+        # The vocabulary lists the styles, so both are in use from the beginning.
+        shelf[0] = collection(tmp_path / "first", "y")
+        first = steps(lake, "mine", *shelf, **self.SETTINGS)
+        assert first.published.encoded == first.published.shards > 6
+        before = contents(first.version.path)
+        shelf[1] = collection(tmp_path / "second", "y")
+        second = steps(lake, "mine", *shelf, **self.SETTINGS)
+        shards = by_collection(second.version)
+        assert shards["second"].isdisjoint(shards["first"] | shards["third"])
+        assert (second.reading.files, second.published.encoded) == (0, len(shards["second"]))
+        assert second.published.shards == first.published.shards
+        for name, inode in inodes(second.version).items():
+            assert (inode == inodes(first.version)[name]) == (name not in shards["second"]), name
+        assert contents(first.version.path) == before
+        rows = [read_shard(second.version.path / name, stamp(second.version)) for name in shards["second"]]
+        assert {style for table in rows for style in table.column("style").to_pylist()} == {"y"}
+        fresh = steps(Lake(tmp_path / "fresh"), "mine", *shelf, **self.SETTINGS)
+        assert fresh.version.digest == second.version.digest
+        assert fresh.version.description["shards"] == second.version.description["shards"]
+        for name in fresh.version.description["shards"]:
+            assert (fresh.version.path / name).read_bytes() == (second.version.path / name).read_bytes()
+
+    def test_of_a_file_that_is_added_touches_its_partition_only(
+        self, tmp_path: Path, shelf: list[Collection], song: Any, steps: Any, lake: Lake
+    ) -> None:
+        first = steps(lake, "mine", *shelf, **self.SETTINGS)
+        (tmp_path / "second" / "30b.mid").write_bytes(song(77777))
+        second = steps(lake, "mine", *shelf, **self.SETTINGS)
+        assert second.reading.files == 1
+        # A file may open a partition, and so end another one.
+        assert 1 <= second.published.encoded <= 2
+        assert second.published.shards - first.published.shards <= 1
+
+    def test_after_another_limit_reads_nothing(
+        self, tmp_path: Path, shelf: list[Collection], song: Any, steps: Any, lake: Lake
+    ) -> None:
+        (tmp_path / "third" / "30b.mid").write_bytes(song(77777, notes=18))
+        first = steps(lake, "mine", *shelf, **self.SETTINGS)
+        second = steps(lake, "mine", *shelf, limits={"min_notes": 19}, **self.SETTINGS)
+        assert second.reading.files == 0
+        assert second.published.encoded == 1
+        assert second.version.description["fates"] == {"accepted": 180, "quarantined: too_short": 1}
+        back = steps(lake, "mine", *shelf, **self.SETTINGS)
+        assert (back.version.digest, back.published.encoded) == (first.version.digest, 0)
+
+    def test_of_another_encoder_encodes_everything_and_reads_nothing(
+        self, shelf: list[Collection], steps: Any, lake: Lake, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        first = steps(lake, "mine", *shelf, **self.SETTINGS)
+        monkeypatch.setattr(Combined, "version", Combined.version + 1)
+        second = steps(lake, "mine", *shelf, **self.SETTINGS)
+        assert second.reading.files == 0
+        assert second.published.encoded == second.published.shards == first.published.shards
+        assert second.version.digest != first.version.digest
+        assert second.version.description["encoding"] == {"name": "combined", "version": Combined.version}
+
+    def test_of_more_variants_encodes_what_trains(self, shelf: list[Collection], steps: Any, lake: Lake) -> None:
+        settings = {"partition_files": 16, "splits": HALVES}
+        first = steps(lake, "mine", *shelf, **settings)
+        second = steps(lake, "mine", *shelf, augmentation={"copies": 2}, **settings)
+        training = [name for name in second.version.description["shards"] if name.startswith("train/")]
+        assert (second.reading.files, second.published.encoded) == (0, len(training))
+        assert second.version.digest != first.version.digest
+        pieces, rows = second.version.description["pieces"], second.version.description["variants"]
+        assert rows == {**pieces, "train": 3 * pieces["train"]}
+        assert second.version.description["tokens"]["test"] == first.version.description["tokens"]["test"]
+        assert second.version.description["statistics"] == first.version.description["statistics"]
+        reseeded = steps(lake, "mine", *shelf, augmentation={"copies": 2, "seed": 1}, **settings)
+        assert reseeded.published.encoded == len(training)
+        assert reseeded.version.digest != second.version.digest
+
+    def test_takes_shards_from_any_earlier_version(self, shelf: list[Collection], steps: Any, lake: Lake) -> None:
+        steps(lake, "mine", shelf[0], **self.SETTINGS)
+        steps(lake, "mine", shelf[1], **self.SETTINGS)
+        both = steps(lake, "mine", shelf[0], shelf[1], **self.SETTINGS)
+        assert (both.reading.files, both.published.encoded) == (0, 0)
+
+    def test_copies_where_the_file_system_has_no_links(
+        self, tmp_path: Path, shelf: list[Collection], steps: Any, lake: Lake, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        first = steps(lake, "mine", shelf[0], **self.SETTINGS)
+
+        def refused(*_: Any) -> None:
+            raise OSError("this file system has no links")
+
+        monkeypatch.setattr(os, "link", refused)
+        second = steps(lake, "mine", shelf[0], shelf[1], **self.SETTINGS)
+        shared = first.version.description["shards"].items() & second.version.description["shards"].items()
+        assert len(shared) == first.published.shards
+        assert second.published.encoded == second.published.shards - len(shared)
+        for name, sha256 in shared:
+            assert hashlib.sha256((second.version.path / name).read_bytes()).hexdigest() == sha256
+            assert inodes(first.version)[name] != inodes(second.version)[name]
+
+
+def stamp(version: DatasetVersion) -> Stamp:
+    return Stamp("combined", version.vocabulary.digest)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flows.files import STAGING_PREFIX
-from flows.ingestion.store import FACTS, ROW_GROUP, SCHEMA, VERSION, Place, Store
+from flows.ingestion.store import COLUMNS, FACTS, ROW_GROUP, VERSION, Place, Store
 
 GOOD: dict[str, Any] = {
     "sha256": "aa",
@@ -29,7 +29,7 @@ GOOD: dict[str, Any] = {
     "score": b"the notes",
 }
 BAD: dict[str, Any] = {
-    **dict.fromkeys(SCHEMA.names),
+    **dict.fromkeys(COLUMNS),
     "sha256": "bb",
     "refusal": "no_notes",
     "detail": "nothing sounds",
@@ -38,7 +38,7 @@ BAD: dict[str, Any] = {
 
 
 def columns(rows: list[dict[str, Any]]) -> dict[str, list[Any]]:
-    return {name: [row[name] for row in rows] for name in SCHEMA.names}
+    return {name: [row[name] for row in rows] for name in COLUMNS}
 
 
 def pieces(first: int, count: int) -> list[dict[str, Any]]:
@@ -129,7 +129,7 @@ class TestParts:
     def test_are_parquet_that_other_tools_open(self, store: Store) -> None:
         part = store.write(columns([GOOD, BAD]))
         frame = pl.read_parquet(store.folder / part)
-        assert frame.columns == SCHEMA.names
+        assert frame.columns == list(COLUMNS)
         assert frame["score"].to_list() == [b"the notes", None]
 
 
