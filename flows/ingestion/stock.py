@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
+from flows.files import write_atomically
 from flows.ingestion.manifest import Reason
 from flows.ingestion.sources import (
     Collection,
@@ -23,6 +25,10 @@ from flows.ingestion.sources import (
 
 CHUNK = 256
 """Files that one thread hashes in a row: an archive is opened once for them."""
+
+HASHES = "hashes.parquet"
+VERSIONED = ("container", "member", "size", "version")
+"""What names the content of an object in a store."""
 
 Progress = Callable[[int, int], None]
 
@@ -48,23 +54,52 @@ def take_stock(
     threads: int,
     progress: Progress,
 ) -> Stock:
-    """List and hash all files. Raises UserError for collections that cannot be read."""
+    """List and hash all files. Raises UserError for collections that cannot be read.
+
+    `index_folder` keeps what makes a second time quick: indices of archives, and the hashes of objects by the
+    version that their store gives them.
+    """
     listing = list_files(collections, lake=lake, index_folder=index_folder)
-    found = in_reading_order(listing.files.with_row_index("number"))
+    found = _with_remembered(in_reading_order(listing.files.with_row_index("number")), index_folder / HASHES)
+    unknown = found.filter(pl.col("sha256").is_null())
     digests: list[str | ReadFailure] = []
     with ThreadPoolExecutor(threads) as pool:  # threads suffice: reading and hashing leave the interpreter
-        chunks = [found.slice(first, CHUNK) for first in range(0, len(found), CHUNK)]
+        chunks = [unknown.slice(first, CHUNK) for first in range(0, len(unknown), CHUNK)]
         for digest in _in_turn(pool, chunks, max_bytes, 4 * threads):
             digests += digest
-            progress(len(digests), len(found))
+            progress(len(found) - len(unknown) + len(digests), len(found))
     failures = [digest if isinstance(digest, ReadFailure) else None for digest in digests]
-    files = found.with_columns(
+    hashed = unknown.with_columns(
         pl.Series("sha256", [digest if isinstance(digest, str) else None for digest in digests], pl.String),
         pl.Series("reason", [failure and _reason(failure) for failure in failures], pl.String),
         pl.Series("detail", [failure and failure.detail for failure in failures], pl.String),
     )
-    files = files.sort("number").drop("number")
+    _remember(hashed, index_folder / HASHES)
+    known = found.filter(pl.col("sha256").is_not_null())
+    files = pl.concat([known, hashed], how="diagonal").sort("number").drop("number")
     return Stock(_with_problems(files, listing, collections), listing.ignored)
+
+
+def _with_remembered(found: pl.DataFrame, file: Path) -> pl.DataFrame:
+    """The files with `sha256` where it is known that an object with this version (its ETag) had that one."""
+    keyed = found.with_columns(pl.col("location").struct.field("container", "member"))
+    if file.exists() and found["version"].is_not_null().any():
+        keyed = keyed.join(pl.read_parquet(file), on=VERSIONED, how="left", nulls_equal=True, maintain_order="left")
+    else:
+        keyed = keyed.with_columns(pl.lit(None, pl.String).alias("sha256"))
+    return keyed.drop("container", "member")
+
+
+def _remember(hashed: pl.DataFrame, file: Path) -> None:
+    """Keep the hashes of files whose store names their versions: the next run need not fetch them."""
+    new = hashed.filter(pl.col("version").is_not_null() & pl.col("sha256").is_not_null())
+    if new.is_empty():
+        return
+    rows = new.with_columns(pl.col("location").struct.field("container", "member")).select(*VERSIONED, "sha256")
+    before = [pl.read_parquet(file)] if file.exists() else []
+    buffer = io.BytesIO()
+    pl.concat([*before, rows]).unique(VERSIONED, keep="last", maintain_order=True).write_parquet(buffer)
+    write_atomically(file, buffer.getvalue())
 
 
 def _in_turn(

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import dask
 import distributed
 
 from flows.errors import UserError
@@ -78,12 +79,12 @@ def _own(workers: int) -> Iterator[distributed.Client]:
     remove_abandoned(temporary)
     with (
         staging_folder(temporary) as folder,
+        dask.config.set(temporary_directory=str(folder)),
         distributed.Client(
             processes=False,
             n_workers=1,
             threads_per_worker=workers,
             memory_limit=0,
-            local_directory=str(folder),
             dashboard_address=None,
             silence_logs=logging.CRITICAL,
         ) as client,

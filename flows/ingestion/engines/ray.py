@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import signal
 import socket
 import threading
@@ -19,9 +20,14 @@ from flows.ingestion.engines.isolated import run_isolated, submit_ahead
 from flows.ingestion.parsing import ReadingLimits
 from flows.ingestion.workers import Beat, JobType, Result, WorkFailed
 
-# Ray reads its settings as it is imported.
-os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else it warns on machines with a GPU
+SETTINGS = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_BACKEND_LOG_LEVEL": "fatal",  # the terminal belongs to the command
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # else it warns on machines with a GPU
+    "RAY_NUM_REDIS_GET_RETRIES": "5",  # seconds that a cluster has to answer
+}
+for setting, value in SETTINGS.items():  # Ray reads them as it is imported
+    os.environ.setdefault(setting, value)
 
 import ray
 
@@ -29,6 +35,7 @@ ANSWER_SECONDS = 5.0
 """Time that a cluster has to answer."""
 OBJECTS_BYTES = 128 * 2**20
 """Shared memory of a Ray of our own: jobs and results are small."""
+TOKEN = secrets.token_hex(32)
 TEMPORARY = Path("/tmp")
 """Ray's sockets lie below; their paths may have 107 bytes, which a lake's own folder would exceed."""
 
@@ -87,11 +94,13 @@ def _connected(workers: int, address: str | None) -> Iterator[None]:
         try:
             _init(address)
         except (ConnectionError, RuntimeError, ValueError) as error:
+            if "InvalidAuthToken" in str(error.__cause__):
+                raise UserError(f"the Ray cluster at {address} wants its token: set RAY_AUTH_MODE=token") from error
             raise UserError(f"no Ray cluster answers at {address}: {error}") from error
         yield
         return
     remove_abandoned(TEMPORARY)
-    with staging_folder(TEMPORARY) as folder:
+    with staging_folder(TEMPORARY) as folder, _token():
         _init(
             "local",
             num_cpus=workers,
@@ -100,6 +109,19 @@ def _connected(workers: int, address: str | None) -> Iterator[None]:
             _temp_dir=str(folder),
         )
         yield
+
+
+@contextmanager
+def _token() -> Iterator[None]:
+    """Nobody else may use a Ray of our own. Without a token in the environment Ray writes one to the home folder."""
+    chosen = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN}
+    missing = {} if "RAY_AUTH_MODE" in os.environ else chosen
+    os.environ.update(missing)
+    try:
+        yield
+    finally:
+        for name in missing:
+            del os.environ[name]
 
 
 def _init(address: str, **settings: Any) -> None:

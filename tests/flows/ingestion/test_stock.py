@@ -8,11 +8,12 @@ import os
 import zipfile
 from pathlib import Path
 
+import fsspec
 import polars as pl
 import pytest
 
 from flows.errors import UserError
-from flows.ingestion.sources import Collection
+from flows.ingestion.sources import Collection, read_files
 from flows.ingestion.stock import CHUNK, Stock, take_stock
 
 
@@ -138,3 +139,30 @@ def test_the_lake_itself_is_never_part_of_it(tmp_path: Path) -> None:
     write(tmp_path, song=b"song")
     write(tmp_path / "lake" / "samples", own=b"own")
     assert list(hashes(stock(tmp_path, Collection(name="home", location=str(tmp_path))))) == ["home/song.mid"]
+
+
+def test_an_object_whose_store_says_that_it_is_the_same_is_not_fetched_again(
+    tmp_path: Path, s3_store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetched: list[str] = []
+
+    def read_and_count(wanted, max_bytes):
+        fetched.extend(location.member for location in wanted)
+        return read_files(wanted, max_bytes)
+
+    monkeypatch.setattr("flows.ingestion.stock.read_files", read_and_count)
+    store, prefix = fsspec.filesystem("s3"), f"{s3_store.bucket}/versions"
+    store.pipe_file(f"{prefix}/a.mid", b"MThd a")
+    store.pipe_file(f"{prefix}/b.mid", b"MThd b")
+    songs = Collection(name="songs", location=f"s3://{prefix}")
+    first = stock(tmp_path, songs)
+    assert sorted(fetched) == ["a.mid", "b.mid"]
+    fetched.clear()
+    store.pipe_file(f"{prefix}/b.mid", b"MThd c")
+    store.pipe_file(f"{prefix}/d.mid", b"MThd d")
+    again = stock(tmp_path, songs)
+    assert sorted(fetched) == ["b.mid", "d.mid"]
+    assert hashes(again) == hashes(first) | {"songs/b.mid": sha(b"MThd c"), "songs/d.mid": sha(b"MThd d")}
+    fetched.clear()
+    assert again.files.equals(stock(tmp_path, songs).files)
+    assert fetched == []
