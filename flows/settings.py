@@ -14,6 +14,7 @@ from pathlib import Path
 
 from upath import UPath
 
+from flows.errors import UserError
 from flows.files import Folder
 
 LAKE_VARIABLE = "MUSENET_LAKE"
@@ -36,7 +37,7 @@ class Lake:
 
         Of a lake in an object store the local part is `$MUSENET_LOCAL`, else `./lake`.
         """
-        address = os.fspath(address or os.environ.get(LAKE_VARIABLE) or DEFAULT_LAKE)
+        address = os.fspath(address or os.environ.get(LAKE_VARIABLE) or DEFAULT_LAKE).removeprefix("file://")
         if "://" in address:
             return cls(_local(os.environ.get(LOCAL_VARIABLE) or DEFAULT_LAKE), address.rstrip("/"))
         return cls(_local(address))
@@ -56,12 +57,16 @@ class Lake:
         """`<version>/`: what reading files gave."""
         return self._shared("pieces")
 
-    def staging(self, name: str) -> Path:
-        """Where versions of a dataset are put together: beside their place, on the same disk, if it is on one."""
-        return self.root / "datasets" / name
-
     def _shared(self, name: str) -> Folder:
-        return self.root / name if self.remote is None else UPath(self.remote) / name
+        if self.remote is None:
+            return self.root / name
+        try:  # other processes write there, too: no listing may be remembered
+            store = UPath(self.remote, use_listings_cache=False)
+            store.fs  # noqa: B018 (loads the store's library)
+        except (ImportError, ValueError) as error:
+            remedy = f"pip install 'musenet[{self.remote.split('://')[0]}]'"
+            raise UserError(f"the lake {self.remote} cannot be opened: {error}; try {remedy}") from error
+        return store / name
 
     @property
     def runs(self) -> Path:

@@ -13,6 +13,7 @@ from flows.cli.common import errors, json_option, lake_option, running, settings
 from flows.settings import Lake
 
 if TYPE_CHECKING:
+    from flows.errors import UserError
     from flows.ingestion.pipeline import IngestParameters
     from flows.ingestion.queries import Difference, Plan
     from flows.ingestion.sources import Collection
@@ -25,7 +26,7 @@ LISTED = 20
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
 @click.option("--name", help="The dataset.  [default: the name of a collections.toml]")
 @click.option("--style", help="One style label for all files; by default the first folder below SOURCE names it.")
-@click.option("--licence", default="not stated", show_default=True, help="Licence of the files, for the manifest.")
+@click.option("--licence", help="Licence of the files, for the manifest.  [default: not stated]")
 @click.option("--copies", type=click.IntRange(0), help="Augmented variants of each piece that trains.  [default: 0]")
 @click.option("--seed", type=int, help="Seed of the variants.  [default: 0]")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a setting: limits.min_notes=8.")
@@ -47,13 +48,13 @@ def ingest(
 
     SOURCE is a folder, a file, a .zip, .tar or .tar.gz, a URL of an object store, or a collections.toml.
     """
-    changes = settings_of(settings)
+    with errors():  # mistakes first: starting a server takes seconds
+        parameters = _parameters(sources, settings_of(settings), lake, choices)
     if dry_run:
         with errors():
             from flows.ingestion.queries import plan
             from flows.progress import stage
 
-            parameters = _parameters(sources, changes, lake, choices)
             with stage("taking stock") as bar:
                 planned = plan(parameters, bar.step)
         show(asdict(planned), _plan_lines(planned), as_json)
@@ -61,7 +62,7 @@ def ingest(
     with running(lake):
         from flows.ingestion.flow import ingest as ingest_flow
 
-        report = ingest_flow(_parameters(sources, changes, lake, choices))
+        report = ingest_flow(parameters)
     version = report.version
     about = version.description
     lines = [f"dataset {version}  {version.folder}"]
@@ -75,6 +76,8 @@ def _parameters(
     sources: tuple[str, ...], changes: dict[str, str], lake: Lake, choices: dict[str, Any]
 ) -> IngestParameters:
     """The parameters that a command line says. Raises UserError and pydantic's ValidationError."""
+    from pydantic import ValidationError
+
     from flows.errors import UserError
     from flows.ingestion.pipeline import IngestParameters
 
@@ -89,7 +92,24 @@ def _parameters(
         changes = {"augmentation.copies": str(copies), **changes}
     if seed is not None:
         changes = {"augmentation.seed": str(seed), **changes}
-    return IngestParameters.model_validate(_nested(given, changes))
+    try:
+        return IngestParameters.model_validate(_nested(given, changes))
+    except ValidationError as error:
+        raise _no_setting(IngestParameters, error.errors()[0]["loc"]) or error from None
+
+
+def _no_setting(model: Any, location: tuple[int | str, ...]) -> UserError | None:
+    """The error for a setting that does not exist, None if there is one at that place."""
+    from flows.errors import unknown
+
+    *path, last = map(str, location)
+    for step in path:
+        model = model.model_fields[step].annotation
+        if not hasattr(model, "model_fields"):
+            return None
+    if last in model.model_fields:
+        return None
+    return unknown("setting", ".".join((*path, last)), [".".join((*path, name)) for name in model.model_fields])
 
 
 def _nested(given: dict[str, Any], changes: dict[str, str]) -> dict[str, Any]:
@@ -119,14 +139,18 @@ def _value(key: str, text: str) -> Any:
         raise UserError(f"{key} = {text}: neither a value nor JSON: {error}") from error
 
 
-def _collections(sources: tuple[str, ...], style: str | None, licence: str) -> list[Collection]:
+def _collections(sources: tuple[str, ...], style: str | None, licence: str | None) -> list[Collection]:
+    from flows.errors import UserError
     from flows.ingestion.sources import collection_of, load_collections
 
+    if (style or licence) and any(source.endswith(".toml") for source in sources):
+        raise UserError("--style and --licence are for plain sources; a collections.toml says them for each collection")
     plain = [source for source in sources if not source.endswith(".toml")]
     stems = [Path(source.rstrip("/")).name.split(".")[0] or Path(source).resolve().name or "root" for source in plain]
     names = stems if len(set(stems)) == len(stems) else plain
     collections = [
-        collection_of(name, source, licence=licence, style=style) for name, source in zip(names, plain, strict=True)
+        collection_of(name, source, licence=licence or "not stated", style=style)
+        for name, source in zip(names, plain, strict=True)
     ]
     for source in sources:
         if source.endswith(".toml"):

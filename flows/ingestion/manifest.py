@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from pathlib import Path
 
 import polars as pl
 
@@ -65,9 +64,11 @@ SCHEMA: dict[str, pl.DataType] = {
 }
 
 
-def write_manifest(path: Path, manifest: pl.DataFrame) -> None:
+def write_manifest(path: Folder, manifest: pl.DataFrame) -> None:
     """Write the manifest, its columns and types as in SCHEMA. Not atomic: write into a staging folder."""
-    manifest.select(pl.col(name).cast(kind) for name, kind in SCHEMA.items()).write_parquet(path, compression="zstd")
+    rows = manifest.select(pl.col(name).cast(kind) for name, kind in SCHEMA.items())
+    with path.open("wb") as file:
+        rows.write_parquet(file, compression="zstd")
 
 
 def read_manifest(path: Folder) -> pl.DataFrame:

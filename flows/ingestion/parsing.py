@@ -14,7 +14,7 @@ from flows.files import Folder
 from flows.ingestion.manifest import Reason
 from flows.ingestion.sources import Location, ReadFailure, read_files
 from flows.ingestion.store import COLUMNS, Store
-from flows.ingestion.workers import Beat, Failure
+from flows.ingestion.workers import NO_ITEM, Beat, Failure
 from tokenization.fingerprint import fingerprint, note_hash
 from tokenization.midi import MidiError, read_score
 
@@ -69,6 +69,7 @@ def parse(job: ParseJob, beat: Beat) -> Parsed:
     for row in _rows(job, beat):
         for name, column in rows.items():
             column.append(row.get(name))
+    beat.at(NO_ITEM)
     part = Store(job.store).write(rows)
     return Parsed(part, len(job.sha256), sum(reason is not None for reason in rows["refusal"]))
 

@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
+from flows.files import folders_in, reachable
 from flows.ingestion.engines import Engine, EngineName
 from flows.ingestion.fates import Duplicates, Limits, decide
 from flows.ingestion.manifest import Reason, Status
@@ -21,6 +22,7 @@ from flows.ingestion.splits import SplitShares
 from flows.ingestion.stock import Stock, take_stock
 from flows.ingestion.store import VERSION, Store
 from flows.ingestion.versions import DatasetVersion, canonical_digest, dataset_versions, find_by_input
+from flows.ingestion.workers import WorkFailed
 from flows.parameters import LakeAddress
 from flows.settings import Lake, available_cores
 from tokenization.encodings import get_encoding
@@ -80,6 +82,7 @@ class Reading:
 def stock_of(parameters: IngestParameters, progress: Progress) -> Stock:
     """List and hash all files. Raises UserError for collections that cannot be read."""
     lake = Lake.at(parameters.lake)
+    folders_in(lake.datasets)  # a store that cannot be used is found out before all files are hashed
     return take_stock(
         parameters.collections,
         lake=lake.address,
@@ -142,6 +145,8 @@ def read_new(
         parts.append(parsed)
         progress(sum(part.files for part in parts), len(lacking), sum(part.refused for part in parts))
     new = Store(lake.pieces).facts(sorted(part.part for part in parts))
+    if len(new) < len(lacking):
+        raise WorkFailed(f"what the workers wrote is not in {lake.pieces}: do all machines see the same lake?")
     return Reading(pl.concat([known, new]), len(lacking), sum(part.refused for part in parts))
 
 
@@ -180,7 +185,8 @@ def publish_version(
         versions[-1].digest if versions else None,
         stock.ignored,
     )
-    return publish(lake, manifest, reading.facts.select(IN_STOCK), publication, engine, progress)
+    with reachable(lake.datasets):
+        return publish(lake, manifest, reading.facts.select(IN_STOCK), publication, engine, progress)
 
 
 def _inherited(parameters: IngestParameters) -> pl.DataFrame | None:

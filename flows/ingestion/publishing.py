@@ -13,14 +13,16 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+from upath import UPath
 
-from flows.files import Folder, publish_folder, remove_abandoned, staging_folder
+from flows.files import Folder, contents, publish_folder, remembered, remove_abandoned, staging_folder
 from flows.ingestion.card import write_card
 from flows.ingestion.engines import Engine
 from flows.ingestion.manifest import Status, fates, write_manifest
@@ -103,23 +105,21 @@ def publish(
     `places`: columns `sha256`, `part`, `row` of the accepted pieces in the store.
     """
     digest = dataset_digest(manifest, publication)
-    home, final = lake.staging(publication.name), lake.datasets / publication.name / digest
-    remove_abandoned(home)
+    final = lake.datasets / publication.name / digest
     if (final / DESCRIPTION).exists():
         return Published(read_version(final), 0, len(read_version(final).description["shards"]))
     plans = plan_shards(manifest, places)
-    with staging_folder(home) as staged:
-        for split in SPLITS:
-            (staged / split).mkdir()
+    with _workplace(final) as folder:
         earlier = _earlier_shards(lake, publication.name)
-        shards, missing = [], []
+        missing, reused = [], []
         for plan in plans:
             known = earlier.get(plan.key(publication.choice))
             if known is None:
                 missing.append(plan)
             else:
-                shards.append(_taken(*known, staged, plan))
-        jobs = list(_jobs(missing, staged, lake, publication.choice))
+                reused.append((*known, plan))
+        shards = _taken(reused, folder)
+        jobs = list(_jobs(missing, folder, lake, publication.choice))
         progress(0, len(missing))
         done = 0
         for _, written in engine.run(encode, jobs):
@@ -127,10 +127,27 @@ def publish(
             done += len(written)
             progress(done, len(missing))
         shards.sort(key=lambda shard: shard.path)
-        _complete(staged, digest, manifest, shards, publication)
-        with contextlib.suppress(FileExistsError):  # another process has just published the same
-            _deliver(staged, final)
+        _complete(folder, digest, manifest, shards, publication)
     return Published(read_version(final), len(missing), len(plans))
+
+
+@contextmanager
+def _workplace(final: Folder) -> Iterator[Folder]:
+    """Where a version is put together.
+
+    On a disk it is staged beside its place and renamed. In an object store, which cannot rename, it lies where it
+    will be, invisible until its description is there.
+    """
+    if not isinstance(final, Path):
+        yield final
+        return
+    remove_abandoned(final.parent)
+    with staging_folder(final.parent) as staged:
+        for split in SPLITS:
+            (staged / split).mkdir()
+        yield staged
+        with contextlib.suppress(FileExistsError):  # another process has just published the same
+            publish_folder(staged, final)
 
 
 def plan_shards(manifest: pl.DataFrame, places: pl.DataFrame) -> list[ShardPlan]:
@@ -150,65 +167,56 @@ def plan_shards(manifest: pl.DataFrame, places: pl.DataFrame) -> list[ShardPlan]
     return plans
 
 
-def _jobs(plans: Sequence[ShardPlan], staged: Path, lake: Lake, choice: EncodingChoice) -> Iterator[EncodeJob]:
+def _jobs(plans: Sequence[ShardPlan], folder: Folder, lake: Lake, choice: EncodingChoice) -> Iterator[EncodeJob]:
     """Shards that read the same part of the store go together, the largest first."""
     together: dict[str, list[ShardPlan]] = {}
     for plan in plans:
         together.setdefault(plan.pieces[0].place.part, []).append(plan)
     for group in sorted(together.values(), key=lambda group: -sum(len(plan.pieces) for plan in group)):
-        yield EncodeJob(tuple(group), staged, lake.pieces, choice)
+        yield EncodeJob(tuple(group), folder, lake.pieces, choice)
 
 
 def _earlier_shards(lake: Lake, name: str) -> dict[str, tuple[Shard, Folder]]:
     """The shards of all versions of a dataset, with their files, by their key."""
     found = {}
-    for version in dataset_versions(lake, name):
-        with (version.folder / SHARDS).open("rb") as file:
-            rows = pl.read_parquet(file).iter_rows(named=True)
-        for row in rows:
+    versions = dataset_versions(lake, name)
+    tables = contents([version.folder / SHARDS for version in versions])
+    for version, table in zip(versions, tables):
+        for row in pl.read_parquet(table).iter_rows(named=True) if table is not None else ():
             statistics = Statistics.from_dict(json.loads(row.pop("statistics")))
             found[row["key"]] = (Shard(**row, statistics=statistics), version.folder / row["path"])
     return found
 
 
-def _taken(shard: Shard, file: Folder, staged: Path, plan: ShardPlan) -> Shard:
-    """The same bytes under a new name: a second link where the file system has them."""
-    target = staged / plan.path
-    linked = False
-    if isinstance(file, Path):
-        with contextlib.suppress(OSError):
-            os.link(file, target)
-            linked = True
-    if not linked:
-        with file.open("rb") as source, target.open("wb") as copy:
-            shutil.copyfileobj(source, copy)
-    return replace(shard, path=plan.path)
+def _taken(reused: Sequence[tuple[Shard, Folder, ShardPlan]], folder: Folder) -> list[Shard]:
+    """The same bytes under new names: second links where the file system has them, copies within an object store."""
+    if isinstance(folder, Path):
+        for _, file, plan in reused:
+            try:
+                os.link(str(file), folder / plan.path)
+            except OSError:
+                shutil.copyfile(str(file), folder / plan.path)
+    elif reused:
+        sources = [UPath(file).path for _, file, _ in reused]
+        folder.fs.copy(sources, [(folder / plan.path).path for _, _, plan in reused])  # side by side
+    return [replace(shard, path=plan.path) for shard, _, plan in reused]
 
 
 def _complete(
-    staged: Path, digest: str, manifest: pl.DataFrame, shards: Sequence[Shard], publication: Publication
+    folder: Folder, digest: str, manifest: pl.DataFrame, shards: Sequence[Shard], publication: Publication
 ) -> None:
-    """Write all that a version holds besides its shards."""
-    write_manifest(staged / "manifest.parquet", manifest)
-    (staged / "vocabulary.json").write_text(publication.choice.vocabulary_json, encoding="utf-8")
+    """Write all that a version holds besides its shards; the description, last, makes it visible."""
+    write_manifest(folder / "manifest.parquet", manifest)
+    (folder / "vocabulary.json").write_text(publication.choice.vocabulary_json, encoding="utf-8")
     rows = [
         (shard.path, shard.key, shard.sha256, shard.rows, shard.tokens, json.dumps(shard.statistics.to_dict()))
         for shard in shards
     ]
-    pl.DataFrame(rows, schema=SHARDS_SCHEMA, orient="row").write_parquet(staged / SHARDS)
+    with (folder / SHARDS).open("wb") as file:
+        pl.DataFrame(rows, schema=SHARDS_SCHEMA, orient="row").write_parquet(file)
     description = describe(digest, manifest, shards, publication)
-    write_card(staged, manifest, description)
-    (staged / DESCRIPTION).write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
-
-
-def _deliver(staged: Path, final: Folder) -> None:
-    """Give a staged version its place. In an object store the description comes last and makes it visible."""
-    if isinstance(final, Path):
-        publish_folder(staged, final)
-        return
-    files = sorted(path for path in staged.rglob("*") if path.is_file() and path.name != DESCRIPTION)
-    for path in [*files, staged / DESCRIPTION]:
-        (final / path.relative_to(staged).as_posix()).write_bytes(path.read_bytes())
+    write_card(remembered(folder), manifest, description)
+    (folder / DESCRIPTION).write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
 
 
 def describe(digest: str, manifest: pl.DataFrame, shards: Sequence[Shard], publication: Publication) -> dict[str, Any]:

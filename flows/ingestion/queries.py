@@ -34,7 +34,9 @@ def fates_of(versions: Sequence[DatasetVersion], path: str) -> list[dict[str, An
         tries = (manifest.filter(rule) for rule in (named & equal, equal, named))
         rows = next((rows for rows in tries if len(rows)), manifest.clear())
         for row in rows.iter_rows(named=True):
-            members = manifest.filter(pl.col("family") == row["family"]).select(NAME).to_series().to_list()
+            members = (
+                manifest.filter(pl.col("family") == pl.lit(row["family"], pl.String)).select(NAME).to_series().to_list()
+            )
             found.append({"version": str(version), **row, "members": members})
     if not found:
         looked = ", ".join(map(str, versions)) or "no dataset yet"
@@ -68,7 +70,7 @@ class Difference:
     splits: list[dict[str, str]]
     styles: list[dict[str, str]]
     settings: dict[str, tuple[Any, Any]]
-    """Settings, encoding and vocabulary that differ."""
+    """Settings (as `--set` names them), encoding and vocabulary that differ."""
 
 
 def difference(before: DatasetVersion, after: DatasetVersion) -> Difference:
@@ -99,7 +101,10 @@ def difference(before: DatasetVersion, after: DatasetVersion) -> Difference:
 
 
 def _settings_changes(before: dict[str, Any], after: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
-    flat = [_flat({key: about[key] for key in ("settings", "encoding", "vocabulary")}) for about in (before, after)]
+    flat = [
+        _flat({**about["settings"], "encoding": about["encoding"], "vocabulary": about["vocabulary"]})
+        for about in (before, after)
+    ]
     keys = sorted(flat[0].keys() | flat[1].keys())
     pairs = {key: (flat[0].get(key), flat[1].get(key)) for key in keys}
     return {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}

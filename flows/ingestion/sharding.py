@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,7 +13,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from flows.files import Folder
+from flows.files import Folder, write_atomically
 from flows.ingestion.splits import TRAIN
 from flows.ingestion.statistics import Statistics
 from flows.ingestion.store import Place, Store
@@ -125,10 +126,10 @@ class ShardPlan:
 
 @dataclass(frozen=True)
 class EncodeJob:
-    """Shards of one partition; all lie in `folder`, a local staging folder."""
+    """Shards of one partition, to be written below `folder`: a staging folder, or in an object store the final one."""
 
     plans: tuple[ShardPlan, ...]
-    folder: Path
+    folder: Folder
     store: Folder
     choice: EncodingChoice
 
@@ -160,11 +161,22 @@ def encode(job: EncodeJob, beat: Beat) -> list[Shard]:
         shown: list[Statistics] = []
         rows = list(plan.rows(job.choice, scores[first : first + len(plan.pieces)], shown))
         first += len(plan.pieces)
-        sha256 = write_shard(job.folder / plan.path, rows, stamp)
+        sha256 = _write(job.folder / plan.path, rows, stamp)
         tokens = sum(len(row.tokens) for row in rows)
         statistics = sum(shown, Statistics())
         shards.append(Shard(plan.path, plan.key(job.choice), sha256, len(rows), tokens, statistics))
     return shards
+
+
+def _write(file: Folder, rows: Sequence[Row], stamp: Stamp) -> str:
+    """As `write_shard`, which knows disks only."""
+    if isinstance(file, Path):
+        return write_shard(file, rows, stamp)
+    with tempfile.TemporaryDirectory(prefix="musenet-") as folder:
+        local = Path(folder, file.name)
+        sha256 = write_shard(local, rows, stamp)
+        write_atomically(file, local.read_bytes())
+    return sha256
 
 
 @lru_cache(maxsize=2)

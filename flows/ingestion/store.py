@@ -8,15 +8,18 @@ made again at any time, so a part that is damaged is dropped and its files are r
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from flows.files import STAGING_PREFIX, Folder, remove_abandoned, write_atomically
+from flows.files import STAGING_PREFIX, Folder, files_in, reachable, remove_abandoned, write_atomically
 from tokenization import fingerprint, midi
 
 VERSION = f"reader{midi.VERSION}-fingerprint{fingerprint.VERSION}"
@@ -40,8 +43,8 @@ COLUMNS: dict[str, pl.DataType] = {
     "fingerprint": pl.Binary(),
     "score": pl.Binary(),
 }
-DAMAGE = (pa.ArrowInvalid, OSError)
-"""What reading a part raises that is not whole."""
+REQUESTS = 16
+"""Parts that are read at once from an object store."""
 FACTS = [name for name in COLUMNS if name != "score"]
 
 
@@ -81,19 +84,16 @@ class Store:
 
     def parts(self) -> list[str]:
         """The names of all parts; leftovers of ended processes are removed."""
-        if not self.folder.is_dir():
-            return []
         remove_abandoned(self.folder)
-        names = (path.name for path in self.folder.iterdir())
-        return sorted(name for name in names if name.endswith(".parquet") and not name.startswith(STAGING_PREFIX))
+        names = files_in(self.folder)
+        return [name for name in names if name.endswith(".parquet") and not name.startswith(STAGING_PREFIX)]
 
     def facts(self, parts: Iterable[str] | None = None) -> pl.DataFrame:
         """Everything but the notes, of all parts or some: columns FACTS, `part` and `row`; one row per SHA-256."""
-        frames = [_placed(pl.DataFrame(schema={name: COLUMNS[name] for name in FACTS}), "")]
-        for part in self.parts() if parts is None else parts:
-            with contextlib.suppress(*DAMAGE), self._opened(part) as file:
-                frames.append(_placed(pl.DataFrame(pl.from_arrow(file.read(FACTS))), part))
-        found = pl.concat(frames)
+        empty = _placed(pl.DataFrame(schema={name: COLUMNS[name] for name in FACTS}), "")
+        with reachable(self.folder), ThreadPoolExecutor(1 if isinstance(self.folder, Path) else REQUESTS) as pool:
+            frames = pool.map(self._facts_of, self.parts() if parts is None else parts)
+            found = pl.concat([empty, *(frame for frame in frames if frame is not None)])
         different = found.unique("sha256", keep="first", maintain_order=True)
         if len(different) < len(found):  # files that were refused were tried again: music counts more
             found = found.sort(pl.col("refusal").is_not_null(), maintain_order=True)
@@ -120,18 +120,35 @@ class Store:
                 found[index] = memoryview(column[position[group] + row].as_buffer())
         return found
 
+    def _facts_of(self, part: str) -> pl.DataFrame | None:
+        """The facts of a part, None for one that is gone or damaged."""
+        try:
+            with self._opened(part) as file:
+                return _placed(pl.DataFrame(pl.from_arrow(file.read(FACTS))), part)
+        except (pa.ArrowInvalid, OSError) as error:
+            if not _of_the_part(error):
+                raise
+            return None
+
     @contextlib.contextmanager
     def _opened(self, part: str) -> Iterator[pq.ParquetFile]:
-        """A part for reading. Raises DAMAGE, and drops the part, when it is not what was written."""
+        """A part for reading; one that turns out to be damaged is dropped. Raises OSError and pyarrow's errors."""
         path = self.folder / part
         try:
             with path.open("rb") as source, pq.ParquetFile(source, page_checksum_verification=True) as file:
                 yield file
-        except (ConnectionError, PermissionError, TimeoutError):  # nothing is known of the part itself
+        except (pa.ArrowInvalid, OSError) as error:
+            if _of_the_part(error):
+                path.unlink(missing_ok=True)
             raise
-        except DAMAGE:
-            path.unlink(missing_ok=True)
-            raise
+
+
+def _of_the_part(error: Exception) -> bool:
+    """Whether reading failed because a part is gone or damaged, and not because its disk or store did."""
+    if isinstance(error, ConnectionError | TimeoutError | PermissionError):
+        return False
+    # Of what the Parquet reader finds wrong, OSError has no number.
+    return not isinstance(error, OSError) or error.errno in (None, errno.ENOENT)
 
 
 def _placed(facts: pl.DataFrame, part: str) -> pl.DataFrame:

@@ -6,6 +6,7 @@ datasets/<name>/<digest>/{dataset.json, manifest.parquet, shards.parquet, vocabu
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from dataclasses import dataclass
@@ -14,9 +15,19 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+from upath import UPath
 
 from flows.errors import UserError, unknown
-from flows.files import STAGING_PREFIX, Folder, publish_folder, staging_folder
+from flows.files import (
+    STAGING_PREFIX,
+    Folder,
+    contents,
+    folders_in,
+    publish_folder,
+    reachable,
+    remove_abandoned,
+    staging_folder,
+)
 from flows.ingestion.manifest import read_manifest
 from flows.settings import Lake
 from tokenization.encodings import Encoding, get_encoding
@@ -43,7 +54,8 @@ class DatasetVersion:
 
     @property
     def vocabulary(self) -> Vocabulary:
-        return Vocabulary.from_json((self.folder / "vocabulary.json").read_text(encoding="utf-8"))
+        with reachable(self.folder):
+            return Vocabulary.from_json((self.folder / "vocabulary.json").read_text(encoding="utf-8"))
 
     @property
     def encoding(self) -> Encoding:
@@ -52,7 +64,8 @@ class DatasetVersion:
     @cached_property
     def manifest(self) -> pl.DataFrame:
         """Columns as in `manifest.SCHEMA`."""
-        return read_manifest(self.folder / "manifest.parquet")
+        with reachable(self.folder):
+            return read_manifest(self.folder / "manifest.parquet")
 
     @property
     def path(self) -> Path:
@@ -62,14 +75,20 @@ class DatasetVersion:
         return self.folder
 
     def local(self, lake: Lake) -> DatasetVersion:
-        """This version on this machine's disk; from an object store it is copied once, and checked."""
+        """This version on this machine's disk; from an object store it is copied once, and checked.
+
+        Raises UserError for a shard that is not what was published, RunError for a store that cannot be used.
+        """
         if isinstance(self.folder, Path):
             return self
         home = lake.cache / "datasets" / self.name
         if not (home / self.digest).exists():
+            remove_abandoned(home)
             with staging_folder(home) as staged:
-                _download(self, staged)
-                publish_folder(staged, home / self.digest)
+                with reachable(self.folder):
+                    _download(self, staged)
+                with contextlib.suppress(FileExistsError):  # another process has just copied it
+                    publish_folder(staged, home / self.digest)
         return read_version(home / self.digest)
 
     def __str__(self) -> str:
@@ -77,14 +96,17 @@ class DatasetVersion:
 
 
 def _download(version: DatasetVersion, staged: Path) -> None:
-    for name in (*FILES, *version.description["shards"]):
-        (staged / name).parent.mkdir(parents=True, exist_ok=True)
-        (staged / name).write_bytes((version.folder / name).read_bytes())
+    names = [*FILES, *version.description["shards"]]
+    for folder in {(staged / name).parent for name in names}:
+        folder.mkdir(parents=True, exist_ok=True)
+    store = UPath(version.folder)
+    store.fs.get([(store / name).path for name in names], [str(staged / name) for name in names])  # side by side
     for path, sha256 in version.description["shards"].items():
         with (staged / path).open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
         if found != sha256:
-            raise UserError(f"{version.folder}/{path} is not what was published; ingest the collections anew")
+            remedy = f"delete {version.folder} and ingest the collections again"
+            raise UserError(f"{version.folder}/{path} is not what was published; {remedy}")
 
 
 def canonical_digest(content: object) -> str:
@@ -95,16 +117,20 @@ def canonical_digest(content: object) -> str:
 
 def read_version(folder: Folder) -> DatasetVersion:
     """The version published in a folder."""
-    description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+    return _described(folder, (folder / DESCRIPTION).read_bytes())
+
+
+def _described(folder: Folder, text: bytes) -> DatasetVersion:
+    description = json.loads(text)
     return DatasetVersion(description["name"], description["digest"], folder, description)
 
 
 def dataset_versions(lake: Lake, name: str | None = None) -> list[DatasetVersion]:
     """Published versions, oldest first: of one dataset or of all."""
-    homes = lake.datasets.iterdir() if lake.datasets.is_dir() else ()
-    files = [file for home in homes if name in (None, home.name) for file in home.glob(f"*/{DESCRIPTION}")]
-    folders = [file.parent for file in files if not file.parent.name.startswith(STAGING_PREFIX)]
-    versions = [read_version(folder) for folder in folders]
+    homes = [home for home in folders_in(lake.datasets) if name in (None, home.name)]
+    folders = [folder for home in homes for folder in folders_in(home) if not folder.name.startswith(STAGING_PREFIX)]
+    texts = zip(folders, contents([folder / DESCRIPTION for folder in folders]))
+    versions = [_described(folder, text) for folder, text in texts if text is not None]
     return sorted(versions, key=lambda version: (version.description["created"], version.digest))
 
 

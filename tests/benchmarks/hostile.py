@@ -91,8 +91,9 @@ def _as_wanted(row: dict[str, str], ended: dict[str, Any]) -> tuple[str, bool]:
         return "no harm", True
     peers = {int(said.split()[1]) for said in (row["mido"], row["symusic"]) if said.startswith("ok")}
     if len(peers) == 1 and peers != {0}:
-        # What the peers drop without a word (notes that never end) is kept here, and recorded.
-        return "read as by peers, or more", notes in peers or (notes > max(peers) and bool(ended["repairs"]))
+        # What the peers drop without a word (notes that never end, running status after a sysex) is kept here.
+        one_refuses = "err" in (row["mido"].split()[0], row["symusic"].split()[0])
+        return "read as by peers, or more", notes >= max(peers) or (refused and one_refuses)
     if peers == {0}:
         return "peers find no note", refused or bool(ended["repairs"])
     return "peers refuse or disagree", refused or notes > 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -170,3 +170,45 @@ def studio(tmp_path_factory: pytest.TempPathFactory, song: SongMaker) -> tuple[L
     lake = Lake(home / "lake")
     dataset = ingest_plainly(lake, "songs", home / "songs", splits=SplitShares(validation=0.3, test=0.2))
     return lake, dataset, finished_run(lake, dataset)
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Two versions of one dataset, and the folder that they were made of as it is now."""
+
+    lake: Lake
+    folder: Path
+    before: DatasetVersion
+    after: DatasetVersion
+
+
+@pytest.fixture(scope="session")
+def catalogue(tmp_path_factory: pytest.TempPathFactory, song: SongMaker, steps: Stepper) -> Catalogue:
+    """A small collection with duplicates and a broken file, before and after some changes to it and its rules.
+
+    Tests only read it.
+    """
+    home = tmp_path_factory.mktemp("catalogue")
+    folder, lake = home / "songs", Lake(home / "lake")
+    first = song_notes(1, notes=40)
+    files = {
+        "bach/1.mid": write_midi(first),
+        "bach/2.mid": song(2),
+        "bach/copy.mid": write_midi(first),
+        "bach/higher.mid": write_midi(replace(first, pitch=first.pitch + np.uint8(3))),
+        "jazz/3.mid": song(3),
+        "jazz/gone.mid": song(4),
+        "jazz/other.mid": song(5),
+        "jazz/short.mid": song(6, notes=18),
+        "broken.mid": b"no music",
+        "cover.jpg": b"a picture",
+    }
+    for name, data in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
+    before = steps(lake, "mine", folder).version
+    (folder / "jazz" / "gone.mid").unlink()
+    (folder / "jazz" / "new.mid").write_bytes(song(7))
+    (folder / "jazz" / "other.mid").write_bytes(song(8))
+    renamed = as_collection(folder).model_copy(update={"synonyms": {"jazz": "swing"}})
+    return Catalogue(lake, folder, before, steps(lake, "mine", renamed, limits={"min_notes": 19}).version)

@@ -9,6 +9,7 @@ import json
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -183,11 +184,36 @@ class TestMistakes:
     """One line on standard error that lists what exists, status 2, no traceback."""
 
     def test_ingest(self, command: Command, tmp_path: Path) -> None:
-        assert "does not exist; name a folder or a MIDI file" in mistake(command("ingest", "/nowhere", "--name", "x"))
-        assert "holds no MIDI file" in mistake(command("ingest", tmp_path, "--name", "x"))
-        assert mistake(command("ingest", tmp_path, "--name", "My Set")).startswith(
-            "name = 'My Set': String should match"
-        )
+        for more in ((), ("--dry-run",)):
+            assert "/nowhere does not exist" in mistake(command("ingest", "/nowhere", "--name", "x", *more))
+            assert "no MIDI file" in mistake(command("ingest", tmp_path, "--name", "x", *more))
+            assert mistake(command("ingest", tmp_path, "--name", "My Set", *more)).startswith(
+                "name = 'My Set': String should match"
+            )
+            assert mistake(command("ingest", tmp_path, *more)) == "the dataset has no name; give one with --name"
+            assert "nowhere.toml cannot be read" in mistake(command("ingest", "nowhere.toml", *more))
+
+    @pytest.mark.parametrize(
+        ("setting", "words"),
+        [
+            (
+                "augmentation.changes.speed=1",
+                "no setting 'augmentation.changes.speed'; there are: augmentation.changes.transpose, "
+                "augmentation.changes.velocity, augmentation.changes.stretch",
+            ),
+            ("limits.min_note=3", "no setting 'limits.min_note'; there are: limits.min_notes, "),
+            ("limit.min_notes=3", "no setting 'limit'; there are: "),
+            ("limits=3", "limits = '3': Input should be a valid dictionary"),
+            ("limits.min_notes=few", "limits.min_notes = 'few': Input should be a valid integer"),
+            ("splits.test=0.7", "splits.test = '0.7': Input should be less than 0.5"),
+            ("name.x=1", "there is no setting 'name.x': name has none inside"),
+            ("limits.refused_repairs=[tru", "limits.refused_repairs = [tru: neither a value nor JSON"),
+            ('limits.refused_repairs=["none"]', "limits.refused_repairs.0 = 'none': Input should be 'wrapper', "),
+        ],
+    )
+    def test_a_setting_of_ingestion(self, command: Command, tmp_path: Path, setting: str, words: str) -> None:
+        assert mistake(command("ingest", tmp_path, "--name", "x", "--set", setting)).startswith(words)
+        assert not (tmp_path / "lake").exists(), "a server was started for it"
 
     def test_an_unknown_dataset(self, command: Command, studio) -> None:
         assert "no dataset 'lakh'; there is none yet; make one with `musenet ingest PATH --name NAME`" in mistake(
@@ -241,16 +267,162 @@ class TestMistakes:
 
 
 @pytest.mark.usefixtures("prefect_api")
-def test_ingest_reports_as_text_and_as_json(command: Command, tmp_path: Path, song) -> None:
-    (tmp_path / "bach").mkdir()
-    (tmp_path / "bach" / "1.mid").write_bytes(song(1))
-    (tmp_path / "bach" / "2.mid").write_bytes(b"broken")
-    ingest = ("ingest", tmp_path / "bach", "--name", "mine", "--licence", "CC0", "--workers", "1")
-    lines = command(*ingest).stdout.splitlines()
-    assert lines[0].startswith("dataset mine@")
-    assert [line.split() for line in lines[1:]] == [["1", "accepted"], ["1", "quarantined:", "not_midi"]]
-    result = command(*ingest, "--json")
-    report = json.loads(result.stdout)
-    assert (report["reused"], report["styles"], report["licences"]) == (True, {"bach": 1}, ["CC0"])
-    assert Path(report["folder"]) == Lake(tmp_path / "lake").datasets / "mine" / report["digest"]
-    assert "nothing changed" in result.stderr
+class TestIngest:
+    def test_reports_as_text_and_as_json(self, command: Command, tmp_path: Path, song) -> None:
+        (tmp_path / "bach").mkdir()
+        (tmp_path / "bach" / "1.mid").write_bytes(song(1))
+        (tmp_path / "bach" / "2.mid").write_bytes(b"broken")
+        ingest = ("ingest", tmp_path / "bach", "--name", "mine", "--licence", "CC0", "--workers", "1")
+        first, *fates, card = command(*ingest).stdout.splitlines()
+        assert first.startswith("dataset mine@")
+        assert [line.split() for line in fates] == [["1", "accepted"], ["1", "quarantined:", "not_midi"]]
+        assert Path(card.removeprefix("  card: ")).read_text().startswith("<!doctype html>")
+        result = command(*ingest, "--json")
+        report = json.loads(result.stdout)
+        assert (report["reused"], report["styles"], report["licences"]) == (True, {"bach": 1}, ["CC0"])
+        assert Path(report["folder"]) == Lake(tmp_path / "lake").datasets / "mine" / report["digest"]
+        assert "nothing changed" in result.stderr
+
+    def test_a_toml_of_collections_one_of_them_an_archive(self, command: Command, tmp_path: Path, song) -> None:
+        with zipfile.ZipFile(tmp_path / "songs.zip", "w") as archive:
+            for seed in range(4):
+                archive.writestr(f"{'bach' if seed % 2 else 'jazz'}/{seed}.mid", song(seed))
+        (tmp_path / "more").mkdir()
+        (tmp_path / "more" / "5.mid").write_bytes(song(5))
+        (tmp_path / "classics.toml").write_text(
+            "[[collection]]\nname = 'old'\nlocation = 'songs.zip'\nlicence = 'CC-BY'\n"
+            "[[collection]]\nname = 'new'\nlocation = 'more'\n[[collection.styles]]\nlabel = 'Pop'\n"
+        )
+        options = ("--workers", "1", "--copies", "2", "--seed", "7", "--set", "splits.validation=0", "--json")
+        report = json.loads(command("ingest", tmp_path / "classics.toml", *options, "--set", "splits.test=0").stdout)
+        assert (report["name"], report["files"], report["reused"]) == ("classics", 5, False)
+        assert report["styles"] == {"bach": 2, "jazz": 2, "pop": 1}
+        assert report["licences"] == ["CC-BY", "not stated"]
+        assert report["variants"] == {"train": 15, "validation": 0, "test": 0}
+        assert report["settings"]["augmentation"]["seed"] == 7
+        again = json.loads(command("ingest", tmp_path / "songs.zip", "--name", "zipped", "--json").stdout)
+        assert (again["files"], again["pieces"]["train"] + again["pieces"]["test"]) == (4, 4)
+        (row,) = json.loads(command("why", "bach/1.mid", "--dataset", "classics", "--json").stdout)
+        assert (row["collection"], row["style"], row["licence"]) == ("old", "bach", "CC-BY")
+
+
+class TestDryRun:
+    def test_says_what_would_be_done_and_does_nothing(self, command: Command, tmp_path: Path, catalogue) -> None:
+        words = ("ingest", catalogue.folder, "--name", "mine", "--dry-run")
+        result = command(*words)
+        size = sum(path.stat().st_size for path in catalogue.folder.rglob("*.mid")) / 1e6
+        assert (result.exit_code, result.stdout.splitlines()) == (
+            0,
+            [
+                f"songs: 9 files, {size:.1f} MB",
+                "  styles: bach 4, jazz 4, songs 1",
+                "  left out: 1 .jpg",
+                "8 of 9 files would be read, and a new version published",
+            ],
+        )
+        report = json.loads(command(*words, "--json").stdout)
+        assert (report["files"], report["unread"], report["version"]) == (9, 8, None)
+        assert report["collections"][0]["styles"] == {"bach": 4, "jazz": 4, "songs": 1}
+        assert not (tmp_path / "lake").exists()
+
+    def test_says_when_nothing_changed(self, command: Command, tmp_path: Path, catalogue) -> None:
+        (tmp_path / "mine.toml").write_text(
+            f"[[collection]]\nname = 'songs'\nlocation = '{catalogue.folder}'\nlicence = 'CC0'\n"
+            "[synonyms]\njazz = 'swing'\n"
+        )
+        words = ("ingest", tmp_path / "mine.toml", "--dry-run", "--set", "limits.min_notes=19")
+        before = sorted(catalogue.lake.root.rglob("*"))
+        assert command(*words, lake=catalogue.lake.root).stdout.splitlines()[-1] == (
+            f"nothing changed: {catalogue.after} would be reused"
+        )
+        assert sorted(catalogue.lake.root.rglob("*")) == before
+
+    def test_names_files_that_cannot_be_read(self, command: Command, tmp_path: Path) -> None:
+        (tmp_path / "songs").mkdir()
+        (tmp_path / "songs" / "bad.zip").write_bytes(b"no archive")
+        (tmp_path / "songs" / "1.mid").write_bytes(b"MThd")
+        result = command("ingest", tmp_path / "songs", "--name", "mine", "--dry-run")
+        assert "cannot be read: songs/bad.zip: " in result.stdout
+        assert "1 of 2 files would be read" in result.stdout
+
+
+class TestDatasets:
+    @pytest.fixture
+    def ask(self, command: Command, catalogue) -> Command:
+        return lambda *words: command(*words, lake=catalogue.lake.root)
+
+    def test_are_listed_oldest_first(self, ask: Command, catalogue) -> None:
+        lines = ask("datasets").stdout.splitlines()
+        assert [line.split()[0] for line in lines] == [str(catalogue.before), str(catalogue.after)]
+        assert "5 pieces, " in lines[1]
+        about = json.loads(ask("datasets", "--json").stdout)
+        assert [version["digest"] for version in about] == [catalogue.before.digest, catalogue.after.digest]
+
+    def test_show(self, ask: Command, catalogue) -> None:
+        text = ask("datasets", "show", "mine").stdout
+        assert text.startswith("# Dataset mine\n")
+        assert f"`{catalogue.after.digest}`" in text
+        assert "| swing | " in text
+        earlier = json.loads(ask("datasets", "show", f"mine@{catalogue.before.digest[:10]}", "--json").stdout)
+        assert earlier == {**catalogue.before.description, "folder": str(catalogue.before.folder)}
+
+    def test_diff(self, ask: Command, catalogue) -> None:
+        words = ("datasets", "diff", catalogue.before, "mine")
+        lines = ask(*words).stdout.splitlines()
+        assert lines[0] == f"{catalogue.before} → {catalogue.after}"
+        for line in (
+            "  limits.min_notes: 16 → 19",
+            "1 files added",
+            "  + songs/jazz/new.mid",
+            "1 files removed",
+            "  - songs/jazz/gone.mid",
+            "1 files changed",
+            "  ~ songs/jazz/other.mid",
+            "1 fates changed",
+            "    songs/jazz/short.mid: accepted → quarantined: too_short",
+            "2 styles changed",
+            "    songs/jazz/3.mid: jazz → swing",
+        ):
+            assert line in lines
+        report = json.loads(ask(*words, "--json").stdout)
+        assert report["added"] == ["songs/jazz/new.mid"]
+        assert report["settings"]["limits.min_notes"] == [16, 19]
+        assert ask("datasets", "diff", "mine", "mine").stdout.splitlines()[1:] == ["  no difference"]
+
+    def test_why(self, ask: Command, catalogue) -> None:
+        copy = catalogue.folder / "bach" / "copy.mid"
+        lines = ask("why", copy).stdout.splitlines()
+        assert lines[0] == f"{catalogue.after}: songs/bach/copy.mid is duplicate (same_bytes: songs/bach/1.mid)"
+        facts = dict(line.split(maxsplit=1) for line in lines[1:])
+        assert facts["family"] == "3 files: songs/bach/1.mid, songs/bach/copy.mid, songs/bach/higher.mid"
+        assert (facts["style"], facts["music"]) == ("bach", "40 notes, 10 s")
+        assert ask("why", "songs/bach/copy.mid").stdout.splitlines() == lines
+        both = json.loads(ask("why", facts["sha256"][:12], "--json").stdout)
+        assert [row["path"] for row in both] == ["bach/1.mid", "bach/copy.mid"]
+        assert ask("why", "broken.mid").stdout.splitlines()[0].endswith("is quarantined (not_midi: no MThd header)")
+        assert "to the kept piece" in ask("why", "higher.mid").stdout
+        gone = ask("why", "gone.mid", "--dataset", catalogue.before).stdout
+        assert gone.startswith(f"{catalogue.before}: songs/jazz/gone.mid is accepted")
+
+    def test_families(self, ask: Command) -> None:
+        first, kept, *members = ask("families", "mine").stdout.splitlines()
+        assert first == "1 families of several files, 2 files besides the best of each"
+        assert kept == "songs/bach/1.mid"
+        assert members[0].split() == ["songs/bach/copy.mid", "(same_bytes)"]
+        assert members[1].split()[1:] == ["songs/bach/higher.mid", "(near_duplicate)"]
+        assert 0.9 < float(members[1].split()[0]) <= 1
+        (family,) = json.loads(ask("families", "mine", "--json").stdout)
+        assert (family["kept"], len(family["members"])) == ("songs/bach/1.mid", 2)
+
+    def test_a_wrong_name_lists_those_that_exist(self, ask: Command, catalogue) -> None:
+        for words in (
+            ("datasets", "show", "lakh"),
+            ("datasets", "diff", "lakh", "mine"),
+            ("datasets", "diff", "mine", "lakh"),
+            ("families", "lakh"),
+            ("why", "1.mid", "--dataset", "lakh"),
+        ):
+            assert mistake(ask(*words)) == "no dataset 'lakh'; there are: mine"
+        listed = ", ".join(version.digest[:12] for version in (catalogue.before, catalogue.after))
+        assert mistake(ask("families", "mine@zzz")) == f"no version of dataset mine 'zzz'; there are: {listed}"
+        assert mistake(ask("why", "gone.mid")).startswith(f"gone.mid is in no manifest (looked in: {catalogue.after})")

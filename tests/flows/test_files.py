@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from upath import UPath
 
 from flows.errors import UserError
 from flows.files import (
@@ -76,6 +77,23 @@ class TestFiles:
         with pytest.raises(OSError, match="taken"):
             write_atomically(tmp_path / "taken", b"data")
         assert names(tmp_path) == ["taken"]
+
+
+class TestAnObjectStore:
+    """An object is there whole or not at all: nothing is staged."""
+
+    def test_a_file_is_written_and_replaced(self) -> None:
+        folder = UPath("memory://files")
+        write_atomically(folder / "a" / "file", b"first")
+        write_atomically(folder / "a" / "file", b"second")
+        assert (folder / "a" / "file").read_bytes() == b"second"
+        assert [path.name for path in (folder / "a").iterdir()] == ["file"]
+
+    def test_has_nothing_that_was_abandoned(self, dead_pid: int) -> None:
+        folder = UPath("memory://abandoned")
+        write_atomically(folder / f"{STAGING_PREFIX}{dead_pid}-00000000", b"someone else's")
+        remove_abandoned(folder)
+        assert len(list(folder.iterdir())) == 1
 
 
 class TestAbandonedStaging:

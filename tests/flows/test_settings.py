@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.settings import LAKE_VARIABLE, Lake, available_cores
+from flows.errors import UserError
+from flows.settings import LAKE_VARIABLE, LOCAL_VARIABLE, Lake, available_cores
 
 
 class TestWhereTheLakeIs:
@@ -34,11 +35,55 @@ class TestWhereTheLakeIs:
         assert list(tmp_path.iterdir()) == []
 
 
+def places(lake: Lake) -> list[object]:
+    """All folders and files that the lake names."""
+    return [
+        getattr(lake, name) for name, kind in vars(Lake).items() if isinstance(kind, property) and name != "address"
+    ]
+
+
 def test_every_folder_lies_below_the_root(tmp_path: Path) -> None:
-    lake = Lake(tmp_path)
-    places = [getattr(lake, name) for name, kind in vars(Lake).items() if isinstance(kind, property)]
-    assert len(places) == len(set(places)) == 9
-    assert all(place.is_relative_to(tmp_path) for place in places)
+    found = places(Lake(tmp_path))
+    assert len(found) == len(set(found)) == 10
+    assert all(isinstance(place, Path) and place.is_relative_to(tmp_path) for place in found)
+
+
+class TestALakeInAnObjectStore:
+    URL = "memory://bucket/lake"
+
+    def test_holds_datasets_and_pieces_the_rest_is_on_this_machine(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv(LOCAL_VARIABLE, str(tmp_path))
+        lake = Lake.at(self.URL + "/")
+        assert (lake.root, lake.remote, lake.address) == (tmp_path, self.URL, self.URL)
+        assert [str(place) for place in (lake.datasets, lake.pieces)] == [f"{self.URL}/datasets", f"{self.URL}/pieces"]
+        others = [place for place in places(lake) if isinstance(place, Path)]
+        assert len(others) == 8
+        assert all(place.is_relative_to(tmp_path) for place in others)
+
+    def test_a_url_of_this_machine_is_a_folder(self, tmp_path: Path) -> None:
+        assert Lake.at(f"file://{tmp_path}") == Lake(tmp_path)
+
+    @pytest.mark.parametrize("url", ["nowhere://bucket/lake", "az://bucket/lake"])
+    def test_that_no_installed_library_reaches_is_a_mistake(self, url: str) -> None:
+        with pytest.raises(UserError, match=f"the lake {url} cannot be opened"):
+            _ = Lake.at(url).datasets
+
+    def test_has_its_local_part_where_a_local_lake_would_be(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.delenv(LOCAL_VARIABLE, raising=False)
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv(LAKE_VARIABLE, self.URL)
+        assert Lake.at() == Lake(tmp_path / "lake", self.URL)
+
+    def test_is_found_again_by_child_processes(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        for lake in (Lake(tmp_path, self.URL), Lake(tmp_path)):
+            for name, value in lake.environment().items():
+                monkeypatch.setenv(name, value)
+            assert Lake.at() == lake
+            assert Lake.at(lake.address) == lake
 
 
 def test_the_environment_keeps_libraries_in_the_lake_and_offline(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import os
 import secrets
 import signal
 import socket
+import sys
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -26,10 +27,9 @@ SETTINGS = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # else it warns on machines with a GPU
     "RAY_NUM_REDIS_GET_RETRIES": "5",  # seconds that a cluster has to answer
 }
-for setting, value in SETTINGS.items():  # Ray reads them as it is imported
-    os.environ.setdefault(setting, value)
+os.environ.update({**SETTINGS, **os.environ})  # Ray reads them as it is imported
 
-import ray
+import ray  # noqa: E402
 
 ANSWER_SECONDS = 5.0
 """Time that a cluster has to answer."""
@@ -114,22 +114,39 @@ def _connected(workers: int, address: str | None) -> Iterator[None]:
 @contextmanager
 def _token() -> Iterator[None]:
     """Nobody else may use a Ray of our own. Without a token in the environment Ray writes one to the home folder."""
-    chosen = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN}
-    missing = {} if "RAY_AUTH_MODE" in os.environ else chosen
-    os.environ.update(missing)
+    before = {name: os.environ.get(name) for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN")}
+    os.environ.setdefault("RAY_AUTH_TOKEN", TOKEN)
     try:
         yield
-    finally:
-        for name in missing:
-            del os.environ[name]
+    finally:  # Ray, too, has set them
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
 
 
 def _init(address: str, **settings: Any) -> None:
     """`ray.init`, without its words and without its handler of SIGTERM: what ends a run is the command's to decide."""
     before = signal.getsignal(signal.SIGTERM)
-    ray.init(address, log_to_driver=False, logging_level=logging.CRITICAL, **settings)
+    with _silent():
+        ray.init(address, log_to_driver=False, logging_level=logging.CRITICAL, **settings)
     if before is not None and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Ray's compiled part writes to the standard error stream whatever it is told."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        with Path(os.devnull).open("wb") as nothing:
+            os.dup2(nothing.fileno(), 2)
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def _knock(address: str) -> None:

@@ -4,10 +4,27 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import pytest
+
+from flows.ingestion.engines import Engine
+from flows.ingestion.pipeline import (
+    IngestParameters,
+    Reading,
+    decide_fates,
+    publish_version,
+    read_new,
+    stock_of,
+)
+from flows.ingestion.publishing import Published
+from flows.ingestion.sources import Collection
+from flows.settings import Lake
+
+IngestBy = Callable[..., tuple[Reading, Published]]
 
 
 @dataclass(frozen=True)
@@ -44,3 +61,43 @@ def s3_store() -> Iterator[ObjectStore]:
         fsspec.filesystem("s3").mkdir(store.bucket)
         yield store
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def mixed_songs(tmp_path_factory: pytest.TempPathFactory, song: Any, midi_fixtures: Path) -> Path:
+    """A folder of 24 tunes, two of which are there twice, and of files that cannot be read. Tests only read it."""
+    folder = tmp_path_factory.mktemp("mixed") / "songs"
+    files = {f"{'jazz' if seed % 3 else 'bach'}/{seed:02}.mid": song(seed, notes=40) for seed in range(24)}
+    files |= {f"copies/{seed}.mid": song(seed, notes=40) for seed in range(2)}
+    for name in ("html_404.mid", "only_header.mid", "truncated_in_track.mid", "data_byte_high.mid"):
+        files[f"broken/{name}"] = (midi_fixtures / name).read_bytes()
+    for name, data in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
+    return folder
+
+
+def songs_parameters(lake: Lake, location: str | Path) -> IngestParameters:
+    """A collection `songs`, in partitions so small that there are some."""
+    collection = Collection(name="songs", location=str(location), licence="CC0")
+    return IngestParameters(collections=[collection], name="songs", lake=lake.address, partition_files=16)
+
+
+@pytest.fixture(scope="session")
+def songs_in() -> Callable[[Lake, str | Path], IngestParameters]:
+    """The parameters of an ingestion: see `songs_parameters`."""
+    return songs_parameters
+
+
+@pytest.fixture(scope="session")
+def ingest_by() -> IngestBy:
+    """Ingests a folder or URL as the collection `songs` with an engine: `ingest_by(engine, lake, location)`."""
+
+    def ingest(engine: Engine, lake: Lake, location: str | Path) -> tuple[Reading, Published]:
+        parameters = songs_parameters(lake, location)
+        stock = stock_of(parameters, lambda *_: None)
+        reading = read_new(parameters, stock, engine, lambda *_: None)
+        manifest = decide_fates(parameters, stock, reading)
+        return reading, publish_version(parameters, stock, manifest, reading, engine, lambda *_: None)
+
+    return ingest

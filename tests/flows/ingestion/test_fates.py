@@ -333,6 +333,14 @@ class TestSplits:
             assert {path: both[path] for path in alone} == alone
 
 
+FORMS = {
+    (tune, form): version_of(music(tune), 0.6, seed=10 * tune + form) if form else music(tune)
+    for tune in range(4)
+    for form in range(4)
+}
+"""Four tunes, each in four forms that are near to the first."""
+
+
 @st.composite
 def some_files(draw: st.DrawFn) -> list[File]:
     """Files of which some are equal, near to each other, refused or unreadable."""
@@ -345,7 +353,7 @@ def some_files(draw: st.DrawFn) -> list[File]:
             notes=80 + form,
             repairs=(Repair.TRUNCATED,) if form == 2 else (),
             note_hash=sha(f"notes {tune} {form}"),
-            fingerprint=version_of(music(tune), 0.6, seed=10 * tune + form) if form else music(tune),
+            fingerprint=FORMS[tune, form],
         )
         if kind == "copy" and files and not files[-1].unreadable:
             file = replace(files[-1], path=str(number), content=files[-1].content or files[-1].path)

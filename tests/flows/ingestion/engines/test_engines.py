@@ -1,0 +1,307 @@
+"""Engines: whichever one works, and with however many workers, the result is the same and a bad item costs itself.
+
+The clusters are real: Ray is started for the tests, Dask both in this process and as a cluster of its own.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from flows.errors import UserError
+from flows.ingestion.engines import Engine, EngineName, isolated, open_engine
+from flows.ingestion.parsing import ReadingLimits
+from flows.ingestion.versions import DatasetVersion
+from flows.ingestion.workers import Failure, WorkFailed
+from flows.settings import LAKE_VARIABLE, Lake
+
+MUSENET = Path(sys.executable).with_name("musenet")
+LIMITS = ReadingLimits(seconds_per_file=4.0)
+
+# Worker processes must be able to import what they run; a test file is no module that they know.
+SCRIPT = """
+import os, signal, time
+from dataclasses import dataclass, replace
+
+@dataclass(frozen=True)
+class Job:
+    items: tuple
+    guilty: dict
+
+    def without(self, item, failure):
+        return replace(self, guilty={**self.guilty, item: failure})
+
+def act(job, beat):
+    results = []
+    for index, item in enumerate(job.items):
+        beat.at(index)
+        results.append(job.guilty[index] if index in job.guilty else act_on(item))
+    return results
+
+def act_on(item):
+    if item == "crash":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if item == "hang":
+        time.sleep(600)
+    if item == "raise":
+        raise ValueError("the disk is full")
+    if item == "which":
+        return os.getpid()
+    return item * 2
+"""
+
+
+@pytest.fixture(scope="module")
+def guilty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    folder = tmp_path_factory.mktemp("guilty")
+    (folder / "engine_functions.py").write_text(SCRIPT)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(folder)
+        patch.setenv("PYTHONPATH", str(folder))
+        yield importlib.import_module("engine_functions")
+
+
+def processes() -> set[int]:
+    """What runs below this process, but for the tracker that Python itself keeps."""
+    below = set()
+    for child in psutil.Process().children(recursive=True):
+        try:
+            if "resource_tracker" not in " ".join(child.cmdline()) and child.status() != psutil.STATUS_ZOMBIE:
+                below.add(child.pid)
+        except psutil.NoSuchProcess:
+            continue
+    return below
+
+
+def nothing_is_left(before: set[int]) -> None:
+    deadline = time.monotonic() + 10
+    while processes() - before and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert processes() <= before, "processes are left"
+
+
+def no_folder_is_left() -> None:
+    for folder in (tempfile.gettempdir(), "/tmp"):
+        assert list(Path(folder).glob(f".staging-{os.getpid()}-*")) == [], "temporary folders are left"
+
+
+@dataclass(frozen=True)
+class Opened:
+    """An engine at work."""
+
+    name: str
+    engine: Engine
+
+
+@pytest.fixture(scope="module")
+def dask_cluster(guilty: Any) -> Iterator[str]:
+    """The address of a Dask cluster as users have them: a worker below a nanny, with two threads."""
+    import distributed
+
+    cluster = distributed.LocalCluster(n_workers=1, threads_per_worker=2, dashboard_address=":0", silence_logs=50)
+    with cluster:
+        yield cluster.scheduler_address
+
+
+@pytest.fixture(scope="module", params=["local", "dask", "dask cluster", "ray"])
+def opened(request: pytest.FixtureRequest, guilty: Any) -> Iterator[Opened]:
+    """Each engine with two workers."""
+    address = request.getfixturevalue("dask_cluster") if request.param == "dask cluster" else None
+    before = processes()
+    with open_engine(EngineName(request.param.split()[0]), 2, LIMITS, address) as engine:
+        yield Opened(request.param, engine)
+    nothing_is_left(before)
+    no_folder_is_left()
+
+
+@pytest.fixture(scope="module")
+def expected(mixed_songs: Path, ingest_by: Any, tmp_path_factory: pytest.TempPathFactory) -> DatasetVersion:
+    """The version that one process makes."""
+    with open_engine(EngineName.LOCAL, 1, LIMITS, None) as engine:
+        return ingest_by(engine, Lake(tmp_path_factory.mktemp("expected")), mixed_songs)[1].version
+
+
+def outcomes(engine: Engine, guilty: Any, *jobs: list[Any]) -> list[Any]:
+    """What became of the items of each job."""
+    found: dict[int, Any] = {}
+    for index, result in engine.run(guilty.act, [guilty.Job(tuple(items), {}) for items in jobs]):
+        assert index not in found, "a job came back twice"
+        found[index] = result
+    return [found[index] for index in range(len(jobs))]
+
+
+class TestEveryEngine:
+    def test_makes_the_same_version(
+        self, opened: Opened, expected: DatasetVersion, mixed_songs: Path, ingest_by: Any, tmp_path: Path
+    ) -> None:
+        _, published = ingest_by(opened.engine, Lake(tmp_path), mixed_songs)
+        version = published.version
+        assert version.digest == expected.digest
+        assert version.description["fates"]["duplicate: same_bytes"] == 2
+        assert version.manifest.equals(expected.manifest)
+        assert len(version.description["shards"]) > 3
+        for name in version.description["shards"]:
+            assert (version.path / name).read_bytes() == (expected.path / name).read_bytes()
+
+    def test_brings_every_job_back_with_its_index(self, opened: Opened, guilty: Any) -> None:
+        jobs = [[number, number + 1] for number in range(30)]
+        assert outcomes(opened.engine, guilty, *jobs) == [[2 * item for item in items] for items in jobs]
+        assert outcomes(opened.engine, guilty) == []
+
+    def test_loses_only_the_item_that_ends_its_process(self, opened: Opened, guilty: Any) -> None:
+        found = outcomes(opened.engine, guilty, [1, 2], [3, "crash", 4], [5, "crash"])
+        assert found == [[2, 4], [6, Failure.CRASHED, 8], [10, Failure.CRASHED]]
+
+    def test_loses_only_the_item_that_hangs(self, opened: Opened, guilty: Any) -> None:
+        if opened.name in ("dask cluster", "ray"):  # the others are slower to try than they differ
+            assert outcomes(opened.engine, guilty, [1, "hang", 3]) == [[2, Failure.TIMED_OUT, 6]]
+
+    def test_says_an_error_in_its_own_words_and_goes_on(self, opened: Opened, guilty: Any) -> None:
+        with pytest.raises(WorkFailed, match=r"^ValueError: the disk is full$"):
+            outcomes(opened.engine, guilty, [1], ["raise"], [2])
+        assert outcomes(opened.engine, guilty, [4]) == [[8]]
+
+    def test_works_in_other_processes_and_keeps_them(self, opened: Opened, guilty: Any) -> None:
+        pids = {pid for pids in outcomes(opened.engine, guilty, *[["which"]] * 20) for pid in pids}
+        assert 1 <= len(pids) <= 2
+        assert os.getpid() not in pids
+
+    def test_may_be_left_in_the_middle(self, opened: Opened, guilty: Any) -> None:
+        results = iter(opened.engine.run(guilty.act, [guilty.Job((number,), {}) for number in range(20)]))
+        next(results)
+        results.close()  # type: ignore[attr-defined]
+        assert outcomes(opened.engine, guilty, [4]) == [[8]]
+
+
+class TestTheCommand:
+    def test_is_quiet_with_ray(self, expected: DatasetVersion, mixed_songs: Path, tmp_path: Path) -> None:
+        """No banner, warning or traceback. `test_object_store_lake` sees to the same with Dask."""
+        environment = {**os.environ, LAKE_VARIABLE: str(tmp_path / "lake"), "HOME": str(tmp_path / "home")}
+        (tmp_path / "home").mkdir()
+        words = ["ingest", str(mixed_songs), "--licence", "CC0", "--name", "songs", "--set", "partition_files=16"]
+        command = [str(MUSENET), *words, "--engine", "ray", "--workers", "2"]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.startswith(f"dataset songs@{expected.digest[:12]} ")
+        stages = [line.split()[:2] for line in done.stderr.splitlines()]
+        assert [sign for sign, _ in stages] == ["✓"] * 4, done.stderr
+        assert [path.name for path in (tmp_path / "home").iterdir()] == [], "something is written to the home folder"
+
+
+class TestWhatCannotBeOpened:
+    @pytest.mark.parametrize(("engine", "package"), [("ray", "ray"), ("dask", "distributed"), ("dask", "dask")])
+    def test_an_engine_without_its_package(self, engine: str, package: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delitem(sys.modules, f"flows.ingestion.engines.{engine}", raising=False)
+        monkeypatch.setitem(sys.modules, package, None)
+        with pytest.raises(
+            UserError, match=rf"^the engine {engine} needs its package: pip install 'musenet\[{engine}\]'$"
+        ):
+            open_engine(EngineName(engine), 1, LIMITS, None)
+
+    def test_a_defect_is_not_taken_for_a_missing_package(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delitem(sys.modules, "flows.ingestion.engines.dask", raising=False)
+        monkeypatch.setitem(sys.modules, "flows.ingestion.engines.isolated", None)
+        with pytest.raises(ModuleNotFoundError):
+            open_engine(EngineName.DASK, 1, LIMITS, None)
+
+    @pytest.mark.parametrize(
+        ("engine", "address", "words"),
+        [
+            ("ray", "127.0.0.1:1", "no Ray cluster answers at 127.0.0.1:1; give its address as HOST:PORT"),
+            ("ray", "nowhere", "no Ray cluster answers at nowhere; give its address as HOST:PORT"),
+            ("dask", "127.0.0.1:1", "no Dask scheduler answers at 127.0.0.1:1; give its address as tcp://HOST:PORT"),
+            ("dask", "foo:bar", "no Dask scheduler answers at foo:bar; give its address as tcp://HOST:PORT"),
+        ],
+    )
+    def test_a_cluster_that_does_not_answer(
+        self,
+        engine: str,
+        address: str,
+        words: str,
+        monkeypatch: pytest.MonkeyPatch,
+        capfd: pytest.CaptureFixture[str],
+    ) -> None:
+        monkeypatch.setattr("flows.ingestion.engines.dask.ANSWER_SECONDS", 1)
+        begun = time.monotonic()
+        with pytest.raises(UserError) as raised, _opened(EngineName(engine), address):
+            pass
+        assert time.monotonic() - begun < 15
+        assert (str(raised.value), capfd.readouterr()) == (words, ("", ""))
+
+    def test_a_dask_cluster_without_workers(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        import distributed
+
+        monkeypatch.setattr("flows.ingestion.engines.dask.ANSWER_SECONDS", 1)
+        with distributed.LocalCluster(n_workers=0, dashboard_address=":0", silence_logs=50) as cluster:
+            address = cluster.scheduler_address
+            with pytest.raises(UserError, match=f"{address} has no worker"), _opened(EngineName.DASK, address):
+                pass
+
+
+def _opened(name: EngineName, address: str) -> Any:
+    return open_engine(name, 1, LIMITS, address)
+
+
+class TestSubmitting:
+    @pytest.mark.parametrize("slots", [0, 1, 3])
+    def test_is_some_jobs_ahead_and_no_more(self, slots: int) -> None:
+        submitted: list[int] = []
+        most = 0
+
+        def first(waiting: list[int]) -> int:
+            nonlocal most
+            most = max(most, len(waiting))
+            return waiting[-1]
+
+        def submit(job: Any) -> int:
+            submitted.append(job)
+            return int(job)
+
+        jobs: Any = list(range(100))
+        done = list(isolated.submit_ahead(jobs, lambda: slots, submit, first))
+        assert sorted(done) == [(job, job) for job in jobs]
+        assert submitted == jobs
+        assert most == isolated.AHEAD * max(1, slots)
+
+    def test_follows_a_growing_cluster(self) -> None:
+        sizes = iter([1, 5, 5])
+        waiting: list[int] = []
+
+        def first(pending: list[int]) -> int:
+            waiting.append(len(pending))
+            return pending[0]
+
+        jobs: Any = list(range(100))
+        submit: Callable[[Any], int] = int
+        list(isolated.submit_ahead(jobs, lambda: next(sizes, 5), submit, first))
+        assert waiting[:2] == [isolated.AHEAD, 5 * isolated.AHEAD]
+
+
+class TestAProcessOfAClustersWorker:
+    def test_stays_for_its_run_only(self, guilty: Any) -> None:
+        before = processes()
+        job = guilty.Job(("which",), {})
+        first, again = (isolated.run_isolated("mine", guilty.act, job, LIMITS) for _ in range(2))
+        (other,) = isolated.run_isolated("other", guilty.act, job, LIMITS)
+        assert first == again != [other]
+        isolated.release("mine")
+        assert processes() - before == {other}
+        isolated.release("other")
+        assert processes() == before
+
+    def test_ends_when_its_run_is_gone(self, guilty: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(isolated, "IDLE_SECONDS", 0.3)
+        before = processes()
+        isolated.run_isolated("killed", guilty.act, guilty.Job((1,), {}), LIMITS)
+        nothing_is_left(before)

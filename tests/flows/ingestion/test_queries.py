@@ -1,0 +1,199 @@
+"""Questions to versions: this file's fate, what changed, which pieces are alike, what a run would do."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from flows.errors import UserError
+from flows.ingestion.manifest import SCHEMA, write_manifest
+from flows.ingestion.pipeline import IngestParameters
+from flows.ingestion.queries import Family, difference, families_of, fates_of, plan
+from flows.ingestion.sources import Collection
+from flows.ingestion.versions import DatasetVersion
+from flows.settings import Lake
+
+
+def files(rows: list[dict[str, Any]]) -> list[str]:
+    return [f"{row['collection']}/{row['path']}" for row in rows]
+
+
+class TestFatesOf:
+    @pytest.fixture
+    def ask(self, catalogue: Any) -> Any:
+        return lambda path: fates_of([catalogue.after], str(path))
+
+    @pytest.mark.parametrize("path", ["songs/bach/copy.mid", "bach/copy.mid", "copy.mid", "/data/songs/bach/copy.mid"])
+    def test_a_path_as_far_as_it_is_known(self, ask: Any, path: str, catalogue: Any) -> None:
+        (row,) = ask(path)
+        assert row["version"] == str(catalogue.after)
+        assert (row["path"], row["status"], row["reason"]) == ("bach/copy.mid", "duplicate", "same_bytes")
+        assert row["detail"] == "songs/bach/1.mid"
+        assert row["members"] == ["songs/bach/1.mid", "songs/bach/copy.mid", "songs/bach/higher.mid"]
+        assert row.keys() == {"version", *SCHEMA, "members"}
+
+    def test_a_file_on_disk(self, ask: Any, catalogue: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert files(ask(catalogue.folder / "bach" / "copy.mid")) == ["songs/bach/copy.mid"]
+        monkeypatch.chdir(catalogue.folder / "jazz")
+        assert files(ask("3.mid")) == files(ask("../jazz/3.mid")) == files(ask("./3.mid")) == ["songs/jazz/3.mid"]
+
+    def test_a_file_that_was_moved_is_known_by_its_bytes(self, ask: Any, catalogue: Any, tmp_path: Path) -> None:
+        shutil.copy(catalogue.folder / "bach" / "copy.mid", tmp_path / "unheard of.mid")
+        assert files(ask(tmp_path / "unheard of.mid")) == ["songs/bach/1.mid", "songs/bach/copy.mid"]
+
+    def test_bytes_count_more_than_a_name(self, ask: Any, catalogue: Any, tmp_path: Path) -> None:
+        """A file that lies directly in a collection has the end of many paths."""
+        shutil.copy(catalogue.folder / "jazz" / "3.mid", tmp_path / "broken.mid")
+        assert files(ask(tmp_path / "broken.mid")) == ["songs/jazz/3.mid"]
+
+    def test_a_file_that_was_changed_is_known_by_its_name(self, ask: Any, tmp_path: Path) -> None:
+        (tmp_path / "bach").mkdir()
+        (tmp_path / "bach" / "2.mid").write_bytes(b"edited since")
+        assert files(ask(tmp_path / "bach" / "2.mid")) == ["songs/bach/2.mid"]
+
+    def test_the_beginning_of_a_digest(self, ask: Any, catalogue: Any) -> None:
+        sha256 = catalogue.after.manifest.filter(pl.col("path") == "jazz/3.mid")["sha256"].item()
+        assert files(ask(sha256)) == files(ask(sha256[:8])) == ["songs/jazz/3.mid"]
+
+    def test_a_quarantined_file_has_no_family(self, ask: Any) -> None:
+        (row,) = ask("broken.mid")
+        assert (row["status"], row["reason"], row["members"]) == ("quarantined", "not_midi", [])
+
+    def test_in_several_versions(self, catalogue: Any) -> None:
+        rows = fates_of([catalogue.before, catalogue.after], "short.mid")
+        assert [(row["version"], row["status"]) for row in rows] == [
+            (str(catalogue.before), "accepted"),
+            (str(catalogue.after), "quarantined"),
+        ]
+        assert len(fates_of([catalogue.before, catalogue.after], "gone.mid")) == 1
+
+    @pytest.mark.parametrize("path", ["nowhere.mid", "bach", "ach/1.mid", "0000000", "00000000", "*.mid", "bach/1.mi"])
+    def test_what_no_version_knows(self, ask: Any, path: str, catalogue: Any) -> None:
+        with pytest.raises(UserError) as error:
+            ask(path)
+        assert str(error.value) == (
+            f"{path} is in no manifest (looked in: {catalogue.after}); was its folder ingested, or left out?"
+        )
+
+    def test_without_any_version(self) -> None:
+        with pytest.raises(UserError, match="looked in: no dataset yet"):
+            fates_of([], "1.mid")
+
+
+class TestDifference:
+    def test_names_every_change_once(self, catalogue: Any) -> None:
+        found = difference(catalogue.before, catalogue.after)
+        assert (found.added, found.removed) == (["songs/jazz/new.mid"], ["songs/jazz/gone.mid"])
+        assert found.changed == ["songs/jazz/other.mid"]
+        assert found.fates == [
+            {"file": "songs/jazz/short.mid", "before": "accepted", "after": "quarantined: too_short"}
+        ]
+        (moved,) = [change for change in found.splits if change["after"] is None]
+        assert moved["file"] == "songs/jazz/short.mid"
+        assert found.splits == [moved]
+        assert found.styles == [
+            {"file": f"songs/jazz/{name}.mid", "before": "jazz", "after": "swing"} for name in ("3", "short")
+        ]
+        assert found.settings.keys() == {"limits.min_notes", "vocabulary.digest"}
+        assert found.settings["limits.min_notes"] == (16, 19)
+
+    def test_the_other_way_round(self, catalogue: Any) -> None:
+        found = difference(catalogue.after, catalogue.before)
+        assert (found.added, found.removed) == (["songs/jazz/gone.mid"], ["songs/jazz/new.mid"])
+        assert found.settings["limits.min_notes"] == (19, 16)
+
+    def test_of_a_version_to_itself_is_nothing(self, catalogue: Any) -> None:
+        found = difference(catalogue.after, catalogue.after)
+        assert not any(vars(found).values())
+
+
+def manifest_of(folder: Path, rows: list[dict[str, Any]]) -> DatasetVersion:
+    """A version with that manifest."""
+    given = [{**dict.fromkeys(SCHEMA), "collection": "songs", **row} for row in rows]
+    write_manifest(folder / "manifest.parquet", pl.DataFrame(given, schema=SCHEMA))
+    return DatasetVersion("mine", "0" * 32, folder, {})
+
+
+class TestFamilies:
+    def test_with_why_each_member_is_a_duplicate_and_how_alike(self, catalogue: Any) -> None:
+        (family,) = families_of(catalogue.after)
+        assert family.kept == "songs/bach/1.mid"
+        copy, higher = family.members
+        assert copy == ("songs/bach/copy.mid", "same_bytes", None)
+        assert higher[:2] == ("songs/bach/higher.mid", "near_duplicate")
+        assert higher[2] is not None
+        assert 0.9 < higher[2] <= 1
+
+    def test_the_largest_first_then_by_name(self, tmp_path: Path) -> None:
+        def member(family: str, path: str, reason: str | None = "same_bytes") -> dict[str, Any]:
+            status = "duplicate" if reason else "accepted"
+            return {"path": path, "family": family, "sha256": family, "status": status, "reason": reason}
+
+        rows = [member(f, f"{f}0", None) for f in "dabc"] + [member("b", "b1"), member("c", "c1"), member("c", "c2")]
+        rows += [member("a", "a1"), {"path": "bad", "status": "quarantined", "reason": "no_notes"}]
+        assert [(family.kept, len(family.members)) for family in families_of(manifest_of(tmp_path, rows))] == [
+            ("songs/c0", 2),
+            ("songs/a0", 1),
+            ("songs/b0", 1),
+        ]
+
+    def test_several_of_a_family_may_be_accepted(self, tmp_path: Path) -> None:
+        rows: list[dict[str, Any]] = [
+            {"path": "performance", "sha256": "22", "status": "accepted", "similarity": 0.5},
+            {"path": "best", "sha256": "11", "status": "accepted"},
+            {"path": "edit", "sha256": "33", "status": "duplicate", "reason": "near_duplicate", "similarity": 0.75},
+        ]
+        (family,) = families_of(manifest_of(tmp_path, [{**row, "family": "11"} for row in rows]))
+        assert family == Family(
+            "songs/best", [("songs/performance", "accepted", 0.5), ("songs/edit", "near_duplicate", 0.75)]
+        )
+
+    def test_there_may_be_none(self, tmp_path: Path) -> None:
+        assert families_of(manifest_of(tmp_path, [])) == []
+
+
+def everything(folder: Path) -> dict[str, tuple[int, bytes | None]]:
+    return {
+        str(path): (path.stat().st_mtime_ns, path.read_bytes() if path.is_file() else None)
+        for path in sorted(folder.rglob("*"))
+    }
+
+
+class TestPlan:
+    def parameters(self, lake: Lake, folder: Path, **settings: Any) -> IngestParameters:
+        collection = {"name": "songs", "location": folder, "licence": "CC0", **settings.pop("collection", {})}
+        collections = [Collection.model_validate(collection)]
+        return IngestParameters(collections=collections, name="mine", lake=lake.address, workers=1, **settings)
+
+    def test_of_a_first_run(self, catalogue: Any, tmp_path: Path) -> None:
+        found = plan(self.parameters(Lake(tmp_path / "lake"), catalogue.folder), lambda *_: None)
+        (summary,) = found.collections
+        size = sum(path.stat().st_size for path in catalogue.folder.rglob("*.mid"))
+        assert (summary["collection"], summary["files"], summary["bytes"]) == ("songs", 9, size)
+        assert summary["styles"] == {"bach": 4, "jazz": 4, "songs": 1}
+        assert summary["ignored"] == {".jpg": 1}
+        assert (found.files, found.unread, found.unreadable, found.version) == (9, 8, [], None)
+        assert not (tmp_path / "lake").exists(), "something was done"
+
+    def test_of_another_run(self, catalogue: Any) -> None:
+        before = everything(catalogue.lake.root)
+        found = plan(self.parameters(catalogue.lake, catalogue.folder), lambda *_: None)
+        assert (found.unread, found.version) == (0, None), "the rules have changed since"
+        rules = {"synonyms": {"jazz": "swing"}}
+        same = self.parameters(catalogue.lake, catalogue.folder, collection=rules, limits={"min_notes": 19})
+        assert plan(same, lambda *_: None).version == str(catalogue.after)
+        assert everything(catalogue.lake.root) == before
+
+    def test_names_what_cannot_be_read(self, tmp_path: Path, song: Any) -> None:
+        (tmp_path / "songs").mkdir()
+        (tmp_path / "songs" / "1.mid").write_bytes(song(1))
+        (tmp_path / "songs" / "bad.zip").write_bytes(b"no archive")
+        found = plan(self.parameters(Lake(tmp_path / "lake"), tmp_path / "songs"), lambda *_: None)
+        ((name, why),) = found.unreadable
+        assert name == "songs/bad.zip"
+        assert why
+        assert (found.files, found.unread) == (2, 1)
