@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib
 import fcntl
+import importlib
 import json
 import os
 import signal

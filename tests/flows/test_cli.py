@@ -192,6 +192,7 @@ class TestMistakes:
             )
             assert mistake(command("ingest", tmp_path, *more)) == "the dataset has no name; give one with --name"
             assert "nowhere.toml cannot be read" in mistake(command("ingest", "nowhere.toml", *more))
+            assert "a collections.toml says them" in mistake(command("ingest", "x.toml", "--style", "bach", *more))
 
     @pytest.mark.parametrize(
         ("setting", "words"),

@@ -12,10 +12,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import dask
+import distributed
 import psutil
 import pytest
 
@@ -27,7 +30,7 @@ from flows.ingestion.workers import Failure, WorkFailed
 from flows.settings import LAKE_VARIABLE, Lake
 
 MUSENET = Path(sys.executable).with_name("musenet")
-LIMITS = ReadingLimits(seconds_per_file=4.0)
+LIMITS = ReadingLimits(seconds_per_file=3.0)
 
 # Worker processes must be able to import what they run; a test file is no module that they know.
 SCRIPT = """
@@ -105,12 +108,19 @@ class Opened:
 
 
 @pytest.fixture(scope="module")
-def dask_cluster(guilty: Any) -> Iterator[str]:
+def dask_cluster(guilty: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a Dask cluster as users have them: a worker below a nanny, with two threads."""
-    import distributed
+    with started_dask(tmp_path_factory.mktemp("dask"), n_workers=1, threads_per_worker=2) as address:
+        yield address
 
-    cluster = distributed.LocalCluster(n_workers=1, threads_per_worker=2, dashboard_address=":0", silence_logs=50)
-    with cluster:
+
+@contextmanager
+def started_dask(folder: Path, **settings: int) -> Iterator[str]:
+    """A Dask cluster with its temporary files in a folder."""
+    with (
+        dask.config.set(temporary_directory=str(folder)),
+        distributed.LocalCluster(dashboard_address=":0", silence_logs=50, **settings) as cluster,
+    ):
         yield cluster.scheduler_address
 
 
@@ -239,12 +249,9 @@ class TestWhatCannotBeOpened:
         assert time.monotonic() - begun < 15
         assert (str(raised.value), capfd.readouterr()) == (words, ("", ""))
 
-    def test_a_dask_cluster_without_workers(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        import distributed
-
+    def test_a_dask_cluster_without_workers(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.setattr("flows.ingestion.engines.dask.ANSWER_SECONDS", 1)
-        with distributed.LocalCluster(n_workers=0, dashboard_address=":0", silence_logs=50) as cluster:
-            address = cluster.scheduler_address
+        with started_dask(tmp_path, n_workers=0) as address:  # noqa: SIM117
             with pytest.raises(UserError, match=f"{address} has no worker"), _opened(EngineName.DASK, address):
                 pass
 
