@@ -22,7 +22,7 @@ from flows.ingestion.splits import SplitShares
 from flows.ingestion.stock import Stock, take_stock
 from flows.ingestion.store import VERSION, Store
 from flows.ingestion.versions import DatasetVersion, canonical_digest, dataset_versions, find_by_input
-from flows.ingestion.workers import WorkFailed
+from flows.ingestion.workers import Lazy, WorkFailed
 from flows.parameters import LakeAddress
 from flows.settings import Lake, available_cores
 from tokenization.encodings import get_encoding
@@ -135,11 +135,16 @@ def read_new(
     """Read what the store lacks, a partition at a time. `progress`: files read, of how many, refused so far."""
     lake = Lake.at(parameters.lake)
     known, lacking = unread(parameters, stock)
-    partitions = [in_reading_order(rows) for _, rows in lacking.group_by("partition", maintain_order=True)]
-    jobs = [
-        ParseJob(tuple(locations(rows)), tuple(rows["sha256"]), lake.pieces, parameters.reading) for rows in partitions
-    ]
-    jobs.sort(key=lambda job: -len(job.sha256))
+    # The rows of a partition stand together; the largest come first, so that no worker is left with one at the end.
+    partitions = lacking.group_by("partition", maintain_order=True).len("files")
+    spans = partitions.select("files", first=pl.col("files").cum_sum() - pl.col("files")).sort("files", descending=True)
+
+    def job(number: int) -> ParseJob:
+        files, first = spans.row(number)
+        rows = in_reading_order(lacking.slice(first, files))
+        return ParseJob(tuple(locations(rows)), tuple(rows["sha256"]), lake.pieces, parameters.reading)
+
+    jobs = Lazy(len(spans), job)
     parts: list[Parsed] = []
     for _, parsed in engine.run(parse, jobs):
         parts.append(parsed)

@@ -26,10 +26,9 @@ from flows.files import Folder, contents, publish_folder, remembered, remove_aba
 from flows.ingestion.card import write_card
 from flows.ingestion.engines import Engine
 from flows.ingestion.manifest import Status, fates, write_manifest
-from flows.ingestion.sharding import EncodeJob, EncodingChoice, Piece, Shard, ShardPlan, encode
+from flows.ingestion.sharding import EncodeJob, EncodingChoice, Shard, ShardPlan, encode
 from flows.ingestion.splits import SPLITS, TRAIN
 from flows.ingestion.statistics import Statistics
-from flows.ingestion.store import Place
 from flows.ingestion.versions import (
     DESCRIPTION,
     DIGEST_LENGTH,
@@ -161,9 +160,7 @@ def plan_shards(manifest: pl.DataFrame, places: pl.DataFrame) -> list[ShardPlan]
     for (_, split), rows in pieces.group_by("partition", "split", maintain_order=True):
         path = f"{split}/{numbers[str(split)]:05d}.parquet"
         numbers[str(split)] += 1
-        columns = rows.select("sha256", "family", "style", "part", "row").iter_rows()
-        chosen = tuple(Piece(sha, family, style, Place(part, row)) for sha, family, style, part, row in columns)
-        plans.append(ShardPlan(path, str(split), chosen))
+        plans.append(ShardPlan(path, str(split), rows.drop("split", "partition")))
     return plans
 
 
@@ -171,7 +168,7 @@ def _jobs(plans: Sequence[ShardPlan], folder: Folder, lake: Lake, choice: Encodi
     """Shards that read the same part of the store go together, the largest first."""
     together: dict[str, list[ShardPlan]] = {}
     for plan in plans:
-        together.setdefault(plan.pieces[0].place.part, []).append(plan)
+        together.setdefault(plan.pieces["part"][0], []).append(plan)
     for group in sorted(together.values(), key=lambda group: -sum(len(plan.pieces) for plan in group)):
         yield EncodeJob(tuple(group), folder, lake.pieces, choice)
 

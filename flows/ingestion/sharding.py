@@ -11,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self
 
+import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from flows.files import Folder, write_atomically
@@ -33,15 +34,8 @@ from tokenization.score import Score
 from tokenization.shards import Row, Stamp, write_shard
 from tokenization.vocabulary import Vocabulary
 
-
-@dataclass(frozen=True)
-class Piece:
-    """One row to come."""
-
-    sha256: str
-    family: str
-    style: str | None
-    place: Place
+LABELS = ("sha256", "family", "style")
+"""What a row says of its piece."""
 
 
 class Augmentation(BaseModel):
@@ -82,20 +76,21 @@ class EncodingChoice:
         return _encoding(self.name, self.vocabulary_json)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ShardPlan:
     """A shard that must be there: `path` in the version, rows in order."""
 
     path: str
     split: str
-    pieces: tuple[Piece, ...]
+    pieces: pl.DataFrame
+    """Columns `sha256`, `family`, `style`, and their place in the store, `part` and `row`."""
 
     def key(self, choice: EncodingChoice) -> str:
         """Equal for equal content, so that a shard of an earlier version can stand in for this one."""
         content = [
             [choice.name, choice.version, choice.encoding.vocabulary.digest],
             choice.augmentation.content(self.split, choice.encoding.vocabulary),
-            [[piece.sha256, piece.family, piece.style] for piece in self.pieces],
+            self.pieces.select(LABELS).rows(),
         ]
         text = json.dumps(content, separators=(",", ":"), ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()[:32]
@@ -105,17 +100,17 @@ class ShardPlan:
         encoding = choice.encoding
         vocabulary = encoding.vocabulary
         augmentation = choice.augmentation if self.split == TRAIN else Augmentation()
-        for piece, data in zip(self.pieces, scores):
+        for (sha256, family, style), data in zip(self.pieces.select(LABELS).iter_rows(), scores):
             notes = Score.from_bytes(data).to_notes()
-            for number, variant in enumerate(augmentation.variants(piece.sha256, notes, vocabulary)):
-                tokens = encoding.encode(apply(notes, variant), piece.style)
+            for number, variant in enumerate(augmentation.variants(sha256, notes, vocabulary)):
+                tokens = encoding.encode(apply(notes, variant), style)
                 if number == 0:
                     shown.append(Statistics.of(notes, tokens, vocabulary))
                 groups = vocabulary.groups_of_mask(int(tokens[1]) - vocabulary.instrumentation_base)
                 yield Row(
-                    piece.sha256,
-                    piece.family,
-                    piece.style,
+                    sha256,
+                    family,
+                    style,
                     "_".join(groups),
                     tokens,
                     variant.transpose,
@@ -153,8 +148,8 @@ class Shard:
 def encode(job: EncodeJob, beat: Beat) -> list[Shard]:
     """Write the shards of a job."""
     beat.at(NO_ITEM)
-    pieces = [piece for plan in job.plans for piece in plan.pieces]
-    scores = Store(job.store).scores([piece.place for piece in pieces])
+    places = [Place(*place) for plan in job.plans for place in plan.pieces.select("part", "row").iter_rows()]
+    scores = Store(job.store).scores(places)
     shards, first = [], 0
     stamp = Stamp(job.choice.name, job.choice.encoding.vocabulary.digest)
     for plan in job.plans:

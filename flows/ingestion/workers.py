@@ -21,9 +21,11 @@ from enum import StrEnum
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from types import TracebackType
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar, overload
 
 import psutil
+
+from flows.errors import RunError, UserError
 
 POLL_SECONDS = 0.5
 START_SECONDS = 300.0
@@ -85,6 +87,44 @@ class _Worker:
     job: int | None = None
 
 
+class Lazy(Sequence[JobType]):
+    """Jobs that are made when their turn comes: ten million files are not listed twice."""
+
+    def __init__(self, count: int, make: Callable[[int], JobType]) -> None:
+        self._count = count
+        self._make = make
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, index: int) -> JobType: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[JobType]: ...
+
+    def __getitem__(self, index: int | slice) -> JobType | Sequence[JobType]:
+        if isinstance(index, slice):
+            return [self._make(each) for each in range(*index.indices(self._count))]
+        if not 0 <= index < self._count:
+            raise IndexError(index)
+        return self._make(index)
+
+
+class _Jobs(Generic[JobType]):
+    """The jobs of a run, without the items that were found guilty."""
+
+    def __init__(self, jobs: Sequence[JobType]) -> None:
+        self._jobs = jobs
+        self._changed: dict[int, JobType] = {}
+
+    def __getitem__(self, index: int) -> JobType:
+        return self._changed[index] if index in self._changed else self._jobs[index]
+
+    def exclude(self, index: int, item: int, failure: Failure) -> None:
+        self._changed[index] = self[index].without(item, failure)
+
+
 class Pool:
     """Worker processes that live as long as the `with` block, and none longer."""
 
@@ -113,9 +153,9 @@ class Pool:
 
     def run(self, function: Callable[[JobType, Beat], Result], jobs: Sequence[JobType]) -> Iterator[tuple[int, Result]]:
         """(index, result) of every job, in the order in which they end. Raises WorkFailed."""
-        work = list(jobs)
-        queue = deque(range(len(work)))
-        open_jobs = len(work)
+        work = _Jobs(jobs)
+        queue = deque(range(len(jobs)))
+        open_jobs = len(jobs)
         try:
             while open_jobs:
                 while len(self._alive) < self.workers:
@@ -132,7 +172,7 @@ class Pool:
             for worker in [worker for worker in self._alive if worker.job is not None]:
                 self._bury(worker)
 
-    def _collected(self, work: list[JobType], queue: deque[int]) -> Iterator[tuple[int, Any]]:
+    def _collected(self, work: _Jobs[JobType], queue: deque[int]) -> Iterator[tuple[int, Any]]:
         """What workers have sent; waits a moment for it."""
         ready = wait([worker.pipe for worker in self._alive], timeout=POLL_SECONDS)
         for worker in [worker for worker in self._alive if worker.pipe in ready]:
@@ -166,7 +206,7 @@ class Pool:
         theirs.close()
         return _Worker(process, ours, Beat(cells), time.monotonic())
 
-    def _hand_over(self, worker: _Worker, function: Callable[..., Any], work: list[JobType], index: int) -> None:
+    def _hand_over(self, worker: _Worker, function: Callable[..., Any], work: _Jobs[JobType], index: int) -> None:
         worker.job = index
         worker.beat.at(NO_ITEM)
         try:
@@ -180,13 +220,13 @@ class Pool:
         at_item = worker.job is not None and worker.beat.item != NO_ITEM
         return at_item and worker.beat.seconds > self.timeout and not worker.pipe.poll()
 
-    def _failed(self, worker: _Worker, failure: Failure, work: list[JobType], queue: deque[int]) -> None:
+    def _failed(self, worker: _Worker, failure: Failure, work: _Jobs[JobType], queue: deque[int]) -> None:
         """The current item is guilty; the job goes back to the queue without it."""
         self._bury(worker)
         guilty, index = worker.beat.item, worker.job
         if index is None or guilty == NO_ITEM:
             raise WorkFailed(f"a worker process ended by itself (exit status {worker.process.exitcode})")
-        work[index] = work[index].without(guilty, failure)
+        work.exclude(index, guilty, failure)
         queue.appendleft(index)
 
     def _bury(self, worker: _Worker) -> None:
@@ -212,7 +252,8 @@ def _work(pipe: Connection, cells: Any, prepare: Callable[[], object], memory: i
             try:
                 result = function(job, beat)
             except Exception as error:
-                pipe.send(("error", f"{type(error).__name__}: {error}"))
+                words = str(error) if isinstance(error, UserError | RunError) else f"{type(error).__name__}: {error}"
+                pipe.send(("error", words))
                 continue
             beat.at(NO_ITEM)
             pipe.send(("result", result))

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 from pydantic import ValidationError
 
-from flows.ingestion.sharding import Augmentation, EncodeJob, EncodingChoice, Piece, Shard, ShardPlan, encode
+from flows.ingestion.sharding import Augmentation, EncodeJob, EncodingChoice, Shard, ShardPlan, encode
 from flows.ingestion.splits import SPLITS, TEST, TRAIN, VALIDATION
-from flows.ingestion.store import COLUMNS, Place, Store
+from flows.ingestion.store import COLUMNS, Store
 from flows.ingestion.workers import Beat, Failure, WorkFailed
 from tokenization.augmentation import ORIGINAL, AugmentationSettings, apply, draw_variants, transpose_range
 from tokenization.midi import read_score
@@ -26,7 +27,7 @@ THREE_COPIES = replace(PLAIN, augmentation=Augmentation(copies=3))
 
 
 @pytest.fixture(scope="module")
-def shelf(tmp_path_factory: pytest.TempPathFactory, song: Any) -> tuple[Path, list[Piece]]:
+def shelf(tmp_path_factory: pytest.TempPathFactory, song: Any) -> tuple[Path, pl.DataFrame]:
     """A store of six songs, and the rows they are to become."""
     store = tmp_path_factory.mktemp("pieces")
     rows: dict[str, list[Any]] = {name: [None] * 6 for name in COLUMNS}
@@ -34,15 +35,16 @@ def shelf(tmp_path_factory: pytest.TempPathFactory, song: Any) -> tuple[Path, li
     rows["score"] = [read_score(song(number, program=40 * (number % 2))).to_bytes() for number in range(6)]
     part = Store(store).write(rows)
     styles = ["bach", "jazz", None]
-    return store, [Piece(sha, sha, styles[n % 3], Place(part, n)) for n, sha in enumerate(rows["sha256"])]
+    pieces = [(sha, sha, styles[n % 3], part, n) for n, sha in enumerate(rows["sha256"])]
+    return store, pl.DataFrame(pieces, ["sha256", "family", "style", "part", "row"], orient="row")
 
 
 def encoded(
-    folder: Path, shelf: tuple[Path, list[Piece]], split: str = TRAIN, choice: EncodingChoice = PLAIN
+    folder: Path, shelf: tuple[Path, pl.DataFrame], split: str = TRAIN, choice: EncodingChoice = PLAIN
 ) -> tuple[Shard, list[Row]]:
     """The shard of all six, and its rows."""
     store, pieces = shelf
-    plan = ShardPlan(f"{split}/00000.parquet", split, tuple(pieces))
+    plan = ShardPlan(f"{split}/00000.parquet", split, pieces)
     (folder / split).mkdir(parents=True)
     (shard,) = encode(EncodeJob((plan,), folder, store, choice), Beat([0.0, 0.0]))
     assert shard.key == plan.key(choice)
@@ -63,13 +65,13 @@ class TestWithoutCopies:
     def test_a_row_is_the_piece_as_it_is(self, tmp_path: Path, shelf: Any, song: Any) -> None:
         shard, rows = encoded(tmp_path, shelf)
         assert (shard.rows, shard.tokens) == (6, sum(len(row.tokens) for row in rows))
-        for number, (row, piece) in enumerate(zip(rows, shelf[1])):
-            assert (row.piece_id, row.family, row.style) == (piece.sha256, piece.family, piece.style)
+        for number, (row, (sha256, family, style, *_)) in enumerate(zip(rows, shelf[1].iter_rows())):
+            assert (row.piece_id, row.family, row.style) == (sha256, family, style)
             assert (row.transpose, row.velocity_shift, row.stretch) == (0, 0, 1.0)
             assert row.instrumentation == ("strings" if number % 2 else "piano")
             notes = read_score(song(number, program=40 * (number % 2))).to_notes()
-            assert row.tokens.tolist() == PLAIN.encoding.encode(notes, piece.style).tolist()
-            assert VOCABULARY.names[row.tokens[0]] == (piece.style or "no_style")
+            assert row.tokens.tolist() == PLAIN.encoding.encode(notes, style).tolist()
+            assert VOCABULARY.names[row.tokens[0]] == (style or "no_style")
 
     def test_statistics_are_of_pieces_not_of_variants(self, tmp_path: Path, shelf: Any) -> None:
         shard, _ = encoded(tmp_path / "plain", shelf)
@@ -80,16 +82,16 @@ class TestCopies:
     def test_each_piece_that_trains_is_followed_by_its_variants(self, tmp_path: Path, shelf: Any, song: Any) -> None:
         shard, rows = encoded(tmp_path, shelf, choice=THREE_COPIES)
         assert shard.rows == len(rows) == 24
-        assert [row.piece_id for row in rows] == [piece.sha256 for piece in shelf[1] for _ in range(4)]
-        for number, piece in enumerate(shelf[1]):
+        assert [row.piece_id for row in rows] == [sha256 for sha256 in shelf[1]["sha256"] for _ in range(4)]
+        for number, (sha256, style) in enumerate(shelf[1].select("sha256", "style").iter_rows()):
             notes = read_score(song(number, program=40 * (number % 2))).to_notes()
-            drawn = draw_variants(piece.sha256, 3, 0, AugmentationSettings(), transpose_range(notes, VOCABULARY))
+            drawn = draw_variants(sha256, 3, 0, AugmentationSettings(), transpose_range(notes, VOCABULARY))
             assert drawn[0] == ORIGINAL
             assert len(set(drawn)) == 4
             for row, variant in zip(rows[4 * number : 4 * number + 4], drawn):
                 assert (row.transpose, row.velocity_shift) == (variant.transpose, variant.velocity_shift)
                 assert row.stretch == pytest.approx(variant.stretch)
-                assert row.tokens.tolist() == PLAIN.encoding.encode(apply(notes, variant), piece.style).tolist()
+                assert row.tokens.tolist() == PLAIN.encoding.encode(apply(notes, variant), style).tolist()
 
     def test_what_is_recorded_is_what_the_tokens_say(self, tmp_path: Path, shelf: Any) -> None:
         _, rows = encoded(tmp_path, shelf, choice=THREE_COPIES)
@@ -141,21 +143,25 @@ class TestCopies:
 class TestKeys:
     @pytest.fixture
     def plan(self, shelf: Any) -> ShardPlan:
-        return ShardPlan("train/00000.parquet", TRAIN, tuple(shelf[1]))
+        return ShardPlan("train/00000.parquet", TRAIN, shelf[1])
 
     def test_do_not_depend_on_where_things_lie(self, plan: ShardPlan) -> None:
-        moved = tuple(replace(piece, place=Place("other.parquet", 99)) for piece in plan.pieces)
+        moved = plan.pieces.with_columns(pl.lit("other.parquet").alias("part"), pl.lit(99).alias("row"))
         assert ShardPlan("train/00007.parquet", TRAIN, moved).key(PLAIN) == plan.key(PLAIN)
 
     def test_differ_for_other_rows(self, plan: ShardPlan) -> None:
-        first, *rest = plan.pieces
+        pieces, is_first = plan.pieces, pl.int_range(pl.len()) == 0
+
+        def with_first(column: str, value: str | None) -> pl.DataFrame:
+            return pieces.with_columns(pl.when(is_first).then(pl.lit(value)).otherwise(column).alias(column))
+
         others = [
-            tuple(rest),
-            (*rest, first),
-            (replace(first, sha256="f" * 64), *rest),
-            (replace(first, family="f" * 64), *rest),
-            (replace(first, style="jazz"), *rest),
-            (replace(first, style=None), *rest),
+            pieces[1:],
+            pieces.reverse(),
+            with_first("sha256", "f" * 64),
+            with_first("family", "f" * 64),
+            with_first("style", "jazz"),
+            with_first("style", None),
         ]
         keys = {plan.key(PLAIN), *(replace(plan, pieces=pieces).key(PLAIN) for pieces in others)}
         assert len(keys) == 7
@@ -182,14 +188,14 @@ def test_several_shards_of_one_job(tmp_path: Path, shelf: Any) -> None:
     groups = {TRAIN: pieces[4:], VALIDATION: pieces[:3], TEST: pieces[3:4]}
     for split in SPLITS:
         (tmp_path / split).mkdir()
-    plans = tuple(ShardPlan(f"{split}/00000.parquet", split, tuple(group)) for split, group in groups.items())
+    plans = tuple(ShardPlan(f"{split}/00000.parquet", split, group) for split, group in groups.items())
     shards = encode(EncodeJob(plans, tmp_path, store, PLAIN), Beat([0.0, 0.0]))
     assert [shard.path for shard in shards] == [plan.path for plan in plans]
     for shard, group in zip(shards, groups.values()):
-        assert [row.piece_id for row in rows_of(tmp_path / shard.path)] == [piece.sha256 for piece in group]
+        assert [row.piece_id for row in rows_of(tmp_path / shard.path)] == group["sha256"].to_list()
 
 
 def test_no_item_of_encoding_can_be_left_out(tmp_path: Path, shelf: Any) -> None:
-    plan = ShardPlan("train/00000.parquet", TRAIN, tuple(shelf[1]))
+    plan = ShardPlan("train/00000.parquet", TRAIN, shelf[1])
     with pytest.raises(WorkFailed, match=r"encoding item 3 of train/00000\.parquet: the worker timed out"):
         EncodeJob((plan,), tmp_path, shelf[0], PLAIN).without(3, Failure.TIMED_OUT)

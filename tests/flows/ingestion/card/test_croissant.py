@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
+import absl.logging
 import mlcroissant as mlc
 import numpy as np
 import pytest
@@ -16,6 +18,9 @@ from flows.ingestion.card.croissant import ROW_FIELDS, licence_url
 from tokenization.encodings.combined import Combined
 from tokenization.shards import SCHEMA
 from tokenization.vocabulary import Vocabulary
+
+# mlcroissant brings absl, whose log handler closes the stream that it found when logging is set up anew: not pytest's.
+absl.logging.get_absl_handler().python_handler.stream = sys.__stderr__
 
 
 @pytest.fixture(scope="module")
