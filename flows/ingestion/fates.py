@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from flows.ingestion.families import DEFAULT_THRESHOLD, Families, find_families
-from flows.ingestion.manifest import SCHEMA, Reason, Status
+from flows.ingestion.manifest import NAME, SCHEMA, Reason, Status
 from flows.ingestion.partitions import number_partitions
 from flows.ingestion.splits import SplitShares, assign_splits
 from tokenization.fingerprint import similarity
@@ -75,7 +75,7 @@ def decide(
     same = _same_music(table, duplicates)
     duplicate = good & pl.Series(same.kept != np.arange(len(table)))
     kept, root = pl.Series(same.kept), pl.Series(same.root)
-    names = table.select(pl.concat_str("collection", "path", separator="/")).to_series()
+    names = table.select(NAME).to_series()
     manifest = table.with_columns(
         pl.when(good).then(pl.Series(same.reason, dtype=pl.String)).otherwise("reason").alias("reason"),
         pl.when(duplicate).then(names.gather(kept)).otherwise("detail").alias("detail"),

@@ -64,6 +64,13 @@ SCHEMA: dict[str, pl.DataType] = {
 }
 
 
+FILE = ("collection", "path")
+"""The columns that name a file."""
+NAME = pl.concat_str(*FILE, separator="/")
+FATE = pl.concat_str("status", "reason", separator=": ", ignore_nulls=True)
+"""`accepted`, `duplicate: same_bytes`, `quarantined: no_notes`, …"""
+
+
 def write_manifest(path: Folder, manifest: pl.DataFrame) -> None:
     """Write the manifest, its columns and types as in SCHEMA. Not atomic: write into a staging folder."""
     rows = manifest.select(pl.col(name).cast(kind) for name, kind in SCHEMA.items())
@@ -78,6 +85,5 @@ def read_manifest(path: Folder) -> pl.DataFrame:
 
 
 def fates(manifest: pl.DataFrame) -> dict[str, int]:
-    """How many files had each fate: `accepted`, `duplicate: same_bytes`, `quarantined: no_notes`, …"""
-    label = pl.concat_str("status", "reason", separator=": ", ignore_nulls=True).alias("fate")
-    return dict(manifest.select(label).group_by("fate").len().sort("fate").iter_rows())
+    """How many files had each fate, as FATE says it."""
+    return dict(manifest.select(FATE.alias("fate")).group_by("fate").len().sort("fate").iter_rows())

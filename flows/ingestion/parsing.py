@@ -77,7 +77,6 @@ def parse(job: ParseJob, beat: Beat) -> Parsed:
 def _rows(job: ParseJob, beat: Beat) -> Iterator[dict[str, Any]]:
     guilty = {each.item: each.failure for each in job.guilty}
     good = [item for item in range(len(job.sha256)) if item not in guilty]
-    beat.at(good[0] if good else -1)
     contents = read_files([job.locations[item] for item in good], job.limits.max_bytes)
     for item in range(len(job.sha256)):
         if item in guilty:

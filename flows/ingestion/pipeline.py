@@ -13,13 +13,13 @@ from flows.files import folders_in, reachable
 from flows.ingestion.engines import Engine, EngineName
 from flows.ingestion.fates import Duplicates, Limits, decide
 from flows.ingestion.manifest import Reason, Status
-from flows.ingestion.parsing import Parsed, ParseJob, ReadingLimits, parse
+from flows.ingestion.parsing import ParseJob, ReadingLimits, parse
 from flows.ingestion.partitions import number_partitions
 from flows.ingestion.publishing import Publication, Published, publish
 from flows.ingestion.sharding import Augmentation, EncodingChoice
 from flows.ingestion.sources import Collection, in_reading_order, locations
 from flows.ingestion.splits import SplitShares
-from flows.ingestion.stock import Stock, take_stock
+from flows.ingestion.stock import Progress, Stock, take_stock
 from flows.ingestion.store import VERSION, Store
 from flows.ingestion.versions import DatasetVersion, canonical_digest, dataset_versions, find_by_input
 from flows.ingestion.workers import Lazy, WorkFailed
@@ -27,8 +27,6 @@ from flows.parameters import LakeAddress
 from flows.settings import Lake, available_cores
 from tokenization.encodings import get_encoding
 from tokenization.vocabulary import Vocabulary
-
-Progress = Callable[[int, int], None]
 
 TRANSIENT = [str(reason) for reason in (Reason.UNREADABLE_FILE, Reason.PARSER_CRASHED, Reason.TIMED_OUT)]
 """Refusals that may have another cause than the file's bytes: the next run tries again."""
@@ -95,11 +93,10 @@ def stock_of(parameters: IngestParameters, progress: Progress) -> Stock:
 
 def input_key(parameters: IngestParameters, stock: Stock) -> str:
     """Equal for equal files, rules and settings: they give an equal version."""
-    columns = ("collection", "path", "sha256", "licence", "style", "reason")
     encoding = get_encoding(parameters.encoding, Vocabulary.load(parameters.vocabulary))
     return canonical_digest(
         {
-            "files": stock.files.select(columns).write_csv(),
+            "files": stock.digest,
             "settings": parameters.content_settings(),
             "store": VERSION,
             "encoding": [encoding.name, encoding.version, encoding.vocabulary.digest],
@@ -145,14 +142,17 @@ def read_new(
         return ParseJob(tuple(locations(rows)), tuple(rows["sha256"]), lake.pieces, parameters.reading)
 
     jobs = Lazy(len(spans), job)
-    parts: list[Parsed] = []
+    parts: list[str] = []
+    files = refused = 0
     for _, parsed in engine.run(parse, jobs):
-        parts.append(parsed)
-        progress(sum(part.files for part in parts), len(lacking), sum(part.refused for part in parts))
-    new = Store(lake.pieces).facts(sorted(part.part for part in parts))
+        parts.append(parsed.part)
+        files += parsed.files
+        refused += parsed.refused
+        progress(files, len(lacking), refused)
+    new = Store(lake.pieces).facts(sorted(parts))
     if len(new) < len(lacking):
         raise WorkFailed(f"what the workers wrote is not in {lake.pieces}: do all machines see the same lake?")
-    return Reading(pl.concat([known, new]), len(lacking), sum(part.refused for part in parts))
+    return Reading(pl.concat([known, new]), len(lacking), refused)
 
 
 def decide_fates(parameters: IngestParameters, stock: Stock, reading: Reading) -> pl.DataFrame:

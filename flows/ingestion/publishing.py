@@ -14,7 +14,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ from flows.ingestion.splits import SPLITS, TRAIN
 from flows.ingestion.statistics import Statistics
 from flows.ingestion.versions import (
     DESCRIPTION,
-    DIGEST_LENGTH,
+    SHARDS,
     DatasetVersion,
     canonical_digest,
     dataset_versions,
@@ -39,8 +39,6 @@ from flows.ingestion.versions import (
 )
 from flows.settings import Lake
 
-SHARDS = "shards.parquet"
-"""The shards of a version with their keys and statistics."""
 SHARDS_SCHEMA = {
     "path": pl.String,
     "key": pl.String,
@@ -88,7 +86,7 @@ def dataset_digest(manifest: pl.DataFrame, publication: Publication) -> str:
             "variants": choice.augmentation.content(TRAIN, choice.encoding.vocabulary),
             "files": hashlib.sha256(rows.encode()).hexdigest(),
         }
-    )[:DIGEST_LENGTH]
+    )
 
 
 def publish(
@@ -106,7 +104,8 @@ def publish(
     digest = dataset_digest(manifest, publication)
     final = lake.datasets / publication.name / digest
     if (final / DESCRIPTION).exists():
-        return Published(read_version(final), 0, len(read_version(final).description["shards"]))
+        version = read_version(final)
+        return Published(version, 0, len(version.description["shards"]))
     plans = plan_shards(manifest, places)
     with _workplace(final) as folder:
         earlier = _earlier_shards(lake, publication.name)
@@ -173,19 +172,18 @@ def _jobs(plans: Sequence[ShardPlan], folder: Folder, lake: Lake, choice: Encodi
         yield EncodeJob(tuple(group), folder, lake.pieces, choice)
 
 
-def _earlier_shards(lake: Lake, name: str) -> dict[str, tuple[Shard, Folder]]:
-    """The shards of all versions of a dataset, with their files, by their key."""
+def _earlier_shards(lake: Lake, name: str) -> dict[str, tuple[dict[str, Any], Folder]]:
+    """The shards of all versions of a dataset, as rows of SHARDS_SCHEMA with their files, by their key."""
     found = {}
     versions = dataset_versions(lake, name)
     tables = contents([version.folder / SHARDS for version in versions])
     for version, table in zip(versions, tables):
         for row in pl.read_parquet(table).iter_rows(named=True) if table is not None else ():
-            statistics = Statistics.from_dict(json.loads(row.pop("statistics")))
-            found[row["key"]] = (Shard(**row, statistics=statistics), version.folder / row["path"])
+            found[row["key"]] = (row, version.folder / row["path"])
     return found
 
 
-def _taken(reused: Sequence[tuple[Shard, Folder, ShardPlan]], folder: Folder) -> list[Shard]:
+def _taken(reused: Sequence[tuple[dict[str, Any], Folder, ShardPlan]], folder: Folder) -> list[Shard]:
     """The same bytes under new names: second links where the file system has them, copies within an object store."""
     if isinstance(folder, Path):
         for _, file, plan in reused:
@@ -196,7 +194,10 @@ def _taken(reused: Sequence[tuple[Shard, Folder, ShardPlan]], folder: Folder) ->
     elif reused:
         sources = [UPath(file).path for _, file, _ in reused]
         folder.fs.copy(sources, [(folder / plan.path).path for _, _, plan in reused])  # side by side
-    return [replace(shard, path=plan.path) for shard, _, plan in reused]
+    return [
+        Shard(**{**row, "path": plan.path, "statistics": Statistics.from_dict(json.loads(row["statistics"]))})
+        for row, _, plan in reused
+    ]
 
 
 def _complete(

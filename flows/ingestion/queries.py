@@ -11,13 +11,10 @@ from typing import Any
 import polars as pl
 
 from flows.errors import UserError
-from flows.ingestion.manifest import Status
-from flows.ingestion.pipeline import IngestParameters, Progress, reusable, stock_of, unread
+from flows.ingestion.manifest import FATE, FILE, NAME, Status
+from flows.ingestion.pipeline import IngestParameters, reusable, stock_of, unread
+from flows.ingestion.stock import Progress
 from flows.ingestion.versions import DatasetVersion
-
-FILE = ("collection", "path")
-NAME = pl.concat_str(*FILE, separator="/")
-FATE = pl.concat_str("status", "reason", separator=": ", ignore_nulls=True)
 
 
 def fates_of(versions: Sequence[DatasetVersion], path: str) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ import io
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import polars as pl
@@ -44,6 +45,12 @@ class Stock:
     files: pl.DataFrame
     ignored: dict[str, dict[str, int]]
     """By collection, how many files of each suffix were left out."""
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of what the files are: where they lie does not enter."""
+        columns = ("collection", "path", "sha256", "licence", "style", "reason")
+        return hashlib.sha256(self.files.select(columns).write_csv().encode()).hexdigest()
 
 
 def take_stock(

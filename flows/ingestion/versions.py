@@ -35,7 +35,9 @@ from tokenization.vocabulary import Vocabulary
 
 DESCRIPTION = "dataset.json"
 """Written last: a version without it is not there."""
-FILES = (DESCRIPTION, "manifest.parquet", "shards.parquet", "vocabulary.json", "card.html", "croissant.json")
+SHARDS = "shards.parquet"
+"""The shards of a version with their keys and statistics."""
+FILES = (DESCRIPTION, "manifest.parquet", SHARDS, "vocabulary.json", "card.html", "croissant.json")
 """What a version holds besides its shards."""
 DIGEST_LENGTH = 32
 """Hexadecimal digits; MLflow keeps at most 36 characters of a dataset's digest."""

@@ -22,60 +22,10 @@ from flows.ingestion.workers import Failure, Pool, WorkFailed
 GIGABYTE = 2**30
 PLENTY = 8 * GIGABYTE
 
-# Worker processes must be able to import what they run; a test file is no module that they know.
-SCRIPT = """
-import os, signal, time
-from dataclasses import dataclass, replace
-
-@dataclass(frozen=True)
-class Job:
-    items: tuple
-    guilty: dict
-
-    def without(self, item, failure):
-        return replace(self, guilty={**self.guilty, item: failure})
-
-def ready():
-    pass
-
-def act(job, beat):
-    results = []
-    for index, item in enumerate(job.items):
-        beat.at(index)
-        results.append(job.guilty[index] if index in job.guilty else act_on(item))
-    return results
-
-def act_on(item):
-    if item == "crash":
-        os.kill(os.getpid(), signal.SIGKILL)
-    if item == "abort":
-        os.abort()
-    if item == "leave":
-        os._exit(0)
-    if item == "hang":
-        time.sleep(600)
-    if item == "eat":
-        return len(bytearray(64 * 2**30))
-    if item == "raise":
-        raise ValueError("the disk is full")
-    if item == "large":
-        return bytes(2**23)
-    if item == "which":
-        time.sleep(0.02)
-        return os.getpid()
-    return item * 2
-
-def crash_between_items(job, beat):
-    os.abort()
-
-def slow_start():
-    time.sleep(3)
-"""
-
 
 @pytest.fixture
-def guilty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    (tmp_path / "guilty_functions.py").write_text(SCRIPT)
+def guilty(tmp_path: Path, guilty_functions: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    (tmp_path / "guilty_functions.py").write_text(guilty_functions)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "guilty_functions", raising=False)
     before = workers()

@@ -32,43 +32,11 @@ from flows.settings import LAKE_VARIABLE, Lake
 MUSENET = Path(sys.executable).with_name("musenet")
 LIMITS = ReadingLimits(seconds_per_file=3.0)
 
-# Worker processes must be able to import what they run; a test file is no module that they know.
-SCRIPT = """
-import os, signal, time
-from dataclasses import dataclass, replace
-
-@dataclass(frozen=True)
-class Job:
-    items: tuple
-    guilty: dict
-
-    def without(self, item, failure):
-        return replace(self, guilty={**self.guilty, item: failure})
-
-def act(job, beat):
-    results = []
-    for index, item in enumerate(job.items):
-        beat.at(index)
-        results.append(job.guilty[index] if index in job.guilty else act_on(item))
-    return results
-
-def act_on(item):
-    if item == "crash":
-        os.kill(os.getpid(), signal.SIGKILL)
-    if item == "hang":
-        time.sleep(600)
-    if item == "raise":
-        raise ValueError("the disk is full")
-    if item == "which":
-        return os.getpid()
-    return item * 2
-"""
-
 
 @pytest.fixture(scope="module")
-def guilty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def guilty(tmp_path_factory: pytest.TempPathFactory, guilty_functions: str) -> Iterator[Any]:
     folder = tmp_path_factory.mktemp("guilty")
-    (folder / "engine_functions.py").write_text(SCRIPT)
+    (folder / "engine_functions.py").write_text(guilty_functions)
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(folder)
         patch.setenv("PYTHONPATH", str(folder))
