@@ -76,6 +76,7 @@ def apply(notes: Notes, variant: Variant) -> Notes:
         pitch=pitch.astype(np.uint8),
         velocity=velocity.astype(np.uint8),
         tempo=notes.tempo / variant.stretch,
+        tempo_map=notes.tempo_map and notes.tempo_map.stretched(variant.stretch),
     )
 
 

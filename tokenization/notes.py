@@ -6,21 +6,38 @@ parser to the shard is array arithmetic.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 DEFAULT_TEMPO = 120.0
 """Beats per minute of a MIDI file that states no tempo (Standard MIDI Files 1.0)."""
+COLUMNS = ("onset", "duration", "pitch", "velocity", "program", "drum")
+
+
+@dataclass(frozen=True, eq=False)
+class TempoMap:
+    """How fast the beats go. Columns have shape (m,), m at least 1."""
+
+    seconds: NDArray[np.float64]
+    """Where each tempo begins, strictly ascending; the first one holds before, too."""
+    tempo: NDArray[np.float64]
+    """Quarter notes per minute; positive."""
+
+    @classmethod
+    def steady(cls, tempo: float) -> TempoMap:
+        """One tempo throughout."""
+        return cls(np.zeros(1), np.array([tempo], np.float64))
+
+    def stretched(self, factor: float) -> TempoMap:
+        """All times multiplied by a factor."""
+        return TempoMap(self.seconds * factor, self.tempo / factor)
 
 
 @dataclass(frozen=True)
 class Notes:
-    """The notes of one piece.
-
-    Every array has shape (n,). `tempo` is the tempo in force for the longest part of the piece.
-    """
+    """The notes of one piece. Every array has shape (n,)."""
 
     onset: NDArray[np.float64]
     """Seconds from the start of the piece."""
@@ -34,15 +51,22 @@ class Notes:
     """General MIDI program, 0–127; without meaning for drums."""
     drum: NDArray[np.bool_]
     tempo: float = DEFAULT_TEMPO
-    """Quarter notes per minute."""
+    """Quarter notes per minute, in force for the longest part of the piece."""
+    tempo_map: TempoMap | None = field(default=None, compare=False)
+    """All tempos of a piece that has several; None: `tempo` throughout."""
 
     def __post_init__(self) -> None:
-        lengths = {f.name: len(getattr(self, f.name)) for f in fields(self) if f.name != "tempo"}
+        lengths = {name: len(getattr(self, name)) for name in COLUMNS}
         if len(set(lengths.values())) > 1:
             raise ValueError(f"the columns of notes differ in length: {lengths}")
 
     def __len__(self) -> int:
         return len(self.onset)
+
+    @property
+    def tempos(self) -> TempoMap:
+        """How fast the beats go, whether or not the tempo changes."""
+        return self.tempo_map or TempoMap.steady(self.tempo)
 
     @property
     def seconds(self) -> float:
@@ -59,6 +83,7 @@ class Notes:
         program: object,
         drum: object,
         tempo: float = DEFAULT_TEMPO,
+        tempo_map: TempoMap | None = None,
     ) -> Notes:
         """Notes from any sequences, cast to the columns' types and sorted by onset, then pitch."""
         on = np.asarray(onset, np.float64)
@@ -72,4 +97,5 @@ class Notes:
             np.asarray(program, np.uint8)[order],
             np.asarray(drum, np.bool_)[order],
             float(tempo),
+            tempo_map,
         )
