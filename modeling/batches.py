@@ -17,13 +17,15 @@ from numpy.typing import NDArray
 
 from modeling.embeddings import Batch
 from modeling.transformer import IGNORED
-from tokenization.encodings.combined import HEADER
+from tokenization.augmentation import AugmentationSchedule, vary
+from tokenization.encodings import HEADER, Encoding, get_encoding
 from tokenization.shards import ShardError, Stamp, read_shard, token_arrays
-from tokenization.structure import Features, features
+from tokenization.structure import windows
 from tokenization.vocabulary import Tokens, Vocabulary
 
-SHIFT_STREAM, ORDER_STREAM, STYLE_STREAM = range(3)
+SHIFT_STREAM, ORDER_STREAM, STYLE_STREAM, VARIANT_STREAM = range(4)
 """Independent random streams drawn from one seed."""
+UNCHANGED = AugmentationSchedule().at(0)
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,11 @@ class Split:
     pieces: list[Tokens]
     piece_ids: list[str]
     styles: list[str | None]
-    vocabulary: Vocabulary
+    encoding: Encoding
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        return self.encoding.vocabulary
 
     @property
     def sizes(self) -> NDArray[np.int64]:
@@ -48,7 +54,8 @@ def load_split(version: Path, split: str) -> Split:
     """
     vocabulary = Vocabulary.from_json((version / "vocabulary.json").read_text(encoding="utf-8"))
     description = json.loads((version / "dataset.json").read_text(encoding="utf-8"))
-    stamp = Stamp(description["encoding"]["name"], vocabulary.digest)
+    encoding = get_encoding(description["encoding"]["name"], vocabulary, description["encoding"]["time"])
+    stamp = Stamp.of(encoding)
     pieces: list[Tokens] = []
     piece_ids: list[str] = []
     styles: list[str | None] = []
@@ -62,7 +69,7 @@ def load_split(version: Path, split: str) -> Split:
         pieces += list(token_arrays(table))
         piece_ids += table.column("piece_id").to_pylist()
         styles += table.column("style").to_pylist()
-    return Split(pieces, piece_ids, styles, vocabulary)
+    return Split(pieces, piece_ids, styles, encoding)
 
 
 @dataclass(frozen=True)
@@ -94,20 +101,6 @@ def epoch_windows(sizes: NDArray[np.int64], body: int, seed: int, epoch: int) ->
     return Windows(piece[order], start[order])
 
 
-def window(tokens: Tokens, marks: Features, start: int, length: int, pad: int) -> NDArray[np.int64]:
-    """The header and the body from `start` on, with the features, shape (5, length).
-
-    Rows are the fields of `Batch`. Positions behind the piece hold `pad` and zeros.
-    """
-    begin = HEADER + start
-    where = np.r_[0:HEADER, begin : min(begin + length - HEADER, len(tokens))]
-    out = np.zeros((5, length), np.int64)
-    out[0] = pad
-    chosen = marks[where]
-    out[:, : len(where)] = tokens[where], chosen.time, chosen.chord, chosen.part, chosen.countdown
-    return out
-
-
 class Loader:
     """Global batches by number: `loader.batch(k)` is the same whenever and wherever it is asked for."""
 
@@ -118,8 +111,13 @@ class Loader:
         batch_size: int,
         seed: int = 0,
         style_dropout: float = 0.0,
+        augmentation: AugmentationSchedule | None = None,
+        steps: int = 1,
     ) -> None:
-        """Raises ShardError when the split has no piece."""
+        """`augmentation`: how windows are varied over a training of so many `steps`.
+
+        Raises ShardError when the split has no piece.
+        """
         if not split.pieces:
             raise ShardError("the split has no piece: nothing to draw batches from")
         self.split = split
@@ -127,6 +125,8 @@ class Loader:
         self.batch_size = batch_size
         self.seed = seed
         self.style_dropout = style_dropout
+        self.augmentation = augmentation or AugmentationSchedule()
+        self.steps = steps
         self.body = context + 1 - HEADER
         self._epoch = 0
         self._windows = epoch_windows(split.sizes, self.body, seed, 0)
@@ -150,7 +150,15 @@ class Loader:
         share = slice(rank * self.batch_size // ranks, (rank + 1) * self.batch_size // ranks)
         pieces = [self.split.pieces[piece] for piece in self._windows.piece[slots[share]]]
         starts = self._windows.start[slots[share]].tolist()
-        batch, targets = collate(pieces, starts, self.context, self.split.vocabulary)
+        changes = self.augmentation.at(number / self.steps)
+        if changes != UNCHANGED:
+            luck = np.random.default_rng([self.seed, number, VARIANT_STREAM]).random(self.batch_size)[share].tolist()
+            varied = [
+                vary(tokens, start, changes, self.split.encoding, chance)
+                for tokens, start, chance in zip(pieces, starts, luck)
+            ]
+            pieces, starts = [tokens for tokens, _ in varied], [start for _, start in varied]
+        batch, targets = collate(pieces, starts, self.context, self.split.encoding)
         batch.tokens[torch.from_numpy(hidden[share] < self.style_dropout), 0] = self.split.vocabulary.no_style
         return batch, targets
 
@@ -159,7 +167,7 @@ def collate(
     pieces: Sequence[Tokens],
     starts: Sequence[int],
     context: int,
-    vocabulary: Vocabulary,
+    encoding: Encoding,
     lengths: Sequence[int] | None = None,
 ) -> tuple[Batch, torch.Tensor]:
     """Windows of pieces as inputs and next-token targets of shape (batch, context).
@@ -168,12 +176,9 @@ def collate(
     given whole. Targets are IGNORED in the header and behind a piece's end.
     """
     lengths = [len(tokens) for tokens in pieces] if lengths is None else lengths
-    rows = [
-        window(tokens, features(tokens, vocabulary, length), start, context + 1, vocabulary.pad)
-        for tokens, start, length in zip(pieces, starts, lengths)
-    ]
-    whole = torch.from_numpy(np.stack(rows, axis=1))
+    pad = encoding.vocabulary.pad
+    whole = torch.from_numpy(windows(pieces, starts, lengths, HEADER, context + 1, encoding.meaning, pad))
     targets = whole[0, :, 1:].clone()
     targets[:, : HEADER - 1] = IGNORED
-    targets[targets == vocabulary.pad] = IGNORED
+    targets[targets == pad] = IGNORED
     return Batch(*whole[:, :, :-1]), targets

@@ -14,6 +14,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from tokenization.augmentation import AugmentationSchedule
+
 
 class StrictModel(BaseModel):
     """Base of all configuration: immutable, no unknown keys."""
@@ -90,6 +92,8 @@ class TrainingConfig(StrictModel):
     gradient_clipping: float = Field(1.0, gt=0)
     style_dropout: float = Field(0.1, ge=0, le=1)
     """Share of windows whose style is hidden, so that the model also works without one."""
+    augmentation: AugmentationSchedule = AugmentationSchedule()
+    """How windows are varied as they are read, beside what the dataset's copies are."""
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     """`auto`: bf16 where the device multiplies it natively, else fp32."""
     zero_stage: int = Field(1, ge=1, le=2)

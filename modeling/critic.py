@@ -18,7 +18,8 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from modeling.batches import collate
 from modeling.config import StrictModel
 from modeling.transformer import MuseNet
-from tokenization.vocabulary import Tokens, Vocabulary
+from tokenization.encodings import Encoding
+from tokenization.vocabulary import Tokens
 
 BATCH = 16
 
@@ -68,7 +69,7 @@ class Judged:
 @torch.inference_mode()
 def window_states(
     model: MuseNet,
-    vocabulary: Vocabulary,
+    encoding: Encoding,
     pieces: Sequence[Tokens],
     lengths: Sequence[int],
     size: int,
@@ -84,9 +85,9 @@ def window_states(
     states, heard = [], []
     for first in range(0, len(pieces), BATCH):
         cut = [tokens[: start + size] for tokens in pieces[first : first + BATCH]]
-        batch, _ = collate(cut, [start] * len(cut), size, vocabulary, lengths[first : first + BATCH])
+        batch, _ = collate(cut, [start] * len(cut), size, encoding, lengths[first : first + BATCH])
         states.append(model.states(batch.to(device)))
-        heard.append((batch.tokens != vocabulary.pad).to(device))
+        heard.append((batch.tokens != encoding.vocabulary.pad).to(device))
     return torch.cat(states), torch.cat(heard)
 
 
@@ -128,13 +129,13 @@ def _auc(head: CriticHead, labelled: tuple[Tensor, Tensor, Tensor]) -> float:
 def score(
     model: MuseNet,
     head: CriticHead,
-    vocabulary: Vocabulary,
+    encoding: Encoding,
     pieces: Sequence[Tokens],
     lengths: Sequence[int],
     size: int,
     start: int = 0,
 ) -> list[float]:
     """The probability, by the critic, that each piece is real, heard from body token `start` on."""
-    states, heard = window_states(model, vocabulary, pieces, lengths, size, start)
+    states, heard = window_states(model, encoding, pieces, lengths, size, start)
     out: list[float] = head(states, heard).sigmoid().tolist()
     return out

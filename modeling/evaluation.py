@@ -10,7 +10,7 @@ from torch.nn.functional import cross_entropy
 
 from modeling.batches import Split, collate, epoch_windows
 from modeling.transformer import IGNORED, MuseNet
-from tokenization.encodings.combined import HEADER
+from tokenization.encodings import HEADER
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class HeldOut:
 
     nats_per_token: float
     nats_per_note: float
-    """The loss of all tokens divided by the number of note-ons: comparable between encodings."""
+    """The loss of all tokens divided by the number of notes that start in them: comparable between encodings."""
     tokens: int
     by_style: dict[str, float]
     """Nats per token of each style."""
@@ -32,10 +32,8 @@ def evaluate(model: torch.nn.Module, split: Split, context: int, batch_size: int
     assert isinstance(net, MuseNet)
     was_training = net.training
     net.eval()
-    vocabulary = split.vocabulary
     windows = epoch_windows(split.sizes, context + 1 - HEADER, seed=0, epoch=0)
-    is_on = torch.zeros(vocabulary.size, dtype=torch.bool)
-    is_on[: vocabulary.note_end] = torch.from_numpy(np.repeat(vocabulary.row_velocity > 0, 128))
+    onsets = torch.from_numpy(split.encoding.meaning.onsets)
     chosen = np.arange(min(limit, len(windows)))
     loss_sum, token_sum, note_sum = 0.0, 0, 0
     style_loss: dict[str, list[float]] = {}
@@ -43,13 +41,13 @@ def evaluate(model: torch.nn.Module, split: Split, context: int, batch_size: int
     for first in range(0, len(chosen), batch_size):
         indices = chosen[first : first + batch_size]
         pieces = [split.pieces[piece] for piece in windows.piece[indices]]
-        batch, targets = collate(pieces, windows.start[indices].tolist(), context, vocabulary)
+        batch, targets = collate(pieces, windows.start[indices].tolist(), context, split.encoding)
         logits = net.logits(net.states(batch.to(device))).float()
         losses = cross_entropy(logits.transpose(1, 2), targets.to(device), ignore_index=IGNORED, reduction="none").cpu()
         counted = targets != IGNORED
         loss_sum += float(losses.sum())
         token_sum += int(counted.sum())
-        note_sum += int(is_on[targets[counted]].sum())
+        note_sum += int(onsets[targets[counted]].sum())
         for row, index in enumerate(indices):
             style = split.styles[windows.piece[index]] or "(none)"
             total = style_loss.setdefault(style, [0.0, 0.0])

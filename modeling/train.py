@@ -114,7 +114,15 @@ class Trainer:
         context = run.model.context
         split = load_split(run.dataset, "train")
         self.validation = load_split(run.dataset, "validation")
-        self.loader = Loader(split, context, training.batch_size, training.seed, training.style_dropout)
+        self.loader = Loader(
+            split,
+            context,
+            training.batch_size,
+            training.seed,
+            training.style_dropout,
+            training.augmentation,
+            training.steps,
+        )
         sizes = {"vocabulary_size": split.vocabulary.size, "note_tokens": split.vocabulary.note_end}
         model = MuseNet(run.model.model_copy(update=sizes))
         self.model = model

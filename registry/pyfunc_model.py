@@ -17,7 +17,7 @@ from mlflow.pyfunc import PythonModel
 
 from modeling.composition import Composer, Request, compose
 from modeling.generation import SamplingConfig
-from tokenization.midi import write_midi
+from tokenization.midi_writer import write_midi
 
 BUNDLE = "bundle"
 DEFAULTS: dict[str, Any] = {"temperature": 1.0, "top_p": 0.95, "length": 1024, "best_of": 4, "seed": 0}

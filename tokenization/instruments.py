@@ -2,70 +2,80 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 PROGRAMS = 128
 ALL_PITCHES = (0, 127)
 
+Seven = Annotated[int, Field(ge=0, le=127)]
+"""A number of MIDI's seven bits."""
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$")]
 
-@dataclass(frozen=True)
-class Instrument:
+
+class InstrumentError(ValueError):
+    """Instruments that do not go together."""
+
+
+class Instrument(BaseModel):
     """One voice of a vocabulary, for example `violin`."""
 
-    name: str
-    group: str
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Name
+    group: Name
     """The switch that turns it on: `strings` holds violin and cello."""
-    output_program: int
+    output_program: Seven
     """General MIDI program it is written with."""
-    rows: tuple[int, ...]
+    rows: tuple[Seven, ...]
     """Velocity of each row of 128 ids, in id order; 0 is the note-off row."""
-    programs: tuple[int, ...] | None = None
+    programs: tuple[Seven, ...] | None = None
     """General MIDI programs it plays; None: all that no other instrument claims."""
     drum: bool = False
-    range: tuple[int, int] = field(default=ALL_PITCHES, compare=False)
+    """Whether it plays the drum channel. It keeps no lengths of notes, so it has no note-off row."""
+    range: tuple[Seven, Seven] = ALL_PITCHES
     """Lowest and highest pitch that it plays, as they sound. It bounds augmentation and gives no id its meaning."""
 
-    def __post_init__(self) -> None:
-        """Raises ValueError for a range that is none."""
+    @model_validator(mode="after")
+    def _rows_and_range(self) -> Self:
         low, high = self.range
-        if not ALL_PITCHES[0] <= low <= high <= ALL_PITCHES[1]:
-            raise ValueError(f"instrument {self.name!r}: range [{low}, {high}] is not two pitches of 0–127, low first")
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> Instrument:
-        programs = data.get("programs")
-        return cls(
-            name=data["name"],
-            group=data["group"],
-            output_program=data["output_program"],
-            rows=tuple(data["rows"]),
-            programs=None if programs is None else tuple(programs),
-            drum=data.get("drum", False),
-            range=tuple(data.get("range", ALL_PITCHES)),
-        )
+        if low > high:
+            raise ValueError(f"range [{low}, {high}] is not two pitches of 0–127, low first")
+        if len(set(self.rows)) < len(self.rows) or not any(self.rows):
+            raise ValueError("rows must be different velocities, one of them above 0")
+        if (0 in self.rows) == self.drum:
+            raise ValueError(
+                "rows of drums must not hold 0, their note-off" if self.drum else "rows lack 0, the note-off"
+            )
+        if self.drum and self.programs is not None:
+            raise ValueError("drums have no programs")
+        return self
 
 
 def program_table(instruments: tuple[Instrument, ...]) -> NDArray[np.uint8]:
     """The index of the instrument that plays each pitched program, shape (128,).
 
-    Raises ValueError when two instruments claim a program or some program has none.
+    Raises InstrumentError when two instruments claim a program or some program has none.
     """
+    table = np.full(PROGRAMS, len(instruments), np.int64)
     others = [i for i, instrument in enumerate(instruments) if instrument.programs is None and not instrument.drum]
-    if len(others) != 1:
-        raise ValueError(f"exactly one pitched instrument must play all other programs, not {len(others)}")
-    table = np.full(PROGRAMS, others[0], np.uint8)
-    claimed: dict[int, str] = {}
+    if len(others) > 1:
+        names = " and ".join(instruments[i].name for i in others)
+        raise InstrumentError(f"one instrument at most can play all other programs, not {names}")
     for index, instrument in enumerate(instruments):
         for program in instrument.programs or ():
-            if program in claimed:
-                raise ValueError(f"program {program} is claimed by {claimed[program]} and {instrument.name}")
-            claimed[program] = instrument.name
+            if table[program] < len(instruments):
+                claimed = instruments[table[program]].name
+                raise InstrumentError(f"program {program} is claimed by {claimed} and {instrument.name}")
             table[program] = index
-    return table
+    free = np.flatnonzero(table == len(instruments))
+    if len(free) and not others:
+        raise InstrumentError(f"no instrument plays program {free[0]}")
+    table[free] = others[0] if others else 0
+    return table.astype(np.uint8)
 
 
 def velocity_table(instruments: tuple[Instrument, ...], first_rows: tuple[int, ...]) -> NDArray[np.uint8]:

@@ -1,26 +1,19 @@
-"""MIDI files ⇄ notes: our own reader, which takes whatever music there is in a file, and mido as the writer."""
+"""MIDI files → notes: our own reader, which takes whatever music there is in a file."""
 
 from __future__ import annotations
 
-import io
 import struct
 from dataclasses import replace
 from enum import StrEnum
-from typing import Any
 
-import mido
 import numpy as np
-from numpy.typing import NDArray
 
 from tokenization.notes import Notes
-from tokenization.reader import DRUM_CHANNEL, read_tracks
-from tokenization.score import DEFAULT_BEAT, MICROSECONDS_PER_MINUTE, Repair, Score, repairs_of
+from tokenization.reader import read_tracks
+from tokenization.score import DEFAULT_BEAT, Repair, Score, repairs_of
 
-VERSION = 1
+VERSION = 2
 """Raised whenever the same bytes would give other notes; what was read by another version is read anew."""
-LONGEST_BEAT = 0xFFFFFF
-"""Microseconds per beat that a tempo event can say."""
-WRITE_TICKS_PER_BEAT = 960
 HEADER = b"MThd"
 TRACK = b"MTrk"
 ZIP = b"PK\x03\x04"
@@ -55,9 +48,12 @@ class MidiError(ValueError):
         self.detail = detail
 
 
-def read_midi(data: bytes) -> Notes:
-    """The notes of a Standard MIDI File, in seconds. Raises MidiError for a file without usable music."""
-    return read_score(data).to_notes()
+def read_midi(data: bytes, sustain: bool = False) -> Notes:
+    """The notes of a Standard MIDI File, in seconds. Raises MidiError for a file without usable music.
+
+    `sustain`: durations are those of the sounds that the sustain pedal holds, not those of the keys.
+    """
+    return read_score(data).to_notes(sustain)
 
 
 def read_score(data: bytes) -> Score:
@@ -125,7 +121,7 @@ def _read(data: bytes) -> Score | MidiError:
         ticks_per_beat = max(round(ticks_per_second * DEFAULT_BEAT / 1e6), 1)
         beat = ticks_per_beat / ticks_per_second * 1e6
     result = read_tracks(np.frombuffer(data, np.uint8), first, count, ticks_per_beat, kind == 2, beat)
-    start, lengths, pitch, velocity, program, drum, tempo_ticks, tempo_beats, bits, tracks, read, skipped = result
+    bits, tracks, read, skipped, sustained = result[8:]
     found |= bits
     if kind > 2:
         found |= Repair.FORMAT.bit
@@ -134,60 +130,8 @@ def _read(data: bytes) -> Score | MidiError:
     if skipped > MOST_SKIPPED * read:
         return MidiError(Unreadable.DAMAGED, f"{skipped} of {read} bytes of the tracks make no sense")
     repairs = repairs_of(found)
-    if len(start) == 0:
+    if len(result[0]) == 0:
         if Repair.TRUNCATED in repairs:
             return MidiError(Unreadable.TRUNCATED, "the file ends inside a track, before the first note")
         return MidiError(Unreadable.NO_NOTES, "the file is read to its end and holds no note")
-    return Score(*(start, lengths, pitch, velocity, program, drum), tempo_ticks, tempo_beats, ticks_per_beat, repairs)
-
-
-def write_midi(notes: Notes, names: dict[int, str] | None = None) -> bytes:
-    """A type-1 file: a tempo track, then one track and channel per program, drums on channel 10.
-
-    `names` gives track names by program, in Latin-1. More programs than the 15 pitched channels share the last one.
-    """
-    midi = mido.MidiFile(type=1, ticks_per_beat=WRITE_TICKS_PER_BEAT)
-    beat = min(max(round(MICROSECONDS_PER_MINUTE / notes.tempo), 1), LONGEST_BEAT)
-    head = mido.MidiTrack([mido.MetaMessage("set_tempo", tempo=beat), mido.MetaMessage("end_of_track")])
-    midi.tracks.append(head)
-    ticks_per_second = WRITE_TICKS_PER_BEAT * 1e6 / beat
-    start = np.rint(notes.onset * ticks_per_second).astype(np.int64)
-    end = np.maximum(np.rint((notes.onset + notes.duration) * ticks_per_second).astype(np.int64), start + 1)
-    channels = [channel for channel in range(16) if channel != DRUM_CHANNEL]
-    for index, program in enumerate(np.unique(notes.program[~notes.drum]).tolist()):
-        chosen = np.flatnonzero(~notes.drum & (notes.program == program))
-        name = (names or {}).get(program, f"program {program}")
-        channel = channels[min(index, len(channels) - 1)]
-        midi.tracks.append(_write_track(notes, start, end, chosen, name, channel, program))
-    if notes.drum.any():
-        midi.tracks.append(_write_track(notes, start, end, np.flatnonzero(notes.drum), "drums", DRUM_CHANNEL, 0))
-    buffer = io.BytesIO()
-    midi.save(file=buffer)
-    return buffer.getvalue()
-
-
-def _write_track(
-    notes: Notes,
-    start: NDArray[np.int64],
-    end: NDArray[np.int64],
-    chosen: NDArray[np.int64],
-    name: str,
-    channel: int,
-    program: int,
-) -> Any:
-    """One track with the chosen notes; at one tick a note's end comes before the next one's start."""
-    track = mido.MidiTrack()
-    track.append(mido.MetaMessage("track_name", name=name))
-    track.append(mido.Message("program_change", channel=channel, program=program))
-    ticks = np.concatenate([end[chosen], start[chosen]])
-    is_on = np.repeat([0, 1], len(chosen))
-    pitch = np.tile(notes.pitch[chosen], 2)
-    velocity = np.concatenate([np.zeros(len(chosen), np.int64), notes.velocity[chosen]])
-    order = np.lexsort((pitch, is_on, ticks))
-    deltas = np.diff(ticks[order], prepend=0)
-    columns = (deltas, is_on[order], pitch[order], velocity[order])
-    for delta, on, key, loudness in zip(*(column.tolist() for column in columns)):
-        kind = "note_on" if on else "note_off"
-        track.append(mido.Message(kind, channel=channel, note=key, velocity=loudness, time=delta))
-    track.append(mido.MetaMessage("end_of_track"))
-    return track
+    return Score(*result[:8], ticks_per_beat, repairs, sustained if len(sustained) else None)

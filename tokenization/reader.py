@@ -37,6 +37,15 @@ relatives (controllers 120 and 123–127) end what sounds on the channel, but no
 write them as a greeting beside the first notes. What sounds at the end of its track gets a beat at most if pitched,
 nothing if a drum. Programs hold for a channel within a track.
 
+Sustain pedal. A channel is one instrument of the file, also where its pedal is in another track than its notes; in a
+file of type 2 it is one of its sequence. Controller 64 from 64 on puts the pedal down, below 64 it lets it go, as
+Reset All Controllers does (121). What a tick says of a channel's pedal counts in the order of the file. A note is held
+by the first pedalling that is not over before its key is up: from when the pedal goes down, that tick included, until
+it goes up. So a pedal that goes down just when the key goes up holds the note, and one that is changed just then lets
+it go. A held note sounds until the pedal goes up or All Sound Off comes (120), at most until its channel and pitch
+start anew, at most for `LONGEST_NOTE`; a pedal that is never let go is let go with the last key of the sequence. Drums
+(channel 10) have no pedal.
+
 Source: MIDI Manufacturers Association, "The Complete MIDI 1.0 Detailed Specification", Standard MIDI Files 1.0.
 """
 
@@ -54,7 +63,7 @@ DEFAULT_BEAT = 500_000
 LAST_TICK = 2**31 - 1
 """A track is read up to here: 26 days at 480 ticks a beat and 120 beats a minute."""
 LONGEST_NOTE = 120.0
-"""Seconds. A longer note is a forgotten note-off or a broken delta time."""
+"""Seconds. A longer note is a forgotten note-off or a broken delta time, and no string sounds longer."""
 HANGING_BEATS = 1
 
 STRETCH = 8
@@ -94,6 +103,15 @@ PITCH_SHIFT, DRUM_SHIFT, PROGRAM_SHIFT, TICK_SHIFT = 15, 14, 7, 22
 BLOCK = 16
 """Notes sorted by insertion before runs are merged."""
 
+PEDAL, ALL_SOUND_OFF, RESET_CONTROLLERS, LOCAL_CONTROL = 64, 120, 121, 122
+"""Controllers; all above the last one are kinds of All Notes Off."""
+PEDAL_DOWN = 64
+"""The least value of the pedal that puts it down."""
+UP, DOWN, SILENCE, ACTS = 0, 1, 2, 2
+"""What is done to a pedal, and how far the number of the event is shifted to stand before it."""
+VOICE_SHIFT = 31
+"""A voice is a channel of a sequence: channel + 16 × sequence. It stands before a tick, which has 31 bits."""
+
 
 def _number(value: int) -> int:
     """A constant that numba takes for any integer: it would compile a function anew for every literal argument."""
@@ -124,6 +142,7 @@ Columns = tuple[
     int,
     int,
     int,
+    Numbers,
 ]
 
 
@@ -374,6 +393,106 @@ def _cap(
 
 
 @compiled
+def _pedallings(moments: Numbers, acts: Numbers, n: int) -> tuple[Numbers, Numbers]:
+    """Where pedals go down and where they then go up: `voice << VOICE_SHIFT | tick` both, ascending.
+
+    The last `n` of `moments` are of that form, too, the latest first; those of `acts` are `number << ACTS | act`. A
+    pedal that is never let go goes up at LAST_TICK. All Sound Off ends a pedalling, and another one begins.
+    """
+    moments, acts = moments[: -n - 1 : -1].copy(), acts[: -n - 1 : -1].copy()
+    _sort(moments, acts, n)
+    down, up = np.empty(n, np.int64), np.empty(n, np.int64)
+    m = 0
+    begin = np.int64(-1)  # of the pedal that is down, -1 if it is up
+    for i in range(n):
+        if begin >= 0 and moments[i] >> VOICE_SHIFT != begin >> VOICE_SHIFT:
+            down[m], up[m] = begin, begin | LAST_TICK
+            m += 1
+            begin = np.int64(-1)
+        act = acts[i] & ((1 << ACTS) - 1)
+        if act == DOWN:
+            if begin < 0:
+                begin = moments[i]
+        elif begin >= 0:
+            if moments[i] > begin:
+                down[m], up[m] = begin, moments[i]
+                m += 1
+            begin = moments[i] if act == SILENCE else np.int64(-1)
+    if begin >= 0:
+        down[m], up[m] = begin, begin | LAST_TICK
+        m += 1
+    return down[:m], up[:m]
+
+
+@compiled
+def _held(keys: Numbers, lengths: Numbers, voices: Numbers, n: int, down: Numbers, up: Numbers) -> Numbers:
+    """The lengths of the first `n` notes, which are sorted, if pedals are down from `down` to `up`; shape (n,)."""
+    held = np.empty(n, np.int64)
+    sequences = 1
+    for i in range(n):
+        sequences = max(sequences, (voices[i] >> 4) + 1)
+    last = np.zeros(sequences, np.int64)  # where the last key of a sequence is up
+    for i in range(n):
+        sequence = voices[i] >> 4
+        last[sequence] = max(last[sequence], (keys[i] >> TICK_SHIFT) + lengths[i])
+    latest = np.empty(2048, np.int64)  # by channel and pitch: the start of the note that was looked at last,
+    anew = np.empty(2048, np.int64)  # and the first start after that
+    latest[:] = LAST_TICK
+    anew[:] = LAST_TICK
+    for i in range(n - 1, -1, -1):
+        start, voice = keys[i] >> TICK_SHIFT, voices[i]
+        slot = (voice & 15) << 7 | (keys[i] >> PITCH_SHIFT & 0x7F)
+        if start < latest[slot]:
+            anew[slot], latest[slot] = latest[slot], start
+        held[i] = lengths[i]
+        end = start + lengths[i]
+        key_up = voice << VOICE_SHIFT | end
+        low, high = 0, len(up)  # of the pedallings that are not over before, the first
+        while low < high:
+            middle = (low + high) // 2
+            if up[middle] < key_up:
+                low = middle + 1
+            else:
+                high = middle
+        if low < len(up) and down[low] <= key_up:
+            until = up[low] & LAST_TICK
+            if until == LAST_TICK:
+                until = last[voice >> 4]
+            held[i] = max(min(until, anew[slot]), end) - start
+    return held
+
+
+@compiled
+def _sustained(
+    keys: Numbers,
+    lengths: Numbers,
+    voices: NDArray[np.int32],
+    n: int,
+    pedals: tuple[Numbers, Numbers],
+    tempo_map: tuple[Numbers, NDArray[np.float64]],
+    ticks_per_beat: int,
+) -> Numbers:
+    """The notes' lengths with the pedal; empty if it changes none. Sorts `keys` and `lengths`.
+
+    `voices`: the channels, shape of the notes. `pedals`: from where to where they are down.
+    """
+    down, up = pedals
+    for i in range(n):
+        lengths[i] = lengths[i] << 32 | voices[i]
+    _sort(keys, lengths, n)
+    sorted_voices = np.empty(n, np.int64)
+    for i in range(n):
+        sorted_voices[i] = lengths[i] & 0xFFFFFFFF
+        lengths[i] >>= 32
+    held = _held(keys, lengths, sorted_voices, n, down, up)
+    _cap(keys, held, n, tempo_map[0], tempo_map[1], ticks_per_beat)
+    for i in range(n):
+        if held[i] != lengths[i]:
+            return held
+    return held[:0]
+
+
+@compiled
 def _tempo_map(ticks: Numbers, tempos: Numbers, n: int) -> tuple[Numbers, NDArray[np.float64]]:
     """The first `n` changes in order; of several at one tick the last holds. Sorts `ticks`."""
     order = np.empty(n, np.int64)
@@ -399,12 +518,13 @@ def read_tracks(data: Bytes, at: int, count: int, ticks_per_beat: int, successiv
 
     Returns start, length, pitch, velocity, program, drum of the notes, shape (n,), in the order of Score; ticks and
     microseconds per beat of the tempo map; the repairs' bits; the number of tracks; bytes of tracks read, and
-    skipped.
+    skipped; the notes' lengths with the sustain pedal, empty if it changes none.
     """
     size = len(data)
-    room = size // 3 + 1  # a note takes three bytes
+    # A note and a controller take three bytes, but at a fault BACK of them may be read again, once in STRETCH events.
+    room = size // 2 + 1
     keys, lengths = np.empty(room, np.int64), np.empty(room, np.int64)
-    following = np.empty(room, np.int32)
+    following, voices = np.empty(room, np.int32), np.empty(room, np.int32)
     oldest = np.empty(2048, np.int32)  # by channel and pitch: the sounding note that began first, -1 for none,
     newest = np.empty(2048, np.int32)  # and the one that began last
     oldest[:] = -1
@@ -417,6 +537,7 @@ def read_tracks(data: Bytes, at: int, count: int, ticks_per_beat: int, successiv
     read, skipped = 0, 0
     offset = 0
     tempo_end = -1  # where the last tempo event ends
+    pedals, downs = 0, 0  # events of the pedals lie in the same columns as notes, from the end on
     longest, sane, endless = LONGEST_REST * ticks_per_beat, SANE_REST * ticks_per_beat, LAST_TICK * ticks_per_beat
 
     while at + 8 <= size:
@@ -445,6 +566,7 @@ def read_tracks(data: Bytes, at: int, count: int, ticks_per_beat: int, successiv
         event = first
         tick = offset
         programs[:] = 0
+        sequence = tracks - 1 if successive else 0
         status = NO_STATUS
         bare = ended = cut = damaged = ran = False
         if successive and tracks > 1:
@@ -598,6 +720,7 @@ def read_tracks(data: Bytes, at: int, count: int, ticks_per_beat: int, successiv
                     )
                     lengths[notes] = -1
                     following[notes] = -1
+                    voices[notes] = sequence << 4 | channel
                     if oldest[slot] < 0:
                         oldest[slot] = notes
                     else:
@@ -613,14 +736,23 @@ def read_tracks(data: Bytes, at: int, count: int, ticks_per_beat: int, successiv
                         sounding[channel] -= 1
             elif kind == 12:
                 programs[channel] = one
-            elif kind == 11 and one >= 120 and one != 121 and one != 122 and sounding[channel] > 0:
-                for slot in range(channel << 7, (channel + 1) << 7):
-                    note = oldest[slot]
-                    while note >= 0 and keys[note] >> TICK_SHIFT < tick:
-                        lengths[note] = tick - (keys[note] >> TICK_SHIFT)
-                        note = following[note]
-                        sounding[channel] -= 1
-                    oldest[slot] = note
+            elif kind == 11 and (one == PEDAL or one >= ALL_SOUND_OFF):
+                if one <= RESET_CONTROLLERS and channel != DRUM_CHANNEL:
+                    act = SILENCE if one == ALL_SOUND_OFF else UP
+                    if one == PEDAL and other >= PEDAL_DOWN:
+                        act = DOWN
+                        downs += 1
+                    pedals += 1
+                    keys[room - pedals] = (sequence << 4 | channel) << VOICE_SHIFT | tick
+                    lengths[room - pedals] = pedals << ACTS | act
+                if one >= ALL_SOUND_OFF and one != RESET_CONTROLLERS and one != LOCAL_CONTROL and sounding[channel] > 0:
+                    for slot in range(channel << 7, (channel + 1) << 7):
+                        note = oldest[slot]
+                        while note >= 0 and keys[note] >> TICK_SHIFT < tick:
+                            lengths[note] = tick - (keys[note] >> TICK_SHIFT)
+                            note = following[note]
+                            sounding[channel] -= 1
+                        oldest[slot] = note
 
         if tick > LAST_TICK:
             tick = LAST_TICK
@@ -657,7 +789,12 @@ def read_tracks(data: Bytes, at: int, count: int, ticks_per_beat: int, successiv
         map_beats[0] = fixed_beat
     if _cap(keys, lengths, notes, map_ticks, map_beats, ticks_per_beat):
         repairs |= LONG_NOTE
-    _sort(keys, lengths, notes)
+    sustained = np.empty(0, np.int64)
+    if downs > 0:
+        spans = _pedallings(keys, lengths, pedals)
+        sustained = _sustained(keys, lengths, voices, notes, spans, (map_ticks, map_beats), ticks_per_beat)
+    else:
+        _sort(keys, lengths, notes)
     starts = np.empty(notes, np.int64)
     pitch, velocity = np.empty(notes, np.uint8), np.empty(notes, np.uint8)
     program, drums = np.empty(notes, np.uint8), np.empty(notes, np.bool_)
@@ -681,4 +818,5 @@ def read_tracks(data: Bytes, at: int, count: int, ticks_per_beat: int, successiv
         tracks,
         read,
         skipped,
+        sustained,
     )

@@ -16,14 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tokenization.compiled import compiled
-from tokenization.notes import DEFAULT_TEMPO, Notes
+from tokenization.notes import DEFAULT_TEMPO, Notes, TempoMap
 
 MICROSECONDS_PER_MINUTE = 60_000_000
 DEFAULT_BEAT = MICROSECONDS_PER_MINUTE / DEFAULT_TEMPO
 LARGEST: Final = 2**31 - 1
 """Ticks that a score as bytes can say, for a start and for a length."""
-_HEAD = struct.Struct("<4sIIII")
-_MAGIC = b"Sco1"
+_HEAD = struct.Struct("<4sIIIII")
+_MAGIC = b"Sco2"
 
 
 class Repair(StrEnum):
@@ -88,7 +88,7 @@ class Score:
     start: NDArray[np.int64]
     """Ticks, ascending."""
     length: NDArray[np.int64]
-    """Ticks; never negative."""
+    """Ticks that the key is down; never negative."""
     pitch: NDArray[np.uint8]
     """MIDI key, 0–127."""
     velocity: NDArray[np.uint8]
@@ -103,34 +103,41 @@ class Score:
     ticks_per_beat: int
     repairs: tuple[Repair, ...] = ()
     """What had to be mended, sorted, without doubles."""
+    sustained: NDArray[np.int64] | None = None
+    """Ticks that the note sounds with the sustain pedal, shape (n,), at least `length`; None: `length` throughout."""
 
     def __len__(self) -> int:
         return len(self.start)
 
-    def to_notes(self) -> Notes:
+    def to_notes(self, sustain: bool = False) -> Notes:
         """The notes in seconds; `tempo` is the one that holds longest while notes sound, in seconds.
 
-        Of tempos that hold equally long the fastest counts. Onsets are ascending as the starts are.
+        Of tempos that hold equally long the fastest counts. Onsets are ascending as the starts are. `sustain`: notes
+        last as long as the sustain pedal holds them, not as long as their keys are down.
         """
+        length = self.length if self.sustained is None or not sustain else self.sustained
         by_tempo = np.argsort(self.tempo_beats, kind="stable")
-        onset, duration, beat = _seconds(
-            self.start, self.length, self.tempo_ticks, self.tempo_beats, by_tempo, self.ticks_per_beat
+        onset, duration, beat, seconds, beats = _seconds(
+            self.start, length, self.tempo_ticks, self.tempo_beats, by_tempo, self.ticks_per_beat
         )
         tempo = MICROSECONDS_PER_MINUTE / beat
-        return Notes(onset, duration, self.pitch, self.velocity, self.program, self.drum, tempo)
+        tempo_map = TempoMap(seconds, MICROSECONDS_PER_MINUTE / beats) if len(beats) > 1 else None
+        return Notes(onset, duration, self.pitch, self.velocity, self.program, self.drum, tempo, tempo_map)
 
     def to_bytes(self) -> bytes:
-        """A compact form: starts as int32 differences, lengths as int32, bytes for the rest, then the tempo map.
+        """A compact form: the tempo map, starts as int32 differences, lengths as int32, bytes for the rest.
 
-        Little-endian on every machine. Raises OverflowError if a tick is beyond 2³¹ - 1.
+        If there are lengths with the pedal, what they add to the lengths follows as int32. Little-endian on every
+        machine. Raises OverflowError if a tick is beyond 2³¹ - 1.
         """
-        ticks = (self.start, self.length, self.tempo_ticks)
+        more = np.empty(0, np.int64) if self.sustained is None else self.sustained - self.length
+        ticks = (self.start, self.length, self.tempo_ticks, more)
         if any(len(column) and int(column.max()) > LARGEST for column in ticks):
             raise OverflowError(f"a score as bytes has ticks up to {LARGEST}")
         bits = sum(repair.bit for repair in self.repairs)
         return b"".join(
             (
-                _HEAD.pack(_MAGIC, len(self.start), len(self.tempo_ticks), self.ticks_per_beat, bits),
+                _HEAD.pack(_MAGIC, len(self), len(self.tempo_ticks), self.ticks_per_beat, bits, len(more)),
                 self.tempo_beats.astype("<f8").tobytes(),
                 self.tempo_ticks.astype("<i4").tobytes(),
                 np.diff(self.start, prepend=0).astype("<i4").tobytes(),
@@ -139,6 +146,7 @@ class Score:
                 self.velocity.tobytes(),
                 self.program.tobytes(),
                 self.drum.tobytes(),
+                more.astype("<i4").tobytes(),
             )
         )
 
@@ -148,17 +156,18 @@ class Score:
         view = memoryview(data).cast("B")
         if len(view) < _HEAD.size or view[:4] != _MAGIC:
             raise ValueError("these bytes are no score")
-        _, n, m, ticks_per_beat, bits = _HEAD.unpack_from(view)
-        if len(view) != _HEAD.size + 12 * (n + m):
+        _, n, m, ticks_per_beat, bits, held = _HEAD.unpack_from(view)
+        if len(view) != _HEAD.size + 12 * (n + m) + 4 * held or held not in (0, n):
             raise ValueError(f"a score of {n} notes and {m} tempos is not {len(view)} bytes long")
         tempo_beats = np.frombuffer(view, "<f8", m, _HEAD.size)
         at = _HEAD.size + 8 * m
         ticks = np.frombuffer(view, "<i4", m + 2 * n, at)
         at += 4 * len(ticks)
         pitch, velocity, program, drum = np.frombuffer(view, np.uint8, 4 * n, at).reshape(4, n)
+        length = ticks[m + n :].astype(np.int64)
         return cls(
             start=np.cumsum(ticks[m : m + n], dtype=np.int64),
-            length=ticks[m + n :].astype(np.int64),
+            length=length,
             pitch=pitch,
             velocity=velocity,
             program=program,
@@ -167,6 +176,7 @@ class Score:
             tempo_beats=tempo_beats.astype(np.float64),
             ticks_per_beat=ticks_per_beat,
             repairs=repairs_of(bits),
+            sustained=length + np.frombuffer(view, "<i4", n, at + 4 * n) if held else None,
         )
 
 
@@ -191,8 +201,9 @@ def _seconds(
     tempo_beats: NDArray[np.float64],
     by_tempo: NDArray[np.int64],
     ticks_per_beat: int,
-) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
-    """Onsets and durations in seconds, and the microseconds per beat that hold longest up to the last note's end.
+) -> tuple[NDArray[np.float64], NDArray[np.float64], float, NDArray[np.float64], NDArray[np.float64]]:
+    """Onsets and durations in seconds, the microseconds per beat that hold longest up to the last note's end, and all
+    that follow each other, with the seconds where they begin.
 
     `by_tempo`: the order of the tempo changes by their beats, and by tick where those are equal.
     """
@@ -218,7 +229,7 @@ def _seconds(
         onset[i] = begins[at] + (start[i] - tempo_ticks[at]) * per_tick[at]
         duration[i] = max(begins[until] + (end - tempo_ticks[until]) * per_tick[until] - onset[i], 0.0)
     if m == 1:
-        return onset, duration, tempo_beats[0]
+        return onset, duration, tempo_beats[0], begins, tempo_beats
     spans = np.empty(m)
     for i in range(m):
         until_tick = tempo_ticks[i + 1] if i + 1 < m else last
@@ -230,4 +241,12 @@ def _seconds(
             if total > held:
                 longest, held = tempo_beats[by_tempo[i]], total
             total = 0.0
-    return onset, duration, longest
+    different = 0
+    seconds, beats = np.empty(m), np.empty(m)
+    for i in range(m):
+        if different > 0 and begins[i] == seconds[different - 1]:
+            different -= 1  # so short that it takes no time at this precision
+        if different == 0 or tempo_beats[i] != beats[different - 1]:
+            seconds[different], beats[different] = begins[i], tempo_beats[i]
+            different += 1
+    return onset, duration, longest, seconds[:different], beats[:different]

@@ -1,14 +1,16 @@
 """Shards: Parquet files of token rows, one row per variant of a piece.
 
 Tokens are a binary column of little-endian uint16: Parquet has no 16-bit type, and a list column costs twice
-the bytes and reads ten times slower. The file's metadata names the encoding and the vocabulary, and a reader
-that expects others refuses.
+the bytes and reads ten times slower. The file's metadata says what the ids mean, and a reader that expects another
+meaning refuses. Styles are the exception: a shard names those it uses, so that one stays as it is when a dataset
+gets new ones.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,9 +19,11 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tokenization.encodings import Encoding
 from tokenization.vocabulary import Tokens
 
 TOKEN_TYPE = np.dtype("<u2")
+_STAMPED = ("encoding", "time", "vocabulary", "styles")
 ROW_GROUP = 128
 """Rows per row group: what one read brings in."""
 
@@ -47,14 +51,40 @@ class Stamp:
     """What the ids in a shard mean."""
 
     encoding: str
-    vocabulary_digest: str
+    time: str
+    """What ticks count: `seconds` or `beats`."""
+    vocabulary: str
+    """`Vocabulary.fixed_digest`: all but the styles."""
+    styles: Mapping[str, int]
+    """The ids of styles: those that a shard uses, or all that a reader knows."""
 
-    def metadata(self) -> dict[str, str]:
+    @classmethod
+    def of(cls, encoding: Encoding) -> Stamp:
+        """What ids mean to an encoding."""
+        vocabulary = encoding.vocabulary
+        styles = {style: vocabulary.style_id(style) for style in vocabulary.styles}
+        return cls(encoding.name, str(encoding.time), vocabulary.fixed_digest, styles)
+
+    def metadata(self, used: Iterable[str]) -> dict[str, str]:
+        """As a file's metadata, with the `used` ones of the styles."""
         return {
             "musenet.encoding": self.encoding,
-            "musenet.vocabulary": self.vocabulary_digest,
+            "musenet.time": self.time,
+            "musenet.vocabulary": self.vocabulary,
+            "musenet.styles": json.dumps({style: self.styles[style] for style in sorted(used)}),
             "musenet.dtype": TOKEN_TYPE.str,
         }
+
+    def misread_by(self, reader: Stamp) -> str:
+        """How a reader would take the ids for something else; empty if it does not."""
+        if (self.encoding, self.time) != (reader.encoding, reader.time):
+            return f"encoding {self.encoding!r} in {self.time}, not {reader.encoding!r} in {reader.time}"
+        if self.vocabulary != reader.vocabulary:
+            return f"vocabulary {self.vocabulary[:12]}, not {reader.vocabulary[:12]}"
+        for style, token in self.styles.items():
+            if reader.styles.get(style) != token:
+                return f"the style {style!r} as id {token}, not {reader.styles.get(style, 'at all')}"
+        return ""
 
 
 @dataclass(frozen=True)
@@ -92,7 +122,7 @@ def write_shard(path: Path, rows: Sequence[Row], stamp: Stamp) -> str:
         },
         schema_overrides={"style": pl.String},
     )
-    schema = SCHEMA.with_metadata(stamp.metadata())
+    schema = SCHEMA.with_metadata(stamp.metadata({row.style for row in rows if row.style is not None}))
     table = frame.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(schema)
     labels = [name for name in SCHEMA.names if name != "tokens"]
     pq.write_table(
@@ -115,19 +145,17 @@ def read_stamp(path: Path) -> Stamp:
     except (pa.ArrowInvalid, OSError) as error:
         raise ShardError(f"{path} cannot be read as a shard: {error}") from error
     try:
-        return Stamp(metadata[b"musenet.encoding"].decode(), metadata[b"musenet.vocabulary"].decode())
+        encoding, time, vocabulary, styles = (metadata[f"musenet.{name}".encode()].decode() for name in _STAMPED)
+        return Stamp(encoding, time, vocabulary, json.loads(styles))
     except KeyError as error:
         raise ShardError(f"{path} has no {error.args[0].decode()} in its metadata: it is not a shard") from error
 
 
 def read_shard(path: Path, expected: Stamp, columns: Iterable[str] = SCHEMA.names) -> pa.Table:
     """Columns of a shard. Raises ShardError when it is damaged or its ids mean something else."""
-    stamp = read_stamp(path)
-    if stamp != expected:
-        raise ShardError(
-            f"{path} was written with encoding {stamp.encoding!r} and vocabulary {stamp.vocabulary_digest[:12]}, "
-            f"not {expected.encoding!r} and {expected.vocabulary_digest[:12]}: its ids mean something else"
-        )
+    difference = read_stamp(path).misread_by(expected)
+    if difference:
+        raise ShardError(f"{path} was written with {difference}: its ids mean something else")
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             return file.read(list(columns))

@@ -1,8 +1,9 @@
 """A vocabulary: what every token id means.
 
-A vocabulary is data (`vocabularies/*.toml` plus the styles of a dataset), not code. Ids follow from the
-data alone, in this order: rows of 128 pitches, waits, `start`, `end`, `end_sample`, instrumentations,
-styles, tempo buckets, specials. `musenet` gives the ids of OpenAI's service (2019) up to the styles.
+A vocabulary is data (`vocabularies/*.toml`, plus what a dataset adds: styles and learned units), not code. Ids
+follow from the data alone, in this order: rows of 128 pitches, waits, `start`, `end`, `end_sample`,
+instrumentations, slots for styles, tempo buckets, specials, units. A new style takes a free slot, so no id ever
+changes its meaning. `musenet` gives the ids of OpenAI's service (2019) up to the styles.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import json
 import re
 import tomllib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import cached_property
 from importlib import resources
@@ -22,7 +23,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tokenization.instruments import ALL_PITCHES, Instrument, program_table, velocity_table
+from tokenization.instruments import Instrument, program_table, velocity_table
+from tokenization.units import Spelling, UnitKind, Units
+from tokenization.vocabulary_file import VocabularyError, VocabularyFile, parse_vocabulary
 
 PITCHES = 128
 NO_ROW = -1
@@ -37,10 +40,6 @@ PITCH_NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 Tokens = NDArray[np.uint16]
 TOKEN_VALUES = 2**16
 ROWS = 2**8
-
-
-class VocabularyError(ValueError):
-    """A style, instrument or token that the vocabulary does not have; the message lists what exists."""
 
 
 def pitch_name(pitch: int) -> str:
@@ -63,16 +62,21 @@ def builtin_vocabularies() -> list[str]:
 class Vocabulary:
     """The ids' meaning. Two vocabularies are the same exactly when their digests are."""
 
-    name: str
-    ticks_per_second: int
-    max_wait: int
-    tempos: tuple[int, ...]
-    groups: tuple[str, ...]
-    instruments: tuple[Instrument, ...]
+    file: VocabularyFile
     styles: tuple[str, ...] = ()
+    """Labels in the order of their slots. New ones come last."""
+    units: Units = field(default_factory=Units)
+    """What the ids of learned encodings stand for."""
 
     def __post_init__(self) -> None:
-        """Raises VocabularyError when the ids do not fit the 16 bits of a token or the rows their 8."""
+        """Raises VocabularyError when the styles do not fit their slots, the ids the 16 bits of a token or the rows
+        their 8.
+        """
+        if len(self.styles) > self.style_slots:
+            raise VocabularyError(
+                f"vocabulary {self.name!r} has {self.style_slots} slots for styles, not {len(self.styles)}; "
+                "use fewer styles, or a vocabulary with more style_slots"
+            )
         if self.size > TOKEN_VALUES:
             raise VocabularyError(
                 f"vocabulary {self.name!r} has {self.size} ids, {2 ** len(self.groups) - 1} of them sets of its "
@@ -80,70 +84,113 @@ class Vocabulary:
             )
         if len(self.row_velocity) > ROWS:
             raise VocabularyError(f"vocabulary {self.name!r} has {len(self.row_velocity)} rows; {ROWS} are possible")
+        is_chord = self.units.kind is UnitKind.CHORD
+        for index, item in enumerate(self.units.items):
+            bound = self.note_end if is_chord else self.unit_base + index
+            if not all(0 <= token < bound for token in item):
+                raise VocabularyError(
+                    f"vocabulary {self.name!r}: unit {index} is of ids that it cannot have: {list(item)}"
+                )
 
     @classmethod
     def load(cls, source: str | Path, styles: Iterable[str] = ()) -> Vocabulary:
-        """A vocabulary by its built-in name (`musenet`) or from a TOML file, with a dataset's styles.
+        """A vocabulary by its built-in name (`musenet`), from a TOML file, or from the `vocabulary.json` of a
+        dataset version, with further styles.
 
-        Raises VocabularyError for a name that does not exist.
+        Raises VocabularyError for a name that does not exist or a file that is no vocabulary, OSError for a file
+        that cannot be read.
         """
-        if isinstance(source, Path):
-            text = source.read_text(encoding="utf-8")
-        elif source in builtin_vocabularies():
+        path = Path(source).expanduser()
+        if isinstance(source, str) and source in builtin_vocabularies():
             text = (resources.files("tokenization") / "vocabularies" / f"{source}.toml").read_text(encoding="utf-8")
+        elif path.suffix == ".json":
+            return cls.from_json(path.read_text(encoding="utf-8"), str(path)).with_styles(styles)
+        elif path.suffix == ".toml":
+            text = path.read_text(encoding="utf-8")
         else:
-            raise VocabularyError(f"no vocabulary {source!r}; there are: {', '.join(builtin_vocabularies())}")
-        return cls.from_dict({**tomllib.loads(text), "styles": sorted(set(styles))})
+            known = ", ".join(builtin_vocabularies())
+            raise VocabularyError(f"no vocabulary {str(source)!r}; there are: {known}, or name a .toml or .json file")
+        try:
+            content = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise VocabularyError(f"{source} is no TOML: {error}") from error
+        return cls(parse_vocabulary(content, str(source))).with_styles(styles)
 
     @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> Vocabulary:
-        return cls(
-            name=data["name"],
-            ticks_per_second=data["ticks_per_second"],
-            max_wait=data["max_wait"],
-            tempos=tuple(data["tempos"]),
-            groups=tuple(data["groups"]),
-            instruments=tuple(Instrument.from_dict(item) for item in data["instruments"]),
-            styles=tuple(data["styles"]),
-        )
+    def from_dict(cls, data: dict[str, Any], source: str = "vocabulary") -> Vocabulary:
+        """What `to_dict` gave. Raises VocabularyError, naming the `source`, for anything else."""
+        if not isinstance(data, dict):
+            raise VocabularyError(f"{source} is no vocabulary")
+        file = {key: value for key, value in data.items() if key not in ("styles", "units")}
+        styles = data.get("styles", ())
+        if not isinstance(styles, list | tuple) or not all(isinstance(style, str) for style in styles):
+            raise VocabularyError(f"{source}: styles is not a list of names")
+        return cls(parse_vocabulary(file, source), tuple(styles), Units.from_dict(data.get("units"), source))
 
     def to_dict(self) -> dict[str, Any]:
-        return {
-            "name": self.name,
-            "ticks_per_second": self.ticks_per_second,
-            "max_wait": self.max_wait,
-            "tempos": list(self.tempos),
-            "groups": list(self.groups),
-            "instruments": [
-                {
-                    "name": i.name,
-                    "group": i.group,
-                    "output_program": i.output_program,
-                    "rows": list(i.rows),
-                    "drum": i.drum,
-                    **({} if i.programs is None else {"programs": list(i.programs)}),
-                    **({} if i.range == ALL_PITCHES else {"range": list(i.range)}),
-                }
-                for i in self.instruments
-            ],
-            "styles": list(self.styles),
-        }
+        units = {} if not self.units else {"units": self.units.to_dict()}
+        return {**self.file.model_dump(mode="json", exclude_defaults=True), "styles": list(self.styles), **units}
 
     def to_json(self) -> str:
         """Canonical JSON: equal vocabularies give equal text, but for the ranges of instruments."""
         return _canonical_json(self.to_dict())
 
     @classmethod
-    def from_json(cls, text: str) -> Vocabulary:
-        return cls.from_dict(json.loads(text))
+    def from_json(cls, text: str, source: str = "vocabulary") -> Vocabulary:
+        """What `to_json` gave. Raises VocabularyError for anything else."""
+        try:
+            return cls.from_dict(json.loads(text), source)
+        except json.JSONDecodeError as error:
+            raise VocabularyError(f"{source} is no JSON: {error}") from error
+
+    def with_styles(self, styles: Iterable[str]) -> Vocabulary:
+        """This vocabulary with further styles in the next free slots, sorted; those it has keep theirs."""
+        new = sorted(set(styles) - set(self.styles))
+        return replace(self, styles=(*self.styles, *new)) if new else self
 
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the canonical JSON of all that gives ids their meaning, in hexadecimal."""
-        meaning = self.to_dict()
-        for instrument in meaning["instruments"]:
-            instrument.pop("range", None)
-        return hashlib.sha256(_canonical_json(meaning).encode()).hexdigest()
+        return _digest(_without_ranges(self.to_dict()))
+
+    @cached_property
+    def fixed_digest(self) -> str:
+        """The digest without the styles: where it is equal, only the slots of styles can differ."""
+        return _digest({**_without_ranges(self.to_dict()), "styles": []})
+
+    # What the file says.
+
+    @property
+    def name(self) -> str:
+        return self.file.name
+
+    @property
+    def ticks_per_second(self) -> int:
+        return self.file.ticks_per_second
+
+    @property
+    def ticks_per_beat(self) -> int:
+        return self.file.ticks_per_beat
+
+    @property
+    def max_wait(self) -> int:
+        return self.file.max_wait
+
+    @property
+    def style_slots(self) -> int:
+        return self.file.style_slots
+
+    @property
+    def tempos(self) -> tuple[int, ...]:
+        return self.file.tempos
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        return self.file.groups
+
+    @property
+    def instruments(self) -> tuple[Instrument, ...]:
+        return self.file.instruments
 
     # The blocks of ids, in order.
 
@@ -183,6 +230,11 @@ class Vocabulary:
     def program_instrument(self) -> NDArray[np.uint8]:
         """Instrument index of each pitched General MIDI program, shape (128,)."""
         return program_table(self.instruments)
+
+    @cached_property
+    def output_names(self) -> dict[int, str]:
+        """The instrument that each program stands for in a MIDI file that is written, by name."""
+        return {i.output_program: i.name for i in reversed(self.instruments) if not i.drum}
 
     @cached_property
     def drum_instrument(self) -> int:
@@ -226,16 +278,21 @@ class Vocabulary:
 
     @cached_property
     def tempo_base(self) -> int:
-        return self.style_base + len(self.styles)
+        return self.style_base + self.style_slots
 
     @cached_property
     def special_base(self) -> int:
         return self.tempo_base + len(self.tempos)
 
+    @property
+    def unit_base(self) -> int:
+        """The id of the first learned unit, and the number of ids that are not learned."""
+        return self.special_base + len(SPECIALS)
+
     @cached_property
     def size(self) -> int:
         """Number of ids."""
-        return self.special_base + len(SPECIALS)
+        return self.unit_base + len(self.units)
 
     @property
     def pad(self) -> int:
@@ -244,6 +301,11 @@ class Vocabulary:
     @property
     def no_style(self) -> int:
         return self.special_base + SPECIALS.index("no_style")
+
+    @cached_property
+    def spelling(self) -> Spelling:
+        """What each id stands for in ids that are not learned."""
+        return Spelling.of(self.units, self.unit_base)
 
     # Single ids.
 
@@ -257,11 +319,12 @@ class Vocabulary:
 
     def tempo_id(self, tempo: float) -> int:
         """The id of the nearest tempo bucket (beats per minute)."""
-        return self.tempo_base + int(np.abs(self._tempos - tempo).argmin())
+        return self.tempo_base + int(np.abs(self.tempo_values - tempo).argmin())
 
     @cached_property
-    def _tempos(self) -> NDArray[np.int64]:
-        return np.array(self.tempos, np.int64)
+    def tempo_values(self) -> NDArray[np.float64]:
+        """Beats per minute of the tempo buckets, shape (buckets,)."""
+        return np.array(self.tempos, np.float64)
 
     def tempo_of(self, token: int) -> int | None:
         """Beats per minute of a tempo token, None for any other."""
@@ -300,7 +363,8 @@ class Vocabulary:
     def names(self) -> tuple[str, ...]:
         """The text of every id: `piano:v72:G4`, `wait:12`, `start`, `piano_strings`, `bach`, `tempo90`.
 
-        A style that is named like another token (`piano`) is written `style:piano`.
+        A style that is named like another token (`piano`) is written `style:piano`, a free slot `style#17`, a unit
+        by what it stands for: `piano:v72:C4+wait:12`, `chord(piano:v72:C4+piano:v0:E4)`.
         """
         notes = [
             f"{self.instruments[instrument].name}:v{velocity}:{pitch_name(pitch)}"
@@ -312,7 +376,9 @@ class Vocabulary:
         tempos = [f"tempo{tempo}" for tempo in self.tempos]
         own = {*notes, *waits, "start", "end", "end_sample", *sets, *tempos, *SPECIALS}
         styles = [f"style:{style}" if style in own else style for style in self.styles]
-        return (*notes, *waits, "start", "end", "end_sample", *sets, *styles, *tempos, *SPECIALS)
+        free = [f"style#{slot}" for slot in range(len(styles), self.style_slots)]
+        single = (*notes, *waits, "start", "end", "end_sample", *sets, *styles, *free, *tempos, *SPECIALS)
+        return (*single, *self.units.names(single))
 
     @cached_property
     def _ids(self) -> dict[str, int]:
@@ -343,6 +409,15 @@ class Vocabulary:
             raise VocabularyError(f"token {position}: id {word[:LONGEST_NUMBER]} is outside 0–{self.size - 1}")
         near = get_close_matches(word, self.names, n=1)
         raise VocabularyError(f"token {position}: {word!r} is not known" + (f"; nearest: {near[0]!r}" if near else ""))
+
+
+def _without_ranges(content: dict[str, Any]) -> dict[str, Any]:
+    instruments = [{key: value for key, value in item.items() if key != "range"} for item in content["instruments"]]
+    return {**content, "instruments": instruments}
+
+
+def _digest(content: dict[str, Any]) -> str:
+    return hashlib.sha256(_canonical_json(content).encode()).hexdigest()
 
 
 def _canonical_json(data: dict[str, Any]) -> str:

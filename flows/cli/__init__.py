@@ -10,7 +10,7 @@ import sys
 
 import click
 
-from flows.cli import datasets, models, servers, tokens
+from flows.cli import datasets, models, pictures, servers, tokens
 from flows.cli.common import TERMINATED
 
 
@@ -23,7 +23,7 @@ def musenet() -> None:
 for command in (
     *(datasets.ingest, datasets.datasets, datasets.why, datasets.families),
     *(models.train, models.critic, models.register, models.sample, models.demo, models.runs, models.models),
-    *(tokens.encode, tokens.decode),
+    *(tokens.encode, tokens.decode, pictures.roll),
     *(servers.up, servers.down, servers.status, servers.open_page),
 ):
     musenet.add_command(command)

@@ -27,6 +27,13 @@ LISTED = 20
 @click.option("--name", help="The dataset.  [default: the name of a collections.toml]")
 @click.option("--style", help="One style label for all files; by default the first folder below SOURCE names it.")
 @click.option("--licence", help="Licence of the files, for the manifest.  [default: not stated]")
+@click.option("--encoding", metavar="NAME", help="How notes become tokens.  [default: combined]")
+@click.option("--time", type=click.Choice(["seconds", "beats"]), help="What ticks count.  [default: seconds]")
+@click.option(
+    "--vocabulary", metavar="NAME|FILE", help="A name, a .toml, or a dataset's vocabulary.json.  [default: musenet]"
+)
+@click.option("--units", type=click.IntRange(1), help="Chords or merges that a learned encoding learns.")
+@click.option("--sustain", is_flag=True, default=None, help="Notes last as long as the sustain pedal holds them.")
 @click.option("--copies", type=click.IntRange(0), help="Augmented variants of each piece that trains.  [default: 0]")
 @click.option("--seed", type=int, help="Seed of the variants.  [default: 0]")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a setting: limits.min_notes=8.")
@@ -86,12 +93,10 @@ def _parameters(
     if name is None:
         raise UserError("the dataset has no name; give one with --name")
     given: dict[str, Any] = {"collections": collections, "name": name, "lake": lake.address}
-    copies, seed = choices.pop("copies"), choices.pop("seed")
+    inner = {f"augmentation.{key}": choices.pop(key) for key in ("copies", "seed")}
+    inner |= {f"tokens.{key}": choices.pop(key) for key in ("encoding", "time", "vocabulary", "units", "sustain")}
     given |= {key: value for key, value in choices.items() if value is not None}
-    if copies is not None:
-        changes = {"augmentation.copies": str(copies), **changes}
-    if seed is not None:
-        changes = {"augmentation.seed": str(seed), **changes}
+    changes = {key: str(value) for key, value in inner.items() if value is not None} | changes
     try:
         return IngestParameters.model_validate(_nested(given, changes))
     except ValidationError as error:

@@ -9,77 +9,136 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flows.cli.common import errors, read_bytes
+from flows.cli.common import errors, lake_option, read_bytes
+from flows.settings import Lake
 
 if TYPE_CHECKING:
+    from tokenization.encodings import Encoding
     from tokenization.vocabulary import Vocabulary
+
+
+encoding_option = click.option("--encoding", metavar="NAME", help="How notes become tokens.  [default: combined]")
+time_option = click.option(
+    "--time", type=click.Choice(["seconds", "beats"]), help="What ticks count.  [default: seconds]"
+)
+vocabulary_option = click.option(
+    "--vocabulary", metavar="NAME|FILE", help="A name, a .toml, or a dataset's vocabulary.json.  [default: musenet]"
+)
+dataset_option = click.option(
+    "--dataset", metavar="NAME[@DIGEST]", help="Take encoding, time, vocabulary and what was learned from a dataset."
+)
 
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--style", help="Style label for the header.")
-@click.option(
-    "--vocabulary", default="musenet", show_default=True, help="A name, or the vocabulary.json of a dataset version."
-)
+@encoding_option
+@time_option
+@vocabulary_option
+@dataset_option
+@click.option("--sustain", is_flag=True, help="Notes last as long as the sustain pedal holds them.")
 @click.option("--ids", is_flag=True, help="Print token ids instead of text.")
-def encode(file: Path, style: str | None, vocabulary: str, ids: bool) -> None:
-    """Print a MIDI file as MuseNet's tokens."""
+@lake_option
+def encode(
+    file: Path,
+    style: str | None,
+    encoding: str | None,
+    time: str | None,
+    vocabulary: str | None,
+    dataset: str | None,
+    sustain: bool,
+    ids: bool,
+    lake: Lake,
+) -> None:
+    """Print a MIDI file as tokens, in the text that MuseNet printed."""
     with errors():
-        from tokenization.encodings import get_encoding
         from tokenization.midi import read_midi
         from tokenization.vocabulary import style_label
 
         label = style_label(style) if style else None
-        known = vocabulary_of(vocabulary, [label] if label else [])
-        tokens = get_encoding("combined", known).encode(read_midi(read_bytes(file)), label)
-        click.echo(" ".join(map(str, tokens.tolist())) if ids else known.to_text(tokens))
+        chosen = _encoding(encoding, time, vocabulary, dataset, lake, [label] if label else [])
+        tokens = chosen.encode(read_midi(read_bytes(file), sustain), label)
+        click.echo(" ".join(map(str, tokens.tolist())) if ids else chosen.vocabulary.to_text(tokens))
 
 
 @click.command()
 @click.argument("tokens")
 @click.argument("out", type=click.Path(path_type=Path))
-@click.option(
-    "--vocabulary", default="musenet", show_default=True, help="A name, or the vocabulary.json of a dataset version."
-)
-def decode(tokens: str, out: Path, vocabulary: str) -> None:
+@encoding_option
+@time_option
+@vocabulary_option
+@dataset_option
+@lake_option
+def decode(
+    tokens: str,
+    out: Path,
+    encoding: str | None,
+    time: str | None,
+    vocabulary: str | None,
+    dataset: str | None,
+    lake: Lake,
+) -> None:
     """Write tokens as a MIDI file. TOKENS is text, ids, a file that holds them, or - for standard input."""
     with errors():
         from flows.errors import UserError
         from flows.files import write_atomically
-        from tokenization.encodings import get_encoding
-        from tokenization.midi import write_midi
+        from tokenization.midi_writer import write_midi
         from tokenization.text import parse_text
 
         text = sys.stdin.read() if tokens == "-" else tokens
         if tokens != "-" and _is_file(tokens):
             text = read_bytes(Path(tokens)).decode("utf-8", errors="replace")
-        known, ids = parse_text(text, vocabulary_of(vocabulary))
-        notes = get_encoding("combined", known).decode(ids)
+        chosen = _encoding(encoding, time, vocabulary, dataset, lake)
+        notes = chosen.decode(parse_text(text, chosen.vocabulary))
         if not len(notes):
             raise UserError("these tokens hold no note; nothing was written")
         try:
-            write_atomically(out, write_midi(notes))
+            write_atomically(out, write_midi(notes, chosen.vocabulary.output_names))
         except OSError as error:
             raise UserError(f"{out} cannot be written: {error.strerror}") from error
         click.echo(f"{out}: {len(notes)} notes, {notes.seconds:.1f} s", err=True)
 
 
-def vocabulary_of(source: str, styles: Iterable[str] = ()) -> Vocabulary:
-    """A built-in vocabulary by name, with styles, or that of a dataset version from its `vocabulary.json`."""
+def _encoding(
+    name: str | None,
+    time: str | None,
+    vocabulary: str | None,
+    dataset: str | None,
+    lake: Lake,
+    styles: Iterable[str] = (),
+) -> Encoding:
+    """The encoding that the options say. Raises UserError and VocabularyError."""
     from flows.errors import UserError
-    from tokenization.vocabulary import Vocabulary, VocabularyError
+    from tokenization.encodings import get_encoding
 
-    if not source.endswith((".json", ".toml")):
-        return Vocabulary.load(source, styles)
-    text = read_bytes(Path(source))
+    if dataset is not None:
+        if name or time or vocabulary:
+            raise UserError("--dataset says encoding, time and vocabulary: give it or them, not both")
+        from flows.ingestion.versions import find_version
+
+        version = find_version(lake, dataset)
+        return get_encoding(version.encoding.name, version.vocabulary.with_styles(styles), version.encoding.time)
+    chosen = get_encoding(name or "combined", vocabulary_of(vocabulary or "musenet", styles), time or "seconds")
+    if chosen.units is not None and not chosen.vocabulary.units:
+        plain = "combined" if chosen.writes_ends else "onset"
+        click.echo(f"{chosen.name} has learned nothing without --dataset: its tokens are those of {plain}", err=True)
+    return chosen
+
+
+def vocabulary_of(source: str, styles: Iterable[str] = ()) -> Vocabulary:
+    """A vocabulary by name, from a .toml, or a dataset version's from its `vocabulary.json`, with further styles.
+
+    Raises UserError for a file that cannot be read and VocabularyError for one that is no vocabulary.
+    """
+    from flows.errors import UserError
+    from tokenization.vocabulary import Vocabulary
+
     try:
-        if source.endswith(".json"):
-            return Vocabulary.from_json(text.decode("utf-8"))
-        return Vocabulary.load(Path(source).expanduser(), styles)
-    except VocabularyError:
-        raise
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{source} is no vocabulary: {error}") from error
+        return Vocabulary.load(source, styles)
+    except OSError as error:
+        raise UserError(f"{source} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{source} is no text: {error}") from error
 
 
 def _is_file(text: str) -> bool:

@@ -16,7 +16,7 @@ from flows.files import staging_folder, write_atomically
 from modeling.batches import Split
 from modeling.generation import SamplingConfig, generate
 from modeling.transformer import MuseNet
-from tokenization.encodings.combined import HEADER
+from tokenization.encodings import HEADER
 from tokenization.shards import Row, Stamp, read_shard, token_arrays, write_shard
 from tokenization.vocabulary import Tokens
 
@@ -57,7 +57,7 @@ def generate_twins(
         batch = [split.pieces[index] for index in chosen[first : first + BATCH]]
         prompts = np.stack([tokens[:HEADER] for tokens in batch])
         lengths = [len(tokens) for tokens in batch]
-        twins += generate(model, split.vocabulary, prompts, lengths, SamplingConfig(), seed + first, stop=size)
+        twins += generate(model, split.encoding, prompts, lengths, SamplingConfig(), seed + first, stop=size)
         on_progress(len(batch))
     return twins
 

@@ -73,7 +73,7 @@ def read_report(folder: Path) -> CriticReport:
 def joined(first: Split, second: Split) -> Split:
     """The pieces of two splits of one dataset version."""
     return Split(
-        first.pieces + second.pieces, first.piece_ids + second.piece_ids, first.styles + second.styles, first.vocabulary
+        first.pieces + second.pieces, first.piece_ids + second.piece_ids, first.styles + second.styles, first.encoding
     )
 
 
@@ -88,7 +88,7 @@ class Round:
         self.critic = parameters.critic.model_copy(update={"window": window})
         self.folder = critic_folder(run, parameters)
         self.archive = lake.archive / run.run_id / self.folder.name
-        self.stamp = Stamp(dataset.description["encoding"]["name"], dataset.vocabulary.digest)
+        self.stamp = Stamp.of(dataset.encoding)
         self.train = load_split(dataset.path, "train")
         self.held_out = joined(load_split(dataset.path, "validation"), load_split(dataset.path, "test"))
         self.model: MuseNet = load_model(run.folder / MODEL_FOLDER)
@@ -145,6 +145,6 @@ class Round:
         """States, heard positions and labels (1: real) of real pieces and their twins."""
         size = self.critic.window
         pieces = twins.real + twins.generated
-        states, heard = window_states(self.model, self.train.vocabulary, pieces, twins.lengths * 2, size)
+        states, heard = window_states(self.model, self.train.encoding, pieces, twins.lengths * 2, size)
         real = torch.arange(len(pieces)) < len(twins.real)
         return states, heard, real

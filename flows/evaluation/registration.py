@@ -87,7 +87,7 @@ def bundle(folder: Path, run: Run, dataset: DatasetVersion, critic_folder: Path)
         for file in sorted(source.iterdir()):
             shutil.copy2(file, folder / file.name)
     shutil.copy2(dataset.path / "vocabulary.json", folder / "vocabulary.json")
-    (folder / "encoding.txt").write_text(dataset.description["encoding"]["name"] + "\n", encoding="utf-8")
+    (folder / "encoding.json").write_text(json.dumps(dataset.description["encoding"]) + "\n", encoding="utf-8")
     lineage = {"run": run.run_id, "dataset": dataset.name, "digest": dataset.digest, "preset": run.preset}
     (folder / "lineage.json").write_text(json.dumps(lineage, indent=1) + "\n", encoding="utf-8")
 

@@ -16,6 +16,7 @@ from flows.ingestion.manifest import Status
 from flows.ingestion.pipeline import (
     IngestParameters,
     Reading,
+    choose_encoding,
     decide_fates,
     publish_version,
     read_new,
@@ -27,6 +28,7 @@ from flows.ingestion.stock import Stock
 from flows.ingestion.versions import DatasetVersion
 from flows.ingestion.workers import WorkFailed
 from flows.progress import say, stage
+from tokenization.encodings import Encoding
 
 
 @dataclass(frozen=True)
@@ -74,13 +76,29 @@ def decide_task(parameters: IngestParameters, stock: Stock, reading: Reading) ->
     return manifest
 
 
+@task(name="learn", persist_result=False, cache_policy=NO_CACHE)
+def learn_task(parameters: IngestParameters, manifest: pl.DataFrame, reading: Reading) -> Encoding:
+    """The version's encoding: its styles, and the units that a learned encoding finds in the pieces that train."""
+    with stage("learning", unit="notes") as bar:
+        encoding = choose_encoding(parameters, manifest, reading, bar.step)
+        vocabulary = encoding.vocabulary
+        units = f", {len(vocabulary.units):,} {vocabulary.units.kind}s" if vocabulary.units else ""
+        bar.note = f"{encoding.name} in {encoding.time}, {len(vocabulary.styles):,} styles{units}"
+    return encoding
+
+
 @task(name="publish", persist_result=False, cache_policy=NO_CACHE)
 def publish_task(
-    parameters: IngestParameters, stock: Stock, manifest: pl.DataFrame, reading: Reading, engine: Engine
+    parameters: IngestParameters,
+    stock: Stock,
+    manifest: pl.DataFrame,
+    reading: Reading,
+    encoding: Encoding,
+    engine: Engine,
 ) -> Published:
     """Encode what is new, and publish shards, manifest and card as one version."""
     with stage("publishing", unit="shards") as bar:
-        published = publish_version(parameters, stock, manifest, reading, engine, bar.step)
+        published = publish_version(parameters, stock, manifest, reading, encoding, engine, bar.step)
         bar.note = f"{published.version}, {published.encoded:,} of {published.shards:,} shards encoded"
     return published
 
@@ -97,7 +115,8 @@ def ingest(parameters: IngestParameters) -> IngestReport:
                 return IngestReport(known, reused=True)
             reading = read_task(parameters, stock, engine)
             manifest = decide_task(parameters, stock, reading)
-            published = publish_task(parameters, stock, manifest, reading, engine)
+            encoding = learn_task(parameters, manifest, reading)
+            published = publish_task(parameters, stock, manifest, reading, encoding, engine)
     except WorkFailed as error:
         raise RunError(f"ingestion stopped: {error}; what was read is kept, the same command goes on") from error
     create_markdown_artifact(key="dataset", markdown=markdown(published.version), description=str(published.version))

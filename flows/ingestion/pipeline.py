@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from flows.files import folders_in, reachable
 from flows.ingestion.engines import Engine, EngineName
 from flows.ingestion.fates import Duplicates, Limits, decide
-from flows.ingestion.manifest import Reason, Status
+from flows.ingestion.manifest import Reason
 from flows.ingestion.parsing import ParseJob, ReadingLimits, parse
 from flows.ingestion.partitions import number_partitions
 from flows.ingestion.publishing import Publication, Published, publish
@@ -22,11 +22,11 @@ from flows.ingestion.splits import SplitShares
 from flows.ingestion.stock import Progress, Stock, take_stock
 from flows.ingestion.store import VERSION, Store
 from flows.ingestion.versions import DatasetVersion, canonical_digest, dataset_versions, find_by_input
+from flows.ingestion.vocabularies import TokenSettings, encoding_of
 from flows.ingestion.workers import Lazy, WorkFailed
 from flows.parameters import LakeAddress
 from flows.settings import Lake, available_cores
-from tokenization.encodings import get_encoding
-from tokenization.vocabulary import Vocabulary
+from tokenization.encodings import Encoding
 
 TRANSIENT = [str(reason) for reason in (Reason.UNREADABLE_FILE, Reason.PARSER_CRASHED, Reason.TIMED_OUT)]
 """Refusals that may have another cause than the file's bytes: the next run tries again."""
@@ -41,8 +41,7 @@ class IngestParameters(BaseModel):
     collections: list[Collection] = Field(min_length=1)
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
     """The dataset: lower-case letters, digits, `_` and `-`."""
-    encoding: str = "combined"
-    vocabulary: str = "musenet"
+    tokens: TokenSettings = TokenSettings()
     limits: Limits = Limits()
     reading: ReadingLimits = ReadingLimits()
     duplicates: Duplicates = Duplicates()
@@ -61,7 +60,8 @@ class IngestParameters(BaseModel):
     def content_settings(self) -> dict[str, Any]:
         """The settings that the dataset's content depends on."""
         chosen = {"limits", "duplicates", "splits", "augmentation", "partition_files"}
-        return {**self.model_dump(mode="json", include=chosen), "max_bytes": self.reading.max_bytes}
+        plain = self.model_dump(mode="json", include=chosen)
+        return {**plain, "tokens": self.tokens.content(), "max_bytes": self.reading.max_bytes}
 
 
 @dataclass(frozen=True)
@@ -93,13 +93,13 @@ def stock_of(parameters: IngestParameters, progress: Progress) -> Stock:
 
 def input_key(parameters: IngestParameters, stock: Stock) -> str:
     """Equal for equal files, rules and settings: they give an equal version."""
-    encoding = get_encoding(parameters.encoding, Vocabulary.load(parameters.vocabulary))
+    encoding = parameters.tokens.unlearned
     return canonical_digest(
         {
             "files": stock.digest,
             "settings": parameters.content_settings(),
             "store": VERSION,
-            "encoding": [encoding.name, encoding.version, encoding.vocabulary.digest],
+            "encoding": [encoding.version, encoding.vocabulary.digest],
         }
     )
 
@@ -168,23 +168,31 @@ def decide_fates(parameters: IngestParameters, stock: Stock, reading: Reading) -
     )
 
 
+def choose_encoding(
+    parameters: IngestParameters, manifest: pl.DataFrame, reading: Reading, progress: Progress
+) -> Encoding:
+    """The encoding of the version to come, with its styles and units. `progress`: notes learned from, of how many."""
+    lake = Lake.at(parameters.lake)
+    versions = dataset_versions(lake, parameters.name)
+    parent = versions[-1] if versions else None
+    return encoding_of(parameters.tokens, manifest, reading.facts.select(IN_STOCK), lake.pieces, parent, progress)
+
+
 def publish_version(
     parameters: IngestParameters,
     stock: Stock,
     manifest: pl.DataFrame,
     reading: Reading,
+    encoding: Encoding,
     engine: Engine,
     progress: Progress,
 ) -> Published:
     """Encode and publish a version."""
     lake = Lake.at(parameters.lake)
     versions = dataset_versions(lake, parameters.name)
-    styles = manifest.filter(pl.col("status") == Status.ACCEPTED)["style"].drop_nulls().unique()
-    encoding = get_encoding(parameters.encoding, Vocabulary.load(parameters.vocabulary, styles))
-    choice = EncodingChoice(encoding.name, encoding.version, encoding.vocabulary.to_json(), parameters.augmentation)
     publication = Publication(
         parameters.name,
-        choice,
+        EncodingChoice.of(encoding, parameters.tokens.sustain, parameters.augmentation),
         parameters.content_settings(),
         input_key(parameters, stock),
         versions[-1].digest if versions else None,

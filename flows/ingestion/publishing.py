@@ -80,7 +80,7 @@ def dataset_digest(manifest: pl.DataFrame, publication: Publication) -> str:
     rows = manifest.select(CONTENT).sort("collection", "path").write_csv()
     return canonical_digest(
         {
-            "encoding": [choice.name, choice.version],
+            "encoding": [choice.name, choice.version, choice.time],
             "vocabulary": choice.encoding.vocabulary.digest,
             "settings": publication.settings,
             "variants": choice.augmentation.content(TRAIN, choice.encoding.vocabulary),
@@ -232,7 +232,7 @@ def describe(digest: str, manifest: pl.DataFrame, shards: Sequence[Shard], publi
         "input_key": publication.input_key,
         "parent": publication.parent,
         "created": datetime.now(UTC).isoformat(timespec="milliseconds"),
-        "encoding": {"name": choice.name, "version": choice.version},
+        "encoding": {"name": choice.name, "version": choice.version, "time": str(choice.time)},
         "vocabulary": {"name": vocabulary.name, "digest": vocabulary.digest},
         "settings": publication.settings,
         "files": len(manifest),

@@ -28,7 +28,7 @@ from tokenization.augmentation import (
     transpose_range,
 )
 from tokenization.augmentation import VERSION as AUGMENTATION_VERSION
-from tokenization.encodings import Encoding, get_encoding
+from tokenization.encodings import Encoding, Time, get_encoding
 from tokenization.notes import Notes
 from tokenization.score import Score
 from tokenization.shards import Row, Stamp, write_shard
@@ -48,11 +48,12 @@ class Augmentation(BaseModel):
     seed: int = 0
     changes: AugmentationSettings = AugmentationSettings()
 
-    def variants(self, piece_id: str, notes: Notes, vocabulary: Vocabulary) -> list[Variant]:
+    def variants(self, piece_id: str, notes: Notes, encoding: Encoding) -> list[Variant]:
         """The original, then its variants."""
         if not self.copies:
             return [ORIGINAL]
-        return draw_variants(piece_id, self.copies, self.seed, self.changes, transpose_range(notes, vocabulary))
+        changes = self.changes.in_time(encoding.time)
+        return draw_variants(piece_id, self.copies, self.seed, changes, transpose_range(notes, encoding.vocabulary))
 
     def content(self, split: str, vocabulary: Vocabulary) -> dict[str, Any]:
         """What the rows of a split depend on. Only what trains has variants: held-out figures are about real pieces."""
@@ -68,12 +69,20 @@ class EncodingChoice:
 
     name: str
     version: int
+    time: Time
     vocabulary_json: str
+    sustain: bool
+    """Whether notes last as long as the sustain pedal holds them."""
     augmentation: Augmentation
+
+    @classmethod
+    def of(cls, encoding: Encoding, sustain: bool, augmentation: Augmentation) -> EncodingChoice:
+        vocabulary = encoding.vocabulary.to_json()
+        return cls(encoding.name, encoding.version, encoding.time, vocabulary, sustain, augmentation)
 
     @property
     def encoding(self) -> Encoding:
-        return _encoding(self.name, self.vocabulary_json)
+        return _encoding(self.name, self.vocabulary_json, self.time)
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,8 +96,11 @@ class ShardPlan:
 
     def key(self, choice: EncodingChoice) -> str:
         """Equal for equal content, so that a shard of an earlier version can stand in for this one."""
+        vocabulary = choice.encoding.vocabulary
+        styles = self.pieces["style"].drop_nulls().unique().sort()
         content = [
-            [choice.name, choice.version, choice.encoding.vocabulary.digest],
+            [choice.name, choice.version, choice.time, vocabulary.fixed_digest, choice.sustain],
+            {style: vocabulary.style_id(style) for style in styles},
             choice.augmentation.content(self.split, choice.encoding.vocabulary),
             self.pieces.select(LABELS).rows(),
         ]
@@ -101,8 +113,8 @@ class ShardPlan:
         vocabulary = encoding.vocabulary
         augmentation = choice.augmentation if self.split == TRAIN else Augmentation()
         for (sha256, family, style), data in zip(self.pieces.select(LABELS).iter_rows(), scores):
-            notes = Score.from_bytes(data).to_notes()
-            for number, variant in enumerate(augmentation.variants(sha256, notes, vocabulary)):
+            notes = Score.from_bytes(data).to_notes(choice.sustain)
+            for number, variant in enumerate(augmentation.variants(sha256, notes, encoding)):
                 tokens = encoding.encode(apply(notes, variant), style)
                 if number == 0:
                     shown.append(Statistics.of(notes, tokens, vocabulary))
@@ -151,7 +163,7 @@ def encode(job: EncodeJob, beat: Beat) -> list[Shard]:
     places = [Place(*place) for plan in job.plans for place in plan.pieces.select("part", "row").iter_rows()]
     scores = Store(job.store).scores(places)
     shards, first = [], 0
-    stamp = Stamp(job.choice.name, job.choice.encoding.vocabulary.digest)
+    stamp = Stamp.of(job.choice.encoding)
     for plan in job.plans:
         shown: list[Statistics] = []
         rows = list(plan.rows(job.choice, scores[first : first + len(plan.pieces)], shown))
@@ -175,5 +187,5 @@ def _write(file: Folder, rows: Sequence[Row], stamp: Stamp) -> str:
 
 
 @lru_cache(maxsize=2)
-def _encoding(name: str, vocabulary_json: str) -> Encoding:
-    return get_encoding(name, Vocabulary.from_json(vocabulary_json))
+def _encoding(name: str, vocabulary_json: str, time: Time) -> Encoding:
+    return get_encoding(name, Vocabulary.from_json(vocabulary_json), time)

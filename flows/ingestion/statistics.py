@@ -17,10 +17,11 @@ from tokenization.compiled import compiled
 from tokenization.notes import Notes
 from tokenization.vocabulary import PITCHES, ROWS, Tokens, Vocabulary
 
-TOTALS = ("pieces", "notes", "tokens", "milliseconds")
+TOTALS = ("pieces", "notes", "tokens", "units", "milliseconds")
 KEYED = {"pitch": PITCHES, "velocity": PITCHES, "program": PITCHES, "drum_key": PITCHES, "row": ROWS}
 """Counts by a number from 0. `pitch` and `program` are of pitched notes, `drum_key` of drum hits, `velocity` of both;
-`row` counts tokens by the vocabulary's row of 128 ids: instrument and velocity, 0 for its note-offs."""
+`row` counts tokens by the vocabulary's row of 128 ids: instrument and velocity, 0 for its note-offs. `units` are
+learned tokens: chords or merges."""
 
 FIRST_OCTAVE, OCTAVES = -6, 10
 _MINUTES = (60, 90, 120, 180, 240, 300, 420, 600, 900, 1200, 1800, 3600)
@@ -53,8 +54,8 @@ LAYOUT = _layout()
 SIZE = max(place.stop for place in LAYOUT.values())
 
 FIRST: dict[str, int] = {name: place.start for name, place in LAYOUT.items()}
-_PITCH, _VELOCITY, _PROGRAM, _DRUM, _ROW, _NOTE, _WAIT = (
-    FIRST[name] for name in ("pitch", "velocity", "program", "drum_key", "row", "note_seconds", "wait_ticks")
+_PITCH, _VELOCITY, _PROGRAM, _DRUM, _ROW, _NOTE, _WAIT, _UNITS = (
+    FIRST[name] for name in ("pitch", "velocity", "program", "drum_key", "row", "note_seconds", "wait_ticks", "units")
 )
 _TIMES = len(HISTOGRAMS["note_seconds"])
 _LAST_WAIT = int(HISTOGRAMS["wait_ticks"][-1])
@@ -94,14 +95,18 @@ def _tally_notes(
 
 
 @compiled
-def _tally_tokens(counts: NDArray[np.int64], tokens: Tokens, note_end: int, wait_base: int, max_wait: int) -> None:
-    """Count note tokens by row and waits by length."""
+def _tally_tokens(
+    counts: NDArray[np.int64], tokens: Tokens, note_end: int, wait_base: int, max_wait: int, unit_base: int
+) -> None:
+    """Count note tokens by row, waits by length, and units."""
     for i in range(len(tokens)):
         token = int(tokens[i])
         if token < note_end:
             counts[_ROW + token // PITCHES] += 1
         elif token - wait_base <= max_wait:
             counts[_WAIT + _WAIT_BIN[min(token - wait_base, _LAST_WAIT)]] += 1
+        elif token >= unit_base:
+            counts[_UNITS] += 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,8 +123,10 @@ class Statistics:
         bits = notes.duration.view(np.int64)
         columns = (notes.pitch, notes.velocity, notes.program, notes.drum)
         end, sound = _tally_notes(counts, notes.onset, notes.duration, bits, *columns)
-        _tally_tokens(counts, tokens, vocabulary.note_end, vocabulary.wait_base, vocabulary.max_wait)
-        counts[: len(TOTALS)] = 1, len(notes), len(tokens), round(end * 1000)
+        bounds = (vocabulary.note_end, vocabulary.wait_base, vocabulary.max_wait, vocabulary.unit_base)
+        _tally_tokens(counts, tokens, *bounds)
+        for name, value in zip(TOTALS, (1, len(notes), len(tokens), counts[_UNITS], round(end * 1000))):
+            counts[FIRST[name]] = value
         of_piece: dict[str, float] = {
             "piece_seconds": end,
             "piece_tokens": len(tokens),
@@ -172,12 +179,15 @@ class Statistics:
             "drum hit": int(row[drum].sum()),
             "wait": int(self["wait_ticks"].sum()),
         }
-        return kinds | {"header and end": self.tokens - sum(kinds.values())}
+        if vocabulary.units:
+            kinds[str(vocabulary.units.kind)] = int(self["units"][0])
+        return kinds | {"header, tempo, end": self.tokens - sum(kinds.values())}
 
-    def instrument_tokens(self, vocabulary: Vocabulary) -> dict[str, int]:
-        """Notes and drum hits among the tokens, by the vocabulary's instrument."""
-        row = self["row"][: len(vocabulary.row_velocity)] * (vocabulary.row_velocity > 0)
-        sums = np.bincount(vocabulary.row_instrument, row, len(vocabulary.instruments)).astype(np.int64)
+    def instrument_notes(self, vocabulary: Vocabulary) -> dict[str, int]:
+        """Notes and drum hits by the vocabulary's instrument."""
+        programs = self["program"]
+        sums = np.bincount(vocabulary.program_instrument, programs, len(vocabulary.instruments)).astype(np.int64)
+        sums[vocabulary.drum_instrument] += self["drum_key"].sum()
         return {instrument.name: count for instrument, count in zip(vocabulary.instruments, sums.tolist())}
 
     def to_dict(self) -> dict[str, Any]:

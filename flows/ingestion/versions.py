@@ -61,7 +61,8 @@ class DatasetVersion:
 
     @property
     def encoding(self) -> Encoding:
-        return get_encoding(self.description["encoding"]["name"], self.vocabulary)
+        about = self.description["encoding"]
+        return get_encoding(about["name"], self.vocabulary, about["time"])
 
     @cached_property
     def manifest(self) -> pl.DataFrame:

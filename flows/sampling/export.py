@@ -10,7 +10,7 @@ from typing import Any
 from flows.files import write_atomically
 from modeling.composition import Candidate
 from tokenization.encodings import Encoding
-from tokenization.midi import write_midi
+from tokenization.midi_writer import write_midi
 from tokenization.pianoroll import draw_piano_roll
 
 
@@ -28,15 +28,17 @@ class Sample:
 
 
 def export(candidate: Candidate, encoding: Encoding, stem: Path, title: str, about: dict[str, Any]) -> Sample:
-    """Write `<stem>.mid`, `.txt`, `.png` and `.json`; `about` goes into the metadata."""
+    """Write `<stem>.mid`, `.txt`, `.png` and `.json`; `about` goes into the metadata.
+
+    `title` is the name of the MIDI file's first track and stands above the picture.
+    """
     vocabulary = encoding.vocabulary
     notes = encoding.decode(candidate.tokens)
-    names = {instrument.output_program: instrument.name for instrument in reversed(vocabulary.instruments)}
     paths = {kind: stem.with_name(f"{stem.name}.{kind}") for kind in ("mid", "txt", "png", "json")}
     stem.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(paths["mid"], write_midi(notes, names))
+    write_atomically(paths["mid"], write_midi(notes, vocabulary.output_names, title))
     write_atomically(paths["txt"], (vocabulary.to_text(candidate.tokens) + "\n").encode())
-    draw_piano_roll(notes, vocabulary, paths["png"], title)
+    write_atomically(paths["png"], draw_piano_roll(notes, vocabulary, title))
     sample = Sample(
         midi=str(paths["mid"]),
         text=str(paths["txt"]),

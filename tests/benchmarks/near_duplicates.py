@@ -36,7 +36,8 @@ from numpy.typing import NDArray
 
 from flows.ingestion.families import DEFAULT_THRESHOLD, find_families
 from tokenization.fingerprint import fingerprint, similarity
-from tokenization.midi import MidiError, read_midi, write_midi
+from tokenization.midi import MidiError, read_midi
+from tokenization.midi_writer import write_midi
 from tokenization.notes import Notes
 
 SUFFIXES = {".mid", ".midi"}

@@ -25,7 +25,7 @@ from flows.ingestion.stock import Stock
 from flows.ingestion.versions import DatasetVersion
 from flows.settings import Lake
 from flows.training.runs import MODEL_FOLDER, Run, prepare_run
-from tokenization.midi import write_midi
+from tokenization.midi_writer import write_midi
 from tokenization.notes import Notes
 
 SongMaker = Callable[..., bytes]

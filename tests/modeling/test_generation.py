@@ -19,7 +19,8 @@ from modeling.generation import SamplingConfig, draw, generate, playable_instrum
 from modeling.grammar import Grammar
 from modeling.transformer import MuseNet
 from tokenization.encodings.combined import HEADER, Combined
-from tokenization.midi import read_midi, write_midi
+from tokenization.midi import read_midi
+from tokenization.midi_writer import write_midi
 from tokenization.structure import COUNTDOWN, features
 from tokenization.vocabulary import Tokens, Vocabulary
 

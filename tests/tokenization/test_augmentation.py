@@ -11,7 +11,20 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from tokenization.augmentation import ORIGINAL, AugmentationSettings, Variant, apply, draw_variants, transpose_range
+from tokenization.augmentation import (
+    ORIGINAL,
+    AugmentationSchedule,
+    AugmentationSettings,
+    Choices,
+    Variant,
+    apply,
+    apply_to_tokens,
+    draw_variants,
+    transpose_range,
+    transpose_range_of_tokens,
+    vary,
+)
+from tokenization.encodings import ENCODINGS, Encoding, Time, get_encoding, learn_units
 from tokenization.encodings.combined import Combined
 from tokenization.notes import Notes
 from tokenization.vocabulary import Vocabulary
@@ -99,6 +112,103 @@ class TestApplying:
             "no_style piano_strings_drums start tempo120 piano:v72:D4 wait:48 cello:v80:D3 drums:v80:D2 "
             "wait:48 piano:v0:D4 wait:48 cello:v0:D3 end"
         )
+
+
+@pytest.fixture(scope="module", params=[(name, time) for name in ENCODINGS for time in Time], ids="-".join)
+def any_encoding(request: pytest.FixtureRequest, vocabulary: Vocabulary, make_notes: MakeNotes) -> Encoding:
+    """Each encoding in turn, with a few units."""
+    name, time = request.param
+    encoding = get_encoding(name, vocabulary, time)
+    steps = [(0, 4, 7), (5, 9, 12), (7, 11, 14)] * 9
+    chords = make_notes([(i / 2, 0.5, 60 + step, 72, 0, False) for i, chord in enumerate(steps) for step in chord])
+    return learn_units(encoding, [encoding.encode(chords)] * 5, 50)
+
+
+class TestApplyingToTokens:
+    @given(data=st.data())
+    def test_transposing_tokens_is_transposing_notes(
+        self, data: st.DataObject, any_encoding: Encoding, pieces: st.SearchStrategy[Notes]
+    ) -> None:
+        notes = data.draw(pieces)
+        variant = Variant(data.draw(st.integers(*transpose_range(notes, any_encoding.vocabulary))))
+        varied = apply_to_tokens(any_encoding.encode(notes, "bach"), variant, any_encoding)
+        assert varied.tolist() == any_encoding.encode(apply(notes, variant), "bach").tolist()
+
+    @given(data=st.data(), shift=st.integers(-60, 60), stretch=st.sampled_from([1.0, 1.0, 0.9, 1.113]))
+    def test_any_variant_is_what_the_decoded_notes_would_give(
+        self, data: st.DataObject, shift: int, stretch: float, any_encoding: Encoding, pieces: st.SearchStrategy[Notes]
+    ) -> None:
+        tokens = any_encoding.encode(data.draw(pieces), "jazz")
+        heard = any_encoding.decode(tokens)
+        down, up = transpose_range(heard, any_encoding.vocabulary)
+        variant = Variant(data.draw(st.integers(down, up)), shift, stretch)
+        varied = apply_to_tokens(tokens, variant, any_encoding)
+        assert varied.tolist() == any_encoding.encode(apply(heard, variant), "jazz").tolist()
+
+    def test_velocities_stop_at_the_last_row(self, encoding: Combined) -> None:
+        vocabulary = encoding.vocabulary
+        tokens = vocabulary.from_text("bach piano start tempo120 piano:v24:C4 piano:v112:D4 violin:v80:E4 wait:9 end")
+        louder = apply_to_tokens(tokens, Variant(velocity_shift=16), encoding)
+        assert vocabulary.to_text(louder[4:-2]) == "piano:v40:C4 piano:v120:D4 violin:v80:E4"
+        softer = apply_to_tokens(tokens, Variant(velocity_shift=-16), encoding)
+        assert vocabulary.to_text(softer[4:-2]) == "piano:v24:C4 piano:v96:D4 violin:v80:E4"
+
+    def test_pitches_that_midi_does_not_have_are_refused(self, encoding: Combined) -> None:
+        tokens = encoding.vocabulary.from_text("bach piano start tempo120 piano:v72:C4 drums:v80:G9 wait:9 end")
+        assert "drums:v80:G9" in encoding.vocabulary.to_text(apply_to_tokens(tokens, Variant(12), encoding))
+        with pytest.raises(ValueError, match=r"\+68 semitones lead to pitches"):
+            apply_to_tokens(tokens, Variant(68), encoding)
+
+    @given(data=st.data())
+    def test_the_range_is_the_notes(
+        self, data: st.DataObject, any_encoding: Encoding, pieces: st.SearchStrategy[Notes]
+    ) -> None:
+        notes = data.draw(pieces)
+        found = transpose_range_of_tokens(any_encoding.encode(notes), any_encoding)
+        assert found == transpose_range(notes, any_encoding.vocabulary)
+
+
+class TestVarying:
+    """What the training loader does with a window's piece."""
+
+    def test_luck_goes_through_all_variants(self, encoding: Combined, make_notes: MakeNotes) -> None:
+        tokens = encoding.encode(make_notes([(0, 1, 60, 72, PIANO, False)]))
+        settings = AugmentationSettings(transpose=1, velocity=0, stretch=0)
+        found = [vary(tokens, 0, settings, encoding, luck)[0][4] % 128 for luck in (0.0, 0.34, 0.67, 0.999)]
+        assert found == [59, 60, 61, 61]
+
+    def test_a_place_stays_where_the_length_does(self, encoding: Combined, make_notes: MakeNotes) -> None:
+        tokens = encoding.encode(make_notes([(i, 1, 60, 72, PIANO, False) for i in range(9)]))
+        settings = AugmentationSettings(transpose=3, velocity=12, stretch=0)
+        assert {vary(tokens, 7, settings, encoding, luck / 100)[1] for luck in range(100)} == {7}
+
+    def test_in_a_stretched_piece_it_is_at_the_same_share(self, encoding: Combined, make_notes: MakeNotes) -> None:
+        # a wait of 128 ticks is one token, a longer one is two
+        tokens = encoding.encode(make_notes([(i * 4 / 3, 4 / 3, 60, 72, PIANO, False) for i in range(100)]))
+        settings = AugmentationSettings(transpose=0, velocity=0, stretch=0.1)
+        varied, start = vary(tokens, 150, settings, encoding, 0.999)
+        assert len(varied) > len(tokens)
+        assert start / (len(varied) - 4) == pytest.approx(150 / (len(tokens) - 4), abs=0.01)
+
+    def test_beats_are_not_stretched(self, vocabulary: Vocabulary, make_notes: MakeNotes) -> None:
+        encoding = get_encoding("combined", vocabulary, Time.BEATS)
+        tokens = encoding.encode(make_notes([(0, 1, 60, 72, PIANO, False)]))
+        settings = AugmentationSettings(transpose=0, velocity=0, stretch=0.5)
+        assert all(vary(tokens, 0, settings, encoding, i / 9)[0].tolist() == tokens.tolist() for i in range(9))
+
+
+class TestSchedule:
+    def test_transposition_becomes_less(self) -> None:
+        schedule = AugmentationSchedule(transpose=6, final_transpose=1, anneal_from=0.5, velocity=8, stretch=0.02)
+        assert [schedule.at(done / 10).transpose for done in range(11)] == [6, 6, 6, 6, 6, 6, 5, 4, 3, 2, 1]
+        assert schedule.at(1.0) == AugmentationSettings(transpose=1, velocity=8, stretch=0.02)
+
+    def test_it_may_begin_at_once_or_never(self) -> None:
+        assert AugmentationSchedule(transpose=4, anneal_from=0).at(0.5).transpose == 2
+        assert AugmentationSchedule(transpose=4, anneal_from=1).at(1.0).transpose == 4
+
+    def test_without_settings_nothing_changes(self) -> None:
+        assert len(Choices(AugmentationSchedule().at(0.3), EVERYTHING)) == 1
 
 
 class TestTransposeRange:

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tokenization.fingerprint import SIZE, VALUES, fingerprint, note_hash, similarity, values
-from tokenization.midi import read_midi, write_midi
+from tokenization.midi import read_midi
+from tokenization.midi_writer import write_midi
 from tokenization.notes import Notes
 
 ALIKE = 0.25

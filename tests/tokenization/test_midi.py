@@ -1,14 +1,10 @@
-"""MIDI files ⇄ notes: what is read, what is refused and why, and what is written.
-
-Bytes of small files are spelled out here, so that reader and writer are not merely tested against each other.
-"""
+"""MIDI files → notes: what is read, what is refused and why. Bytes of small files are spelled out here."""
 
 from __future__ import annotations
 
 import io
 import struct
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +15,7 @@ import symusic
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tokenization.encodings.combined import Combined
-from tokenization.midi import MidiError, Unreadable, read_midi, read_score, write_midi
+from tokenization.midi import MidiError, Unreadable, read_midi, read_score
 from tokenization.notes import Notes
 from tokenization.score import Repair, Score
 
@@ -284,6 +279,17 @@ class TestReading:
         assert notes.duration * 960 == pytest.approx([200, 200])
         assert notes.velocity.tolist() == [80, 96]
 
+    def test_the_pedal_counts_if_asked_for(self, midi_folder: Path) -> None:
+        # five keys of 60 ticks one after another, the pedal down from tick 0 to 1260; 960 ticks a second
+        data = (midi_folder / "pedal_sustain.mid").read_bytes()
+        assert read_midi(data).duration * 960 == pytest.approx([60] * 5)
+        assert read_midi(data, sustain=True).duration * 960 == pytest.approx([1260, 1200, 1140, 1080, 1020])
+
+    @pytest.mark.parametrize("name", sorted(set(READ_BY_ALL) - {"pedal_sustain.mid"}))
+    def test_where_no_pedal_changes_a_note_asking_for_it_changes_nothing(self, name: str, midi_folder: Path) -> None:
+        data = (midi_folder / name).read_bytes()
+        assert columns(read_midi(data, sustain=True)) == columns(read_midi(data))
+
 
 class TestTempoMap:
     """480 ticks a beat, so at 120 beats a minute a tick is 1/960 s and at 60 it is 1/480 s."""
@@ -308,6 +314,8 @@ class TestTempoMap:
         notes = read_midi(midi_file(*(tracks[i] for i in order)))
         assert notes.onset.tolist() == [0.0, 0.5, 2.0, 2.25]
         assert notes.duration.tolist() == [0.5, 1.5, 0.25, 0.25]
+        assert notes.tempos.seconds.tolist() == [0.0, 1.0, 2.0]
+        assert notes.tempos.tempo.tolist() == [120.0, 60.0, 240.0]
 
     def test_the_piece_has_the_tempo_that_holds_longest_in_seconds(self) -> None:
         # 120 for 1.25 s (1200 ticks), then 60 for 2 s (960 ticks)
@@ -553,99 +561,7 @@ def check(data: bytes) -> None:
     assert (np.diff(score.tempo_ticks) > 0).all()
     assert (score.tempo_beats > 0).all()
     assert rows(Score.from_bytes(score.to_bytes())) == rows(score)
+    assert score.sustained is None or (score.sustained >= score.length).all()
     notes = score.to_notes()
-    assert notes.duration.max() <= 120.001
+    assert score.to_notes(sustain=True).duration.max() <= 120.001
     assert notes.tempo > 0
-
-
-@pytest.fixture
-def ensemble(make_notes: Callable[..., Notes]) -> Notes:
-    """Piano, violin and a bass drum, on the grid of 960 ticks a beat at 100 beats a minute."""
-    return make_notes(
-        [
-            (0.0, 0.6, 60, 72, 0, False),
-            (0.0, 0.3, 36, 100, 0, True),
-            (0.6, 1.2, 67, 80, 40, False),
-            (0.6, 0.6, 60, 64, 0, False),
-        ],
-        tempo=100.0,
-    )
-
-
-class TestWriting:
-    def test_what_is_written_is_read_back(self, ensemble: Notes) -> None:
-        back = read_midi(write_midi(ensemble))
-        assert np.array(columns(back)) == pytest.approx(np.array(columns(ensemble)))
-        assert back.tempo == 100.0
-
-    def test_the_file_is_of_type_1_with_a_tempo_track_first(self, ensemble: Notes) -> None:
-        data = write_midi(ensemble)
-        assert data[:14] == b"MThd" + struct.pack(">IHHH", 6, 1, 4, 960)
-        midi = mido.MidiFile(file=io.BytesIO(data))
-        assert [message.type for message in midi.tracks[0]] == ["set_tempo", "end_of_track"]
-        assert midi.tracks[0][0].tempo == 600_000
-
-    def test_every_program_has_a_track_and_a_channel_and_drums_have_channel_10(self, ensemble: Notes) -> None:
-        midi = mido.MidiFile(file=io.BytesIO(write_midi(ensemble, names={0: "piano", 40: "violin"})))
-        heads = [[message for message in track if message.type == "program_change"] for track in midi.tracks[1:]]
-        assert [[(m.channel + 1, m.program, m.time) for m in head] for head in heads] == [
-            [(1, 0, 0)],
-            [(2, 40, 0)],
-            [(10, 0, 0)],
-        ]
-        for track, head in zip(midi.tracks[1:], heads):
-            assert {m.channel for m in track if not m.is_meta} == {head[0].channel}
-        assert [track.name for track in midi.tracks] == ["", "piano", "violin", "drums"]
-
-    def test_every_track_ends_with_end_of_track_and_has_no_other(self, ensemble: Notes) -> None:
-        data = write_midi(ensemble)
-        assert data.count(b"\xff\x2f\x00") == 4
-        for track in mido.MidiFile(file=io.BytesIO(data)).tracks:
-            assert [m.type == "end_of_track" for m in track] == [False] * (len(track) - 1) + [True]
-
-    def test_a_repeated_note_ends_before_it_starts_anew(self, ensemble: Notes) -> None:
-        piano = mido.MidiFile(file=io.BytesIO(write_midi(ensemble))).tracks[1]
-        notes = [(m.type, m.time) for m in piano if m.type.startswith("note")]
-        assert notes == [("note_on", 0), ("note_off", 960), ("note_on", 0), ("note_off", 960)]
-
-    def test_a_note_lasts_at_least_a_tick(self, make_notes: Callable[..., Notes]) -> None:
-        back = read_midi(write_midi(make_notes([(1.0, 0.0, 60, 72, 0, False)])))
-        assert back.duration * 1920 == pytest.approx([1])
-
-    def test_channel_10_is_left_out_and_more_programs_than_channels_keep_their_sounds(
-        self, make_notes: Callable[..., Notes]
-    ) -> None:
-        rows = [(i / 2, 0.5, 60, 72, program, False) for i, program in enumerate(range(20, 38))]
-        data = write_midi(make_notes(rows))
-        assert read_midi(data).program.tolist() == list(range(20, 38))
-        midi = mido.MidiFile(file=io.BytesIO(data))
-        used = [m.channel + 1 for track in midi.tracks for m in track if m.type == "program_change"]
-        assert used == [1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 14, 15, 16, 16, 16, 16]
-
-    def test_without_notes_it_is_a_file_without_notes(self, make_notes: Callable[..., Notes]) -> None:
-        assert outcome(write_midi(make_notes([]))) is NO_NOTES
-
-    def test_the_same_notes_give_the_same_bytes(self, ensemble: Notes) -> None:
-        assert write_midi(ensemble) == write_midi(ensemble)
-
-    @given(data=st.data())
-    def test_all_readers_agree_on_what_is_written(self, data: st.DataObject, pieces: st.SearchStrategy[Notes]) -> None:
-        written = write_midi(data.draw(pieces))
-        score = read_score(written)
-        assert rows(score) == rows_of_symusic(written) == rows_of_mido(written)
-        assert score.repairs == ()
-
-    @given(data=st.data())
-    def test_any_decoded_piece_is_read_back_within_half_a_tick(
-        self, data: st.DataObject, pieces: st.SearchStrategy[Notes], encoding: Combined
-    ) -> None:
-        # Decoded, because two notes of one pitch that overlap in one track cannot be told apart in MIDI.
-        notes = encoding.decode(encoding.encode(data.draw(pieces)))
-        back = read_midi(write_midi(notes))
-        half_tick = 60 / notes.tempo / 960 / 2
-        assert back.tempo == pytest.approx(notes.tempo, rel=1e-5)
-        wanted, found = columns(notes), columns(back)
-        assert len(found) == len(wanted)
-        assert [row[2:] for row in found] == [row[2:] for row in wanted]
-        assert [row[0] for row in found] == pytest.approx([row[0] for row in wanted], abs=half_tick * 1.01)
-        assert [row[1] for row in found] == pytest.approx([row[1] for row in wanted], abs=half_tick * 2.02)

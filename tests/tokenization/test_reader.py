@@ -5,8 +5,10 @@ Tracks are spelled out in bytes. `SCALE` stands where something undamaged is nee
 
 from __future__ import annotations
 
+import io
 import struct
 
+import mido
 import numpy as np
 import pytest
 from hypothesis import given
@@ -124,6 +126,264 @@ class TestNotes:
         assert score.repairs == (Repair.LONG_NOTE,)
 
 
+def pedal(after: int, value: int, channel: int = 0) -> bytes:
+    return control(after, 64, value, channel)
+
+
+def control(after: int, controller: int, value: int = 0, channel: int = 0) -> bytes:
+    return bytes([after, 0xB0 | channel, controller, value])
+
+
+def press(after: int, pitch: int, channel: int = 0) -> bytes:
+    return bytes([after, 0x90 | channel, pitch, 80])
+
+
+def release(after: int, pitch: int, channel: int = 0) -> bytes:
+    return bytes([after, 0x80 | channel, pitch, 64])
+
+
+def sustained(*tracks: bytes) -> list[int]:
+    """How long the notes sound with the pedal; a file in which it changes nothing has no such column."""
+    return sounds(read(*tracks))
+
+
+def sounds(score: Score) -> list[int]:
+    if score.sustained is not None:
+        assert (score.sustained >= score.length).all()
+        assert (score.sustained > score.length).any()
+    lengths: list[int] = (score.length if score.sustained is None else score.sustained).tolist()
+    return lengths
+
+
+LAST = note(100, length=127)
+"""A note after all others, so that the piece goes on."""
+
+
+class TestPedal:
+    def test_a_note_whose_key_goes_up_while_the_pedal_is_down_sounds_until_the_pedal_goes_up(self) -> None:
+        track = press(0, 60) + pedal(10, 127) + release(10, 60) + pedal(30, 0) + LAST
+        assert sustained(track) == [50, 127]
+        assert read(track).length.tolist() == [20, 127]
+
+    def test_so_does_a_note_that_begins_under_the_pedal_and_one_of_no_length(self) -> None:
+        track = pedal(0, 127) + press(10, 60) + release(10, 60) + press(0, 62) + release(0, 62) + pedal(30, 0)
+        assert sustained(track) == [40, 30]
+
+    def test_a_note_whose_key_goes_up_before_the_pedal_goes_down_is_as_long_as_its_key(self) -> None:
+        assert sustained(press(0, 60) + release(20, 60) + pedal(1, 127) + pedal(30, 0) + LAST) == [20, 127]
+
+    def test_a_note_whose_key_goes_up_after_the_pedal_is_as_long_as_its_key(self) -> None:
+        assert sustained(press(0, 60) + pedal(5, 127) + pedal(5, 0) + release(1, 60) + LAST) == [11, 127]
+
+    @pytest.mark.parametrize("order", [1, -1])
+    def test_a_pedal_that_goes_down_just_when_the_key_goes_up_holds_the_note(self, order: int) -> None:
+        together = [release(0, 60), pedal(0, 127)][::order]
+        assert sustained(press(0, 60) + control(20, 7) + b"".join(together) + pedal(30, 0) + LAST) == [50, 127]
+
+    @pytest.mark.parametrize("order", [1, -1])
+    def test_a_pedal_that_goes_up_just_when_the_key_does_holds_nothing(self, order: int) -> None:
+        together = [release(0, 60), pedal(0, 0)][::order]
+        assert sustained(press(0, 60) + pedal(20, 127) + control(20, 7) + b"".join(together) + LAST) == [40, 127]
+
+    @pytest.mark.parametrize("place", range(3))
+    def test_a_pedal_that_is_changed_just_when_the_key_goes_up_lets_the_note_go(self, place: int) -> None:
+        together = [pedal(0, 0), pedal(0, 127)]
+        together.insert(place, release(0, 60))
+        track = pedal(0, 127) + press(0, 60) + control(40, 7) + b"".join(together) + pedal(30, 0) + LAST
+        assert sustained(track) == [40, 127]
+
+    def test_a_pedal_that_goes_down_and_up_at_once_holds_nothing(self) -> None:
+        assert sustained(press(0, 60) + release(20, 60) + pedal(0, 127) + pedal(0, 0) + LAST) == [20, 127]
+
+    def test_the_next_change_of_the_pedal_counts_not_the_last(self) -> None:
+        changes = b"".join(pedal(0, 127) + press(0, pitch) + release(10, pitch) + pedal(10, 0) for pitch in (60, 62))
+        assert sustained(changes + LAST) == [20, 20, 127]
+
+    def test_the_same_pitch_anew_ends_the_sound(self) -> None:
+        track = pedal(0, 127) + press(0, 60) + release(10, 60) + press(30, 60) + release(10, 60) + pedal(50, 0) + LAST
+        assert sustained(track) == [40, 60, 127]
+
+    def test_also_at_once_and_also_if_it_began_before_the_key_went_up(self) -> None:
+        at_once = press(0, 60) + release(10, 60) + press(0, 60) + release(10, 60)
+        within = press(0, 62) + press(10, 62) + release(10, 62) + release(10, 62)
+        assert sustained(pedal(0, 127) + at_once + within + pedal(50, 0) + LAST) == [10, 90, 20, 70, 127]
+
+    def test_notes_of_one_pitch_that_begin_together_do_not_end_each_other(self) -> None:
+        twice = [press(0, 60) + release(length, 60) for length in (10, 20)]
+        assert sustained(pedal(0, 127) + control(50, 7) + pedal(0, 0), *twice) == [50, 50]
+
+    def test_another_channel_ends_no_sound(self) -> None:
+        other = press(10, 60, channel=1) + release(10, 60, channel=1)
+        assert sustained(pedal(0, 127) + press(0, 60) + release(10, 60) + other + pedal(20, 0) + LAST) == [50, 10, 127]
+
+    def test_the_pedal_of_another_channel_holds_nothing(self) -> None:
+        held = pedal(0, 127, channel=1) + press(0, 60) + release(10, 60) + press(0, 62, 1) + release(10, 62, 1)
+        assert sustained(held + pedal(20, 0, channel=1) + LAST) == [10, 30, 127]
+
+    @pytest.mark.parametrize("order", [1, -1])
+    def test_the_pedal_may_be_in_another_track(self, order: int) -> None:
+        tracks = [pedal(0, 127) + pedal(50, 0), press(10, 60) + release(10, 60) + LAST]
+        assert sustained(*tracks[::order]) == [40, 127]
+
+    def test_also_its_two_halves_and_the_note_that_ends_the_sound(self) -> None:
+        assert sustained(pedal(0, 127), pedal(50, 0), press(0, 60) + release(10, 60), LAST) == [50, 127]
+        assert sustained(pedal(0, 127) + pedal(50, 0), note(60, 10), press(30, 60) + release(30, 60)) == [30, 30]
+
+    def test_drums_have_no_pedal(self) -> None:
+        drums = pedal(0, 127, channel=9) + press(0, 36, 9) + release(10, 36, 9) + pedal(30, 0, channel=9)
+        assert sustained(drums + LAST) == [10, 127]
+        assert sustained(drums + pedal(0, 127) + press(0, 60) + release(10, 60) + pedal(10, 0)) == [10, 20]
+
+    @pytest.mark.parametrize(("value", "length"), [(0, 10), (1, 10), (63, 10), (64, 50), (65, 50), (127, 50)])
+    def test_half_of_the_way_is_down(self, value: int, length: int) -> None:
+        assert sustained(pedal(0, value) + press(0, 60) + release(10, 60) + pedal(40, 63) + LAST) == [length, 127]
+
+    def test_a_pedal_that_moves_and_stays_down_is_one(self) -> None:
+        moves = pedal(10, 90) + pedal(10, 64) + pedal(10, 127) + pedal(10, 63) + pedal(10, 0)
+        assert sustained(pedal(0, 127) + press(0, 60) + release(10, 60) + moves + LAST) == [50, 127]
+
+    def test_in_running_status(self) -> None:
+        track = b"\x00\xb0\x40\x7f\x00\x40\x7f" + press(0, 60) + release(10, 60) + b"\x14\xb0\x07\x40\x14\x40\x00"
+        assert sustained(track + LAST) == [50, 127]
+
+    def test_a_pedal_that_is_never_let_go_goes_up_with_the_last_key(self) -> None:
+        held = pedal(0, 127) + press(0, 60) + release(10, 60)
+        end = control(127, 7)  # the track is longer than its notes
+        assert sustained(held + press(10, 62) + release(30, 62) + end) == [50, 30]
+        assert sustained(held + end, press(50, 36, channel=9) + release(10, 36, channel=9)) == [60, 10]
+        assert read(held + end).sustained is None
+
+    def test_a_last_note_sounds_until_the_pedal_goes_up(self) -> None:
+        assert sustained(pedal(0, 127) + press(0, 60) + release(10, 60) + pedal(100, 0)) == [110]
+
+    def test_reset_all_controllers_lets_it_go(self) -> None:
+        track = pedal(0, 127) + press(0, 60) + release(10, 60) + control(20, 121) + press(10, 62) + release(10, 62)
+        assert sustained(track + LAST) == [30, 10, 127]
+
+    def test_all_sound_off_silences_what_is_held_and_leaves_the_pedal_down(self) -> None:
+        begin = pedal(0, 127) + press(0, 60) + release(10, 60) + press(0, 62)
+        end = press(10, 64) + release(10, 64) + pedal(10, 0)
+        assert sustained(begin + control(20, 120) + end + LAST) == [30, 20, 20, 127]
+        # what has ended the keys only is held on
+        assert sustained(begin + control(20, 123) + end + LAST) == [60, 50, 20, 127]
+
+    def test_a_note_is_held_for_two_minutes_at_most_and_that_is_no_repair(self) -> None:
+        # at 120 beats a minute 120 s are 115,200 ticks, 87 80 00 as a delta time is 114,688
+        score = read(pedal(0, 127) + note(60) + b"\x87\x80\x00\xb0\x07\x40" + note(62) + b"\x87\x80\x00\xb0\x40\x00")
+        assert score.sustained is not None
+        assert score.sustained.tolist() == [115_200, 96 + 114_688]
+        assert score.length.tolist() == [96, 96]
+        assert score.repairs == ()
+
+    def test_it_does_not_reach_into_the_next_sequence_of_type_2(self) -> None:
+        def songs(*tracks: bytes) -> list[int]:
+            chunks = b"".join(chunk(track + END_OF_TRACK) for track in tracks)
+            return sounds(read_score(header(len(tracks), kind=2) + chunks))
+
+        held = pedal(0, 127) + press(0, 60) + release(10, 60)
+        plain = press(0, 62) + release(10, 62)
+        end = press(10, 64) + release(10, 64)
+        assert songs(held + end, plain + pedal(50, 0)) == [30, 10, 10]
+        assert songs(held + pedal(30, 0), plain + end, held + control(50, 7) + pedal(0, 0)) == [40, 10, 10, 60]
+        # what ends where the next one begins is not held by its pedal
+        assert songs(plain, held + pedal(30, 0)) == [10, 40]
+
+    def test_damage_around_it_is_no_matter(self) -> None:
+        score = read(SCALE + pedal(0, 127) + note(60) + b"\x20\xb0\x40" + b"\xff" * 5 + pedal(10, 0) + SCALE)
+        assert score.sustained is not None
+        assert rows(score)[:12] == scale(60)
+
+    @given(data=st.data())
+    def test_it_is_as_specified_message_by_message(self, data: st.DataObject) -> None:
+        midi = mido.MidiFile(type=data.draw(st.sampled_from([1, 1, 2])), ticks_per_beat=4)
+        for _ in range(data.draw(st.integers(1, 3))):
+            midi.tracks.append(mido.MidiTrack(data.draw(st.lists(MESSAGES, max_size=25))))
+        midi.tracks[0].insert(0, mido.Message("note_on", note=70, velocity=1, time=data.draw(st.integers(0, 3))))
+        score = read_score(saved(midi))
+        columns = (score.start, score.length, score.pitch, score.drum)
+        found = zip(sounds(score), *(column.tolist() for column in columns))
+        assert sorted(found) == specified(midi)
+
+        for track in midi.tracks:  # without its pedals the file has the same keys
+            track[:] = [message.copy(control=7) if is_pedal(message) else message for message in track]
+        without = read_score(saved(midi))
+        assert without.sustained is None
+        assert rows(without) == rows(score)
+
+
+def saved(midi: mido.MidiFile) -> bytes:
+    buffer = io.BytesIO()
+    midi.save(file=buffer)
+    return buffer.getvalue()
+
+
+def is_pedal(message: mido.Message) -> bool:
+    return bool(message.type == "control_change" and message.control == 64)
+
+
+def messages(kind: str, **values: st.SearchStrategy[int]) -> st.SearchStrategy[mido.Message]:
+    few = {"time": st.sampled_from([0, 0, 1, 2]), "channel": st.sampled_from([0, 0, 1, 9])}
+    return st.builds(mido.Message, st.just(kind), **few, **values)
+
+
+MESSAGES = st.one_of(
+    messages("note_on", note=st.sampled_from([60, 61]), velocity=st.just(80)),
+    messages("note_off", note=st.sampled_from([60, 61])),
+    messages("control_change", control=st.just(64), value=st.sampled_from([0, 63, 64, 127])),
+    messages("control_change", control=st.sampled_from([7, 64, 64, 120, 121, 123]), value=st.just(0)),
+)
+
+
+def specified(midi: mido.MidiFile) -> list[tuple[int, int, int, int, bool]]:
+    """Length with the pedal, start, length, pitch, drum: every note by itself looks through all messages."""
+    found = []
+    offset = 0
+    sequences = [[track] for track in midi.tracks] if midi.type == 2 else [midi.tracks]
+    for tracks in sequences:
+        notes: list[tuple[int, int, int, int]] = []
+        changes: list[tuple[int, int, str]] = []
+        for track in tracks:
+            tick = offset
+            sounding: list[tuple[int, int, int]] = []
+            for message in track:
+                tick += message.time
+                ended: list[tuple[int, int, int]] = []
+                if message.type == "note_on":
+                    sounding.append((tick, message.channel, message.note))
+                elif message.type == "note_off":
+                    ended = [key for key in sounding if key[1:] == (message.channel, message.note)][:1]
+                elif message.type == "control_change":
+                    if message.control in (120, 123):
+                        ended = [key for key in sounding if key[1] == message.channel and key[0] < tick]
+                    if message.control in (64, 120, 121):
+                        down = message.control == 64 and message.value >= 64
+                        act = "silence" if message.control == 120 else "down" if down else "up"
+                        changes.append((tick, message.channel, act))
+                for key in ended:
+                    sounding.remove(key)
+                    notes.append((*key, tick))
+            for start, channel, pitch in sounding:
+                notes.append((start, channel, pitch, start if channel == 9 else min(tick, start + midi.ticks_per_beat)))
+        changes.sort(key=lambda change: change[0])
+        for start, channel, pitch, end in notes:
+            mine = [(tick, act) for tick, other, act in changes if other == channel and channel != 9]
+            before = [act for tick, act in mine if tick < end and act != "silence"]
+            there = [act for tick, act in mine if tick == end and act != "silence"]
+            ups = [tick for tick, act in mine if act != "down"]
+            anew = [other[0] for other in notes if other[1:3] == (channel, pitch) and other[0] > start]
+            last = max(other[3] for other in notes)
+            if before[-1:] == ["down"]:
+                until = min([tick for tick in ups if tick >= end], default=last)
+            elif there[-1:] == ["down"]:
+                until = min([tick for tick in ups if tick > end], default=last)
+            else:
+                until = end
+            held = max(min([until, *anew]), end)
+            found.append((held - start, start, end - start, pitch, channel == 9))
+        offset = tick
+    return sorted(found)
+
+
 class TestTempo:
     def test_sequences_of_type_2_have_their_own(self) -> None:
         # the first at 60 beats a minute, the second says nothing, so 120
@@ -192,6 +452,16 @@ class TestEvents:
         score = read(SCALE[:36] + added + SCALE[36:])
         assert set(score.pitch.tolist()) >= set(range(60, 72)) - {64}
         assert score.start.max() <= LENGTH + 128
+
+    def test_there_is_room_for_all_notes_where_bytes_are_read_twice(self) -> None:
+        # Every 23 bytes reading goes two bytes back, so that notes take less than three bytes each.
+        first = b"\x00\x90dd" + b"\x0cdd" * 6 + b"\x0c\x0cd"
+        again = b"d\x0c\x90dd" + b"\x0cdd" * 5 + b"\x0c\x0cd"
+        data = header(1, ticks_per_beat=1) + chunk(first + again * 2000 + END_OF_TRACK)
+        score = read_score(data)
+        assert len(score) > len(data) / 3 + 100
+        assert set(score.pitch.tolist()) == {12, 100}
+        assert (score.velocity == 100).all()
 
     def test_a_block_of_noise_costs_what_lies_under_it(self) -> None:
         noise = np.random.default_rng(5).integers(0, 256, 512, np.uint8).tobytes()

@@ -1,36 +1,52 @@
-"""The encodings: notes ⇄ token ids, one module each behind the `Encoding` interface."""
+"""The encodings: notes ⇄ token ids, one module each behind the `Encoding` interface.
+
+combined      starts and ends of notes, waits between
+chordwise     the same, but what sounds at a time is one token where it is a known chord
+onset         starts alone
+combined_bpe  combined with byte-pair merges
+onset_bpe     onset with byte-pair merges
+
+Each counts time in seconds or in beats. Chords and merges are learned from a dataset by `learn_units`.
+"""
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Iterable
+from dataclasses import replace
 
+from tokenization.encodings.byte_pairs import CombinedBytePairs, OnsetBytePairs, learn_merges
+from tokenization.encodings.chordwise import Chordwise, learn_chords
 from tokenization.encodings.combined import Combined
-from tokenization.notes import Notes
+from tokenization.encodings.encoding import HEADER, Encoding
+from tokenization.encodings.grid import Time
+from tokenization.encodings.onset import Onset
+from tokenization.units import UnitKind
 from tokenization.vocabulary import Tokens, Vocabulary, VocabularyError
 
-
-class Encoding(Protocol):
-    """What every encoding offers."""
-
-    name: str
-    version: int
-    """Raised whenever the same notes would give other tokens; part of every dataset's digest."""
-    vocabulary: Vocabulary
-
-    def encode(self, notes: Notes, style: str | None = None) -> Tokens:
-        """Token ids of a whole piece, header to `end`."""
-        ...
-
-    def decode(self, tokens: Tokens) -> Notes:
-        """The notes of any token sequence, also an incomplete or invalid one."""
-        ...
+ENCODINGS: dict[str, type[Encoding]] = {
+    encoding.name: encoding for encoding in (Combined, Chordwise, Onset, CombinedBytePairs, OnsetBytePairs)
+}
 
 
-ENCODINGS: dict[str, type[Combined]] = {Combined.name: Combined}
-
-
-def get_encoding(name: str, vocabulary: Vocabulary) -> Encoding:
+def get_encoding(name: str, vocabulary: Vocabulary, time: Time | str = Time.SECONDS) -> Encoding:
     """The encoding of that name over a vocabulary. Raises VocabularyError listing those that exist."""
     if name not in ENCODINGS:
         raise VocabularyError(f"no encoding {name!r}; there are: {', '.join(ENCODINGS)}")
-    return ENCODINGS[name](vocabulary)
+    if time not in [*Time]:
+        raise VocabularyError(f"no time {time!r}; there are: {', '.join(Time)}")
+    return ENCODINGS[name](vocabulary, Time(time))
+
+
+def learn_units(encoding: Encoding, pieces: Iterable[Tokens], count: int) -> Encoding:
+    """The encoding with up to `count` units learned from pieces of its plain tokens (`encode` without units).
+
+    A plain encoding has nothing to learn and comes back as it is.
+    """
+    if encoding.units is None:
+        return encoding
+    learn = learn_chords if encoding.units is UnitKind.CHORD else learn_merges
+    units = learn(pieces, encoding.vocabulary, count)
+    return type(encoding)(replace(encoding.vocabulary, units=units), encoding.time)
+
+
+__all__ = ["ENCODINGS", "HEADER", "Encoding", "Time", "get_encoding", "learn_units"]

@@ -83,8 +83,8 @@ def croissant(folder: Folder, manifest: pl.DataFrame, description: Json) -> Json
         "name": about["name"],
         "description": (
             f"{pieces:,} pieces of symbolic music ({about['hours']:,.1f} hours) from MIDI files, as {tokens:,} tokens "
-            f"of the {about['encoding']['name']} encoding, version {about['encoding']['version']}, over the "
-            f"{about['vocabulary']['name']} vocabulary."
+            f"of the {about['encoding']['name']} encoding in {about['encoding']['time']}, version "
+            f"{about['encoding']['version']}, over the {about['vocabulary']['name']} vocabulary."
         ),
         "version": about["digest"],
         "url": "card.html",

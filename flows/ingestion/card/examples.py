@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from flows.files import Folder
-from tokenization.encodings import get_encoding
+from tokenization.encodings import Encoding
 from tokenization.notes import Notes
 from tokenization.shards import token_arrays
-from tokenization.vocabulary import Tokens, Vocabulary
+from tokenization.vocabulary import Tokens
 
 PIECES = 6
 MOST_SHARDS = 6
@@ -32,10 +32,9 @@ class Example:
     notes: Notes
 
 
-def draw_examples(folder: Folder, description: dict[str, Any], vocabulary: Vocabulary) -> list[Example]:
+def draw_examples(folder: Folder, description: dict[str, Any], encoding: Encoding) -> list[Example]:
     """Up to PIECES different pieces, drawn by the version's digest; of as many styles as can be, without copies."""
     random = np.random.default_rng(int(description["digest"], 16))
-    encoding = get_encoding(description["encoding"]["name"], vocabulary)
     shards = sorted(path for path in description["shards"] if path.startswith("train/"))
     if not shards:
         return []

@@ -36,6 +36,7 @@ from flows.ingestion.card.tables import (
     styles_table,
 )
 from flows.ingestion.statistics import Statistics
+from tokenization.encodings import Encoding, Time, get_encoding
 from tokenization.pianoroll_svg import pianoroll_svg
 from tokenization.vocabulary import Vocabulary
 
@@ -46,6 +47,7 @@ def page(folder: Folder, manifest: pl.DataFrame, description: dict[str, Any]) ->
     """The page of a version whose manifest, vocabulary and shards lie in `folder`."""
     statistics = Statistics.from_dict(description["statistics"])
     vocabulary = Vocabulary.from_json((folder / "vocabulary.json").read_text(encoding="utf-8"))
+    encoding = get_encoding(description["encoding"]["name"], vocabulary, description["encoding"]["time"])
     similarity = similarity_picture(manifest)
     return _template().render(
         about=description,
@@ -58,7 +60,7 @@ def page(folder: Folder, manifest: pl.DataFrame, description: dict[str, Any]) ->
         statistics=statistics,
         per_note=statistics.tokens / max(statistics.notes, 1),
         per_second=statistics.tokens / max(statistics.seconds, 1),
-        rate=vocabulary.ticks_per_second,
+        rate=vocabulary.ticks_per_beat if encoding.time is Time.BEATS else vocabulary.ticks_per_second,
         ids=vocabulary.size,
         tables={
             "fates": fates_table(manifest),
@@ -77,17 +79,17 @@ def page(folder: Folder, manifest: pl.DataFrame, description: dict[str, Any]) ->
             "pieces": [Markup(picture) for picture in piece_pictures(statistics)],
             "notes": [Markup(picture) for picture in note_pictures(statistics)],
             "instruments": [Markup(picture) for picture in instrument_pictures(statistics, manifest)],
-            "tokens": [Markup(picture) for picture in token_pictures(statistics, vocabulary)],
+            "tokens": [Markup(picture) for picture in token_pictures(statistics, encoding)],
         },
-        examples=_examples(folder, manifest, description, vocabulary),
+        examples=_examples(folder, manifest, description, encoding),
     )
 
 
 def _examples(
-    folder: Folder, manifest: pl.DataFrame, description: dict[str, Any], vocabulary: Vocabulary
+    folder: Folder, manifest: pl.DataFrame, description: dict[str, Any], encoding: Encoding
 ) -> list[dict[str, Any]]:
     """Example pieces with the row of their file and their picture."""
-    drawn = draw_examples(folder, description, vocabulary)
+    drawn = draw_examples(folder, description, encoding)
     wanted = [example.piece_id for example in drawn]
     rows = {row["sha256"]: row for row in manifest.filter(ACCEPTED & pl.col("sha256").is_in(wanted)).to_dicts()}
     return [
@@ -95,7 +97,7 @@ def _examples(
             "file": rows[example.piece_id],
             "tokens": example.tokens,
             "notes": len(example.notes),
-            "roll": Markup(pianoroll_svg(example.notes, vocabulary, shown(rows[example.piece_id]["path"]))),
+            "roll": Markup(pianoroll_svg(example.notes, encoding.vocabulary, shown(rows[example.piece_id]["path"]))),
         }
         for example in drawn
     ]

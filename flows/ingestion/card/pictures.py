@@ -8,7 +8,8 @@ import polars as pl
 
 from flows.ingestion.card.charts import Tick, compact, histogram, named_bars
 from flows.ingestion.statistics import HISTOGRAMS, Statistics
-from tokenization.vocabulary import Vocabulary, pitch_name
+from tokenization.encodings import Encoding, Time
+from tokenization.vocabulary import pitch_name
 
 PROGRAM_FAMILIES = (
     *("piano", "chromatic percussion", "organ", "guitar", "bass", "strings", "ensemble", "brass"),
@@ -53,19 +54,21 @@ def instrument_pictures(statistics: Statistics, manifest: pl.DataFrame) -> list[
     ]
 
 
-def token_pictures(statistics: Statistics, vocabulary: Vocabulary) -> list[str]:
+def token_pictures(statistics: Statistics, encoding: Encoding) -> list[str]:
     """Distributions over tokens."""
-    rate = vocabulary.ticks_per_second
-    instruments = {name: count for name, count in statistics.instrument_tokens(vocabulary).items() if count}
+    vocabulary = encoding.vocabulary
+    instruments = {name: count for name, count in statistics.instrument_notes(vocabulary).items() if count}
+    in_beats = encoding.time is Time.BEATS
+    rate = vocabulary.ticks_per_beat if in_beats else vocabulary.ticks_per_second
 
-    def milliseconds(ticks: float) -> str:
-        return f"{ticks / rate * 1000:.0f}"
+    def waited(ticks: float) -> str:
+        return f"{ticks / rate:.2f}" if in_beats else f"{ticks / rate * 1000:.0f}"
 
     return [
         named_bars("Kinds of tokens", statistics.token_kinds(vocabulary), "tokens", statistics.tokens),
-        named_bars("Notes by the vocabulary's instruments", _largest(instruments), "tokens", sum(instruments.values())),
+        named_bars("Notes by the vocabulary's instruments", _largest(instruments), "notes", sum(instruments.values())),
         _binned("Tokens of a piece", statistics, "piece_tokens", _power_of_two, "tokens", "pieces"),
-        _binned("Waits", statistics, "wait_ticks", milliseconds, "milliseconds", "wait tokens"),
+        _binned("Waits", statistics, "wait_ticks", waited, "beats" if in_beats else "milliseconds", "wait tokens"),
     ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 
 from flows.ingestion.statistics import Statistics
-from tokenization.encodings import get_encoding
+from tokenization.encodings import ENCODINGS, get_encoding
 from tokenization.fingerprint import fingerprint, note_hash
 from tokenization.midi import read_score
 from tokenization.score import Score
@@ -21,5 +21,8 @@ def prepare() -> None:
     fingerprint(score.to_notes())
     note_hash(score.to_notes())
     notes = Score.from_bytes(score.to_bytes()).to_notes()
-    encoding = get_encoding("combined", Vocabulary.load("musenet"))
-    Statistics.of(notes, encoding.encode(notes), encoding.vocabulary)
+    vocabulary = Vocabulary.load("musenet")
+    for name in ENCODINGS:
+        encoding = get_encoding(name, vocabulary)
+        Statistics.of(notes, encoding.encode(notes), vocabulary)
+    Score.from_bytes(score.to_bytes()).to_notes(sustain=True)

@@ -17,7 +17,8 @@ from flows.ingestion.sources import Kind, Location
 from flows.ingestion.store import Place, Store
 from flows.ingestion.workers import Beat, Failure
 from tokenization.fingerprint import fingerprint, note_hash
-from tokenization.midi import MidiError, read_score, write_midi
+from tokenization.midi import MidiError, read_score
+from tokenization.midi_writer import write_midi
 from tokenization.notes import Notes
 from tokenization.score import Score
 

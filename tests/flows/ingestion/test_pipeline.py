@@ -36,7 +36,8 @@ from flows.ingestion.splits import SplitShares
 from flows.ingestion.store import COLUMNS, Store
 from flows.ingestion.workers import WorkFailed
 from flows.settings import Lake
-from tokenization.midi import read_midi, write_midi
+from tokenization.midi import read_midi
+from tokenization.midi_writer import write_midi
 from tokenization.notes import Notes
 from tokenization.vocabulary import Vocabulary
 

@@ -35,8 +35,8 @@ class TestFiles:
         assert sample.midi == str(tmp_path / "deep" / "bach-v7-seed0.mid")
         notes = read_midi(Path(sample.midi).read_bytes())
         assert sorted(zip(notes.pitch.tolist(), notes.onset.tolist())) == [(36, 0.0), (60, 0.0), (64, 1.0), (67, 0.0)]
-        names = [track.name for track in mido.MidiFile(sample.midi).tracks[1:]]
-        assert names == ["piano", "violin", "drums"]
+        names = [track.name for track in mido.MidiFile(sample.midi).tracks]
+        assert names == ["bach 1", "piano", "violin", "drums"]
         assert (sample.notes, sample.seconds, sample.score) == (4, 1.5, 0.625)
 
     def test_text_that_decodes_again(self, tmp_path: Path) -> None:

@@ -1,0 +1,46 @@
+"""What the tests of encodings share: each encoding, in each time, over each vocabulary, with units that are learned."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from tokenization.encodings import ENCODINGS, Encoding, Time, get_encoding, learn_units
+from tokenization.midi import MidiError, read_midi
+from tokenization.notes import Notes
+from tokenization.vocabulary import Vocabulary, builtin_vocabularies
+
+FIXTURES = Path(__file__).parents[2] / "fixtures" / "midi"
+EVERY = [(name, time, vocabulary) for name in ENCODINGS for time in Time for vocabulary in builtin_vocabularies()]
+
+
+@cache
+def real_pieces() -> dict[str, Notes]:
+    """The project's own MIDI files that hold notes, by name."""
+    found = {}
+    for path in sorted(path for path in FIXTURES.iterdir() if path.is_file()):
+        try:
+            found[path.name] = read_midi(path.read_bytes())
+        except MidiError:
+            continue
+    return found
+
+
+@cache
+def learned(name: str, time: Time, vocabulary: str) -> Encoding:
+    """An encoding that has learned what there is to learn from the project's files."""
+    encoding = get_encoding(name, Vocabulary.load(vocabulary, ["chopin", "bach", "jazz"]), time)
+    return learn_units(encoding, [encoding.encode(notes) for notes in real_pieces().values()], 300)
+
+
+@pytest.fixture(scope="session", params=EVERY, ids=["-".join(case) for case in EVERY])
+def any_encoding(request: pytest.FixtureRequest) -> Encoding:
+    """Each encoding in turn."""
+    return learned(*request.param)
+
+
+@pytest.fixture(scope="session")
+def music() -> dict[str, Notes]:
+    return real_pieces()

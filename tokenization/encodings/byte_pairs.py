@@ -1,0 +1,111 @@
+"""Byte-pair encoding over a plain encoding: pairs of tokens that often follow each other become one.
+
+`bach piano start tempo90 piano:v72:G1+piano:v72:D4 wait:16+piano:v72:G4 … end`
+
+The merges are learned from a dataset and lie in the vocabulary. Header and `end` are never part of one. Sources:
+Sennrich et al., "Neural Machine Translation of Rare Words with Subword Units" (2016); OpenAI, "MuseNet" (2019). The
+`tokenizers` library learns and applies the merges: a token is a character to it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+
+import numpy as np
+from tokenizers import Tokenizer
+from tokenizers.models import BPE
+from tokenizers.trainers import BpeTrainer
+
+from tokenization.encodings.encoding import HEADER, Encoding
+from tokenization.units import UnitKind, Units
+from tokenization.vocabulary import Tokens, Vocabulary
+
+FIRST_CHARACTER = 0x10000
+"""Token 0 as a character; from here on no code point is special."""
+WORD = 64
+"""Tokens that the learner sees at a time. Merges do not cross their borders in learning; in encoding there are none."""
+LONGEST = 32
+"""Tokens in a merge at most."""
+LEAST = 4
+"""Times that a pair must be seen."""
+
+
+class _BytePairs(Encoding):
+    units = UnitKind.MERGE
+
+    def shorten(self, tokens: Tokens) -> Tokens:
+        if not self.vocabulary.units:
+            return tokens
+        music = self._merger.encode(_text(tokens[HEADER:-1]), add_special_tokens=False).ids
+        return np.concatenate([tokens[:HEADER], np.array(music, np.uint16), tokens[-1:]])
+
+    def spell_out(self, tokens: Tokens) -> Tokens:
+        spelling = self.vocabulary.spelling
+        ids = np.asarray(tokens).astype(np.int64)
+        ids = ids[ids < self.vocabulary.size]
+        sizes = spelling.sizes[ids]
+        ends = np.cumsum(sizes)
+        within = np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - sizes, sizes)
+        spelled: Tokens = spelling.tokens[np.repeat(spelling.first[ids], sizes) + within].astype(np.uint16)
+        return spelled
+
+    @cached_property
+    def _merger(self) -> Tokenizer:
+        vocabulary = self.vocabulary
+        words = [chr(FIRST_CHARACTER + token) for token in range(vocabulary.unit_base)]
+        merges = []
+        for left, right in vocabulary.units.items:
+            merges.append((words[left], words[right]))
+            words.append(words[left] + words[right])
+        return Tokenizer(BPE(vocab={word: token for token, word in enumerate(words)}, merges=merges))
+
+
+class CombinedBytePairs(_BytePairs):
+    """Merges over `combined`."""
+
+    name = "combined_bpe"
+    version = 1
+    writes_ends = True
+
+
+class OnsetBytePairs(_BytePairs):
+    """Merges over `onset`."""
+
+    name = "onset_bpe"
+    version = 1
+    writes_ends = False
+
+
+def learn_merges(pieces: Iterable[Tokens], vocabulary: Vocabulary, count: int) -> Units:
+    """Up to `count` merges from whole pieces of plain tokens; fewer where pairs are too rare.
+
+    The same pieces in the same order give the same merges.
+    """
+    trainer = BpeTrainer(
+        vocab_size=vocabulary.unit_base + count,
+        min_frequency=LEAST,
+        max_token_length=LONGEST,
+        initial_alphabet=[chr(FIRST_CHARACTER + token) for token in range(vocabulary.unit_base)],
+        show_progress=False,
+    )
+    learner = Tokenizer(BPE())
+    learner.train_from_iterator(_words(pieces), trainer)
+    ids = {chr(FIRST_CHARACTER + token): token for token in range(vocabulary.unit_base)}
+    items: list[tuple[int, int]] = []
+    for left, right in json.loads(learner.to_str())["model"]["merges"]:
+        ids[left + right] = vocabulary.unit_base + len(items)
+        items.append((ids[left], ids[right]))
+    return Units(UnitKind.MERGE, tuple(items))
+
+
+def _words(pieces: Iterable[Tokens]) -> Iterator[str]:
+    for tokens in pieces:
+        music = _text(tokens[HEADER:-1])
+        for first in range(0, len(music), WORD):
+            yield music[first : first + WORD]
+
+
+def _text(tokens: Tokens) -> str:
+    return (tokens.astype(np.uint32) + FIRST_CHARACTER).astype("<u4").tobytes().decode("utf-32-le")
