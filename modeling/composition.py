@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,11 +14,13 @@ from modeling.critic import CriticConfig, CriticHead, score
 from modeling.generation import SamplingConfig, generate
 from modeling.transformer import MuseNet
 from modeling.weights import UNREADABLE, WeightsError, load_critic, load_model
-from tokenization.encodings import Encoding, get_encoding
-from tokenization.encodings.combined import HEADER
+from tokenization.encodings import HEADER, Encoding, Time, get_encoding
+from tokenization.encodings.grid import Grid, without_late_tempos
 from tokenization.notes import DEFAULT_TEMPO, Notes
 from tokenization.vocabulary import Tokens, Vocabulary
 
+ENCODING_FILE = "encoding.json"
+"""A registered version's encoding: its name, and the time that it counts."""
 LONGEST_BATCH = 32
 """Candidates generated at once."""
 
@@ -35,7 +39,8 @@ class Composer:
         """From a registered version's files. Raises WeightsError."""
         try:
             vocabulary = Vocabulary.from_json((folder / "vocabulary.json").read_text(encoding="utf-8"))
-            encoding = get_encoding((folder / "encoding.txt").read_text(encoding="utf-8").strip(), vocabulary)
+            chosen = json.loads((folder / ENCODING_FILE).read_text(encoding="utf-8"))
+            encoding = get_encoding(chosen["name"], vocabulary, chosen["time"])
         except UNREADABLE as error:
             raise WeightsError(f"no vocabulary and encoding can be read from {folder}: {error}") from error
         critic, config = load_critic(folder, device)
@@ -95,17 +100,48 @@ def opening(composer: Composer, request: Request) -> Opening:
             vocabulary.tempo_id(request.tempo),
         ]
         return Opening(np.array(header, np.uint16), 0)
-    whole = composer.encoding.encode(request.prompt, request.style)[:-1]
+    encoding = composer.encoding
+    grid = encoding.grid(request.prompt)
+    whole = encoding.shorten(encoding.write(grid, request.style))[:-1]
     room = min(composer.model.config.context, request.length) // 2
-    kept = whole
-    if len(whole) > room:
-        # Through notes and back, so that what sounds at the cut neither hangs nor ends without a start.
-        latest = np.concatenate([whole[:HEADER], whole[len(whole) - (room - HEADER) :]])
-        notes = composer.encoding.decode(latest)
-        # Of a prompt that ends in many releases and rests only the header may be left.
-        kept = composer.encoding.encode(notes, request.style)[:-1][:room] if len(notes) else whole[:HEADER].copy()
+    kept = whole if len(whole) <= room else _latest(encoding, grid, request.style, room)
+    # Of a prompt that ends in many notes at once, or in releases and rests, only the header may be left.
+    kept = whole[:HEADER].copy() if kept is None else kept
     kept[1] = vocabulary.instrumentation_id(mask) if mask else whole[1]
     return Opening(kept, max(len(whole) - len(kept), 0))
+
+
+def _latest(encoding: Encoding, grid: Grid, style: str | None, room: int) -> Tokens | None:
+    """The latest music of a piece that fits into so many tokens, if any does.
+
+    Notes are cut, not tokens, so that none hangs or ends without a start, and chords and merges are those of what
+    is kept.
+    """
+
+    def tokens(tick: int) -> Tokens:
+        return encoding.shorten(encoding.write(_behind(encoding, grid, tick), style))[:-1]
+
+    ticks = np.unique(grid.start)
+    first = bisect_left(ticks, True, key=lambda tick: len(tokens(int(tick))) <= room)
+    return tokens(int(ticks[first])) if first < len(ticks) else None
+
+
+def _behind(encoding: Encoding, grid: Grid, tick: int) -> Grid:
+    """The notes of a grid that start at a tick or later, as a piece of their own, under their tempos."""
+    # Like every piece it begins with its first note or, in beats, with the beat in which that lies.
+    begin = tick - tick % encoding.vocabulary.ticks_per_beat if encoding.time is Time.BEATS else tick
+    kept = grid.start >= tick
+    before = int(np.searchsorted(grid.tempo_ticks, begin, side="right")) - 1
+    later = Grid(
+        grid.start[kept] - begin,
+        grid.end[kept] - begin,
+        grid.row[kept],
+        grid.pitch[kept],
+        np.maximum(grid.tempo_ticks[before:] - begin, 0),
+        grid.tempo[before:],
+        grid.source[kept],
+    )
+    return without_late_tempos(later, encoding.vocabulary, encoding.writes_ends)
 
 
 def compose(
@@ -125,7 +161,7 @@ def compose(
 
         pieces += generate(
             composer.model,
-            composer.vocabulary,
+            composer.encoding,
             np.tile(begin, (count, 1)),
             [request.length] * count,
             request.sampling,
@@ -137,7 +173,7 @@ def compose(
     scores = score(
         composer.model,
         composer.critic,
-        composer.vocabulary,
+        composer.encoding,
         pieces,
         [request.length] * len(pieces),
         composer.critic_config.window,

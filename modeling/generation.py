@@ -18,8 +18,8 @@ from torch import Tensor
 from modeling.embeddings import Batch
 from modeling.grammar import Grammar
 from modeling.transformer import MuseNet
-from tokenization.encodings.combined import HEADER
-from tokenization.structure import COUNTDOWN, Features, Stepper
+from tokenization.encodings import HEADER, Encoding
+from tokenization.structure import COUNTDOWN, FIELDS, Features, Stepper
 from tokenization.vocabulary import Tokens, Vocabulary
 
 Progress = Callable[[int, int], None]
@@ -33,7 +33,7 @@ class SamplingConfig:
     top_p: float = 0.95
     """Nucleus: the most probable tokens that together have this probability (Holtzman et al., 2020)."""
     longest_note: float = 8.0
-    """Seconds after which a note has to end before time goes on."""
+    """Seconds, in beats at 120 a minute, after which a note has to end before time goes on."""
 
     def __post_init__(self) -> None:
         if not 0 < self.temperature < math.inf:
@@ -52,7 +52,7 @@ def playable_instruments(vocabulary: Vocabulary, instrumentations: NDArray[np.in
 @torch.inference_mode()
 def generate(
     model: MuseNet,
-    vocabulary: Vocabulary,
+    encoding: Encoding,
     prompts: NDArray[np.uint16],
     lengths: Sequence[int],
     sampling: SamplingConfig,
@@ -65,7 +65,7 @@ def generate(
     `prompts`: header and possibly music, without `end`, shape (count, n). `lengths`: the tokens that each piece
     shall have, prompt included; it may end up to COUNTDOWN tokens earlier, and then has its `end`. `stop`: go no
     further than so many tokens, whatever the piece's length. Raises ValueError for a prompt that fills the context
-    or the length.
+    or the length, or whose instrumentation has no instruments.
     """
     count, given = prompts.shape
     longest = min(max(lengths), stop or max(lengths))
@@ -78,21 +78,18 @@ def generate(
     model.eval()
     device = model.norm.weight.device
     generator = torch.Generator(device=device).manual_seed(seed)
-    planned = torch.tensor(lengths, device=device)
-    playable = playable_instruments(vocabulary, prompts[:, 1].astype(np.int64))
-    longest_note = round(sampling.longest_note * vocabulary.ticks_per_second)
+    planned = np.array(lengths, np.int64)
+    playable = playable_instruments(encoding.vocabulary, prompts[:, 1].astype(np.int64))
     # In the data `end` comes when the countdown has run out; a piece may end while it runs.
-    earliest_end = planned - COUNTDOWN
-    grammar = Grammar(vocabulary, torch.from_numpy(playable).to(device), longest_note, earliest_end)
-    pieces = _Pieces(vocabulary, np.array(lengths), longest)
+    grammar = Grammar(encoding, playable, planned - COUNTDOWN, sampling.longest_note)
+    pieces = _Pieces(encoding, planned, longest)
     for column in prompts.T:
-        ids = torch.from_numpy(column.astype(np.int64)).to(device)
-        pieces.append(ids)
-        grammar.advance(ids)
+        pieces.append(column.astype(np.int64))
+        grammar.advance(column.astype(np.int64))
 
     caches = model.new_caches(count)
     held = 0
-    while pieces.filled < longest and not bool(grammar.finished.all()):
+    while pieces.filled < longest and not grammar.finished.all():
         if held in (0, model.config.context):
             batch = pieces.window(model.config.context).to(device)
             states = model.states(batch, caches)[:, -1]
@@ -100,7 +97,8 @@ def generate(
         else:
             states = model.states(pieces.latest().to(device), caches, first=held)[:, -1]
             held += 1
-        chosen = draw(model.logits(states), grammar.allowed(), sampling, generator)
+        allowed = torch.from_numpy(grammar.allowed()).to(device)
+        chosen = draw(model.logits(states), allowed, sampling, generator).cpu().numpy()
         grammar.advance(chosen)
         pieces.append(chosen)
         grammar.finished |= pieces.filled >= planned
@@ -122,17 +120,16 @@ def draw(logits: Tensor, allowed: Tensor, sampling: SamplingConfig, generator: t
 class _Pieces:
     """The tokens and features of a batch of growing pieces."""
 
-    def __init__(self, vocabulary: Vocabulary, lengths: NDArray[np.int64], longest: int) -> None:
-        self.vocabulary = vocabulary
+    def __init__(self, encoding: Encoding, lengths: NDArray[np.int64], longest: int) -> None:
+        self.end = encoding.vocabulary.end
         self.lengths = lengths
-        self.stepper = Stepper(lengths, vocabulary)
-        self.rows: NDArray[np.int64] = np.zeros((5, len(lengths), longest), np.int64)
+        self.stepper = Stepper(lengths, encoding.meaning)
+        self.rows: NDArray[np.int64] = np.zeros((FIELDS, len(lengths), longest), np.int64)
         self.filled = 0
 
-    def append(self, tokens: Tensor) -> None:
-        ids = tokens.cpu().numpy()
-        step: Features = self.stepper.step(ids)
-        self.rows[:, :, self.filled] = ids, step.time, step.chord, step.part, step.countdown
+    def append(self, tokens: NDArray[np.int64]) -> None:
+        step: Features = self.stepper.step(tokens)
+        self.rows[:, :, self.filled] = tokens, step.time, step.chord, step.part, step.countdown
         self.filled += 1
 
     def latest(self) -> Batch:
@@ -148,6 +145,6 @@ class _Pieces:
     def finished(self) -> list[Tokens]:
         out = []
         for row, length in zip(self.rows[0, :, : self.filled], self.lengths):
-            ends = np.flatnonzero(row == self.vocabulary.end)
+            ends = np.flatnonzero(row == self.end)
             out.append(row[: ends[0] + 1 if len(ends) else length].astype(np.uint16))
         return out

@@ -48,25 +48,28 @@ SILENT = -1
 """In place of the tick at which a note has started."""
 
 
-class _Ids(NamedTuple):
-    """What the ids mean to the grammar; columns of shape (ids,), as far as they apply."""
+KIND, PLACE, BEHIND, VOICE, VALUE = range(5)
+"""What the grammar knows of an id, as far as it applies:
 
-    kind: NDArray[np.int64]
-    place: NDArray[np.int64]
-    """Of a note: its place in the order of events at one time."""
-    behind: NDArray[np.int64]
-    """Of a note: the last place that its instrument has at that pitch; one time has no two of them."""
-    voice: NDArray[np.int64]
-    """Of a note: its instrument and pitch as one number."""
-    amount: NDArray[np.int64]
-    """Ticks of a wait, bucket of a tempo."""
+KIND      note-off, note, drum hit, wait, tempo, …
+PLACE     of a note: its place in the order of events at one time
+BEHIND    of a note: the last place that its instrument has at that pitch; one time has no two of them
+VOICE     of a note: its instrument and pitch as one number
+VALUE     ticks of a wait, bucket of a tempo, the first of the two ids that a merge joins
+"""
+ID_FIELDS = 5
+
+
+class _Ids(NamedTuple):
+    """What the ids mean to the grammar."""
+
+    table: NDArray[np.int64]
+    """Shape (ids, ID_FIELDS)."""
     release: NDArray[np.int64]
     """The place of each voice's note-off, shape (voices,)."""
     spelling: NDArray[np.int64]
     """The ids that each stands for, those of id i from `first[i]` on."""
     first: NDArray[np.int64]
-    left: NDArray[np.int64]
-    """The first of the two ids that each merge joins, shape (merges,)."""
 
 
 class _Rules(NamedTuple):
@@ -80,6 +83,8 @@ class _Rules(NamedTuple):
     """The first unit's id."""
     longest_unit: int
     """Ids that one is spelled with at most."""
+    merges: bool
+    """Whether units are merges, not chords."""
     end: int
     pad: int
 
@@ -109,7 +114,7 @@ class Grammar:
         self.taken = 0
         """Tokens so far."""
         self.finished = np.zeros(batch, np.bool_)
-        self._ids = _ids(encoding)
+        self._ids = _ids_of(encoding)
         self._rules = _Rules(
             max(round(longest_note * encoding.ticks_per_second), 1),
             max(round(longest_rest * encoding.ticks_per_second), 1),
@@ -117,6 +122,7 @@ class Grammar:
             encoding.time is Time.BEATS,
             vocabulary.unit_base,
             int(vocabulary.spelling.sizes.max()),
+            vocabulary.units.kind is UnitKind.MERGE,
             vocabulary.end,
             vocabulary.pad,
         )
@@ -133,46 +139,44 @@ class Grammar:
         """Which ids may come next, shape (batch, vocabulary). A finished piece allows only padding."""
         out = np.zeros((len(self.finished), self.encoding.vocabulary.size), np.bool_)
         may_end = self.taken >= self.earliest_end
-        _list_allowed(
-            self._ids, self._rules, self.playable, may_end, self.finished, self._moments, self._since, out
-        )
+        _list_allowed(self._ids, self._rules, self.playable, may_end, self.finished, self._moments, self._since, out)
         return out
 
     def advance(self, tokens: NDArray[np.int64]) -> None:
         """Take in the next token of every piece, shape (batch,), whether or not it was allowed."""
         self.taken += 1
         self.finished |= tokens == self.encoding.vocabulary.end
-        _advance(self._ids, self._rules, np.ascontiguousarray(tokens, np.int64), self._moments, self._since)
+        ids = np.ascontiguousarray(tokens, np.int64)
+        _advance(self._ids, self._rules, self.playable, ids, self._moments, self._since)
 
 
-def _ids(encoding: Encoding) -> _Ids:
+def _ids_of(encoding: Encoding) -> _Ids:
     vocabulary = encoding.vocabulary
+    notes = slice(0, vocabulary.note_end)
+    waits = slice(vocabulary.wait_base + 1, vocabulary.start)
+    tempos = slice(vocabulary.tempo_base, vocabulary.special_base)
     row, pitch = np.divmod(np.arange(vocabulary.note_end), PITCHES)
     instrument = vocabulary.row_instrument[row].astype(np.int64)
     is_drum = vocabulary.off_row[instrument] == NO_ROW
     is_off = vocabulary.row_velocity[row] == 0
 
-    kind = np.full(vocabulary.size, NO_MUSIC, np.int64)
-    kind[: vocabulary.note_end] = np.where(is_off, OFF, np.where(is_drum, DRUM, NOTE))
-    kind[vocabulary.wait_base + 1 : vocabulary.start] = WAIT
-    kind[vocabulary.tempo_base : vocabulary.special_base] = TEMPO
+    table = np.zeros((vocabulary.size, ID_FIELDS), np.int64)
+    kind, place, behind, voice, value = table.T
+    kind[:] = NO_MUSIC
+    kind[notes] = np.where(is_off, OFF, np.where(is_drum, DRUM, NOTE))
+    kind[waits], kind[tempos] = WAIT, TEMPO
     kind[vocabulary.unit_base :] = CHORD if vocabulary.units.kind is UnitKind.CHORD else MERGE
+    at = kind[notes] << KIND_SHIFT | pitch << PITCH_SHIFT
+    place[notes] = at | (ROW_MASK - row)
+    behind[notes] = np.where(is_off, place[notes], at | (ROW_MASK - np.array(vocabulary.first_rows)[instrument]))
+    voice[notes] = instrument * PITCHES + pitch
+    value[waits], value[tempos] = np.arange(vocabulary.max_wait) + 1, np.arange(len(vocabulary.tempos))
+    if vocabulary.units.kind is UnitKind.MERGE:
+        value[vocabulary.unit_base :] = [left for left, _ in vocabulary.units.items]
 
-    at = kind[: vocabulary.note_end] << KIND_SHIFT | pitch << PITCH_SHIFT
-    place = at | (ROW_MASK - row)
-    first_row = np.array(vocabulary.first_rows)[instrument]
-    behind = np.where(is_off, place, at | (ROW_MASK - first_row))
-    voice = instrument * PITCHES + pitch
     release = np.zeros(len(vocabulary.instruments) * PITCHES, np.int64)
-    release[voice[is_off]] = place[is_off]
-
-    amount = np.zeros(vocabulary.size, np.int64)
-    amount[vocabulary.wait_base + 1 : vocabulary.start] = np.arange(vocabulary.max_wait) + 1
-    amount[vocabulary.tempo_base : vocabulary.special_base] = np.arange(len(vocabulary.tempos))
-    is_merge = vocabulary.units.kind is UnitKind.MERGE
-    left = np.array([item[0] for item in vocabulary.units.items] if is_merge else [], np.int64)
-    spelling = vocabulary.spelling
-    return _Ids(kind, place, behind, voice, amount, release, spelling.tokens, spelling.first, left)
+    release[voice[notes][is_off]] = place[notes][is_off]
+    return _Ids(table, release, vocabulary.spelling.tokens, vocabulary.spelling.first)
 
 
 @compiled
@@ -186,210 +190,198 @@ def _list_allowed(
     since: NDArray[np.int64],
     out: NDArray[np.bool_],
 ) -> None:
-    voices, before = _room(ids, rules)
+    """Fill `out`, shape (batch, ids), which comes all False."""
+    voices, before = _room(since, rules)
     for piece in range(len(out)):
         if finished[piece]:
             out[piece, rules.pad] = True
             continue
         plays, moment, sounds, may = playable[piece], moments[piece], since[piece], out[piece]
-        for token in range(rules.units):
-            may[token] = _may_follow(token, ids, rules, plays, moment, sounds)
+        units = len(may) if rules.merges else rules.units
+        _walk(0, units, True, ids, rules, plays, moment, sounds, may, voices, before)
         may[rules.end] = may_end[piece] and moment[UNHEARD] == 0
-        many = _list_sounding(sounds, voices)
-        for unit in range(rules.units, len(may)):
-            if ids.kind[unit] == CHORD:
-                may[unit] = _may_chord(unit, ids, rules, plays, moment, sounds)
-            elif may[ids.left[unit - rules.units]]:
-                may[unit] = _may_merge(unit, ids, rules, plays, moment, sounds, voices, before, many)
-
-
-@compiled
-def _may_follow(
-    token: int,
-    ids: _Ids,
-    rules: _Rules,
-    playable: NDArray[np.bool_],
-    moment: NDArray[np.int64],
-    since: NDArray[np.int64],
-) -> bool:
-    """Whether a note, wait or tempo may come next; `end`, units and headers are not asked for here."""
-    kind = ids.kind[token]
-    if OFF <= kind <= DRUM:
-        place, voice = ids.place[token], ids.voice[token]
-        may = since[voice] >= 0 if kind == OFF else since[voice] < 0 and playable[voice // PITCHES]
-        return bool(may and moment[LATEST] < place <= moment[BOUND])
-    if kind == WAIT:
-        return bool(moment[BOUND] == BEHIND_ALL and moment[SILENCE] < rules.longest_rest)
-    if kind == TEMPO:
-        return bool(rules.in_beats and moment[LATEST] == AFTER_WAIT and ids.amount[token] != moment[BUCKET])
-    return False
-
-
-@compiled
-def _may_merge(
-    unit: int,
-    ids: _Ids,
-    rules: _Rules,
-    playable: NDArray[np.bool_],
-    moment: NDArray[np.int64],
-    since: NDArray[np.int64],
-    voices: NDArray[np.int64],
-    before: NDArray[np.int64],
-    many: int,
-) -> bool:
-    """Whether all that a merge is spelled with may come, one after the other; `since` is left as it was."""
-    then = moment.copy()
-    touched = many
-    may = True
-    for at in range(ids.first[unit], ids.first[unit + 1]):
-        token = ids.spelling[at]
-        may = _may_follow(token, ids, rules, playable, then, since)
-        if not may:
-            break
-        touched = _take(token, ids, rules, then, since, voices, before, touched)
-        _find_overdue(ids, rules, then, since, voices[:touched])
-    while touched > many:
-        touched -= 1
-        since[voices[touched]] = before[touched]
-    return may
-
-
-@compiled
-def _may_chord(
-    unit: int,
-    ids: _Ids,
-    rules: _Rules,
-    playable: NDArray[np.bool_],
-    moment: NDArray[np.int64],
-    since: NDArray[np.int64],
-) -> bool:
-    """Whether a chord may come: first at its time, with notes that may go on or be struck, and a change."""
-    if moment[LATEST] > AT_FIRST:
-        return False
-    held = struck = 0
-    for at in range(ids.first[unit], ids.first[unit + 1]):
-        note = ids.spelling[at]
-        voice = ids.voice[note]
-        if ids.kind[note] == OFF:
-            if since[voice] < 0 or moment[NOW] - since[voice] >= rules.longest_note:
-                return False
-            held += 1
-        else:
-            if not playable[voice // PITCHES]:
-                return False
-            struck += 1
-    return bool(struck > 0 or held < moment[SOUNDING])
+        if not rules.merges and moment[LATEST] <= AT_FIRST:
+            _list_chords(ids, rules, plays, moment, sounds, may)
 
 
 @compiled
 def _advance(
-    ids: _Ids, rules: _Rules, tokens: NDArray[np.int64], moments: NDArray[np.int64], since: NDArray[np.int64]
+    ids: _Ids,
+    rules: _Rules,
+    playable: NDArray[np.bool_],
+    tokens: NDArray[np.int64],
+    moments: NDArray[np.int64],
+    since: NDArray[np.int64],
 ) -> None:
-    voices, before = _room(ids, rules)
+    voices, before = _room(since, rules)
+    may = np.empty(0, np.bool_)
     for piece in range(len(tokens)):
-        moment, sounds = moments[piece], since[piece]
-        touched = _list_sounding(sounds, voices)
-        unit = tokens[piece]
-        if ids.kind[unit] == CHORD:
-            touched = _take_chord(unit, ids, moment, sounds, voices, touched)
+        plays, moment, sounds, token = playable[piece], moments[piece], since[piece], tokens[piece]
+        if ids.table[token, KIND] == CHORD:
+            _take_chord(token, ids, moment, sounds, voices)
         else:
-            for at in range(ids.first[unit], ids.first[unit + 1]):
-                touched = _take(ids.spelling[at], ids, rules, moment, sounds, voices, before, touched)
-        _find_overdue(ids, rules, moment, sounds, voices[:touched])
+            _walk(token, token + 1, False, ids, rules, plays, moment, sounds, may, voices, before)
 
 
 @compiled
-def _take(
-    token: int,
+def _walk(
+    begin: int,
+    end: int,
+    asks: bool,
     ids: _Ids,
     rules: _Rules,
+    playable: NDArray[np.bool_],
     moment: NDArray[np.int64],
     since: NDArray[np.int64],
+    may: NDArray[np.bool_],
     voices: NDArray[np.int64],
     before: NDArray[np.int64],
-    touched: int,
-) -> int:
-    """Go on by a token that is no unit.
+) -> None:
+    """The rules: one piece goes on by an id, token by token of what it is spelled with.
 
-    A voice that it changes is appended to the `touched` ones in `voices`, and what `since` was to `before`. Returns
-    how many there are then.
+    If it `asks`, each of the ids `begin` … `end` is tried from the same moment and `may` filled, but for `end` and
+    chords. Otherwise the piece goes on by the id `begin`, whether or not it may. `voices` and `before` are room.
     """
-    kind = ids.kind[token]
-    if OFF <= kind <= DRUM:
-        voice = ids.voice[token]
-        voices[touched], before[touched] = voice, since[voice]
-        touched += 1
-        moment[SOUNDING] -= since[voice] >= 0
-        since[voice] = SILENT
-        if kind == NOTE and rules.writes_ends:
-            since[voice] = moment[NOW]
-            moment[SOUNDING] += 1
-            moment[OLDEST] = min(moment[OLDEST], moment[NOW])
-        moment[LATEST] = ids.behind[token]
-        moment[SILENCE] = moment[UNHEARD] = 0
-    elif kind == WAIT:
-        moment[NOW] += ids.amount[token]
-        moment[LATEST] = AFTER_WAIT
-        if moment[SOUNDING] == 0:
-            moment[SILENCE] += ids.amount[token]
-    elif kind == TEMPO:
-        # The header's is none that something has to follow.
-        if rules.in_beats and moment[LATEST] == AFTER_WAIT:
-            moment[UNHEARD] = 1
-        moment[LATEST] = max(moment[LATEST], AT_FIRST)
-        moment[BUCKET] = ids.amount[token]
-    return touched
+    table, release, spelling, first = ids
+    many = _list_sounding(since, voices)
+    for unit in range(begin, end):
+        if asks and table[unit, KIND] == MERGE and not may[table[unit, VALUE]]:
+            continue
+        now, latest, bound, silence = moment[NOW], moment[LATEST], moment[BOUND], moment[SILENCE]
+        sounding, oldest, bucket, unheard = moment[SOUNDING], moment[OLDEST], moment[BUCKET], moment[UNHEARD]
+        touched = many
+        last = first[unit + 1] - 1
+        for at in range(first[unit], last + 1):
+            token = spelling[at]
+            kind, voice, value = table[token, KIND], table[token, VOICE], table[token, VALUE]
+            is_note = OFF <= kind <= DRUM
+            if asks:
+                if is_note:
+                    fits = since[voice] >= 0 if kind == OFF else since[voice] < 0 and playable[voice // PITCHES]
+                    fits = fits and latest < table[token, PLACE] <= bound
+                elif kind == WAIT:
+                    fits = bound == BEHIND_ALL and silence < rules.longest_rest
+                else:
+                    fits = kind == TEMPO and rules.in_beats and latest == AFTER_WAIT and value != bucket
+                if at == last:
+                    may[unit] = fits
+                if at == last or not fits:
+                    break
+            if is_note:
+                voices[touched], before[touched] = voice, since[voice]
+                touched += 1
+                sounding -= since[voice] >= 0
+                since[voice] = SILENT
+                if kind == NOTE and rules.writes_ends:
+                    since[voice] = now
+                    sounding += 1
+                    oldest = min(oldest, now)
+                latest = table[token, BEHIND]
+                silence = unheard = np.int64(0)
+            elif kind == WAIT:
+                now += value
+                latest = np.int64(AFTER_WAIT)
+                if sounding == 0:
+                    silence += value
+            elif kind == TEMPO:
+                # The header's is none under which something has to happen.
+                if rules.in_beats and latest == AFTER_WAIT:
+                    unheard = np.int64(1)
+                latest = max(latest, np.int64(AT_FIRST))
+                bucket = value
+            bound = np.int64(BEHIND_ALL)
+            # Mostly no note is old enough, and units need not look at each.
+            if now - oldest >= rules.longest_note:
+                bound, oldest = _overdue(release, rules.longest_note, now, latest, since, voices[:touched])
+        if asks:
+            while touched > many:
+                touched -= 1
+                since[voices[touched]] = before[touched]
+        else:
+            moment[NOW], moment[LATEST], moment[BOUND], moment[SILENCE] = now, latest, bound, silence
+            moment[SOUNDING], moment[OLDEST], moment[BUCKET], moment[UNHEARD] = sounding, oldest, bucket, unheard
+
+
+@compiled
+def _overdue(
+    release: NDArray[np.int64],
+    longest_note: int,
+    now: int,
+    latest: int,
+    since: NDArray[np.int64],
+    voices: NDArray[np.int64],
+) -> tuple[np.int64, np.int64]:
+    """BOUND and OLDEST; `voices` are all that may sound."""
+    bound = oldest = np.int64(BEHIND_ALL)
+    for voice in voices:
+        if since[voice] >= 0:
+            oldest = min(oldest, since[voice])
+            if now - since[voice] >= longest_note and release[voice] > latest:
+                bound = min(bound, release[voice])
+    return bound, oldest
+
+
+@compiled
+def _list_chords(
+    ids: _Ids,
+    rules: _Rules,
+    playable: NDArray[np.bool_],
+    moment: NDArray[np.int64],
+    since: NDArray[np.int64],
+    may: NDArray[np.bool_],
+) -> None:
+    """Fill `may` for chords: they hold what sounds and is not overdue, strike what may be played, and are a change."""
+    table, spelling, first = ids.table, ids.spelling, ids.first
+    for chord in range(rules.units, len(may)):
+        held = struck = 0
+        fits = True
+        for at in range(first[chord], first[chord + 1]):
+            note = spelling[at]
+            voice = table[note, VOICE]
+            if table[note, KIND] == OFF:
+                fits = since[voice] >= 0 and moment[NOW] - since[voice] < rules.longest_note
+                held += 1
+            else:
+                fits = playable[voice // PITCHES]
+                struck += 1
+            if not fits:
+                break
+        may[chord] = fits and (struck > 0 or held < moment[SOUNDING])
 
 
 @compiled
 def _take_chord(
-    unit: int, ids: _Ids, moment: NDArray[np.int64], since: NDArray[np.int64], voices: NDArray[np.int64], many: int
-) -> int:
-    """Go on by a chord: what it does not hold has ended. `voices` are the `many` that sounded, and then those of its
-    notes; returns how many there are then.
-    """
-    members = ids.spelling[ids.first[unit] : ids.first[unit + 1]]
+    chord: int,
+    ids: _Ids,
+    moment: NDArray[np.int64],
+    since: NDArray[np.int64],
+    voices: NDArray[np.int64],
+) -> None:
+    """Go on by a chord: what it does not hold has ended, and nothing more happens at its time."""
+    table = ids.table
+    members = ids.spelling[ids.first[chord] : ids.first[chord + 1]]
+    many = _list_sounding(since, voices)
     for note in members:
-        if ids.kind[note] == OFF and since[ids.voice[note]] >= 0:
-            since[ids.voice[note]] = -2 - since[ids.voice[note]]  # marked, so that it outlives the others
+        voice = table[note, VOICE]
+        if table[note, KIND] == OFF and since[voice] >= 0:
+            since[voice] = -2 - since[voice]  # marked, so that it outlives the others
     moment[SOUNDING] = 0
     for voice in voices[:many]:
         since[voice] = SILENT if since[voice] >= 0 else -2 - since[voice]
         moment[SOUNDING] += since[voice] >= 0
     for note in members:
-        voice = ids.voice[note]
-        if ids.kind[note] == NOTE:
-            moment[SOUNDING] += since[voice] < 0
-            since[voice] = moment[NOW]
+        if table[note, KIND] == NOTE:
+            moment[SOUNDING] += since[table[note, VOICE]] < 0
+            since[table[note, VOICE]] = moment[NOW]
             moment[OLDEST] = min(moment[OLDEST], moment[NOW])
-            voices[many] = voice
-            many += 1
-    moment[LATEST] = BEHIND_ALL
+    moment[LATEST] = moment[BOUND] = BEHIND_ALL
     moment[SILENCE] = moment[UNHEARD] = 0
-    return many
 
 
 @compiled
-def _find_overdue(
-    ids: _Ids, rules: _Rules, moment: NDArray[np.int64], since: NDArray[np.int64], voices: NDArray[np.int64]
-) -> None:
-    """Set BOUND; `voices` are all that may sound."""
-    moment[BOUND] = BEHIND_ALL
-    # Mostly no note is old enough, and units need not look at each.
-    if moment[NOW] - moment[OLDEST] < rules.longest_note:
-        return
-    moment[OLDEST] = BEHIND_ALL
-    for voice in voices:
-        if since[voice] >= 0:
-            moment[OLDEST] = min(moment[OLDEST], since[voice])
-            if moment[NOW] - since[voice] >= rules.longest_note and ids.release[voice] > moment[LATEST]:
-                moment[BOUND] = min(moment[BOUND], ids.release[voice])
-
-
-@compiled
-def _room(ids: _Ids, rules: _Rules) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _room(since: NDArray[np.int64], rules: _Rules) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Room for the voices that sound and those that a unit touches, and for what was of these."""
-    size = len(ids.release) + rules.longest_unit
+    size = since.shape[1] + rules.longest_unit
     return np.empty(size, np.int64), np.empty(size, np.int64)
 
 

@@ -23,20 +23,20 @@ class InstrumentError(ValueError):
 class Instrument(BaseModel):
     """One voice of a vocabulary, for example `violin`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     name: Name
-    group: Name
+    group: str
     """The switch that turns it on: `strings` holds violin and cello."""
     output_program: Seven
     """General MIDI program it is written with."""
-    rows: tuple[Seven, ...]
+    rows: tuple[Seven, ...] = Field(strict=False)
     """Velocity of each row of 128 ids, in id order; 0 is the note-off row."""
-    programs: tuple[Seven, ...] | None = None
+    programs: tuple[Seven, ...] | None = Field(None, strict=False)
     """General MIDI programs it plays; None: all that no other instrument claims."""
     drum: bool = False
     """Whether it plays the drum channel. It keeps no lengths of notes, so it has no note-off row."""
-    range: tuple[Seven, Seven] = ALL_PITCHES
+    range: tuple[Seven, Seven] = Field(ALL_PITCHES, strict=False)
     """Lowest and highest pitch that it plays, as they sound. It bounds augmentation and gives no id its meaning."""
 
     @model_validator(mode="after")
@@ -53,6 +53,17 @@ class Instrument(BaseModel):
         if self.drum and self.programs is not None:
             raise ValueError("drums have no programs")
         return self
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both give ids the same meaning, so whatever their ranges."""
+        return isinstance(other, Instrument) and self._meaning == other._meaning
+
+    def __hash__(self) -> int:
+        return hash(self._meaning)
+
+    @property
+    def _meaning(self) -> tuple[object, ...]:
+        return self.name, self.group, self.output_program, self.rows, self.programs, self.drum
 
 
 def program_table(instruments: tuple[Instrument, ...]) -> NDArray[np.uint8]:

@@ -43,8 +43,8 @@ Reset All Controllers does (121). What a tick says of a channel's pedal counts i
 by the first pedalling that is not over before its key is up: from when the pedal goes down, that tick included, until
 it goes up. So a pedal that goes down just when the key goes up holds the note, and one that is changed just then lets
 it go. A held note sounds until the pedal goes up or All Sound Off comes (120), at most until its channel and pitch
-start anew, at most for `LONGEST_NOTE`; a pedal that is never let go is let go with the last key of the sequence. Drums
-(channel 10) have no pedal.
+start anew, at most for `LONGEST_NOTE`; a pedal that is never let go is let go with the last key of the sequence. All
+Notes Off ends keys only. Drums (channel 10) have no pedal.
 
 Source: MIDI Manufacturers Association, "The Complete MIDI 1.0 Detailed Specification", Standard MIDI Files 1.0.
 """
@@ -474,7 +474,7 @@ def _sustained(
 ) -> Numbers:
     """The notes' lengths with the pedal; empty if it changes none. Sorts `keys` and `lengths`.
 
-    `voices`: the channels, shape of the notes. `pedals`: from where to where they are down.
+    `voices`: of the notes as they were read, before sorting. `pedals`: where they go down and up, from `_pedallings`.
     """
     down, up = pedals
     for i in range(n):

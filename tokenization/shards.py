@@ -149,6 +149,8 @@ def read_stamp(path: Path) -> Stamp:
         return Stamp(encoding, time, vocabulary, json.loads(styles))
     except KeyError as error:
         raise ShardError(f"{path} has no {error.args[0].decode()} in its metadata: it is not a shard") from error
+    except ValueError as error:
+        raise ShardError(f"{path} is damaged: its metadata cannot be read: {error}") from error
 
 
 def read_shard(path: Path, expected: Stamp, columns: Iterable[str] = SCHEMA.names) -> pa.Table:

@@ -13,6 +13,6 @@ def parse_text(text: str, vocabulary: Vocabulary) -> Tokens:
     """
     first = text.split(maxsplit=1)[0] if text.split() else ""
     is_style = first == style_label(first) and not first.isdecimal() and first not in vocabulary.names
-    if is_style and not vocabulary.styles:
+    if first and is_style and not vocabulary.styles and vocabulary.style_slots:
         vocabulary = vocabulary.with_styles([first])
     return vocabulary.from_text(text)

@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 
 from tokenization.vocabulary_file import VocabularyError
 
+LONGEST_UNIT = 4096
+"""Tokens that a unit stands for at most: merges of merges soon fill any memory."""
+
 
 class UnitKind(StrEnum):
     """What units are."""
@@ -32,7 +35,15 @@ class Units:
     kind: UnitKind = UnitKind.MERGE
     items: tuple[tuple[int, ...], ...] = ()
     """Of a merge: the two ids it joins. Of a chord: the ids of its notes, ascending; that of a note-off stands for a
-    note that goes on sounding."""
+    note that goes on sounding, and a chord of none is silence."""
+
+    def __post_init__(self) -> None:
+        """Raises VocabularyError for a merge that joins not two ids or a chord that is no set in ascending order."""
+        for index, item in enumerate(self.items):
+            if self.kind is UnitKind.MERGE and len(item) != 2:
+                raise VocabularyError(f"unit {index} joins not two ids but {len(item)}")
+            if self.kind is UnitKind.CHORD and list(item) != sorted(set(item)):
+                raise VocabularyError(f"unit {index} is not of different ids, ascending: {list(item)}")
 
     def __len__(self) -> int:
         return len(self.items)
@@ -42,31 +53,40 @@ class Units:
         """What `to_dict` gave, or no units. Raises VocabularyError for anything else."""
         if data is None:
             return cls()
+        if not _is_units(data):
+            raise VocabularyError(f"{source}: units are not a kind ({' or '.join(UnitKind)}) and lists of ids")
         try:
-            items = tuple(tuple(int(token) for token in item) for item in data["items"])
-            kind = UnitKind(data["kind"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise VocabularyError(f"{source}: units are not a kind and lists of ids") from error
-        if kind is UnitKind.MERGE and any(len(item) != 2 for item in items):
-            raise VocabularyError(f"{source}: a merge joins two ids")
-        return cls(kind, items)
+            return cls(UnitKind(data["kind"]), tuple(tuple(item) for item in data["items"]))
+        except VocabularyError as error:
+            raise VocabularyError(f"{source}: {error}") from error
 
     def to_dict(self) -> dict[str, Any]:
         return {"kind": str(self.kind), "items": [list(item) for item in self.items]}
 
     def spelled(self, base: int) -> tuple[tuple[int, ...], ...]:
-        """Each unit as ids below `base`, which is the first unit's."""
+        """Each unit as ids below `base`, which is the first unit's. Raises VocabularyError for one that is too long."""
         if self.kind is UnitKind.CHORD:
             return self.items
         out: list[tuple[int, ...]] = []
-        for item in self.items:
+        for index, item in enumerate(self.items):
             out.append(sum(((token,) if token < base else out[token - base] for token in item), ()))
+            if len(out[-1]) > LONGEST_UNIT:
+                raise VocabularyError(f"unit {index} stands for more than {LONGEST_UNIT} tokens")
         return tuple(out)
 
     def names(self, single: Sequence[str]) -> list[str]:
         """The text of each unit, given the text of all other ids."""
         form = "chord({})" if self.kind is UnitKind.CHORD else "{}"
         return [form.format("+".join(single[token] for token in item)) for item in self.spelled(len(single))]
+
+
+def _is_units(data: Any) -> bool:
+    """Whether it has the form that `Units.to_dict` gives."""
+    if not isinstance(data, dict) or data.keys() != {"kind", "items"} or data["kind"] not in [*UnitKind]:
+        return False
+    items = data["items"]
+    lists = isinstance(items, list) and all(isinstance(item, list) for item in items)
+    return lists and all(type(token) is int for item in items for token in item)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import cached_property
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from tokenization.vocabulary_file import VocabularyError, VocabularyFile, parse_
 
 PITCHES = 128
 NO_ROW = -1
+MARKS = ("start", "end", "end_sample")
 SPECIALS = ("pad", "no_style")
 """Our own ids, after everything of MuseNet's: filler behind a piece's end, and "style not given"."""
 
@@ -60,7 +62,7 @@ def builtin_vocabularies() -> list[str]:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The ids' meaning. Two vocabularies are the same exactly when their digests are."""
+    """The ids' meaning. Two vocabularies are equal exactly when their digests are: ranges do not count."""
 
     file: VocabularyFile
     styles: tuple[str, ...] = ()
@@ -70,13 +72,12 @@ class Vocabulary:
 
     def __post_init__(self) -> None:
         """Raises VocabularyError when the styles do not fit their slots, the ids the 16 bits of a token or the rows
-        their 8.
+        their 8, or when two ids would have one name.
         """
-        if len(self.styles) > self.style_slots:
-            raise VocabularyError(
-                f"vocabulary {self.name!r} has {self.style_slots} slots for styles, not {len(self.styles)}; "
-                "use fewer styles, or a vocabulary with more style_slots"
-            )
+        self._check_styles()
+        for word in (*MARKS, *SPECIALS, *(f"tempo{tempo}" for tempo in self.tempos)):
+            if set(word.split("_")) <= set(self.groups):
+                raise VocabularyError(f"vocabulary {self.name!r} has the token {word!r}; name its groups otherwise")
         if self.size > TOKEN_VALUES:
             raise VocabularyError(
                 f"vocabulary {self.name!r} has {self.size} ids, {2 ** len(self.groups) - 1} of them sets of its "
@@ -84,6 +85,24 @@ class Vocabulary:
             )
         if len(self.row_velocity) > ROWS:
             raise VocabularyError(f"vocabulary {self.name!r} has {len(self.row_velocity)} rows; {ROWS} are possible")
+        self._check_units()
+
+    def _check_styles(self) -> None:
+        for style in self.styles:
+            if not style or style != style_label(style):
+                raise VocabularyError(
+                    f"vocabulary {self.name!r}: {style!r} is no style; small letters, digits and single underscores are"
+                )
+        if len(set(self.styles)) < len(self.styles):
+            twice = next(style for style in self.styles if self.styles.count(style) > 1)
+            raise VocabularyError(f"vocabulary {self.name!r} has the style {twice!r} twice")
+        if len(self.styles) > self.style_slots:
+            raise VocabularyError(
+                f"vocabulary {self.name!r} has {self.style_slots} slots for styles, not {len(self.styles)}; "
+                "use fewer styles, or a vocabulary with more style_slots"
+            )
+
+    def _check_units(self) -> None:
         is_chord = self.units.kind is UnitKind.CHORD
         for index, item in enumerate(self.units.items):
             bound = self.note_end if is_chord else self.unit_base + index
@@ -91,6 +110,9 @@ class Vocabulary:
                 raise VocabularyError(
                     f"vocabulary {self.name!r}: unit {index} is of ids that it cannot have: {list(item)}"
                 )
+        spelled = self.units.spelled(self.unit_base)
+        if len(set(spelled)) < len(spelled):
+            raise VocabularyError(f"vocabulary {self.name!r} has two units for the same tokens")
 
     @classmethod
     def load(cls, source: str | Path, styles: Iterable[str] = ()) -> Vocabulary:
@@ -100,18 +122,19 @@ class Vocabulary:
         Raises VocabularyError for a name that does not exist or a file that is no vocabulary, OSError for a file
         that cannot be read.
         """
-        path = Path(source).expanduser()
+        path: Path | Traversable = Path(source).expanduser()
         if isinstance(source, str) and source in builtin_vocabularies():
-            text = (resources.files("tokenization") / "vocabularies" / f"{source}.toml").read_text(encoding="utf-8")
-        elif path.suffix == ".json":
-            return cls.from_json(path.read_text(encoding="utf-8"), str(path)).with_styles(styles)
-        elif path.suffix == ".toml":
-            text = path.read_text(encoding="utf-8")
-        else:
+            path = resources.files("tokenization") / "vocabularies" / f"{source}.toml"
+        elif not str(source).endswith((".toml", ".json")):
             known = ", ".join(builtin_vocabularies())
             raise VocabularyError(f"no vocabulary {str(source)!r}; there are: {known}, or name a .toml or .json file")
         try:
+            text = path.read_text(encoding="utf-8")
+            if path.name.endswith(".json"):
+                return cls.from_json(text, str(source)).with_styles(styles)
             content = tomllib.loads(text)
+        except UnicodeDecodeError as error:
+            raise VocabularyError(f"{source} is no text: {error}") from error
         except tomllib.TOMLDecodeError as error:
             raise VocabularyError(f"{source} is no TOML: {error}") from error
         return cls(parse_vocabulary(content, str(source))).with_styles(styles)
@@ -128,8 +151,8 @@ class Vocabulary:
         return cls(parse_vocabulary(file, source), tuple(styles), Units.from_dict(data.get("units"), source))
 
     def to_dict(self) -> dict[str, Any]:
-        units = {} if not self.units else {"units": self.units.to_dict()}
-        return {**self.file.model_dump(mode="json", exclude_defaults=True), "styles": list(self.styles), **units}
+        units = {} if self.units == Units() else {"units": self.units.to_dict()}
+        return {**self.file.model_dump(mode="json", exclude_none=True), "styles": list(self.styles), **units}
 
     def to_json(self) -> str:
         """Canonical JSON: equal vocabularies give equal text, but for the ranges of instruments."""
@@ -363,8 +386,8 @@ class Vocabulary:
     def names(self) -> tuple[str, ...]:
         """The text of every id: `piano:v72:G4`, `wait:12`, `start`, `piano_strings`, `bach`, `tempo90`.
 
-        A style that is named like another token (`piano`) is written `style:piano`, a free slot `style#17`, a unit
-        by what it stands for: `piano:v72:C4+wait:12`, `chord(piano:v72:C4+piano:v0:E4)`.
+        A style that is named like another token or a number is written `style:piano`, a free slot `style#17`, a
+        unit by what it stands for: `piano:v72:C4+wait:12`, `chord(piano:v72:C4+piano:v0:E4)`.
         """
         notes = [
             f"{self.instruments[instrument].name}:v{velocity}:{pitch_name(pitch)}"
@@ -374,10 +397,10 @@ class Vocabulary:
         waits = [f"wait:{ticks}" for ticks in range(1, self.max_wait + 1)]
         sets = ["_".join(self.groups_of_mask(mask)) for mask in range(1, 2 ** len(self.groups))]
         tempos = [f"tempo{tempo}" for tempo in self.tempos]
-        own = {*notes, *waits, "start", "end", "end_sample", *sets, *tempos, *SPECIALS}
-        styles = [f"style:{style}" if style in own else style for style in self.styles]
+        own = {*notes, *waits, *MARKS, *sets, *tempos, *SPECIALS}
+        styles = [f"style:{style}" if style in own or style.isdecimal() else style for style in self.styles]
         free = [f"style#{slot}" for slot in range(len(styles), self.style_slots)]
-        single = (*notes, *waits, "start", "end", "end_sample", *sets, *styles, *free, *tempos, *SPECIALS)
+        single = (*notes, *waits, *MARKS, *sets, *styles, *free, *tempos, *SPECIALS)
         return (*single, *self.units.names(single))
 
     @cached_property
@@ -403,12 +426,20 @@ class Vocabulary:
         return np.array(ids, np.uint16)
 
     def _parse_number(self, position: int, word: str) -> int:
+        """A word that is no name, as a number. Raises VocabularyError if it is none, or no id."""
         if word.isdecimal() and len(word) < LONGEST_NUMBER and int(word) < self.size:
             return int(word)
         if word.isdecimal():
             raise VocabularyError(f"token {position}: id {word[:LONGEST_NUMBER]} is outside 0–{self.size - 1}")
-        near = get_close_matches(word, self.names, n=1)
-        raise VocabularyError(f"token {position}: {word!r} is not known" + (f"; nearest: {near[0]!r}" if near else ""))
+        where, bad = f"token {position}", word
+        if "+" in word or word.startswith("chord("):
+            parts = word.removeprefix("chord(").removesuffix(")").split("+")
+            part = next((index for index, part in enumerate(parts) if part not in self._ids), None)
+            if part is None:
+                raise VocabularyError(f"{where}: {word!r} is none of the {len(self.units)} units of this vocabulary")
+            where, bad = f"{where}, part {part}", parts[part]
+        near = get_close_matches(bad, self.names[: self.unit_base], n=1)
+        raise VocabularyError(f"{where}: {bad!r} is not known" + (f"; nearest: {near[0]!r}" if near else ""))
 
 
 def _without_ranges(content: dict[str, Any]) -> dict[str, Any]:

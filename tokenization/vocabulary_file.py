@@ -6,13 +6,17 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from tokenization.instruments import Instrument, InstrumentError, program_table
+from tokenization.instruments import Instrument, InstrumentError, Name, program_table
 
 DEFAULT_STYLE_SLOTS = 512
+
+Tempo = Annotated[int, Field(ge=1, le=1000)]
+Group = Annotated[str, Field(pattern=r"^[a-z0-9]+$")]
+"""Without an underscore: `piano_strings` is the set of two groups."""
 
 
 class VocabularyError(ValueError):
@@ -23,9 +27,9 @@ class VocabularyError(ValueError):
 class VocabularyFile(BaseModel):
     """The content of a vocabulary file."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_]*$")
+    name: Name
     ticks_per_second: int = Field(ge=1, le=1000)
     """The grid of the encodings in seconds."""
     ticks_per_beat: int = Field(ge=1, le=960)
@@ -34,17 +38,17 @@ class VocabularyFile(BaseModel):
     """Ticks of the longest wait that is one token."""
     style_slots: int = Field(DEFAULT_STYLE_SLOTS, ge=0, le=16384)
     """Ids kept for styles. A dataset may have as many, and no other id depends on how many it has."""
-    tempos: tuple[int, ...] = Field(min_length=1)
+    tempos: tuple[Tempo, ...] = Field(min_length=1, strict=False)
     """Beats per minute of the tempo buckets, ascending."""
-    groups: tuple[str, ...] = Field(min_length=1)
+    groups: tuple[Group, ...] = Field(min_length=1, strict=False)
     """Sets of instruments that are switched on together, the first one with bit 0 of an instrumentation."""
-    instruments: tuple[Instrument, ...] = Field(min_length=1)
+    instruments: tuple[Instrument, ...] = Field(min_length=1, strict=False)
     """In the order of their rows."""
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        if list(self.tempos) != sorted({tempo for tempo in self.tempos if tempo > 0}):
-            raise ValueError("tempos must be positive and ascend")
+        if list(self.tempos) != sorted(set(self.tempos)):
+            raise ValueError("tempos must ascend")
         for what, names in (("groups", self.groups), ("instruments", [i.name for i in self.instruments])):
             twice = sorted({name for name in names if list(names).count(name) > 1})
             if twice:
@@ -70,9 +74,10 @@ def parse_vocabulary(content: dict[str, Any], source: str) -> VocabularyFile:
     try:
         return VocabularyFile.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
+        # A key that is misspelt is unknown and also missing.
+        first = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
         where = _place(content, first["loc"])
-        problem = first["msg"].removeprefix("Value error, ")
+        problem = first["msg"].removeprefix("Value error, ").replace("a valid tuple", "a list").replace("Tuple", "List")
         if first["type"] == "extra_forbidden":
             known = (Instrument if "instruments" in first["loc"] else VocabularyFile).model_fields
             near = get_close_matches(str(first["loc"][-1]), known, n=1)
@@ -87,7 +92,7 @@ def _place(content: dict[str, Any], path: tuple[int | str, ...]) -> str:
     for step in path:
         try:
             here = here[step]
-        except (KeyError, TypeError):
+        except (LookupError, TypeError):
             here = None
         named = isinstance(step, int) and isinstance(here, dict) and "name" in here
         words.append(repr(here["name"]) if named else str(step))

@@ -137,8 +137,6 @@ def vocabulary_of(source: str, styles: Iterable[str] = ()) -> Vocabulary:
         return Vocabulary.load(source, styles)
     except OSError as error:
         raise UserError(f"{source} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{source} is no text: {error}") from error
 
 
 def _is_file(text: str) -> bool:

@@ -72,6 +72,9 @@ class Contestant:
     values: Callable[[Any], int]
     """Numbers in the tokens; more than tokens where a token is a row of them."""
 
+    def bytes_to_tokens(self, data: bytes) -> Any:
+        return self.encode(self.parse(data))
+
 
 @dataclass(frozen=True)
 class Figures:
@@ -168,7 +171,7 @@ def sample(corpus: Path, files: int, seed: int) -> list[bytes]:
 def accepted_by_all(files: Sequence[bytes], racing: dict[str, Contestant]) -> list[bytes]:
     def accepted(data: bytes) -> bool:
         try:
-            return all(one.tokens(one.encode(one.parse(data))) for one in racing.values())
+            return all(one.tokens(one.bytes_to_tokens(data)) for one in racing.values())
         except Exception:  # whatever a library raises on a file, it does not take part
             return False
 
@@ -185,14 +188,15 @@ def race(files: Sequence[bytes], racing: dict[str, Contestant], rounds: int) -> 
             parsed = [one.parse(data) for data in files]
             encoded = [one.encode(piece) for piece in parsed]
             spent = {
-                STAGES[0]: timed(lambda data, one=one: one.encode(one.parse(data)), files),
+                STAGES[0]: timed(one.bytes_to_tokens, files),
                 STAGES[1]: timed(one.encode, parsed),
                 STAGES[2]: timed(one.decode, encoded) if one.decode else 0.0,
             }
             fastest[name] = {stage: min(fastest[name][stage], spent[stage]) for stage in STAGES}
             if number == rounds - 1:
-                counts = [sum(map(count, encoded)) for count in (one.tokens, one.values)]
-                figures[name] = summed_up(one.kind, len(files), notes, sum(map(one.kept, parsed)), counts, fastest[name])
+                kept = sum(map(one.kept, parsed))
+                tokens, values = (sum(map(count, encoded)) for count in (one.tokens, one.values))
+                figures[name] = summed_up(one.kind, len(files), notes, kept, tokens, values, fastest[name])
     return figures
 
 
@@ -205,10 +209,8 @@ def timed(run: Callable[[Any], Any], items: Sequence[Any]) -> float:
 
 
 def summed_up(
-    kind: str, files: int, notes: int, kept: int, counts: Sequence[int], seconds: dict[str, float]
+    kind: str, files: int, notes: int, kept: int, tokens: int, values: int, seconds: dict[str, float]
 ) -> Figures:
-    tokens, values = counts
-
     def per_second(count: int) -> dict[str, float]:
         return {stage: count / spent if spent else 0.0 for stage, spent in seconds.items()}
 
@@ -263,7 +265,8 @@ def bars(figures: dict[str, Figures], of_features: dict[str, FeatureFigures]) ->
     for kind, limit in TIMES_FASTER.items():
         slowest = min((name for name, one in figures.items() if one.kind == kind), key=speed)
         for other in MIDITOK:
-            reached.append(Bar(f"{slowest}, the slowest {kind} one, times {other}", speed(slowest) / speed(other), limit))
+            what = f"{slowest}, the slowest {kind} one, times {other}"
+            reached.append(Bar(what, speed(slowest) / speed(other), limit))
     for way in ("features", "windows"):
         slowest = min(of_features, key=lambda name: getattr(of_features[name], way))
         speed_there = getattr(of_features[slowest], way)
@@ -272,16 +275,16 @@ def bars(figures: dict[str, Figures], of_features: dict[str, FeatureFigures]) ->
 
 
 def show(figures: dict[str, Figures], of_features: dict[str, FeatureFigures]) -> None:
-    print(f"\n{'':24}{'bytes → tokens':^32}{'notes → tokens':^32}{'decode':>10}")
-    heads = "".join(f"{head:>10}{'notes/s':>11}{'tokens/s':>11}" for head in ("files/s", "files/s"))
-    print(f"{'':24}{heads}{'tokens/s':>10}{'kept':>8}{'tokens/note':>13}")
+    print(f"\n{'':24}{'bytes → tokens':^34}{'notes → tokens':^34}{'decode':>12}")
+    heads = "".join(f"{head:>10}{'notes/s':>12}{'tokens/s':>12}" for head in ("files/s", "files/s"))
+    print(f"{'':24}{heads}{'tokens/s':>12}{'kept':>8}{'tokens/note':>13}")
     for name, one in figures.items():
         line = f"{name:24}"
         for stage in STAGES[:2]:
-            line += f"{one.files_per_second[stage]:10,.0f}{one.notes_per_second[stage]:11,.0f}"
-            line += f"{one.tokens_per_second[stage]:11,.0f}"
+            line += f"{one.files_per_second[stage]:10,.0f}{one.notes_per_second[stage]:12,.0f}"
+            line += f"{one.tokens_per_second[stage]:12,.0f}"
         decoding = one.tokens_per_second[STAGES[2]]
-        line += f"{decoding:10,.0f}" if decoding else f"{'':10}"
+        line += f"{decoding:12,.0f}" if decoding else f"{'':12}"
         line += f"{one.kept:8.2%}{one.tokens_per_note:13.3f}"
         print(line + (f"  ({one.values_per_note:.3f} values)" if one.values != one.tokens else ""))
     print(f"\n{'structure, tokens/s':24}{'features':>14}{'windows':>14}{'stepper':>14}")
@@ -314,7 +317,7 @@ def main() -> int:
             encodings[name], learning[name] = learned(encoding, files, arguments.units)
     racing = {name: of_ours(encoding) for name, encoding in encodings.items()}
     racing.update({name: of_miditok(name) for name in MIDITOK})
-    accepted_by_all(files[:1], racing)  # loads what learned encodings build at their first use
+    race(files[:1], racing, 1)  # loads what decoding needs and what learned encodings build at their first use
 
     notes = sum(len(read_midi(data)) for data in files)
     print(f"{len(files)} of {len(drawn)} files, {sum(map(len, files)) / 2**20:.1f} MiB, {notes:,} notes")

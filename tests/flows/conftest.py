@@ -17,7 +17,15 @@ import pytest
 
 from flows.ingestion.engines import Engine, EngineName, open_engine
 from flows.ingestion.parsing import ReadingLimits
-from flows.ingestion.pipeline import IngestParameters, Reading, decide_fates, publish_version, read_new, stock_of
+from flows.ingestion.pipeline import (
+    IngestParameters,
+    Reading,
+    choose_encoding,
+    decide_fates,
+    publish_version,
+    read_new,
+    stock_of,
+)
 from flows.ingestion.publishing import Published
 from flows.ingestion.sources import Collection
 from flows.ingestion.splits import SplitShares
@@ -67,9 +75,9 @@ def ingest_steps(engine: Engine, lake: Lake, name: str, *collections: Collection
     stock = stock_of(parameters, lambda *_: None)
     reading = read_new(parameters, stock, engine, lambda *_: None)
     manifest = decide_fates(parameters, stock, reading)
-    return Steps(
-        stock, reading, manifest, publish_version(parameters, stock, manifest, reading, engine, lambda *_: None)
-    )
+    encoding = choose_encoding(parameters, manifest, reading, lambda *_: None)
+    published = publish_version(parameters, stock, manifest, reading, encoding, engine, lambda *_: None)
+    return Steps(stock, reading, manifest, published)
 
 
 def ingest_parameters(lake: Lake, name: str, *collections: Collection, **settings: object) -> IngestParameters:

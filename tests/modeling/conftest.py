@@ -15,10 +15,8 @@ from modeling.config import ModelConfig, SparsityConfig
 from modeling.embeddings import Batch
 from modeling.transformer import MuseNet
 from tokenization.encodings.combined import Combined
-from tokenization.instruments import Instrument
 from tokenization.notes import Notes
 from tokenization.shards import Row, Stamp, write_shard
-from tokenization.structure import features
 from tokenization.vocabulary import Tokens, Vocabulary
 
 PROGRAMS = (0, 0, 40, 42)
@@ -36,20 +34,23 @@ def one_thread() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def vocabulary() -> Vocabulary:
     """A quarter of MuseNet's: piano in two velocities, violin, cello and drums; the styles bach and jazz."""
-    return Vocabulary(
-        name="test",
-        ticks_per_second=96,
-        max_wait=32,
-        tempos=(60, 120),
-        groups=("drums", "strings", "piano"),
-        instruments=(
-            Instrument("piano", "piano", 0, (0, 64, 100)),
-            Instrument("violin", "strings", 40, (80, 0), (40, 41)),
-            Instrument("cello", "strings", 42, (80, 0), (42, 43)),
-            Instrument("drums", "drums", 0, (80,), drum=True),
-        ),
-        styles=("bach", "jazz"),
-    )
+    instruments = [
+        {"name": "piano", "group": "piano", "output_program": 0, "rows": [0, 64, 100]},
+        {"name": "violin", "group": "strings", "output_program": 40, "rows": [80, 0], "programs": [40, 41]},
+        {"name": "cello", "group": "strings", "output_program": 42, "rows": [80, 0], "programs": [42, 43]},
+        {"name": "drums", "group": "drums", "output_program": 0, "rows": [80], "drum": True},
+    ]
+    file = {
+        "name": "test",
+        "ticks_per_second": 96,
+        "ticks_per_beat": 48,
+        "max_wait": 32,
+        "style_slots": 4,
+        "tempos": [60, 120],
+        "groups": ["drums", "strings", "piano"],
+        "instruments": instruments,
+    }
+    return Vocabulary.from_dict({**file, "styles": ["bach", "jazz"]})
 
 
 @pytest.fixture(scope="session")
@@ -86,25 +87,25 @@ def make_piece(encoding: Combined) -> Callable[..., Tokens]:
 
 
 @pytest.fixture(scope="session")
-def split(make_piece: Callable[..., Tokens], vocabulary: Vocabulary) -> Split:
+def split(make_piece: Callable[..., Tokens], encoding: Combined) -> Split:
     """Twelve pieces of 2 to 60 notes, most of them longer than the network's context."""
     counts = [2, 5, 11, 17, 20, 25, 30, 34, 41, 47, 55, 60]
     styles = [("bach", "jazz", None)[i % 3] for i in range(len(counts))]
     pieces = [make_piece(count, seed, style) for seed, (count, style) in enumerate(zip(counts, styles))]
-    return Split(pieces, [f"piece-{i}" for i in range(len(pieces))], styles, vocabulary)
+    return Split(pieces, [f"piece-{i}" for i in range(len(pieces))], styles, encoding)
 
 
-def write_version(folder: Path, splits: dict[str, list[list[Row]]], vocabulary: Vocabulary) -> Path:
-    stamp = Stamp("combined", vocabulary.digest)
+def write_version(folder: Path, splits: dict[str, list[list[Row]]], encoding: Combined) -> Path:
+    stamp = Stamp.of(encoding)
     shards = {}
     for split, files in splits.items():
         (folder / split).mkdir(parents=True)
         for number, rows in enumerate(files):
             name = f"{split}/{number:05d}.parquet"
             shards[name] = write_shard(folder / name, rows, stamp)
-    (folder / "vocabulary.json").write_text(vocabulary.to_json(), encoding="utf-8")
+    (folder / "vocabulary.json").write_text(encoding.vocabulary.to_json(), encoding="utf-8")
     (folder / "dataset.json").write_text(
-        json.dumps({"encoding": {"name": "combined"}, "shards": shards}), encoding="utf-8"
+        json.dumps({"encoding": {"name": "combined", "time": "seconds"}, "shards": shards}), encoding="utf-8"
     )
     return folder
 
@@ -118,7 +119,7 @@ def make_version(split: Split) -> Callable[[Path], Path]:
             Row(name, name, style, "piano", tokens)
             for name, style, tokens in zip(split.piece_ids, split.styles, split.pieces)
         ]
-        return write_version(folder, {"train": [rows[:5], rows[5:8]], "validation": [rows[8:]]}, split.vocabulary)
+        return write_version(folder, {"train": [rows[:5], rows[5:8]], "validation": [rows[8:]]}, split.encoding)
 
     return version
 
@@ -144,13 +145,13 @@ def make_model(vocabulary: Vocabulary) -> Callable[..., MuseNet]:
 
 
 @pytest.fixture(scope="session")
-def make_batch(vocabulary: Vocabulary) -> Callable[..., Batch]:
+def make_batch(encoding: Combined) -> Callable[..., Batch]:
     """A batch of random tokens, header ids and all, with their features."""
 
     def batch(size: int, length: int, seed: int = 0) -> Batch:
-        tokens = np.random.default_rng(seed).integers(0, vocabulary.size, (size, length)).astype(np.uint16)
-        marks = [features(row, vocabulary) for row in tokens]
-        columns = [tokens, *([getattr(m, name) for m in marks] for name in ("time", "chord", "part", "countdown"))]
+        tokens = np.random.default_rng(seed).integers(0, encoding.vocabulary.size, (size, length)).astype(np.uint16)
+        marks = encoding.features(tokens)
+        columns = [tokens, marks.time, marks.chord, marks.part, marks.countdown]
         return Batch(*(torch.from_numpy(np.asarray(column, np.int64)) for column in columns))
 
     return batch

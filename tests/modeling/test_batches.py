@@ -14,12 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from modeling.batches import Loader, Split, collate, epoch_windows, load_split, window
+from modeling.batches import Loader, Split, collate, epoch_windows, load_split
 from modeling.embeddings import Batch
 from modeling.transformer import IGNORED
-from tokenization.encodings.combined import HEADER
+from tokenization.encodings import HEADER, get_encoding
+from tokenization.encodings.combined import Combined
 from tokenization.shards import Row, ShardError, Stamp, write_shard
-from tokenization.structure import features
 from tokenization.vocabulary import Tokens, Vocabulary
 
 QUICK = settings(max_examples=60, deadline=None)
@@ -93,26 +93,14 @@ class TestWindows:
         assert min(middle for _, middle, _ in starts) < 60
         assert max(middle for _, middle, _ in starts) > 90
 
-    def test_a_window_holds_header_body_and_padding_with_the_features_of_the_piece(
-        self, make_piece: Callable[..., Tokens], vocabulary: Vocabulary
-    ) -> None:
-        piece = make_piece(20)
-        marks = features(piece, vocabulary)
-        length, start = 24, len(piece) - HEADER - 10
-        found = window(piece, marks, start, length, vocabulary.pad)
-        where = [0, 1, 2, 3, *range(len(piece) - 10, len(piece))]
-        assert found[0].tolist() == [*piece[where].tolist(), *[vocabulary.pad] * 10]
-        for row, column in zip(found[1:], (marks.time, marks.chord, marks.part, marks.countdown)):
-            assert row.tolist() == [*column[where].tolist(), *[0] * 10]
-
 
 class TestCollate:
     def test_targets_are_the_next_tokens_of_the_music(
-        self, make_piece: Callable[..., Tokens], vocabulary: Vocabulary
+        self, make_piece: Callable[..., Tokens], vocabulary: Vocabulary, encoding: Combined
     ) -> None:
         pieces = [make_piece(30, 0), make_piece(2, 1)]
         long, short = pieces
-        batch, targets = collate(pieces, [0, 0], 32, vocabulary)
+        batch, targets = collate(pieces, [0, 0], 32, encoding)
         assert batch.tokens.shape == targets.shape == (2, 32)
         assert batch.tokens[0].tolist() == long[:32].tolist()
         assert targets[0].tolist() == [*[IGNORED] * (HEADER - 1), *long[HEADER:33].tolist()]
@@ -124,31 +112,31 @@ class TestCollate:
     @QUICK
     @given(data=st.data())
     def test_the_target_of_a_position_is_the_next_input(
-        self, data: st.DataObject, split: Split, vocabulary: Vocabulary
+        self, data: st.DataObject, split: Split, vocabulary: Vocabulary, encoding: Combined
     ) -> None:
         chosen = data.draw(st.lists(st.integers(0, len(split.pieces) - 1), min_size=1, max_size=4))
         pieces = [split.pieces[i] for i in chosen]
         starts = [data.draw(st.integers(0, len(piece) - HEADER - 1)) for piece in pieces]
-        batch, targets = collate(pieces, starts, 24, vocabulary)
+        batch, targets = collate(pieces, starts, 24, encoding)
         counted = targets[:, :-1] != IGNORED
         assert torch.equal(targets[:, :-1][counted], batch.tokens[:, 1:][counted])
         assert not bool(counted[:, : HEADER - 1].any())
         assert vocabulary.pad not in targets
 
-    def test_features_are_those_of_the_whole_piece(self, split: Split, vocabulary: Vocabulary) -> None:
+    def test_features_are_those_of_the_whole_piece(self, split: Split, encoding: Combined) -> None:
         piece = split.pieces[-1]
         start = len(piece) // 2
-        batch, _ = collate([piece], [start], 24, vocabulary)
-        marks = features(piece, vocabulary)
+        batch, _ = collate([piece], [start], 24, encoding)
+        marks = encoding.features(piece)
         where = [0, 1, 2, 3, *range(HEADER + start, start + 24)]
         for field in ("time", "chord", "part", "countdown"):
             assert getattr(batch, field)[0].tolist() == getattr(marks, field)[where].tolist(), field
         assert batch.part[0, -1] > 60
 
-    def test_a_piece_may_be_known_only_in_part(self, split: Split, vocabulary: Vocabulary) -> None:
+    def test_a_piece_may_be_known_only_in_part(self, split: Split, encoding: Combined) -> None:
         piece = split.pieces[-1]
-        whole, _ = collate([piece], [0], 24, vocabulary)
-        cut, _ = collate([piece[:25]], [0], 24, vocabulary, lengths=[len(piece)])
+        whole, _ = collate([piece], [0], 24, encoding)
+        cut, _ = collate([piece[:25]], [0], 24, encoding, lengths=[len(piece)])
         assert all(torch.equal(x, y) for x, y in zip(whole, cut))
 
 
@@ -188,13 +176,13 @@ class TestLoader:
             assert targets[targets != IGNORED].unique().tolist() == list(range(1000))
 
     def test_a_batch_larger_than_the_split_repeats_it(self, split: Split) -> None:
-        small = Split(split.pieces[:1], split.piece_ids[:1], split.styles[:1], split.vocabulary)
+        small = Split(split.pieces[:1], split.piece_ids[:1], split.styles[:1], split.encoding)
         batch, _ = Loader(small, 64, 8).batch(5)
         assert batch.tokens.unique(dim=0).shape == (1, 64)
 
-    def test_a_split_without_pieces_is_refused(self, vocabulary: Vocabulary) -> None:
+    def test_a_split_without_pieces_is_refused(self, encoding: Combined) -> None:
         with pytest.raises(ShardError, match="no piece"):
-            Loader(Split([], [], [], vocabulary), 32, 4)
+            Loader(Split([], [], [], encoding), 32, 4)
 
 
 class TestStyleDropout:
@@ -202,7 +190,7 @@ class TestStyleDropout:
     def first_tokens(split: Split, rate: float, batches: int = 100) -> NDArray[np.int64]:
         styled = [i for i, style in enumerate(split.styles) if style]
         known = Split(
-            *([column[i] for i in styled] for column in (split.pieces, split.piece_ids, split.styles)), split.vocabulary
+            *([column[i] for i in styled] for column in (split.pieces, split.piece_ids, split.styles)), split.encoding
         )
         loader = Loader(known, 32, 16, style_dropout=rate)
         return torch.cat([loader.batch(number)[0].tokens[:, 0] for number in range(batches)]).numpy()
@@ -261,15 +249,15 @@ class TestLoadSplit:
             load_split(version, "train")
 
     def test_a_shard_of_another_vocabulary(self, version: Path, split: Split) -> None:
-        foreign = replace(split.vocabulary, styles=("bach",))
+        foreign = Vocabulary.load("general_midi")
         row = Row("x", "x", None, "piano", split.pieces[0])
-        write_shard(version / "train" / "00000.parquet", [row], Stamp("combined", foreign.digest))
+        write_shard(version / "train" / "00000.parquet", [row], Stamp.of(get_encoding("combined", foreign)))
         with pytest.raises(ShardError, match="mean something else"):
             load_split(version, "train")
 
     def test_a_shard_of_another_encoding(self, version: Path) -> None:
         path = version / "dataset.json"
         description = json.loads(path.read_text())
-        path.write_text(json.dumps({**description, "encoding": {"name": "chordwise"}}))
+        path.write_text(json.dumps({**description, "encoding": {"name": "chordwise", "time": "seconds"}}))
         with pytest.raises(ShardError, match="'chordwise'"):
             load_split(version, "train")

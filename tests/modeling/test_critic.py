@@ -11,7 +11,8 @@ from torch import Tensor
 from modeling.batches import Split
 from modeling.critic import BATCH, CriticConfig, CriticHead, score, train_critic, window_states
 from modeling.transformer import MuseNet
-from tokenization.vocabulary import Tokens, Vocabulary
+from tokenization.encodings.combined import Combined
+from tokenization.vocabulary import Tokens
 
 WIDTH, SIZE = 16, 12
 CONFIG = CriticConfig(window=SIZE, hidden=16, epochs=15)
@@ -81,45 +82,45 @@ class TestHearing:
 
 class TestWindowStates:
     def test_they_are_the_trunk_s_over_each_piece_s_beginning(
-        self, make_model: Callable[..., MuseNet], split: Split, vocabulary: Vocabulary
+        self, make_model: Callable[..., MuseNet], split: Split, encoding: Combined
     ) -> None:
         model = make_model(dropout=0.5)
         pieces = (split.pieces * 2)[: BATCH + 4]
-        states, heard = window_states(model, vocabulary, pieces, [len(piece) for piece in pieces], 48)
+        states, heard = window_states(model, encoding, pieces, [len(piece) for piece in pieces], 48)
         assert states.shape == (BATCH + 4, 48, 32)
         assert heard.sum(1).tolist() == [min(len(piece), 48) for piece in pieces]
         assert bool(heard[0, : len(pieces[0])].all())
-        alone, _ = window_states(model, vocabulary, pieces[-1:], [len(pieces[-1])], 48)
+        alone, _ = window_states(model, encoding, pieces[-1:], [len(pieces[-1])], 48)
         torch.testing.assert_close(alone[0], states[-1])
 
     def test_how_a_piece_goes_on_is_not_heard(
-        self, make_model: Callable[..., MuseNet], make_piece: Callable[..., Tokens], vocabulary: Vocabulary
+        self, make_model: Callable[..., MuseNet], make_piece: Callable[..., Tokens], encoding: Combined
     ) -> None:
         model, piece = make_model(), make_piece(60)
-        whole, _ = window_states(model, vocabulary, [piece], [len(piece)], 32)
-        cut, _ = window_states(model, vocabulary, [piece[:32]], [len(piece)], 32)
+        whole, _ = window_states(model, encoding, [piece], [len(piece)], 32)
+        cut, _ = window_states(model, encoding, [piece[:32]], [len(piece)], 32)
         assert torch.equal(whole, cut)
 
     def test_a_later_window_is_header_and_body_from_there_on(
-        self, make_model: Callable[..., MuseNet], make_piece: Callable[..., Tokens], vocabulary: Vocabulary
+        self, make_model: Callable[..., MuseNet], make_piece: Callable[..., Tokens], encoding: Combined
     ) -> None:
         model, piece = make_model(), make_piece(60)
-        first, _ = window_states(model, vocabulary, [piece], [len(piece)], 32)
-        later, heard = window_states(model, vocabulary, [piece], [len(piece)], 32, start=40)
+        first, _ = window_states(model, encoding, [piece], [len(piece)], 32)
+        later, heard = window_states(model, encoding, [piece], [len(piece)], 32, start=40)
         torch.testing.assert_close(later[:, :4], first[:, :4])
         assert not torch.allclose(later[:, 4:], first[:, 4:])
         assert bool(heard.all())
-        same, _ = window_states(model, vocabulary, [piece[: 40 + 32]], [len(piece)], 32, start=40)
+        same, _ = window_states(model, encoding, [piece[: 40 + 32]], [len(piece)], 32, start=40)
         assert torch.equal(same, later)
 
     def test_scores_are_probabilities_in_the_pieces_order(
-        self, make_model: Callable[..., MuseNet], split: Split, vocabulary: Vocabulary
+        self, make_model: Callable[..., MuseNet], split: Split, encoding: Combined
     ) -> None:
         model = make_model()
         torch.manual_seed(0)
         head = CriticHead(32, 8)
         lengths = [len(piece) for piece in split.pieces]
-        scores = score(model, head, vocabulary, split.pieces, lengths, 32)
+        scores = score(model, head, encoding, split.pieces, lengths, 32)
         assert all(0 < value < 1 for value in scores)
-        backwards = score(model, head, vocabulary, split.pieces[::-1], lengths[::-1], 32)
+        backwards = score(model, head, encoding, split.pieces[::-1], lengths[::-1], 32)
         assert backwards[::-1] == pytest.approx(scores, rel=1e-5)

@@ -13,7 +13,7 @@ from torch import nn
 from modeling.batches import Split
 from modeling.evaluation import evaluate
 from modeling.transformer import MuseNet
-from tokenization.encodings.combined import HEADER
+from tokenization.encodings import HEADER
 from tokenization.vocabulary import Vocabulary
 
 
@@ -32,7 +32,7 @@ def short(split: Split) -> Split:
     chosen = [i for i, piece in enumerate(split.pieces) if len(piece) <= 65]
     assert len(chosen) >= 3
     columns = [[column[i] for i in chosen] for column in (split.pieces, split.piece_ids, split.styles)]
-    return Split(*columns, split.vocabulary)
+    return Split(*columns, split.encoding)
 
 
 def is_note_on(word: str) -> bool:
@@ -60,7 +60,7 @@ class TestByHand:
             guesser.embeddings.token.own[wait] = 1.0  # the tied output: a logit of 32, all others 0
         quiet, busy = (short.pieces[0][:HEADER].tolist() + [token] * 10 for token in (wait, 5))
         pieces = [torch.tensor(piece).numpy().astype("uint16") for piece in (quiet, busy, busy)]
-        found = evaluate(guesser, Split(pieces, ["", "", ""], ["bach", "jazz", None], vocabulary), 64, 2)
+        found = evaluate(guesser, Split(pieces, ["", "", ""], ["bach", "jazz", None], short.encoding), 64, 2)
         assert found.by_style == pytest.approx({"(none)": 32, "bach": 0, "jazz": 32}, abs=1e-3)
         assert found.nats_per_token == pytest.approx(64 / 3, rel=1e-4)
 

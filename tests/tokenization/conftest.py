@@ -90,7 +90,8 @@ def token_arrays(vocabulary: Vocabulary) -> st.SearchStrategy[np.ndarray]:
             3979,
             4095,
             4096,
-            *range(4225, vocabulary.size),
+            *range(4225, 4230),
+            *range(vocabulary.tempo_base, vocabulary.size),
         ]
     )
     known = st.integers(0, vocabulary.size - 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,8 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tokenization.encodings import Encoding, Time, get_encoding
 from tokenization.shards import SCHEMA, Row, ShardError, Stamp, read_shard, read_stamp, token_arrays, write_shard
-from tokenization.vocabulary import Vocabulary
+from tokenization.units import UnitKind, Units
+from tokenization.vocabulary import Vocabulary, style_label
 
 ROWS = [
     Row("a" * 64, "family-1", "bach", "piano", np.array([4226, 4162, 4096, 956, 4097], np.uint16)),
@@ -24,8 +27,12 @@ ROWS = [
 
 
 @pytest.fixture(scope="session")
-def stamp(vocabulary: Vocabulary) -> Stamp:
-    return Stamp("combined", vocabulary.digest)
+def stamp(encoding: Encoding) -> Stamp:
+    return Stamp.of(encoding)
+
+
+def stamp_over(vocabulary: Vocabulary) -> Stamp:
+    return Stamp.of(get_encoding("combined", vocabulary))
 
 
 @pytest.fixture
@@ -144,20 +151,105 @@ class TestFile:
     def test_the_metadata_say_what_the_ids_are(self, shard: Path, stamp: Stamp, vocabulary: Vocabulary) -> None:
         metadata = pq.read_schema(shard).metadata
         assert metadata[b"musenet.encoding"] == b"combined"
-        assert metadata[b"musenet.vocabulary"].decode() == vocabulary.digest
+        assert metadata[b"musenet.time"] == b"seconds"
+        assert metadata[b"musenet.vocabulary"].decode() == vocabulary.fixed_digest
+        assert metadata[b"musenet.styles"] == b'{"bach": 4226}'
         assert metadata[b"musenet.dtype"] == b"<u2"
-        assert read_stamp(shard) == stamp
+        assert read_stamp(shard) == replace(stamp, styles={"bach": 4226})
+
+
+class TestStyles:
+    """A shard names the styles that it uses. Whoever has them as the same ids, and whatever others, reads it."""
+
+    def test_a_shard_names_only_those_of_its_rows(self, tmp_path: Path, stamp: Stamp) -> None:
+        rows = [ROWS[1], replace(ROWS[0], style="jazz"), ROWS[0], replace(ROWS[0], style="jazz")]
+        write_shard(tmp_path / "some.parquet", rows, stamp)
+        write_shard(tmp_path / "none.parquet", [ROWS[1]], stamp)
+        assert read_stamp(tmp_path / "some.parquet").styles == {"bach": 4226, "jazz": 4228}
+        assert read_stamp(tmp_path / "none.parquet").styles == {}
+
+    def test_a_new_style_changes_no_shard_without_it(self, tmp_path: Path, vocabulary: Vocabulary) -> None:
+        digests = {
+            write_shard(tmp_path / f"{len(each.styles)}.parquet", ROWS, stamp_over(each))
+            for each in (Vocabulary.load("musenet", ["bach"]), vocabulary, vocabulary.with_styles(["abba"]))
+        }
+        assert len(digests) == 1
+
+    @pytest.mark.parametrize("styles", [["bach"], ["bach", "chopin"], ["bach", "chopin", "jazz", "satie"]])
+    def test_a_reader_with_fewer_or_more_reads_it(self, styles: list[str], shard: Path) -> None:
+        table = read_shard(shard, stamp_over(Vocabulary.load("musenet", styles)))
+        assert [array.tolist() for array in token_arrays(table)] == [row.tokens.tolist() for row in ROWS]
+
+    def test_a_reader_without_the_style_refuses(self, shard: Path) -> None:
+        with pytest.raises(ShardError, match="written with the style 'bach' as id 4226, not at all: its ids mean"):
+            read_shard(shard, stamp_over(Vocabulary.load("musenet")))
+
+    def test_a_reader_with_another_style_in_its_slot_refuses(self, shard: Path) -> None:
+        other = Vocabulary.load("musenet", ["abba"]).with_styles(["bach"])
+        with pytest.raises(ShardError, match="written with the style 'bach' as id 4226, not 4227: its ids mean"):
+            read_shard(shard, stamp_over(other))
+
+    @given(
+        first=st.lists(st.text().map(style_label).filter(bool), max_size=5),
+        more=st.lists(st.text().map(style_label).filter(bool), max_size=5),
+    )
+    def test_whoever_adds_styles_reads_all_there_was(self, first: list[str], more: list[str]) -> None:
+        before = Vocabulary.load("musenet", first)
+        after = stamp_over(before.with_styles(more))
+        assert stamp_over(before).misread_by(after) == ""
+        misread = after.misread_by(stamp_over(before))
+        assert bool(misread) == bool(set(more) - set(first))
 
 
 class TestRefusals:
-    def test_another_vocabulary(self, shard: Path, stamp: Stamp) -> None:
-        other = Vocabulary.load("musenet", styles=["bach"]).digest
-        with pytest.raises(ShardError, match=f"{stamp.vocabulary_digest[:12]}, not 'combined' and {other[:12]}"):
-            read_shard(shard, Stamp("combined", other))
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda it: Vocabulary.load("general_midi", it.styles),
+            lambda it: replace(it, units=Units(UnitKind.MERGE, ((1, 2),))),
+            lambda it: Vocabulary.from_dict({**it.to_dict(), "ticks_per_second": 48}),
+        ],
+        ids=["instruments", "units", "grid"],
+    )
+    def test_another_vocabulary(
+        self, change: Callable[[Vocabulary], Vocabulary], shard: Path, stamp: Stamp, vocabulary: Vocabulary
+    ) -> None:
+        other = replace(stamp, vocabulary=change(vocabulary).fixed_digest)
+        with pytest.raises(ShardError, match=f"vocabulary {stamp.vocabulary[:12]}, not {other.vocabulary[:12]}"):
+            read_shard(shard, other)
 
-    def test_another_encoding(self, shard: Path, stamp: Stamp) -> None:
-        with pytest.raises(ShardError, match=r"encoding 'combined'.*not 'chordwise'.*mean something else"):
-            read_shard(shard, replace(stamp, encoding="chordwise"))
+    def test_ranges_of_instruments_are_none_of_a_shards_business(self, shard: Path, vocabulary: Vocabulary) -> None:
+        data = vocabulary.to_dict()
+        data["instruments"][1]["range"] = [50, 60]
+        assert read_shard(shard, stamp_over(Vocabulary.from_dict(data))).num_rows == 2
+
+    def test_another_encoding(self, shard: Path, vocabulary: Vocabulary) -> None:
+        onset = Stamp.of(get_encoding("onset", vocabulary))
+        with pytest.raises(ShardError, match="encoding 'combined' in seconds, not 'onset' in seconds: its ids mean"):
+            read_shard(shard, onset)
+
+    def test_another_time(self, shard: Path, vocabulary: Vocabulary) -> None:
+        beats = Stamp.of(get_encoding("combined", vocabulary, Time.BEATS))
+        with pytest.raises(ShardError, match="encoding 'combined' in seconds, not 'combined' in beats: its ids mean"):
+            read_shard(shard, beats)
+
+    def test_the_error_names_the_file(self, shard: Path, stamp: Stamp) -> None:
+        with pytest.raises(ShardError, match=rf"^{shard} was written with"):
+            read_shard(shard, replace(stamp, time="beats"))
+
+    @pytest.mark.parametrize("key", ["encoding", "time", "vocabulary", "styles"])
+    def test_a_shard_that_does_not_say_all_of_it(self, key: str, shard: Path, stamp: Stamp) -> None:
+        metadata = {name: value for name, value in stamp.metadata(["bach"]).items() if name != f"musenet.{key}"}
+        pq.write_table(pq.read_table(shard).replace_schema_metadata(metadata), shard)
+        with pytest.raises(ShardError, match=rf"has no musenet\.{key} in its metadata: it is not a shard"):
+            read_shard(shard, stamp)
+
+    @pytest.mark.parametrize("styles", ["{", b"\xff"])
+    def test_metadata_that_cannot_be_read(self, styles: str | bytes, shard: Path, stamp: Stamp) -> None:
+        metadata = {**stamp.metadata(["bach"]), "musenet.styles": styles}
+        pq.write_table(pq.read_table(shard).replace_schema_metadata(metadata), shard)
+        with pytest.raises(ShardError, match="damaged: its metadata cannot be read"):
+            read_shard(shard, stamp)
 
     def test_a_parquet_file_that_is_no_shard(self, tmp_path: Path, stamp: Stamp) -> None:
         pq.write_table(pa.table({"tokens": [b""]}), tmp_path / "other.parquet")

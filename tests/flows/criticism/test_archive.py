@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from modeling.batches import Split, load_split
 from modeling.critic import CriticConfig
 from modeling.transformer import MuseNet
 from modeling.weights import load_critic, load_model
-from tokenization.encodings.combined import HEADER
+from tokenization.encodings import HEADER
 from tokenization.shards import ShardError, Stamp
 
 SMALL = CriticConfig(window=40, hidden=8, epochs=2)
@@ -58,7 +59,7 @@ class TestTwins:
             assert HEADER < len(twin) <= 40
 
     def test_come_back_from_the_archive_with_their_pieces(self, studio, split: Split, model: MuseNet, tmp_path) -> None:
-        stamp = Stamp("combined", studio[1].vocabulary.digest)
+        stamp = Stamp.of(studio[1].encoding)
         twins = generate_twins(model, split, [3, 1], 40, 0, lambda _: None)
         keep(tmp_path / "archive" / "train.parquet", split, [3, 1], twins, stamp)
         found = recall(tmp_path / "archive" / "train.parquet", split, stamp)
@@ -68,9 +69,15 @@ class TestTwins:
         assert [path.name for path in (tmp_path / "archive").iterdir()] == ["train.parquet"]
 
     def test_of_another_vocabulary_are_refused(self, split: Split, tmp_path: Path) -> None:
-        keep(tmp_path / "a.parquet", split, [0], [split.pieces[0]], Stamp("combined", "a" * 64))
+        keep(
+            tmp_path / "a.parquet",
+            split,
+            [0],
+            [split.pieces[0]],
+            replace(Stamp.of(split.encoding), vocabulary="a" * 64),
+        )
         with pytest.raises(ShardError, match="its ids mean something else"):
-            recall(tmp_path / "a.parquet", split, Stamp("combined", "b" * 64))
+            recall(tmp_path / "a.parquet", split, Stamp.of(split.encoding))
 
 
 class TestARound:
@@ -118,7 +125,7 @@ class TestARound:
 
     def test_needs_enough_pieces_to_measure_on(self, studio) -> None:
         one_round = self.round(studio, self.parameters(critic=CriticConfig(window=63)))
-        one_round.held_out = Split([], [], [], one_round.train.vocabulary)
+        one_round.held_out = Split([], [], [], one_round.train.encoding)
         with (
             pytest.raises(UserError, match="the dataset has 0 held-out pieces of more than 63 tokens"),
             stage("x") as bar,

@@ -15,6 +15,7 @@ from flows.ingestion.engines import Engine
 from flows.ingestion.pipeline import (
     IngestParameters,
     Reading,
+    choose_encoding,
     decide_fates,
     publish_version,
     read_new,
@@ -98,7 +99,8 @@ def ingest_by() -> IngestBy:
         stock = stock_of(parameters, lambda *_: None)
         reading = read_new(parameters, stock, engine, lambda *_: None)
         manifest = decide_fates(parameters, stock, reading)
-        return reading, publish_version(parameters, stock, manifest, reading, engine, lambda *_: None)
+        encoding = choose_encoding(parameters, manifest, reading, lambda *_: None)
+        return reading, publish_version(parameters, stock, manifest, reading, encoding, engine, lambda *_: None)
 
     return ingest
 

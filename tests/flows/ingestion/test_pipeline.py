@@ -21,6 +21,7 @@ from flows.ingestion.manifest import Reason
 from flows.ingestion.parsing import ReadingLimits
 from flows.ingestion.pipeline import (
     IngestParameters,
+    choose_encoding,
     decide_fates,
     input_key,
     publish_version,
@@ -39,7 +40,6 @@ from flows.settings import Lake
 from tokenization.midi import read_midi
 from tokenization.midi_writer import write_midi
 from tokenization.notes import Notes
-from tokenization.vocabulary import Vocabulary
 
 HALVES = SplitShares(validation=0.25, test=0.25)
 
@@ -343,7 +343,8 @@ class TestTransientRefusals:
         add(songs, "bach/01.mid", song(500))
         reading = read_new(parameters, stock, engine, silent)
         manifest = decide_fates(parameters, stock, reading)
-        version = publish_version(parameters, stock, manifest, reading, engine, silent).version
+        encoding = choose_encoding(parameters, manifest, reading, silent)
+        version = publish_version(parameters, stock, manifest, reading, encoding, engine, silent).version
         assert version.description["fates"] == {"accepted": 39, "quarantined: unreadable_file": 1}
         add(songs, "bach/01.mid", song(1))
         assert input_key(parameters, stock_of(parameters, silent)) == version.description["input_key"]
@@ -351,7 +352,8 @@ class TestTransientRefusals:
         again = read_new(parameters, stock, engine, silent)
         assert (again.files, again.refused) == (1, 0)
         manifest = decide_fates(parameters, stock, again)
-        healed = publish_version(parameters, stock, manifest, again, engine, silent).version
+        encoding = choose_encoding(parameters, manifest, again, silent)
+        healed = publish_version(parameters, stock, manifest, again, encoding, engine, silent).version
         assert healed.description["fates"] == {"accepted": 40}
         assert reusable(parameters, stock) == healed
 
@@ -417,7 +419,8 @@ def test_results_are_the_same_for_any_number_of_workers_lake_and_dates(
             stock = stock_of(parameters, silent)
             reading = read_new(parameters, stock, engine, silent)
             manifest = decide_fates(parameters, stock, reading)
-            version = publish_version(parameters, stock, manifest, reading, engine, silent).version
+            encoding = choose_encoding(parameters, manifest, reading, silent)
+            version = publish_version(parameters, stock, manifest, reading, encoding, engine, silent).version
         assert manifest.equals(first.manifest)
         assert version.digest == first.version.digest
         shards = {name: data for name, data in contents(version.path).items() if name.count("/")}
@@ -441,7 +444,7 @@ class TestInputKey:
     def test_another_byte_style_licence_or_encoding_is_another_key(self, mixed: Path, tmp_path: Path) -> None:
         home = tmp_path / "mixed"
         shutil.copytree(mixed, home)
-        keys = {self.key(home), self.key(home, vocabulary="musenet", encoding="combined")}
+        keys = {self.key(home), self.key(home, tokens={"vocabulary": "musenet", "encoding": "combined"})}
         assert len(keys) == 1
         base: dict[str, Any] = {"name": "mixed", "location": str(home), "licence": "CC0"}
         for change in ({"licence": "CC-BY"}, {"styles": [{"label": "bach"}]}, {"exclude": ["c"]}):
@@ -458,8 +461,13 @@ def leaves(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return found
 
 
+WORDS = {"combined": "onset", "seconds": "beats", "musenet": "general_midi"}
+
+
 def changed(value: Any) -> Any:
     """Another value in the range of any setting."""
+    if isinstance(value, str):
+        return WORDS[value]
     if isinstance(value, bool):
         return not value
     if isinstance(value, list):
@@ -475,20 +483,21 @@ SETTINGS = leaves(
 class TestContentSettings:
     def test_are_all_that_a_version_depends_on(self) -> None:
         fields = IngestParameters.model_fields.keys()
-        inputs = {"collections", "name", "encoding", "vocabulary"}  # the digest has them in other ways
+        inputs = {"collections", "name"}  # the digest has them in other ways
         no_content = {"engine", "workers", "cluster", "lake", "reading"}
         chosen = {name.split(".")[0] for name in SETTINGS}
         assert fields == inputs | no_content | (chosen - {"max_bytes"})
         assert not {"seconds_per_file", "worker_bytes"} & chosen
 
-    @pytest.mark.parametrize("name", SETTINGS)
+    @pytest.mark.parametrize("name", sorted(SETTINGS.keys() - {"tokens.units"}))
     def test_any_other_value_is_another_digest(self, name: str, songs: Path, steps: Any, lake: Lake) -> None:
         stock = stock_of(parameters_of(lake, songs), silent)
         manifest = pl.DataFrame(schema=dict.fromkeys(CONTENT, pl.String))
 
         def digests(**settings: Any) -> tuple[str, str]:
             parameters = parameters_of(lake, songs, **settings)
-            choice = EncodingChoice("combined", 1, Vocabulary.load("musenet").to_json(), parameters.augmentation)
+            tokens = parameters.tokens
+            choice = EncodingChoice.of(tokens.unlearned, tokens.sustain, parameters.augmentation)
             publication = Publication("songs", choice, parameters.content_settings(), "", None, {})
             return input_key(parameters, stock), dataset_digest(manifest, publication)
 
@@ -498,6 +507,13 @@ class TestContentSettings:
             settings = {step: settings}
         assert not set(digests(**settings)) & set(digests())
         assert digests() == digests(workers=3, cluster="x")
+
+    def test_more_units_are_another_version(self, songs: Path, lake: Lake) -> None:
+        keys = set()
+        for units in (None, 100, 200):
+            parameters = parameters_of(lake, songs, tokens={"encoding": "onset_bpe", "units": units})
+            keys.add(input_key(parameters, stock_of(parameters, silent)))
+        assert len(keys) == 3
 
 
 class TestParameters:

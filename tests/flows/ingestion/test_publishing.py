@@ -71,7 +71,7 @@ class TestAVersion:
         rows = []
         for name, sha256 in version.description["shards"].items():
             assert hashlib.sha256((version.path / name).read_bytes()).hexdigest() == sha256
-            table = read_shard(version.path / name, Stamp("combined", version.vocabulary.digest))
+            table = read_shard(version.path / name, Stamp.of(version.encoding))
             styles = zip(table.column("piece_id").to_pylist(), table.column("style").to_pylist())
             rows += [(piece, name.split("/")[0], style) for piece, style in styles]
         assert len(rows) == 10
@@ -79,7 +79,7 @@ class TestAVersion:
 
     def test_decodes_to_the_notes_that_went_in(self, version: DatasetVersion) -> None:
         for name in version.description["shards"]:
-            table = read_shard(version.path / name, Stamp("combined", version.vocabulary.digest))
+            table = read_shard(version.path / name, Stamp.of(version.encoding))
             for tokens, style in zip(token_arrays(table), table.column("style").to_pylist()):
                 assert version.vocabulary.names[tokens[0]] == style
                 assert len(version.encoding.decode(tokens)) == 20
@@ -120,7 +120,7 @@ class TestAVersion:
             assert names == [f"{split}/{number:05}.parquet" for number in range(len(names))]
             assert len(names) > 2
             for name in names:
-                table = read_shard(version.path / name, Stamp("combined", version.vocabulary.digest))
+                table = read_shard(version.path / name, Stamp.of(version.encoding))
                 pieces += table.column("piece_id").to_pylist()
             assert pieces == version.manifest.filter(pl.col("split") == split)["sha256"].to_list()
 
@@ -181,7 +181,7 @@ def by_collection(version: DatasetVersion) -> dict[str, set[str]]:
     owner = dict(version.manifest.select("sha256", "collection").iter_rows())
     found: dict[str, set[str]] = {}
     for name in version.description["shards"]:
-        table = read_shard(version.path / name, Stamp("combined", version.vocabulary.digest), ["piece_id"])
+        table = read_shard(version.path / name, Stamp.of(version.encoding), ["piece_id"])
         for piece in table.column("piece_id").to_pylist():
             found.setdefault(owner[piece], set()).add(name)
     return found
@@ -247,7 +247,11 @@ class TestBackfill:
         assert second.reading.files == 0
         assert second.published.encoded == second.published.shards == first.published.shards
         assert second.version.digest != first.version.digest
-        assert second.version.description["encoding"] == {"name": "combined", "version": Combined.version}
+        assert second.version.description["encoding"] == {
+            "name": "combined",
+            "version": Combined.version,
+            "time": "seconds",
+        }
 
     def test_of_more_variants_encodes_what_trains(self, shelf: list[Collection], steps: Any, lake: Lake) -> None:
         settings = {"partition_files": 16, "splits": HALVES}
@@ -289,4 +293,4 @@ class TestBackfill:
 
 
 def stamp(version: DatasetVersion) -> Stamp:
-    return Stamp("combined", version.vocabulary.digest)
+    return Stamp.of(version.encoding)

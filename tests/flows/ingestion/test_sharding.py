@@ -17,12 +17,14 @@ from flows.ingestion.splits import SPLITS, TEST, TRAIN, VALIDATION
 from flows.ingestion.store import COLUMNS, Store
 from flows.ingestion.workers import Beat, Failure, WorkFailed
 from tokenization.augmentation import ORIGINAL, AugmentationSettings, apply, draw_variants, transpose_range
+from tokenization.encodings import Time, get_encoding
 from tokenization.midi import read_score
 from tokenization.shards import Row, Stamp, read_shard, token_arrays
 from tokenization.vocabulary import Vocabulary
 
 VOCABULARY = Vocabulary.load("musenet", ["bach", "jazz"])
-PLAIN = EncodingChoice("combined", 1, VOCABULARY.to_json(), Augmentation())
+ENCODING = get_encoding("combined", VOCABULARY)
+PLAIN = EncodingChoice.of(ENCODING, False, Augmentation())
 THREE_COPIES = replace(PLAIN, augmentation=Augmentation(copies=3))
 
 
@@ -52,7 +54,7 @@ def encoded(
 
 
 def rows_of(path: Path) -> Iterator[Row]:
-    table = read_shard(path, Stamp("combined", VOCABULARY.digest))
+    table = read_shard(path, Stamp.of(ENCODING))
     for row, tokens in zip(table.drop(["tokens", "n_tokens"]).to_pylist(), token_arrays(table)):
         yield Row(tokens=tokens, **row)
 
@@ -169,13 +171,23 @@ class TestKeys:
     def test_differ_for_another_encoding_vocabulary_or_variants(self, plan: ShardPlan) -> None:
         choices = [
             PLAIN,
-            replace(PLAIN, version=2),
-            replace(PLAIN, vocabulary_json=Vocabulary.load("musenet", ["bach"]).to_json()),
+            replace(PLAIN, version=9),
+            replace(PLAIN, name="onset"),
+            replace(PLAIN, time=Time.BEATS),
+            replace(PLAIN, sustain=True),
+            replace(PLAIN, vocabulary_json=Vocabulary.load("general_midi", ["bach", "jazz"]).to_json()),
+            replace(
+                PLAIN, vocabulary_json=Vocabulary.load("musenet").with_styles(["jazz"]).with_styles(["bach"]).to_json()
+            ),
             THREE_COPIES,
             replace(PLAIN, augmentation=Augmentation(copies=3, seed=1)),
             replace(PLAIN, augmentation=Augmentation(copies=3, changes=AugmentationSettings(stretch=0.1))),
         ]
-        assert len({plan.key(choice) for choice in choices}) == 6
+        assert len({plan.key(choice) for choice in choices}) == len(choices)
+
+    def test_ignore_styles_that_no_row_has(self, plan: ShardPlan) -> None:
+        more = replace(PLAIN, vocabulary_json=VOCABULARY.with_styles(["abba"]).to_json())
+        assert plan.key(more) == plan.key(PLAIN)
 
     def test_ignore_a_seed_that_no_variant_is_drawn_from(self, plan: ShardPlan) -> None:
         assert plan.key(replace(PLAIN, augmentation=Augmentation(seed=7))) == plan.key(PLAIN)

@@ -81,11 +81,11 @@ class TestFiveNotes:
         assert bins(five, "sounding_notes") == {(1, 1.5): 1}  # 2.75 s of sound in 2 s
 
     def test_kinds_of_tokens(self, five: Statistics) -> None:
-        kinds = {"note": 4, "note-off": 4, "drum hit": 1, "wait": 4, "header and end": 5}
+        kinds = {"note": 4, "note-off": 4, "drum hit": 1, "wait": 4, "header, tempo, end": 5}
         assert five.token_kinds(VOCABULARY) == kinds
 
-    def test_tokens_by_instrument(self, five: Statistics) -> None:
-        found = five.instrument_tokens(VOCABULARY)
+    def test_notes_by_instrument(self, five: Statistics) -> None:
+        found = five.instrument_notes(VOCABULARY)
         assert {name: count for name, count in found.items() if count} == {"piano": 3, "violin": 1, "drums": 1}
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from flows.ingestion.manifest import SCHEMA, fates, write_manifest
 from flows.ingestion.statistics import Statistics
+from tokenization.encodings import get_encoding
 from tokenization.encodings.combined import Combined
 from tokenization.notes import Notes
 from tokenization.shards import Row, Stamp, write_shard
@@ -94,7 +95,7 @@ def stage(folder: Path, accepted: int = 14, copies: int = 1) -> Staged:
 
     write_manifest(folder / "manifest.parquet", manifest)
     (folder / "vocabulary.json").write_text(vocabulary.to_json(), encoding="utf-8")
-    stamp, shards = Stamp("combined", vocabulary.digest), {}
+    stamp, shards = Stamp.of(get_encoding("combined", vocabulary)), {}
     for split, chosen in rows.items():
         (folder / split).mkdir()
         for first in range(0, len(chosen), 10):
@@ -106,7 +107,7 @@ def stage(folder: Path, accepted: int = 14, copies: int = 1) -> Staged:
         "digest": DIGEST,
         "parent": None,
         "created": "2026-11-22T20:46:55.123+00:00",
-        "encoding": {"name": "combined", "version": 1},
+        "encoding": {"name": "combined", "version": 1, "time": "seconds"},
         "vocabulary": {"name": "musenet", "digest": vocabulary.digest},
         "settings": {"limits": {"min_notes": 16}, "splits": {"seed": 0}},
         "files": len(manifest),

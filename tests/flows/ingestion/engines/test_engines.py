@@ -173,7 +173,7 @@ class TestTheCommand:
         assert done.returncode == 0, done.stderr
         assert done.stdout.startswith(f"dataset songs@{expected.digest[:12]} ")
         stages = [line.split()[:2] for line in done.stderr.splitlines()]
-        assert [sign for sign, _ in stages] == ["✓"] * 4, done.stderr
+        assert [sign for sign, _ in stages] == ["✓"] * 5, done.stderr
         assert [path.name for path in (tmp_path / "home").iterdir()] == [], "something is written to the home folder"
 
 
