@@ -117,7 +117,7 @@ def _encoding(
         from flows.ingestion.versions import find_version
 
         version = find_version(lake, dataset)
-        return get_encoding(version.encoding.name, version.vocabulary.with_styles(styles), version.encoding.time)
+        return get_encoding(version.encoding.name, version.vocabulary, version.encoding.time)
     chosen = get_encoding(name or "combined", vocabulary_of(vocabulary or "musenet", styles), time or "seconds")
     if chosen.units is not None and not chosen.vocabulary.units:
         plain = "combined" if chosen.writes_ends else "onset"
@@ -126,7 +126,8 @@ def _encoding(
 
 
 def vocabulary_of(source: str, styles: Iterable[str] = ()) -> Vocabulary:
-    """A vocabulary by name, from a .toml, or a dataset version's from its `vocabulary.json`, with further styles.
+    """A vocabulary by name or from a .toml, with styles; or a dataset version's from its `vocabulary.json`, which has
+    the styles that it has.
 
     Raises UserError for a file that cannot be read and VocabularyError for one that is no vocabulary.
     """
@@ -134,7 +135,7 @@ def vocabulary_of(source: str, styles: Iterable[str] = ()) -> Vocabulary:
     from tokenization.vocabulary import Vocabulary
 
     try:
-        return Vocabulary.load(source, styles)
+        return Vocabulary.load(source, () if source.endswith(".json") else styles)
     except OSError as error:
         raise UserError(f"{source} cannot be read: {error.strerror}") from error
 

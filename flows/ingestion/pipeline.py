@@ -93,7 +93,7 @@ def stock_of(parameters: IngestParameters, progress: Progress) -> Stock:
 
 def input_key(parameters: IngestParameters, stock: Stock) -> str:
     """Equal for equal files, rules and settings: they give an equal version."""
-    encoding = parameters.tokens.unlearned
+    encoding = parameters.tokens.unlearned()
     return canonical_digest(
         {
             "files": stock.digest,

@@ -61,7 +61,6 @@ class TokenSettings(BaseModel):
             raise ValueError(f"the encoding {self.encoding!r} learns no units; these do: {learned}")
         return self
 
-    @property
     def unlearned(self) -> Encoding:
         """The encoding before anything is learned. Raises UserError for a vocabulary that cannot be read."""
         try:
@@ -71,7 +70,7 @@ class TokenSettings(BaseModel):
 
     def content(self) -> dict[str, Any]:
         """The settings that tokens depend on: of the vocabulary its name, for its digest is known besides."""
-        return {**self.model_dump(mode="json"), "vocabulary": self.unlearned.vocabulary.name}
+        return {**self.model_dump(mode="json"), "vocabulary": self.unlearned().vocabulary.name}
 
     @property
     def wanted_units(self) -> int:
@@ -91,7 +90,7 @@ def encoding_of(
 
     `places`: columns `sha256`, `part`, `row` of the accepted pieces in the store.
     """
-    encoding = settings.unlearned
+    encoding = settings.unlearned()
     vocabulary = encoding.vocabulary
     accepted = manifest.filter(pl.col("status") == Status.ACCEPTED)
     if parent is not None and parent.vocabulary.file == vocabulary.file:

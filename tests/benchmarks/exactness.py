@@ -31,7 +31,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from pathlib import Path
 
@@ -44,6 +44,7 @@ from tokenization.encodings.grid import DRUM_TICKS, LEGATO_TICKS, TIE, Grid
 from tokenization.midi import MidiError, read_midi, read_score
 from tokenization.midi_writer import write_midi
 from tokenization.notes import COLUMNS, Notes
+from tokenization.reader import LONGEST_NOTE
 from tokenization.structure import Features, Stepper, windows
 from tokenization.vocabulary import NO_ROW, PITCHES, Tokens, Vocabulary
 
@@ -56,7 +57,7 @@ CHECKS = {
     "text": "from_text(to_text(t)) = t",
     "steps": "the features of one token at a time = those of the piece",
     "windows": "the features of a window = those of the piece there",
-    "midi": "decode → MIDI → encode = t",
+    "midi": "decode → MIDI → encode = t, but for what our reader shortens to two minutes",
     "transposed": "transposed tokens = tokens of the transposed notes",
     "louder": "transposed and louder tokens = tokens of the decoded notes so varied",
     "stretched": "stretched tokens = tokens of the decoded notes so stretched (seconds)",
@@ -284,7 +285,10 @@ def examine_longer(
     kind = (*case.grid, encoding.writes_ends)
     if kind not in files:
         files[kind] = read_midi(write_midi(decoded))
-    findings.check("midi", case, np.array_equal(encoding.encode(files[kind]), tokens))
+    wanted = tokens
+    if decoded.duration.max() > LONGEST_NOTE:  # a note that the vocabulary's tempo has made longer
+        wanted = encoding.encode(replace(decoded, duration=np.minimum(decoded.duration, LONGEST_NOTE)))
+    findings.check("midi", case, np.array_equal(encoding.encode(files[kind]), wanted))
     if encoding.name == "combined":
         findings.written[case.grid] += np.array_equal(encoding.encode(read_midi(write_midi(notes))), tokens)
 

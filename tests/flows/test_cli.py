@@ -105,6 +105,41 @@ class TestEncodeAndDecode:
         assert text.startswith("jazz piano start tempo120 ")
         assert command("decode", text, tmp_path / "2.mid", "--vocabulary", vocabulary).exit_code == 0
 
+    @pytest.mark.parametrize("time", ["seconds", "beats"])
+    @pytest.mark.parametrize("encoding", ["combined", "chordwise", "onset", "combined_bpe", "onset_bpe"])
+    def test_every_encoding(self, encoding: str, time: str, command: Command, tmp_path: Path) -> None:
+        options = ("--encoding", encoding, "--time", time)
+        assert command("decode", C_MAJOR, tmp_path / "first.mid").exit_code == 0
+        done = command("encode", tmp_path / "first.mid", "--style", "bach", *options)
+        lengths = "" if encoding.startswith("onset") else "piano:v0:C4 "
+        assert done.stdout.startswith(f"bach piano start tempo120 piano:v72:C4 wait:48 {lengths}piano:v72:E4")
+        learns = encoding in ("chordwise", "combined_bpe", "onset_bpe")
+        assert done.stderr.startswith(f"{encoding} has learned nothing without --dataset") == learns
+        assert command("decode", done.stdout, tmp_path / "second.mid", *options).exit_code == 0
+        notes = read_midi((tmp_path / "second.mid").read_bytes())
+        assert (notes.pitch.tolist(), notes.onset.tolist()) == ([60, 64], [0.0, 0.5])
+
+    def test_with_the_encoding_of_a_dataset(self, command: Command, studio, tmp_path: Path, song) -> None:
+        lake, dataset, _ = studio
+        (tmp_path / "1.mid").write_bytes(song(1))
+        given = ("--dataset", dataset.name, "--lake", lake.address)
+        text = command("encode", tmp_path / "1.mid", "--style", "bach", *given).stdout
+        assert dataset.vocabulary.from_text(text)[0] == dataset.vocabulary.style_id("bach")
+        assert command("decode", text, tmp_path / "2.mid", *given).exit_code == 0
+        wrong = command("encode", tmp_path / "1.mid", *given, "--time", "beats")
+        assert mistake(wrong) == "--dataset says encoding, time and vocabulary: give it or them, not both"
+        assert "no dataset 'nowhere'" in mistake(command("encode", tmp_path / "1.mid", "--dataset", "nowhere"))
+
+    def test_an_unknown_encoding(self, command: Command, midi_fixtures: Path) -> None:
+        done = command("encode", midi_fixtures / "ok_type0.mid", "--encoding", "morse")
+        assert mistake(done).startswith("no encoding 'morse'; there are: combined, chordwise, onset,")
+
+    def test_the_sustain_pedal(self, command: Command, midi_fixtures: Path) -> None:
+        dry, held = (
+            command("encode", midi_fixtures / "pedal_sustain.mid", *options).stdout for options in ((), ("--sustain",))
+        )
+        assert dry != held
+
     def test_a_bad_token_is_named_with_its_position(self, command: Command, tmp_path: Path) -> None:
         text = "bach piano start tempo120 piano:v72:H4"
         assert "token 4: 'piano:v72:H4' is not known; nearest: 'piano:v72:" in mistake(
@@ -128,9 +163,16 @@ class TestEncodeAndDecode:
 
     def test_a_vocabulary_file_that_is_none(self, command: Command, midi_fixtures: Path, tmp_path: Path) -> None:
         encode = ("encode", midi_fixtures / "ok_type0.mid", "--vocabulary")
-        for name, text in (("broken.json", "{"), ("other.json", "{}"), ("list.json", "[]"), ("broken.toml", "=")):
+        for name, text, problem in (
+            ("broken.json", "{", "is no JSON: "),
+            ("other.json", "{}", ": name: "),
+            ("list.json", "[]", "is no vocabulary"),
+            ("broken.toml", "=", "is no TOML: "),
+        ):
             (tmp_path / name).write_text(text)
-            assert f"{name} is no vocabulary: " in mistake(command(*encode, tmp_path / name))
+            found = mistake(command(*encode, tmp_path / name))
+            assert name in found
+            assert problem in found
         for name in ("nowhere.json", "nowhere.toml"):
             assert mistake(command(*encode, tmp_path / name)).endswith("cannot be read: No such file or directory")
 
@@ -147,7 +189,9 @@ class TestEncodeAndDecode:
 
     def test_an_unknown_vocabulary_or_style(self, command: Command, studio, midi_fixtures: Path) -> None:
         file = midi_fixtures / "ok_type0.mid"
-        assert mistake(command("encode", file, "--vocabulary", "abc")) == "no vocabulary 'abc'; there are: musenet"
+        assert mistake(command("encode", file, "--vocabulary", "abc")) == (
+            "no vocabulary 'abc'; there are: general_midi, musenet, or name a .toml or .json file"
+        )
         vocabulary = studio[1].folder / "vocabulary.json"
         assert mistake(command("encode", file, "--style", "polka", "--vocabulary", vocabulary)) == (
             "no style 'polka'; this vocabulary has: bach, jazz"

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from modeling.batches import Loader, Split, collate, epoch_windows, load_split
 from modeling.embeddings import Batch
 from modeling.transformer import IGNORED
+from tokenization.augmentation import AugmentationSchedule
 from tokenization.encodings import HEADER, get_encoding
 from tokenization.encodings.combined import Combined
 from tokenization.shards import Row, ShardError, Stamp, write_shard
@@ -217,6 +218,51 @@ class TestStyleDropout:
         before = [piece.copy() for piece in split.pieces]
         Loader(split, 32, 8, style_dropout=1.0).batch(0)
         assert all(np.array_equal(x, y) for x, y in zip(before, split.pieces))
+
+
+class TestAugmentation:
+    UP_TO_FIVE = AugmentationSchedule(transpose=5, final_transpose=0, anneal_from=0.5, velocity=40)
+
+    def loader(self, split: Split, schedule: AugmentationSchedule, steps: int = 100) -> Loader:
+        return Loader(split, 32, 8, augmentation=schedule, steps=steps)
+
+    def test_windows_are_variants_of_the_pieces_windows(self, split: Split) -> None:
+        plain, targets = Loader(split, 32, 8).batch(3)
+        varied, varied_targets = self.loader(split, self.UP_TO_FIVE).batch(3)
+        assert not torch.equal(varied.tokens, plain.tokens)
+        for name in ("time", "chord", "part", "countdown"):
+            assert torch.equal(getattr(varied, name), getattr(plain, name)), "neither pitch nor velocity changes those"
+        assert torch.equal(varied_targets == IGNORED, targets == IGNORED)
+        notes = plain.tokens < split.vocabulary.note_end
+        moved = (varied.tokens - plain.tokens) % 128
+        for row in range(8):
+            pitched = notes[row] & (plain.tokens[row] < split.vocabulary.first_rows[-1] * 128)
+            assert len(set(moved[row][pitched].tolist())) <= 1, "one transposition for all of a window"
+            assert torch.equal(varied.tokens[row][~notes[row]], plain.tokens[row][~notes[row]])
+
+    def test_transposition_becomes_less_and_ends(self, split: Split) -> None:
+        schedule = AugmentationSchedule(transpose=5)
+        loader = self.loader(split, schedule, steps=1000)
+        first, last = Loader(split, 32, 8).batch(0)[0], Loader(split, 32, 8).batch(1000)[0]
+        assert not torch.equal(loader.batch(0)[0].tokens, first.tokens)
+        assert torch.equal(loader.batch(1000)[0].tokens, last.tokens)
+
+    def test_the_same_batch_whenever_and_wherever(self, split: Split) -> None:
+        schedule = AugmentationSchedule(transpose=5, velocity=20, stretch=0.1)
+        whole = self.loader(split, schedule).batch(7)
+        assert equal(self.loader(split, schedule).batch(7), whole)
+        shares = [self.loader(split, schedule).batch(7, rank, 2) for rank in range(2)]
+        together = Batch(*(torch.cat(field) for field in zip(*(batch for batch, _ in shares))))
+        assert equal((together, torch.cat([targets for _, targets in shares])), whole)
+
+    def test_stretched_windows_hold_other_waits(self, split: Split) -> None:
+        stretched = self.loader(split, AugmentationSchedule(stretch=0.3)).batch(2)[0]
+        plain = Loader(split, 32, 8).batch(2)[0]
+        assert torch.equal(stretched.tokens[:, :3], plain.tokens[:, :3])
+        assert not torch.equal(stretched.time, plain.time)
+
+    def test_without_a_schedule_nothing_is_varied(self, split: Split) -> None:
+        assert equal(self.loader(split, AugmentationSchedule()).batch(4), Loader(split, 32, 8).batch(4))
 
 
 class TestLoadSplit:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,23 +18,14 @@ from modeling.critic import CriticConfig, CriticHead, score
 from modeling.generation import SamplingConfig
 from modeling.transformer import MuseNet
 from modeling.weights import WeightsError, save_critic, save_model
-from tokenization.encodings.combined import HEADER, Combined
+from tokenization.encodings import ENCODINGS, HEADER, Encoding, Time, get_encoding, learn_units
+from tokenization.encodings.combined import Combined
 from tokenization.midi import read_midi
-from tokenization.notes import Notes
+from tokenization.notes import Notes, TempoMap
+from tokenization.units import UnitKind, Units
 from tokenization.vocabulary import Vocabulary, VocabularyError
 
 CRITIC = CriticConfig(window=32, hidden=8)
-
-
-@pytest.fixture(scope="session")
-def composer(make_model: Callable[..., MuseNet], encoding: Combined, vocabulary: Vocabulary) -> Composer:
-    """A network that nearly never ends a piece, with an untrained critic."""
-    model = make_model(tied_output=False)
-    with torch.no_grad():
-        model.norm.bias.fill_(1.0)
-        model.output.weight[vocabulary.end] = -0.5
-    torch.manual_seed(1)
-    return Composer(model, CriticHead(32, CRITIC.hidden).eval(), CRITIC, encoding)
 
 
 def request(**changes: object) -> Request:
@@ -48,6 +41,43 @@ def tune(make_notes: Callable[[int, int], Notes]) -> Notes:
 @pytest.fixture(scope="session")
 def long_tune(make_notes: Callable[[int, int], Notes]) -> Notes:
     return make_notes(200, 1)
+
+
+ComposerOf = Callable[[str, Time], Composer]
+every_encoding = pytest.mark.parametrize(("name", "time"), list(itertools.product(ENCODINGS, Time)))
+
+
+def with_units(name: str, vocabulary: Vocabulary, time: Time, tune: Notes) -> Encoding:
+    """An encoding; a learned one has the tune's chords, or notes with a short wait behind them as merges."""
+    encoding = get_encoding(name, vocabulary, time)
+    if encoding.units is not UnitKind.MERGE:
+        return learn_units(encoding, [encoding.write(encoding.grid(tune))], 500)
+    is_note = np.repeat(vocabulary.row_velocity > 0, 128)
+    merges = itertools.product(
+        np.flatnonzero(is_note).tolist(), range(vocabulary.wait_base + 1, vocabulary.wait_base + 9)
+    )
+    return get_encoding(name, replace(vocabulary, units=Units(UnitKind.MERGE, tuple(merges))), time)
+
+
+@pytest.fixture(scope="session")
+def composer_of(make_model: Callable[..., MuseNet], vocabulary: Vocabulary, long_tune: Notes) -> ComposerOf:
+    """A network for an encoding, which nearly never ends a piece."""
+
+    def make(name: str, time: Time) -> Composer:
+        encoding = with_units(name, vocabulary, time, long_tune)
+        model = make_model(tied_output=False, vocabulary_size=encoding.vocabulary.size)
+        with torch.no_grad():
+            model.norm.bias.fill_(1.0)
+            model.output.weight[encoding.vocabulary.end] = -0.5
+        torch.manual_seed(1)
+        return Composer(model, CriticHead(32, CRITIC.hidden).eval(), CRITIC, encoding)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def composer(composer_of: ComposerOf) -> Composer:
+    return composer_of("combined", Time.SECONDS)
 
 
 class TestOpening:
@@ -127,6 +157,59 @@ class TestOpening:
         assert found.cut > 60
         assert compose(composer, request(prompt=chord, length=length, best_of=1))
 
+    @every_encoding
+    @pytest.mark.parametrize("length", [40, 80, 10_000])
+    def test_in_every_encoding_the_latest_notes_that_fit_are_kept(
+        self, name: str, time: Time, length: int, composer_of: ComposerOf, long_tune: Notes
+    ) -> None:
+        composer = composer_of(name, time)
+        encoding = composer.encoding
+        found = opening(composer, request(prompt=long_tune, length=length)).tokens
+        room = min(composer.model.config.context, length) // 2
+        whole, kept = encoding.quantised(long_tune), encoding.decode(found)
+        latest = slice(len(whole) - len(kept), None)
+        assert HEADER < len(found) <= room
+        assert kept.pitch.tolist() == whole.pitch[latest].tolist()
+        assert kept.program.tolist() == whole.program[latest].tolist()
+        assert np.allclose(kept.duration, whole.duration[latest])
+        assert np.allclose(kept.onset - kept.onset[0], whole.onset[latest] - whole.onset[latest][0])
+        assert len(kept) > room // 8
+        if encoding.units is UnitKind.MERGE:
+            assert (found >= encoding.vocabulary.unit_base).any()
+
+    def test_a_prompt_of_chords_is_cut_between_them(self, composer: Composer, vocabulary: Vocabulary) -> None:
+        count = 60  # triads, each until the next
+        onset, pitch = np.repeat(np.arange(count) / 4, 3), np.tile([60, 64, 67], count)
+        triads = Notes.from_columns(
+            onset, [0.25] * len(onset), pitch, [64] * len(onset), [0] * len(onset), [False] * len(onset)
+        )
+        plain = get_encoding("chordwise", vocabulary)
+        encoding = learn_units(plain, [plain.write(plain.grid(triads))], 10)
+        found = opening(replace(composer, encoding=encoding), request(prompt=triads, length=45))
+        triad, silence = "chord(piano:v64:C4+piano:v64:E4+piano:v64:G4)", "chord()"
+        music = " ".join([f"{triad} wait:24"] * 8) + f" {silence}"
+        assert encoding.vocabulary.to_text(found.tokens) == f"bach piano start tempo120 {music}"
+        assert found.cut == 2 * (count - 8)
+
+    def test_in_beats_a_cut_prompt_keeps_its_beats_and_the_tempos_from_there_on(
+        self, composer_of: ComposerOf, vocabulary: Vocabulary
+    ) -> None:
+        composer = composer_of("combined", Time.BEATS)
+        count = 40  # quavers, on and off the beat, at 120 and then at 60 beats a minute, the last four at 120 again
+        seconds = np.cumsum([0.0] + [0.25] * 10 + [0.5] * 26 + [0.25] * 3)
+        tempos = TempoMap(seconds[[0, 10, 36]], np.array([120.0, 60.0, 120.0]))
+        notes = Notes.from_columns(
+            seconds, [0.1] * count, [60] * count, [80] * count, [0] * count, [False] * count, tempo_map=tempos
+        )
+        found = opening(composer, request(prompt=notes, length=63)).tokens
+        words = vocabulary.to_text(found).split()
+        assert words[3] == "tempo60"
+        assert [word for word in words[HEADER:] if word.startswith("tempo")] == ["tempo120"]
+        grid = composer.encoding.read(found)
+        assert len(grid) == 6
+        assert (grid.start % 24 == 0).all()
+        assert grid.tempo_ticks[-1] == grid.start[-4]
+
     @pytest.mark.parametrize("changes", [{"style": "polka"}, {"instruments": ("kazoo",)}])
     def test_unknown_words_are_refused(self, changes: dict[str, object], composer: Composer) -> None:
         with pytest.raises(VocabularyError, match=r"polka.*bach, jazz|kazoo.*piano"):
@@ -134,16 +217,14 @@ class TestOpening:
 
 
 class TestCompose:
-    def test_candidates_come_best_first_with_the_critic_s_score(
-        self, composer: Composer, vocabulary: Vocabulary
-    ) -> None:
+    def test_candidates_come_best_first_with_the_critic_s_score(self, composer: Composer) -> None:
         found = compose(composer, request(best_of=6))
         assert sorted(candidate.index for candidate in found) == list(range(6))
         scores = [candidate.score for candidate in found]
         assert scores == sorted(scores, reverse=True)
         pieces = [candidate.tokens for candidate in found]
         assert {len(piece) for piece in pieces} == {40}
-        expected = score(composer.model, composer.critic, vocabulary, pieces, [40] * 6, CRITIC.window)
+        expected = score(composer.model, composer.critic, composer.encoding, pieces, [40] * 6, CRITIC.window)
         assert scores == pytest.approx(expected, rel=1e-5)
 
     def test_a_seed_gives_the_same_candidates(self, composer: Composer) -> None:
@@ -166,17 +247,27 @@ class TestCompose:
             assert candidate.tokens[: len(begin)].tolist() == begin
             assert len(candidate.tokens) == 80
 
-    def test_behind_a_long_prompt_the_critic_hears_the_continuation(
-        self, composer: Composer, long_tune: Notes, vocabulary: Vocabulary
-    ) -> None:
+    def test_behind_a_long_prompt_the_critic_hears_the_continuation(self, composer: Composer, long_tune: Notes) -> None:
         near = replace(composer, critic_config=CriticConfig(window=12, hidden=8))
         asked = request(prompt=long_tune, length=100)
         assert len(opening(near, asked).tokens) > 12
         found = compose(near, asked)
         pieces = [candidate.tokens for candidate in found]
-        early = score(near.model, near.critic, vocabulary, pieces, [100] * 3, 12)
+        early = score(near.model, near.critic, near.encoding, pieces, [100] * 3, 12)
         assert max(early) - min(early) < 1e-6, "up to there the candidates are alike"
         assert len({round(candidate.score, 5) for candidate in found}) == 3
+
+    @every_encoding
+    def test_every_encoding_continues_a_prompt(
+        self, name: str, time: Time, composer_of: ComposerOf, long_tune: Notes
+    ) -> None:
+        composer = composer_of(name, time)
+        asked = request(prompt=long_tune, length=80, best_of=2)
+        begin = opening(composer, asked).tokens
+        for candidate in compose(composer, asked):
+            assert candidate.tokens[: len(begin)].tolist() == begin.tolist()
+            assert len(candidate.tokens) == 80
+            assert len(composer.encoding.decode(candidate.tokens)) > len(composer.encoding.decode(begin))
 
     def test_real_music_is_continued(self, composer: Composer, midi_folder: Path) -> None:
         prompt = read_midi((midi_folder / "ok_type0.mid").read_bytes())
@@ -189,15 +280,20 @@ def midi_folder() -> Path:
     return Path(__file__).parents[1] / "fixtures" / "midi"
 
 
-@pytest.fixture
-def registered(composer: Composer, tmp_path: Path) -> Path:
-    """The files of a registered version."""
+def register(composer: Composer, tmp_path: Path) -> Path:
+    """Writes the files of a registered version."""
     folder = tmp_path / "version"
     save_model(composer.model, folder)
     save_critic(composer.critic, composer.critic_config, 32, folder)
     (folder / "vocabulary.json").write_text(composer.vocabulary.to_json(), encoding="utf-8")
-    (folder / "encoding.txt").write_text("combined\n", encoding="utf-8")
+    chosen = {"name": composer.encoding.name, "time": composer.encoding.time}
+    (folder / "encoding.json").write_text(json.dumps(chosen), encoding="utf-8")
     return folder
+
+
+@pytest.fixture
+def registered(composer: Composer, tmp_path: Path) -> Path:
+    return register(composer, tmp_path)
 
 
 class TestLoad:
@@ -208,7 +304,25 @@ class TestLoad:
             assert np.array_equal(new.tokens, old.tokens)
             assert (new.score, new.index) == (old.score, old.index)
 
-    @pytest.mark.parametrize("name", ["vocabulary.json", "encoding.txt"])
+    @every_encoding
+    def test_it_is_loaded_with_its_encoding(
+        self, name: str, time: Time, composer_of: ComposerOf, tmp_path: Path
+    ) -> None:
+        composer = composer_of(name, time)
+        loaded = Composer.load(register(composer, tmp_path))
+        assert (loaded.encoding.name, loaded.encoding.time) == (name, time)
+        assert loaded.vocabulary == composer.vocabulary
+
+    @pytest.mark.parametrize(
+        "content",
+        [{"name": "morse", "time": "beats"}, {"name": "onset", "time": "years"}, {"name": "onset"}, {"name": []}],
+    )
+    def test_an_encoding_that_does_not_exist_is_refused(self, content: dict[str, object], registered: Path) -> None:
+        (registered / "encoding.json").write_text(json.dumps(content), encoding="utf-8")
+        with pytest.raises(WeightsError, match=r"no vocabulary and encoding can be read from .*version"):
+            Composer.load(registered)
+
+    @pytest.mark.parametrize("name", ["vocabulary.json", "encoding.json"])
     @pytest.mark.parametrize("content", [None, b"", b"\xff\xfe", b"{}", b"[]", b"morse"], ids=repr)
     def test_without_its_vocabulary_or_encoding_it_is_refused(
         self, content: bytes | None, name: str, registered: Path

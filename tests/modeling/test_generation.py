@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -18,10 +19,13 @@ from modeling.embeddings import Batch
 from modeling.generation import SamplingConfig, draw, generate, playable_instruments
 from modeling.grammar import Grammar
 from modeling.transformer import MuseNet
-from tokenization.encodings.combined import HEADER, Combined
+from tokenization.encodings import ENCODINGS, HEADER, Encoding, Time, get_encoding
+from tokenization.encodings.combined import Combined
 from tokenization.midi import read_midi
 from tokenization.midi_writer import write_midi
-from tokenization.structure import COUNTDOWN, features
+from tokenization.notes import Notes
+from tokenization.structure import COUNTDOWN
+from tokenization.units import UnitKind, Units
 from tokenization.vocabulary import Tokens, Vocabulary
 
 MakeModel = Callable[..., MuseNet]
@@ -40,8 +44,8 @@ def model(make_model: MakeModel, vocabulary: Vocabulary) -> MuseNet:
 
 
 @pytest.fixture(scope="session")
-def run(model: MuseNet, vocabulary: Vocabulary) -> Generate:
-    return partial(generate, model, vocabulary, sampling=FREE, seed=0)
+def run(model: MuseNet, encoding: Combined) -> Generate:
+    return partial(generate, model, encoding, sampling=FREE, seed=0)
 
 
 @pytest.fixture(scope="session")
@@ -57,15 +61,30 @@ def header(vocabulary: Vocabulary) -> Tokens:
     return np.array(tokens, np.uint16)
 
 
-def assert_well_formed(tokens: Tokens, vocabulary: Vocabulary, begin: int = HEADER) -> None:
-    """Only notes, waits and one `end`; notes start when silent and end when sounding; asked-for instruments."""
+def with_units(name: str, vocabulary: Vocabulary, time: Time) -> Encoding:
+    """An encoding; a learned one has thirds, or notes with a wait behind them, as units."""
+    kind = get_encoding(name, vocabulary).units
+    if kind is None:
+        return get_encoding(name, vocabulary, time)
+    notes = (vocabulary.from_text("piano:v64:C3")[0] + np.arange(24)).tolist()
+    items = tuple((note, note + 4 if kind is UnitKind.CHORD else vocabulary.wait_base + 8) for note in notes)
+    return get_encoding(name, replace(vocabulary, units=Units(kind, items)), time)
+
+
+def assert_well_formed(tokens: Tokens, encoding: Encoding, begin: int = HEADER) -> None:
+    """Only notes, waits, in beats tempos, and one `end`; notes start when silent and end when sounding; asked-for
+    instruments.
+    """
+    vocabulary = encoding.vocabulary
     names = vocabulary.names
     groups = set(vocabulary.groups_of_mask(int(tokens[1]) - vocabulary.instrumentation_base))
     playable = {instrument.name for instrument in vocabulary.instruments if instrument.group in groups}
+    others = ("wait:", "tempo") if encoding.time is Time.BEATS else ("wait:",)
     sounding = set()
-    for position, token in enumerate(tokens[HEADER:].tolist(), HEADER):
+    music = encoding.spell_out(tokens)
+    for position, token in enumerate(music[HEADER:].tolist(), HEADER):
         if token == vocabulary.end:
-            assert position == len(tokens) - 1
+            assert position == len(music) - 1
         elif token < vocabulary.note_end:
             instrument, velocity, pitch = names[token].split(":")
             voice = (instrument, pitch)
@@ -74,29 +93,29 @@ def assert_well_formed(tokens: Tokens, vocabulary: Vocabulary, begin: int = HEAD
                 sounding.remove(voice)
                 continue
             assert position < begin or instrument in playable, f"{names[token]} was not asked for"
-            if instrument != "drums":
+            if instrument != "drums" and encoding.writes_ends:
                 assert voice not in sounding, f"{names[token]} at {position} sounds already"
                 sounding.add(voice)
         else:
-            assert names[token].startswith("wait:"), f"{names[token]} at {position} is no music"
+            assert names[token].startswith(others), f"{names[token]} at {position} is no music"
 
 
 class TestLength:
     @pytest.mark.parametrize("length", [5, 40, 64, 65, 200])
     def test_pieces_have_the_asked_length_below_and_beyond_the_context(
-        self, length: int, run: Generate, header: Tokens, vocabulary: Vocabulary
+        self, length: int, run: Generate, header: Tokens, encoding: Combined
     ) -> None:
         for piece in run(prompts=np.tile(header, (3, 1)), lengths=[length] * 3):
             assert len(piece) == length
             assert piece.dtype == np.uint16
-            assert_well_formed(piece, vocabulary)
+            assert_well_formed(piece, encoding)
 
-    def test_each_piece_has_its_own(self, run: Generate, header: Tokens, vocabulary: Vocabulary) -> None:
+    def test_each_piece_has_its_own(self, run: Generate, header: Tokens, encoding: Combined) -> None:
         lengths = [5, 90, 17, 64]
         pieces = run(prompts=np.tile(header, (4, 1)), lengths=lengths)
         assert [len(piece) for piece in pieces] == lengths
         for piece in pieces:
-            assert_well_formed(piece, vocabulary)
+            assert_well_formed(piece, encoding)
 
     def test_stop_cuts_what_is_planned_longer(self, run: Generate, header: Tokens) -> None:
         pieces = run(prompts=np.tile(header, (3, 1)), lengths=[10, 100, 300], stop=30)
@@ -108,33 +127,33 @@ class TestLength:
         assert stopped[0].tolist() == whole[0][:30].tolist()
 
     def test_a_piece_may_end_earlier_and_then_has_its_end(
-        self, make_model: MakeModel, header: Tokens, vocabulary: Vocabulary
+        self, make_model: MakeModel, header: Tokens, encoding: Combined, vocabulary: Vocabulary
     ) -> None:
         model = make_model(tied_output=False)
         with torch.no_grad():
             model.norm.bias.fill_(1.0)
             model.output.weight[vocabulary.end] = 0.1  # about one token in ten
-        pieces = generate(model, vocabulary, np.tile(header, (8, 1)), [100] * 8, FREE, seed=0)
+        pieces = generate(model, encoding, np.tile(header, (8, 1)), [100] * 8, FREE, seed=0)
         early = [piece for piece in pieces if len(piece) < 100]
         assert len(early) >= 6
         assert all(piece[-1] == vocabulary.end for piece in early)
         for piece in pieces:
-            assert_well_formed(piece, vocabulary)
+            assert_well_formed(piece, encoding)
 
 
 class TestPrompt:
-    def test_it_is_kept(self, run: Generate, make_piece: Callable[..., Tokens], vocabulary: Vocabulary) -> None:
+    def test_it_is_kept(self, run: Generate, make_piece: Callable[..., Tokens], encoding: Combined) -> None:
         prompt = make_piece(12)[:40]
         for piece in run(prompts=np.tile(prompt, (2, 1)), lengths=[120, 70]):
             assert piece[:40].tolist() == prompt.tolist()
-            assert_well_formed(piece, vocabulary, begin=40)
+            assert_well_formed(piece, encoding, begin=40)
 
-    def test_real_music_is_continued(self, run: Generate, encoding: Combined, vocabulary: Vocabulary) -> None:
+    def test_real_music_is_continued(self, run: Generate, encoding: Combined) -> None:
         midi = Path(__file__).parents[1] / "fixtures" / "midi" / "ok_type1_drums.mid"
         prompt = encoding.encode(read_midi(midi.read_bytes()), "jazz")[:-1][:50]
         (piece,) = run(prompts=prompt[None], lengths=[150])
         assert piece[: len(prompt)].tolist() == prompt.tolist()
-        assert_well_formed(piece, vocabulary, begin=len(prompt))
+        assert_well_formed(piece, encoding, begin=len(prompt))
         notes = encoding.decode(piece)
         assert len(notes) > len(encoding.decode(prompt))
         assert len(read_midi(write_midi(notes))) == len(notes)
@@ -158,6 +177,7 @@ class TestPrompt:
         run: Generate,
         header: Tokens,
         make_piece: Callable[..., Tokens],
+        encoding: Combined,
         vocabulary: Vocabulary,
     ) -> None:
         mask = data.draw(st.integers(1, 7))
@@ -166,7 +186,7 @@ class TestPrompt:
         prompt[1] = vocabulary.instrumentation_id(mask)
         length = data.draw(st.integers(given_tokens + 1, 100))
         for piece in run(prompts=np.tile(prompt, (2, 1)), lengths=[length, length], seed=data.draw(st.integers(0, 99))):
-            assert_well_formed(piece, vocabulary, begin=given_tokens)
+            assert_well_formed(piece, encoding, begin=given_tokens)
             assert len(piece) <= length
 
 
@@ -187,13 +207,26 @@ class TestSeed:
         assert torch.equal(torch.random.get_rng_state(), state)
 
 
-@pytest.mark.parametrize("mode", ["dense", "local", "strided"])
+@pytest.mark.parametrize(
+    ("mode", "name", "time"),
+    [
+        ("dense", "combined", Time.SECONDS),
+        ("local", "combined", Time.BEATS),
+        ("strided", "combined", Time.SECONDS),
+        ("strided", "chordwise", Time.BEATS),
+        ("strided", "onset", Time.SECONDS),
+        ("strided", "combined_bpe", Time.SECONDS),
+        ("strided", "onset_bpe", Time.BEATS),
+    ],
+)
 class TestWindow:
     def test_the_most_probable_tokens_are_those_of_full_passes(
-        self, mode: str, make_model: MakeModel, header: Tokens, vocabulary: Vocabulary
+        self, mode: str, name: str, time: Time, make_model: MakeModel, header: Tokens, vocabulary: Vocabulary
     ) -> None:
         """What the cache gives is what a pass over the whole window gives, also after the window has moved on."""
-        model = make_model(mode=mode, seed=3, tied_output=False).double().eval()
+        encoding = with_units(name, vocabulary, time)
+        size = encoding.vocabulary.size
+        model = make_model(mode=mode, seed=3, tied_output=False, vocabulary_size=size).double().eval()
         with torch.no_grad():
             for parameter in model.parameters():
                 if parameter.ndim > 1:
@@ -202,9 +235,9 @@ class TestWindow:
             model.output.weight[vocabulary.end] = -10
         length, context = 150, model.config.context
         surest = SamplingConfig(top_p=1e-9)
-        (piece,) = generate(model, vocabulary, header[None], [length], surest, seed=0)
+        (piece,) = generate(model, encoding, header[None], [length], surest, seed=0)
         assert len(piece) == length
-        marks = features(piece, vocabulary, length)
+        marks = encoding.features(piece, length)
         columns = [piece, marks.time, marks.chord, marks.part, marks.countdown]
         begin, same = HEADER, 0
         for position in range(HEADER, length):
@@ -214,22 +247,64 @@ class TestWindow:
             batch = Batch(*(torch.from_numpy(column[where].astype(np.int64))[None] for column in columns))
             with torch.inference_mode():
                 logits = model.logits(model.states(batch)[0, -1])
-            allowed = set(allowed_after(piece[:position], length, vocabulary))
+            allowed = set(allowed_after(piece[:position], length, encoding))
             best = next(token for token in logits.argsort(descending=True).tolist() if token in allowed)
             same += int(best == piece[position])
         assert same == length - HEADER
         assert len(set(piece[HEADER:].tolist())) > 10
 
 
-def allowed_after(tokens: Tokens, length: int, vocabulary: Vocabulary) -> list[int]:
+def allowed_after(tokens: Tokens, length: int, encoding: Encoding) -> list[int]:
     """Ids that the grammar allows after the tokens of one piece."""
-    playable = torch.from_numpy(playable_instruments(vocabulary, tokens[1:2].astype(np.int64)))
-    longest_note = round(SamplingConfig().longest_note * vocabulary.ticks_per_second)
-    grammar = Grammar(vocabulary, playable, longest_note, torch.tensor([length - COUNTDOWN]))
+    playable = playable_instruments(encoding.vocabulary, tokens[1:2].astype(np.int64))
+    grammar = Grammar(encoding, playable, np.array([length - COUNTDOWN]), SamplingConfig().longest_note)
     for token in tokens.tolist():
-        grammar.advance(torch.tensor([token]))
-    ids: list[int] = grammar.allowed()[0].nonzero().flatten().tolist()
+        grammar.advance(np.array([token]))
+    ids: list[int] = grammar.allowed()[0].nonzero()[0].tolist()
     return ids
+
+
+@pytest.mark.parametrize(("name", "time"), list(itertools.product(ENCODINGS, Time)))
+class TestEncodings:
+    def test_each_gives_music_of_the_asked_length_and_instruments(
+        self, name: str, time: Time, make_model: MakeModel, header: Tokens, vocabulary: Vocabulary
+    ) -> None:
+        encoding = with_units(name, vocabulary, time)
+        model = make_model(tied_output=False, vocabulary_size=encoding.vocabulary.size)
+        with torch.no_grad():
+            model.norm.bias.fill_(1.0)
+            model.output.weight[encoding.vocabulary.end] = -0.5
+            model.output.weight[encoding.vocabulary.unit_base :] += 0.1
+            model.output.weight[vocabulary.tempo_base : vocabulary.special_base] += 0.1
+        prompt = header.copy()
+        prompt[1] = vocabulary.instrumentation_id(vocabulary.group_mask(["piano"]))
+        pieces = generate(model, encoding, np.tile(prompt, (3, 1)), [150, 70, 150], FREE, seed=0)
+        assert [len(piece) for piece in pieces] == [150, 70, 150]
+        tokens = np.concatenate([piece[HEADER:] for piece in pieces])
+        assert (tokens >= encoding.vocabulary.unit_base).any() == bool(encoding.units)
+        tempos = (tokens >= vocabulary.tempo_base) & (tokens < vocabulary.special_base)
+        assert tempos.any() == (time is Time.BEATS)
+        for piece in pieces:
+            notes = encoding.decode(piece)
+            assert len(notes) > 5
+            assert not notes.program.any()
+            assert not notes.drum.any()
+            assert_well_formed(piece, encoding)
+
+    def test_a_prompt_is_continued(
+        self,
+        name: str,
+        time: Time,
+        make_model: MakeModel,
+        make_notes: Callable[[int, int], Notes],
+        vocabulary: Vocabulary,
+    ) -> None:
+        encoding = with_units(name, vocabulary, time)
+        model = make_model(tied_output=False, vocabulary_size=encoding.vocabulary.size)
+        prompt = encoding.encode(make_notes(8, 0), "bach")[:-1]
+        (piece,) = generate(model, encoding, prompt[None], [100], FREE, seed=0)
+        assert piece[: len(prompt)].tolist() == prompt.tolist()
+        assert len(encoding.decode(piece)) > 8
 
 
 class TestProgress:

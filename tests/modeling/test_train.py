@@ -209,7 +209,7 @@ class TestRun:
     def test_it_leaves_a_model_that_loads(self, whole: Job) -> None:
         model = load_model(whole.folder / "model")
         config = model.config
-        assert (config.layers, config.vocabulary_size, config.note_tokens, config.dropout) == (2, 1072, 1024, 0.1)
+        assert (config.layers, config.vocabulary_size, config.note_tokens, config.dropout) == (2, 1074, 1024, 0.1)
         assert all(bool(parameter.isfinite().all()) for parameter in model.parameters())
         assert [path.name for path in whole.folder.glob("*model*")] == ["model"], "no staging folder is left"
 

@@ -166,9 +166,9 @@ def read_tokens(
         elif token == end_id or token == end_id + 1:
             break
     if with_offs:
-        for voice in range(len(sounding)):
-            if sounding[voice] >= 0:
-                end[sounding[voice]] = now
+        for still in sounding:
+            if still >= 0:
+                end[still] = now
     kept = 0
     for i in range(found):
         if end[i] > start[i]:

@@ -497,7 +497,7 @@ class TestContentSettings:
         def digests(**settings: Any) -> tuple[str, str]:
             parameters = parameters_of(lake, songs, **settings)
             tokens = parameters.tokens
-            choice = EncodingChoice.of(tokens.unlearned, tokens.sustain, parameters.augmentation)
+            choice = EncodingChoice.of(tokens.unlearned(), tokens.sustain, parameters.augmentation)
             publication = Publication("songs", choice, parameters.content_settings(), "", None, {})
             return input_key(parameters, stock), dataset_digest(manifest, publication)
 
