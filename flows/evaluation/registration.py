@@ -17,6 +17,7 @@ from flows.parameters import LakeAddress
 from flows.settings import Lake
 from flows.training.reporting import RunReport, dataset_reference, mlflow_run, report_of
 from flows.training.runs import MODEL_FOLDER, Run, find_run
+from modeling.composition import ENCODING_FILE
 from registry.models import CANDIDATE, RegisteredModel, find_model, register, set_alias
 from registry.pyfunc_model import BUNDLE
 from registry.tracking import log_metrics
@@ -87,7 +88,7 @@ def bundle(folder: Path, run: Run, dataset: DatasetVersion, critic_folder: Path)
         for file in sorted(source.iterdir()):
             shutil.copy2(file, folder / file.name)
     shutil.copy2(dataset.path / "vocabulary.json", folder / "vocabulary.json")
-    (folder / "encoding.json").write_text(json.dumps(dataset.description["encoding"]) + "\n", encoding="utf-8")
+    (folder / ENCODING_FILE).write_text(json.dumps(dataset.description["encoding"]) + "\n", encoding="utf-8")
     lineage = {"run": run.run_id, "dataset": dataset.name, "digest": dataset.digest, "preset": run.preset}
     (folder / "lineage.json").write_text(json.dumps(lineage, indent=1) + "\n", encoding="utf-8")
 

@@ -405,6 +405,14 @@ class TestChords:
         assert allows(grammar, "wait:32")
         assert self.chords(take(grammar, "wait:32")) == [0, 1, 2]
 
+    def test_its_notes_have_to_end_in_time(self, grammar: Grammar) -> None:
+        self.take_chord(grammar, 0)
+        take(grammar, " ".join(["wait:32"] * (LONGEST_NOTE // 32 - 1)))
+        assert allows(grammar, "wait:32")
+        assert not allows(take(grammar, "wait:32"), "wait:1")
+        assert allows(grammar, "piano:v0:C4")
+        assert not allows(grammar, "piano:v0:E4"), "the lower note is overdue, too"
+
     def test_it_follows_a_tempo(self, vocabulary: Vocabulary) -> None:
         units = with_units("chordwise", vocabulary, *self.CHORDS).vocabulary
         grammar = grammar_of(get_encoding("chordwise", units, Time.BEATS), PIANO)

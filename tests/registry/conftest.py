@@ -38,7 +38,7 @@ def write_bundle(folder: Path, seed: int = 0) -> Path:
     critic = CriticConfig(window=32, hidden=8)
     save_critic(CriticHead(16, 8), critic, 16, folder)
     (folder / "vocabulary.json").write_text(vocabulary.to_json(), encoding="utf-8")
-    (folder / "encoding.txt").write_text("combined\n", encoding="utf-8")
+    (folder / "encoding.json").write_text('{"name": "combined", "time": "seconds"}', encoding="utf-8")
     return folder
 
 
