@@ -95,9 +95,11 @@ def _message(error: Exception) -> str:
     """One line; of pydantic's report the first fault."""
     if hasattr(error, "errors"):
         fault = error.errors()[0]
-        if not fault["loc"]:  # settings that do not fit each other
-            return str(fault["msg"]).removeprefix("Value error, ")
-        return f"{'.'.join(map(str, fault['loc']))} = {fault['input']!r}: {fault['msg']}"
+        problem = str(fault["msg"]).removeprefix("Value error, ")
+        if not fault["loc"] or (fault["type"], type(fault["input"])) == ("value_error", dict):
+            # settings that do not fit each other
+            return problem
+        return f"{'.'.join(map(str, fault['loc']))} = {fault['input']!r}: {problem}"
     return " ".join(str(error).split())
 
 

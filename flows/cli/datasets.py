@@ -82,7 +82,7 @@ def ingest(
 def _parameters(
     sources: tuple[str, ...], changes: dict[str, str], lake: Lake, choices: dict[str, Any]
 ) -> IngestParameters:
-    """The parameters that a command line says. Raises UserError and pydantic's ValidationError."""
+    """The parameters that a command line says. Raises UserError, VocabularyError and pydantic's ValidationError."""
     from pydantic import ValidationError
 
     from flows.errors import UserError
@@ -98,9 +98,11 @@ def _parameters(
     given |= {key: value for key, value in choices.items() if value is not None}
     changes = {key: str(value) for key, value in inner.items() if value is not None} | changes
     try:
-        return IngestParameters.model_validate(_nested(given, changes))
+        parameters = IngestParameters.model_validate(_nested(given, changes))
     except ValidationError as error:
         raise _no_setting(IngestParameters, error.errors()[0]["loc"]) or error from None
+    parameters.tokens.unlearned()  # a vocabulary that is none is found out before anything is listed
+    return parameters
 
 
 def _no_setting(model: Any, location: tuple[int | str, ...]) -> UserError | None:

@@ -254,6 +254,10 @@ class TestMistakes:
             ("name.x=1", "there is no setting 'name.x': name has none inside"),
             ("limits.refused_repairs=[tru", "limits.refused_repairs = [tru: neither a value nor JSON"),
             ('limits.refused_repairs=["none"]', "limits.refused_repairs.0 = 'none': Input should be 'wrapper', "),
+            ("tokens.encoding=morse", "tokens.encoding = 'morse': no encoding 'morse'; there are: combined, "),
+            ("tokens.units=7", "the encoding 'combined' learns no units; these do: chordwise, "),
+            ("tokens.vocabulary=none", "no vocabulary 'none'; there are: general_midi, musenet, "),
+            ("tokens.vocabulary=none.toml", "the vocabulary none.toml cannot be read: No such file"),
         ],
     )
     def test_a_setting_of_ingestion(self, command: Command, tmp_path: Path, setting: str, words: str) -> None:
@@ -327,6 +331,26 @@ class TestIngest:
         assert (report["reused"], report["styles"], report["licences"]) == (True, {"bach": 1}, ["CC0"])
         assert Path(report["folder"]) == Lake(tmp_path / "lake").datasets / "mine" / report["digest"]
         assert "nothing changed" in result.stderr
+
+    def test_the_encoding_is_chosen_by_name_and_stamped(self, command: Command, tmp_path: Path, song) -> None:
+        (tmp_path / "bach").mkdir()
+        for seed in range(5):
+            (tmp_path / "bach" / f"{seed}.mid").write_bytes(song(seed, notes=40))
+        chosen = ("--encoding", "onset_bpe", "--time", "beats", "--vocabulary", "general_midi", "--units", "30")
+        ingest = ("ingest", tmp_path / "bach", "--name", "mine", "--workers", "1", *chosen)
+        report = json.loads(command(*ingest, "--sustain", "--json").stdout)
+        assert report["encoding"] == {"name": "onset_bpe", "version": 1, "time": "beats"}
+        assert report["vocabulary"]["name"] == "general_midi"
+        assert report["settings"]["tokens"] == {
+            "encoding": "onset_bpe",
+            "time": "beats",
+            "vocabulary": "general_midi",
+            "units": 30,
+            "sustain": True,
+        }
+        text = command("encode", tmp_path / "bach" / "1.mid", "--dataset", "mine").stdout
+        assert "+wait:" in text, "merges that were learned"
+        assert command("decode", text, tmp_path / "back.mid", "--dataset", "mine").exit_code == 0
 
     def test_a_toml_of_collections_one_of_them_an_archive(self, command: Command, tmp_path: Path, song) -> None:
         with zipfile.ZipFile(tmp_path / "songs.zip", "w") as archive:

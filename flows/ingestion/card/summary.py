@@ -31,7 +31,9 @@ def markdown(version: DatasetVersion) -> str:
     parts = [
         f"# Dataset {escaped(version.name)}",
         f"{sum(about['pieces'].values()):,} pieces, {about['hours']:,.1f} hours, {about['notes']:,} notes, "
-        f"{sum(about['tokens'].values()):,} tokens. Licences: {', '.join(map(escaped, about['licences']))}.",
+        f"{sum(about['tokens'].values()):,} tokens of the `{about['encoding']['name']}` encoding in "
+        f"{about['encoding']['time']} over the `{about['vocabulary']['name']}` vocabulary. "
+        f"Licences: {', '.join(map(escaped, about['licences']))}.",
         f"Digest `{version.digest}`, folder `{shown(str(version.folder))}`; `card.html` there says more.",
         "## What became of every file",
         _table(fates_table(manifest)),
