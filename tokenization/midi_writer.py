@@ -5,9 +5,9 @@ none. Times are ticks of a `WRITE_TICKS_PER_BEAT`th of a beat; each note stands 
 the tempo map as it is written, so that roundings do not add up.
 
 Notes of one pitch that overlap on one channel. MIDI does not say which of them a note-off ends; most readers, ours
-too, end the oldest. So notes that begin together are written in the order of their ends, and what such readers find
-is what was written, unless one note ends within another that began before it: these two then exchange their ends.
-Nothing else of them changes, and what sounds as a whole is the same.
+too, end the oldest. So notes that begin together are written in the order of their ends, and a note within which
+another one begins and ends is cut where its pitch begins anew: otherwise the two, and with them all that overlap,
+would exchange their ends. What such readers find is what was written.
 """
 
 from __future__ import annotations
@@ -51,9 +51,12 @@ def write_midi(notes: Notes, names: dict[int, str] | None = None, title: str | N
     clock = _clock(notes)
     start = clock.ticks_at(np.maximum(notes.onset, 0.0))
     end = np.maximum(clock.ticks_at(notes.onset + notes.duration), start + 1)
+    parts = list(_parts(notes, names or {}))
+    for part in parts:
+        end[part.chosen] = _first_in_first_out(start[part.chosen], end[part.chosen], notes.pitch[part.chosen])
     midi = mido.MidiFile(type=1, ticks_per_beat=WRITE_TICKS_PER_BEAT)
     midi.tracks.append(_conductor(clock, title))
-    for part in _parts(notes, names or {}):
+    for part in parts:
         midi.tracks.append(_track(part, notes, start, end))
     buffer = io.BytesIO()
     midi.save(file=buffer)
@@ -109,7 +112,7 @@ def _clock(notes: Notes) -> _Clock:
     ticks, begins = [0], [0.0]
     for second, beat in zip(wanted[1:].tolist(), beats.tolist()):
         per_tick = beat / (WRITE_TICKS_PER_BEAT * 1e6)
-        lasting = round((second - begins[-1]) / per_tick)
+        lasting = max(round((second - begins[-1]) / per_tick), 0)  # a slow tempo's tick may reach beyond the next one
         ticks.append(ticks[-1] + lasting)
         begins.append(begins[-1] + lasting * per_tick)
     return _Clock(np.array(ticks, np.int64), np.array(begins), beats)
@@ -129,6 +132,20 @@ def _parts(notes: Notes, names: dict[int, str]) -> Iterator[_Part]:
         yield _Part(name, channel, np.flatnonzero(~notes.drum & np.isin(notes.program, group)))
     if notes.drum.any():
         yield _Part("drums", DRUM_CHANNEL, np.flatnonzero(notes.drum))
+
+
+def _first_in_first_out(start: Numbers, end: Numbers, pitch: NDArray[np.uint8]) -> Numbers:
+    """The ends of a channel's notes, such that of one pitch none ends before one that began earlier."""
+    # Pitches one behind the other on one axis, so that no note of another pitch comes between.
+    away = pitch * (np.int64(end.max(initial=0)) + 1)
+    order = np.lexsort((end + away, start + away))
+    starts, ends = (start + away)[order], (end + away)[order]
+    earliest = np.minimum.accumulate(ends[::-1])[::-1]
+    around = np.flatnonzero(earliest < ends)
+    ends[around] = starts[np.searchsorted(starts, starts[around], side="right")]
+    found = np.empty_like(ends)
+    found[order] = ends
+    return found - away
 
 
 def _conductor(clock: _Clock, title: str | None) -> mido.MidiTrack:

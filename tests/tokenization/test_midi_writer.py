@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import mido
@@ -267,12 +268,22 @@ class TestNotes:
             (0, 1920, 60, 10, 0, False),
         ]
 
-    def test_a_note_within_another_exchanges_its_end_with_it(self, make_notes: MakeNotes) -> None:
-        rows = [(0.0, 2.0, 60, 10, 0, False), (0.5, 0.5, 60, 20, 0, False)]
-        assert rows_of_reader(write_midi(make_notes(rows))) == [
-            (0, 1920, 60, 10, 0, False),
-            (960, 2880, 60, 20, 0, False),
+    def test_a_note_is_cut_where_one_of_its_pitch_begins_within_it(self, make_notes: MakeNotes) -> None:
+        # the long one would shift the ends of all others
+        rows = [(0.0, 9.0, 60, 10, 0, False), (0.5, 0.5, 60, 20, 0, False), (2.0, 1.0, 60, 30, 0, False)]
+        other = (0.0, 9.0, 62, 40, 0, False)
+        assert rows_of_reader(write_midi(make_notes([*rows, other]))) == [
+            (0, 960, 60, 10, 0, False),
+            (0, 17280, 62, 40, 0, False),
+            (960, 960, 60, 20, 0, False),
+            (3840, 1920, 60, 30, 0, False),
         ]
+
+    def test_a_tempo_that_ends_before_its_first_tick(self, make_notes: MakeNotes) -> None:
+        # a tick is 16 ms at 4 beats a minute, and the next tempo begins after 9
+        tempos = TempoMap(np.array([0, 0.009, 0.012]), np.array([4.0, 60.0, 20.0]))
+        data = write_midi(replace(make_notes([(0.5, 1.0, 60, 10, 0, False)]), tempo_map=tempos))
+        assert read_midi(data).onset == pytest.approx([0.5], abs=0.01)
 
     def test_two_programs_may_play_one_pitch(self, make_notes: MakeNotes) -> None:
         rows = [(0.0, 2.0, 60, 10, 0, False), (0.5, 0.5, 60, 20, 40, False)]
