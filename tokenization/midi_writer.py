@@ -145,7 +145,8 @@ def _first_in_first_out(start: Numbers, end: Numbers, pitch: NDArray[np.uint8]) 
     ends[around] = starts[np.searchsorted(starts, starts[around], side="right")]
     found = np.empty_like(ends)
     found[order] = ends
-    return found - away
+    found -= away
+    return found
 
 
 def _conductor(clock: _Clock, title: str | None) -> mido.MidiTrack:
