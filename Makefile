@@ -37,6 +37,8 @@ unit: setup
 benchmark: setup
 	@test -d "$(CORPUS)" || { echo "name a folder of MIDI files: make benchmark CORPUS=~/midi"; exit 2; }
 	$(BIN)/python tests/benchmarks/parse_encode.py --corpus "$(CORPUS)"
+	$(BIN)/python tests/benchmarks/encodings.py --corpus "$(CORPUS)"
+	$(BIN)/python tests/benchmarks/exactness.py --corpus "$(CORPUS)"
 	$(BIN)/python tests/benchmarks/near_duplicates.py --corpus "$(CORPUS)"
 	$(BIN)/python tests/benchmarks/million_fingerprints.py
 	$(BIN)/python tests/benchmarks/ingest.py --corpus "$(CORPUS)"
