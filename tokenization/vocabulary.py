@@ -436,7 +436,8 @@ class Vocabulary:
             parts = word.removeprefix("chord(").removesuffix(")").split("+")
             part = next((index for index, part in enumerate(parts) if part not in self._ids), None)
             if part is None:
-                raise VocabularyError(f"{where}: {word!r} is none of the {len(self.units)} units of this vocabulary")
+                known = f"none of the {len(self.units)} units of" if self.units else "a unit, none of which are in"
+                raise VocabularyError(f"{where}: {word!r} is {known} this vocabulary")
             where, bad = f"{where}, part {part}", parts[part]
         near = get_close_matches(bad, self.names[: self.unit_base], n=1)
         raise VocabularyError(f"{where}: {bad!r} is not known" + (f"; nearest: {near[0]!r}" if near else ""))
