@@ -29,7 +29,7 @@ class ReadingLimits(BaseModel):
     seconds_per_file: float = Field(30.0, gt=0)
     """Time a worker may take over one file."""
     worker_bytes: int = Field(2 * 2**30, gt=2**28)
-    """Address space a worker may take beyond what it starts with."""
+    """Memory a worker may take beyond what it starts with."""
 
 
 @dataclass(frozen=True)

@@ -129,7 +129,7 @@ class Pool:
     """Worker processes that live as long as the `with` block, and none longer."""
 
     def __init__(self, workers: int, timeout: float, memory: int, prepare: Callable[[], object]) -> None:
-        """`timeout`: seconds an item may take. `memory`: bytes of address space a worker may take beyond its start.
+        """`timeout`: seconds an item may take. `memory`: bytes that a worker may take beyond its start.
 
         `prepare` runs first in each worker, outside of any item's time. It, functions and jobs are pickled to
         fresh interpreters (the caller may have threads).
@@ -243,8 +243,9 @@ def _work(pipe: Connection, cells: Any, prepare: Callable[[], object], memory: i
     threading.Thread(target=_end_with_parent, daemon=True).start()
     beat = Beat(cells)
     prepare()
-    limit = psutil.Process().memory_info().vms + memory
-    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    # Data, not address space: of that the allocators of a dozen threads reserve gigabytes which nothing ever uses.
+    limit = psutil.Process().memory_info().data + memory
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     try:
         pipe.send(("ready", None))
         while True:
