@@ -174,7 +174,7 @@ def apply_to_tokens(tokens: Tokens, variant: Variant, encoding: Encoding) -> Tok
         shifted = np.clip(velocity + variant.velocity_shift, SOFTEST, LOUDEST)
         louder = np.where(velocity > 0, vocabulary.on_row[vocabulary.row_instrument, shifted], np.arange(len(velocity)))
         varied, lowest, highest = _moved(
-            column_of(plain, np.uint16), louder.astype(np.uint8), _is_drum(vocabulary), variant.transpose
+            column_of(plain, np.uint16), louder.astype(np.uint8), vocabulary.row_is_drum, variant.transpose
         )
         if highest >= 0:
             _check_pitches(lowest, highest, variant)
@@ -196,7 +196,7 @@ def transpose_range_of_tokens(tokens: Tokens, encoding: Encoding) -> tuple[int, 
     vocabulary = encoding.vocabulary
     used = np.flatnonzero(np.bincount(encoding.spell_out(tokens), minlength=vocabulary.note_end)[: vocabulary.note_end])
     row, pitch = np.divmod(used, PITCHES)
-    pitched = ~_is_drum(vocabulary)[row]
+    pitched = ~vocabulary.row_is_drum[row]
     return _room(vocabulary.row_instrument[row[pitched]], pitch[pitched], vocabulary)
 
 
@@ -251,12 +251,6 @@ def _room(instrument: NDArray[np.uint8], pitch: NDArray[np.integer], vocabulary:
 def _check_pitches(lowest: int, highest: int, variant: Variant) -> None:
     if not ALL_PITCHES[0] <= lowest <= highest <= ALL_PITCHES[1]:
         raise ValueError(f"{variant.transpose:+} semitones lead to pitches {lowest} to {highest} of 0–127")
-
-
-def _is_drum(vocabulary: Vocabulary) -> NDArray[np.bool_]:
-    """Whether a row is of drums, shape (rows,)."""
-    drums: NDArray[np.bool_] = vocabulary.row_instrument == vocabulary.drum_instrument
-    return drums
 
 
 @compiled

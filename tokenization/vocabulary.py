@@ -237,6 +237,12 @@ class Vocabulary:
         return np.array([velocity for i in self.instruments for velocity in i.rows], np.uint8)
 
     @cached_property
+    def row_is_drum(self) -> NDArray[np.bool_]:
+        """Whether each row is of drums, shape (rows,)."""
+        drums: NDArray[np.bool_] = self.row_instrument == self.drum_instrument
+        return drums
+
+    @cached_property
     def off_row(self) -> NDArray[np.int16]:
         """The note-off row of each instrument, NO_ROW where it has none, shape (instruments,)."""
         return np.array(

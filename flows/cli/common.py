@@ -129,6 +129,26 @@ def read_bytes(path: Path) -> bytes:
         raise UserError(f"{path} cannot be read: {error.strerror}") from error
 
 
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file atomically. Raises UserError if it cannot be."""
+    from flows.errors import UserError
+    from flows.files import write_atomically
+
+    try:
+        write_atomically(path, data)
+    except OSError as error:
+        raise UserError(f"{path} cannot be written: {error.strerror}") from error
+
+
+encoding_option = click.option("--encoding", metavar="NAME", help="How notes become tokens.  [default: combined]")
+time_option = click.option(
+    "--time", type=click.Choice(["seconds", "beats"]), help="What ticks count.  [default: seconds]"
+)
+vocabulary_option = click.option(
+    "--vocabulary", metavar="NAME|FILE", help="A name, a .toml, or a dataset's vocabulary.json.  [default: musenet]"
+)
+
+
 def command_prefix() -> str:
     """The command as the user can type it here."""
     program = Path(sys.argv[0])

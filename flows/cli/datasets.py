@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flows.cli.common import errors, json_option, lake_option, running, settings_of, show
+from flows.cli.common import (
+    encoding_option,
+    errors,
+    json_option,
+    lake_option,
+    running,
+    settings_of,
+    show,
+    time_option,
+    vocabulary_option,
+)
 from flows.settings import Lake
 
 if TYPE_CHECKING:
@@ -27,11 +37,9 @@ LISTED = 20
 @click.option("--name", help="The dataset.  [default: the name of a collections.toml]")
 @click.option("--style", help="One style label for all files; by default the first folder below SOURCE names it.")
 @click.option("--licence", help="Licence of the files, for the manifest.  [default: not stated]")
-@click.option("--encoding", metavar="NAME", help="How notes become tokens.  [default: combined]")
-@click.option("--time", type=click.Choice(["seconds", "beats"]), help="What ticks count.  [default: seconds]")
-@click.option(
-    "--vocabulary", metavar="NAME|FILE", help="A name, a .toml, or a dataset's vocabulary.json.  [default: musenet]"
-)
+@encoding_option
+@time_option
+@vocabulary_option
 @click.option("--units", type=click.IntRange(1), help="Chords or merges that a learned encoding learns.")
 @click.option("--sustain", is_flag=True, default=None, help="Notes last as long as the sustain pedal holds them.")
 @click.option("--copies", type=click.IntRange(0), help="Augmented variants of each piece that trains.  [default: 0]")

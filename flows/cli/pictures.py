@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from flows.cli.common import errors, read_bytes
+from flows.cli.common import errors, read_bytes, write_bytes
 from flows.cli.tokens import vocabulary_of
 
 
@@ -24,7 +24,6 @@ def roll(file: Path, out: Path, vocabulary: str, title: str) -> None:
     """Draw a MIDI file as a piano roll. The suffix of OUT, .png or .svg, decides the format."""
     with errors():
         from flows.errors import UserError
-        from flows.files import write_atomically
         from tokenization.midi import read_midi
         from tokenization.pianoroll import PICTURES, draw_piano_roll
 
@@ -32,9 +31,5 @@ def roll(file: Path, out: Path, vocabulary: str, title: str) -> None:
         if picture is None:
             raise UserError(f"{out} cannot be drawn: its name must end in {' or '.join(PICTURES)}")
         notes = read_midi(read_bytes(file))
-        data = draw_piano_roll(notes, vocabulary_of(vocabulary), title, picture)
-        try:
-            write_atomically(out, data)
-        except OSError as error:
-            raise UserError(f"{out} cannot be written: {error.strerror}") from error
+        write_bytes(out, draw_piano_roll(notes, vocabulary_of(vocabulary), title, picture))
         click.echo(f"{out}: {len(notes)} notes, {notes.seconds:.1f} s", err=True)

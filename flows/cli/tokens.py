@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flows.cli.common import errors, lake_option, read_bytes
+from flows.cli.common import (
+    encoding_option,
+    errors,
+    lake_option,
+    read_bytes,
+    time_option,
+    vocabulary_option,
+    write_bytes,
+)
 from flows.settings import Lake
 
 if TYPE_CHECKING:
@@ -17,13 +25,6 @@ if TYPE_CHECKING:
     from tokenization.vocabulary import Vocabulary
 
 
-encoding_option = click.option("--encoding", metavar="NAME", help="How notes become tokens.  [default: combined]")
-time_option = click.option(
-    "--time", type=click.Choice(["seconds", "beats"]), help="What ticks count.  [default: seconds]"
-)
-vocabulary_option = click.option(
-    "--vocabulary", metavar="NAME|FILE", help="A name, a .toml, or a dataset's vocabulary.json.  [default: musenet]"
-)
 dataset_option = click.option(
     "--dataset", metavar="NAME[@DIGEST]", help="Take encoding, time, vocabulary and what was learned from a dataset."
 )
@@ -81,7 +82,6 @@ def decode(
     """Write tokens as a MIDI file. TOKENS is text, ids, a file that holds them, or - for standard input."""
     with errors():
         from flows.errors import UserError
-        from flows.files import write_atomically
         from tokenization.midi_writer import write_midi
         from tokenization.text import parse_text
 
@@ -92,10 +92,7 @@ def decode(
         notes = chosen.decode(parse_text(text, chosen.vocabulary))
         if not len(notes):
             raise UserError("these tokens hold no note; nothing was written")
-        try:
-            write_atomically(out, write_midi(notes, chosen.vocabulary.output_names))
-        except OSError as error:
-            raise UserError(f"{out} cannot be written: {error.strerror}") from error
+        write_bytes(out, write_midi(notes, chosen.vocabulary.output_names))
         click.echo(f"{out}: {len(notes)} notes, {notes.seconds:.1f} s", err=True)
 
 
@@ -116,8 +113,7 @@ def _encoding(
             raise UserError("--dataset says encoding, time and vocabulary: give it or them, not both")
         from flows.ingestion.versions import find_version
 
-        version = find_version(lake, dataset)
-        return get_encoding(version.encoding.name, version.vocabulary, version.encoding.time)
+        return find_version(lake, dataset).encoding
     chosen = get_encoding(name or "combined", vocabulary_of(vocabulary or "musenet", styles), time or "seconds")
     if chosen.units is not None and not chosen.vocabulary.units:
         plain = "combined" if chosen.writes_ends else "onset"

@@ -172,7 +172,7 @@ class Statistics:
         """Tokens by what they say; the kinds add up to all tokens."""
         row = self["row"][: len(vocabulary.row_velocity)]
         off = vocabulary.row_velocity == 0
-        drum = vocabulary.row_instrument == vocabulary.drum_instrument
+        drum = vocabulary.row_is_drum
         kinds = {
             "note": int(row[~off & ~drum].sum()),
             "note-off": int(row[off].sum()),

@@ -93,8 +93,8 @@ def encoding_of(
     encoding = settings.unlearned()
     vocabulary = encoding.vocabulary
     accepted = manifest.filter(pl.col("status") == Status.ACCEPTED)
-    if parent is not None and parent.vocabulary.file == vocabulary.file:
-        inherited = parent.vocabulary
+    inherited = None if parent is None else parent.vocabulary
+    if parent is not None and inherited is not None and inherited.file == vocabulary.file:
         if inherited.styles[: len(vocabulary.styles)] == vocabulary.styles:
             vocabulary = replace(vocabulary, styles=inherited.styles)
         if not vocabulary.units and _learned_alike(parent, settings):
