@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import tempfile
+import threading
 import uuid
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import dask
 import distributed
+from tornado.ioloop import IOLoop
 
 from flows.errors import UserError
 from flows.files import remove_abandoned, staging_folder
@@ -65,7 +69,7 @@ def dask_engine(workers: int, limits: ReadingLimits, address: str | None) -> Ite
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", module="distributed")
     run = uuid.uuid4().hex
-    with _own(workers) if address is None else _connected(address) as client:
+    with event_loop() as loop, _own(workers, loop) if address is None else _connected(address, loop) as client:
         try:
             yield DaskEngine(client, run, limits)
         finally:
@@ -73,7 +77,28 @@ def dask_engine(workers: int, limits: ReadingLimits, address: str | None) -> Ite
 
 
 @contextmanager
-def _own(workers: int) -> Iterator[distributed.Client]:
+def event_loop() -> Iterator[IOLoop]:
+    """A running event loop in a thread of its own. The one that Dask starts must run within ten seconds, which a busy
+    machine does not always manage."""
+    started: Future[tuple[IOLoop, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
+
+    async def hold() -> None:
+        stop = asyncio.Event()
+        started.set_result((IOLoop.current(), asyncio.get_running_loop(), stop))
+        await stop.wait()
+
+    thread = threading.Thread(target=lambda: asyncio.run(hold()), name="dask", daemon=True)
+    thread.start()
+    loop, running, stop = started.result()
+    try:
+        yield loop
+    finally:
+        running.call_soon_threadsafe(stop.set)
+        thread.join()
+
+
+@contextmanager
+def _own(workers: int, loop: IOLoop) -> Iterator[distributed.Client]:
     """A Dask whose workers are threads of this process: the processes below them are enough."""
     temporary = Path(tempfile.gettempdir())
     remove_abandoned(temporary)
@@ -81,6 +106,7 @@ def _own(workers: int) -> Iterator[distributed.Client]:
         staging_folder(temporary) as folder,
         dask.config.set(temporary_directory=str(folder)),
         distributed.Client(
+            loop=loop,
             processes=False,
             n_workers=1,
             threads_per_worker=workers,
@@ -92,9 +118,9 @@ def _own(workers: int) -> Iterator[distributed.Client]:
         yield client
 
 
-def _connected(address: str) -> distributed.Client:
+def _connected(address: str, loop: IOLoop) -> distributed.Client:
     try:
-        client = distributed.Client(address, timeout=ANSWER_SECONDS)
+        client = distributed.Client(address, loop=loop, timeout=ANSWER_SECONDS)
     except (OSError, ValueError) as error:
         raise UserError(f"no Dask scheduler answers at {address}; give its address as tcp://HOST:PORT") from error
     try:

@@ -24,6 +24,7 @@ import pytest
 
 from flows.errors import UserError
 from flows.ingestion.engines import Engine, EngineName, isolated, open_engine
+from flows.ingestion.engines.dask import event_loop
 from flows.ingestion.parsing import ReadingLimits
 from flows.ingestion.versions import DatasetVersion
 from flows.ingestion.workers import Failure, WorkFailed
@@ -83,11 +84,12 @@ def dask_cluster(guilty: Any, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 @contextmanager
-def started_dask(folder: Path, **settings: int) -> Iterator[str]:
+def started_dask(folder: Path, **settings: Any) -> Iterator[str]:
     """A Dask cluster with its temporary files in a folder."""
     with (
         dask.config.set(temporary_directory=str(folder)),
-        distributed.LocalCluster(dashboard_address=":0", silence_logs=50, **settings) as cluster,
+        event_loop() as loop,
+        distributed.LocalCluster(loop=loop, dashboard_address=":0", silence_logs=50, **settings) as cluster,
     ):
         yield cluster.scheduler_address
 
