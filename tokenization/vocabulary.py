@@ -31,8 +31,9 @@ from tokenization.vocabulary_file import VocabularyError, VocabularyFile, parse_
 PITCHES = 128
 NO_ROW = -1
 MARKS = ("start", "end", "end_sample")
-SPECIALS = ("pad", "no_style")
-"""Our own ids, after everything of MuseNet's: filler behind a piece's end, and "style not given"."""
+SPECIALS = ("pad", "no_style", "no_instrumentation")
+"""Our own ids, after everything of MuseNet's: filler behind a piece's end, "style not given", and the same of the
+instrumentation."""
 
 LONGEST_NUMBER = 10
 """Digits of a written id that are worth converting."""
@@ -330,6 +331,10 @@ class Vocabulary:
     @property
     def no_style(self) -> int:
         return self.special_base + SPECIALS.index("no_style")
+
+    @property
+    def no_instrumentation(self) -> int:
+        return self.special_base + SPECIALS.index("no_instrumentation")
 
     @cached_property
     def spelling(self) -> Spelling:

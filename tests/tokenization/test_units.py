@@ -79,8 +79,8 @@ class TestNames:
     def test_ids_beyond_them_are_none(self, vocabulary: Vocabulary) -> None:
         merged = replace(vocabulary, units=Units(UnitKind.MERGE, ((956, 3979),)))
         assert merged.from_text(str(vocabulary.size)).tolist() == [vocabulary.size]
-        with pytest.raises(VocabularyError, match=r"^token 0: id 4764 is outside 0–4763$"):
-            merged.from_text("4764")
+        with pytest.raises(VocabularyError, match=r"^token 0: id 4765 is outside 0–4764$"):
+            merged.from_text("4765")
 
 
 class TestData:

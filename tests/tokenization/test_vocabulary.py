@@ -108,6 +108,7 @@ TABLE = {
     4738 + 22: "tempo240",
     4761: "pad",
     4762: "no_style",
+    4763: "no_instrumentation",
 }
 
 
@@ -125,8 +126,8 @@ class TestIds:
         assert vocabulary.style_base == 4226
         assert vocabulary.tempo_base == 4738
         assert vocabulary.group_bits.tolist() == [64, 32, 32, 16, 8, 2, 2, 2, 4, 1]
-        assert (vocabulary.pad, vocabulary.no_style) == (4761, 4762)
-        assert vocabulary.unit_base == vocabulary.size == len(vocabulary.names) == 4763
+        assert (vocabulary.pad, vocabulary.no_style, vocabulary.no_instrumentation) == (4761, 4762, 4763)
+        assert vocabulary.unit_base == vocabulary.size == len(vocabulary.names) == 4764
 
     @pytest.mark.parametrize("row", range(31))
     def test_a_row_is_128_pitches_of_one_velocity(self, row: int, vocabulary: Vocabulary) -> None:
@@ -183,6 +184,7 @@ GENERAL_MIDI_TABLE = {
     28870: "tempo294",
     28871: "pad",
     28872: "no_style",
+    28873: "no_instrumentation",
 }
 
 
@@ -193,7 +195,7 @@ class TestGeneralMidi:
         assert GENERAL_MIDI.from_text(text).tolist() == [token]
 
     def test_all_families_have_a_note_off_and_drums_have_none(self) -> None:
-        assert GENERAL_MIDI.size == 28873
+        assert GENERAL_MIDI.size == 28874
         assert GENERAL_MIDI.off_row.tolist() == [*range(8, 144, 9), -1]
 
     def test_it_has_thirteen_switches(self) -> None:
@@ -291,7 +293,7 @@ class TestStyles:
 
     def test_all_slots_can_be_filled(self) -> None:
         full = Vocabulary.load("musenet", [f"style_{number}" for number in range(512)])
-        assert (full.style_id(full.styles[-1]), full.tempo_base, full.size) == (4737, 4738, 4763)
+        assert (full.style_id(full.styles[-1]), full.tempo_base, full.size) == (4737, 4738, 4764)
         with pytest.raises(VocabularyError, match="512 slots for styles, not 513"):
             full.with_styles(["one_more"])
 
@@ -379,8 +381,8 @@ class TestText:
             ("start wait:129", "token 1: 'wait:129' is not known; nearest: 'wait:"),
             ("chopan", "token 0: 'chopan' is not known; nearest: 'chopin'"),
             ("start tempo95", "token 1: 'tempo95' is not known; nearest: 'tempo90'"),
-            ("start end 4763", "token 2: id 4763 is outside 0–4762"),
-            ("12345678901234567890", "token 0: id 1234567890 is outside 0–4762"),
+            ("start end 4764", "token 2: id 4764 is outside 0–4763"),
+            ("12345678901234567890", "token 0: id 1234567890 is outside 0–4763"),
             ("start -1", "token 1: '-1' is not known"),
             ("bach piano START", "token 2: 'START' is not known"),
             ("style#2", "token 0: 'style#2' is not known"),  # it is jazz
@@ -429,9 +431,9 @@ class TestText:
         with pytest.raises(VocabularyError, match=rf"^token {len(before)}[:,]"):
             vocabulary.from_text(f"{vocabulary.to_text(before)} {bad} start nonsense")
 
-    @pytest.mark.parametrize("token", [-1, 4763, 65535])
+    @pytest.mark.parametrize("token", [-1, 4764, 65535])
     def test_an_id_outside_the_vocabulary_has_no_text(self, token: int, vocabulary: Vocabulary) -> None:
-        with pytest.raises(VocabularyError, match=f"token 1: id {token} is outside 0–4762"):
+        with pytest.raises(VocabularyError, match=f"token 1: id {token} is outside 0–4763"):
             vocabulary.to_text([4096, token])
 
     def test_a_style_named_like_another_token_is_marked(self) -> None:

@@ -74,7 +74,7 @@ class TestAThirdVocabulary:
             *("drums", "brass", "brass_drums", "keys", "keys_drums", "keys_brass", "keys_brass_drums"),
             *("bach", "style#1"),
             *("tempo60", "tempo120"),
-            *("pad", "no_style"),
+            *("pad", "no_style", "no_instrumentation"),
         )
         assert (trio.ticks_per_second, trio.ticks_per_beat) == (50, 24)
         assert trio.size == len(trio.names) == 788
@@ -107,7 +107,7 @@ class TestAThirdVocabulary:
         for group in ("drums", "brass", "keys"):
             text = text.replace(f'group = "{group}"', 'group = "band"')
         assert load(text).names[768 + 4 :] == (
-            *("start", "end", "end_sample", "band", "tempo60", "tempo120", "pad", "no_style"),
+            *("start", "end", "end_sample", "band", "tempo60", "tempo120", "pad", "no_style", "no_instrumentation"),
         )
 
     def test_it_has_512_slots_for_styles_unless_it_says_otherwise(self, load: Callable[..., Vocabulary]) -> None:

@@ -67,7 +67,7 @@ class CombinedBytePairs(_BytePairs):
     """Merges over `combined`."""
 
     name = "combined_bpe"
-    version = 1
+    version = 2
     writes_ends = True
 
 
@@ -75,7 +75,7 @@ class OnsetBytePairs(_BytePairs):
     """Merges over `onset`."""
 
     name = "onset_bpe"
-    version = 1
+    version = 2
     writes_ends = False
 
 

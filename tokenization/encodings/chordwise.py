@@ -31,7 +31,7 @@ class Chordwise(Encoding):
     """`combined` with chords."""
 
     name = "chordwise"
-    version = 1
+    version = 2
     writes_ends = True
     units = UnitKind.CHORD
 

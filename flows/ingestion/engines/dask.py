@@ -69,7 +69,7 @@ def dask_engine(workers: int, limits: ReadingLimits, address: str | None) -> Ite
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", module="distributed")
     run = uuid.uuid4().hex
-    with event_loop() as loop, _own(workers, loop) if address is None else _connected(address, loop) as client:
+    with _own(workers) if address is None else _connected(address) as client:
         try:
             yield DaskEngine(client, run, limits)
         finally:
@@ -98,12 +98,13 @@ def event_loop() -> Iterator[IOLoop]:
 
 
 @contextmanager
-def _own(workers: int, loop: IOLoop) -> Iterator[distributed.Client]:
+def _own(workers: int) -> Iterator[distributed.Client]:
     """A Dask whose workers are threads of this process: the processes below them are enough."""
     temporary = Path(tempfile.gettempdir())
     remove_abandoned(temporary)
     with (
         staging_folder(temporary) as folder,
+        event_loop() as loop,
         dask.config.set(temporary_directory=str(folder)),
         distributed.Client(
             loop=loop,
@@ -118,9 +119,9 @@ def _own(workers: int, loop: IOLoop) -> Iterator[distributed.Client]:
         yield client
 
 
-def _connected(address: str, loop: IOLoop) -> distributed.Client:
+def _connected(address: str) -> distributed.Client:
     try:
-        client = distributed.Client(address, loop=loop, timeout=ANSWER_SECONDS)
+        client = distributed.Client(address, timeout=ANSWER_SECONDS)
     except (OSError, ValueError) as error:
         raise UserError(f"no Dask scheduler answers at {address}; give its address as tcp://HOST:PORT") from error
     try:
