@@ -28,18 +28,75 @@ class PresetError(ValueError):
 
 
 class SparsityConfig(StrictModel):
-    """Which earlier positions a position attends to; key names follow DeepSpeed's former `sparse_attention`."""
+    """Which earlier positions a position attends to; key names follow DeepSpeed's former `sparse_attention`.
 
-    mode: Literal["dense", "local", "strided"] = "strided"
-    """`dense`: all. `local`: its own block and the one before. `strided`: layers alternate between `local` and
-    every `stride`-th earlier position (Child et al., 2019, "Generating Long Sequences with Sparse
-    Transformers", strided pattern, one half per layer)."""
+    Blocks are counted causally: what DeepSpeed calls bidirectional does not exist here. Sources: Child et al., 2019,
+    "Generating Long Sequences with Sparse Transformers" (strided, fixed); Zaheer et al., 2020, "Big Bird"; Beltagy et
+    al., 2020, "Longformer"; DeepSpeed's `SparsityConfig` classes.
+    """
+
+    mode: Literal["dense", "fixed", "strided", "local", "variable", "bigbird", "bslongformer"] = "strided"
+    """`dense`: all. `local`: a sliding window of blocks. `strided`: that, and every `stride`-th earlier position.
+    `fixed`: windows of `num_local_blocks` blocks, and the last blocks of every earlier window. `variable`: windows of
+    `local_window_blocks` blocks, chosen global blocks and random ones. `bigbird`: a sliding window, the first
+    `num_global_blocks` blocks and random ones. `bslongformer`: a sliding window and chosen global blocks."""
     block: int = Field(64, ge=1)
-    """Tokens in a block of the local layers."""
+    """Tokens in a block."""
     stride: int = Field(32, ge=1)
-    """Distance between the positions that a strided layer sees."""
-    executor: Literal["fold", "dense_mask"] = "fold"
-    """`fold` computes only what the layout keeps; `dense_mask` masks full attention: slow, the oracle."""
+    """`strided`: distance between the positions that the second half sees."""
+    num_sliding_window_blocks: int = Field(3, ge=1)
+    """`local`, `strided`, `bigbird`, `bslongformer`: width of the sliding window as DeepSpeed counts it, both sides
+    and the own block; half of it, rounded down, lies before the own block."""
+    num_local_blocks: int = Field(4, ge=1)
+    """`fixed`: blocks in a window."""
+    num_global_blocks: int = Field(1, ge=1)
+    """`fixed`: blocks of every window that later windows see; `bigbird`: blocks at the beginning that all see."""
+    num_different_global_patterns: int = Field(1, ge=1)
+    """`fixed`: heads take turns in which blocks of a window are global; more than 1 needs different_layout_per_head."""
+    num_random_blocks: int = Field(1, ge=0)
+    """`variable`, `bigbird`: further earlier blocks that a block of queries sees, drawn from `seed`."""
+    local_window_blocks: tuple[Annotated[int, Field(ge=1)], ...] = Field((4,), min_length=1)
+    """`variable`: blocks of the first windows; the last number is repeated."""
+    global_block_indices: tuple[Annotated[int, Field(ge=0)], ...] = (0,)
+    """`variable`, `bslongformer`: blocks that all later ones see."""
+    global_block_end_indices: tuple[Annotated[int, Field(ge=1)], ...] | None = None
+    """One for each global block index: makes it the range from the index to this one, which is not included."""
+    different_layout_per_head: bool = False
+    """Whether heads draw random and global blocks of their own."""
+    seed: int = Field(0, ge=0)
+    factors: Literal["layers", "heads", "merged"] = "layers"
+    """`strided` and `fixed` are made of two halves (Child et al.). `layers`: layers alternate between them; `heads`:
+    half of the heads of every layer each; `merged`: all heads see both (`fixed` only)."""
+    executor: Literal["auto", "fold", "flex", "dense_mask"] = "auto"
+    """`fold` computes only what the layout keeps, with stock operations; `flex` compiles a kernel for it (CUDA only);
+    `dense_mask` masks full attention: slow, the oracle. `auto`: the faster one of `fold` and `flex` on the device."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> SparsityConfig:
+        if self.factors == "merged" and self.mode == "strided":
+            raise ValueError("strided attention takes factors=layers or factors=heads")
+        if self.mode == "fixed":
+            if self.num_local_blocks % self.num_global_blocks:
+                raise ValueError(
+                    f"num_local_blocks {self.num_local_blocks} is not a multiple of num_global_blocks "
+                    f"{self.num_global_blocks}"
+                )
+            if self.num_different_global_patterns > self.num_local_blocks // self.num_global_blocks:
+                raise ValueError(
+                    f"num_different_global_patterns {self.num_different_global_patterns} is more than num_local_blocks "
+                    f"/ num_global_blocks = {self.num_local_blocks // self.num_global_blocks}"
+                )
+            if self.num_different_global_patterns > 1 and not self.different_layout_per_head:
+                raise ValueError("num_different_global_patterns above 1 needs different_layout_per_head=true")
+        ends = self.global_block_end_indices
+        if ends is not None and (
+            len(ends) != len(self.global_block_indices) or any(e <= b for b, e in zip(self.global_block_indices, ends))
+        ):
+            raise ValueError("global_block_end_indices must have one end, behind it, for each global block index")
+        return self
+
+
+STRUCTURE = ("time", "chord", "part", "countdown")
 
 
 class ModelConfig(StrictModel):
@@ -55,9 +112,22 @@ class ModelConfig(StrictModel):
     """Filled in from the dataset."""
     note_tokens: int = Field(0, ge=0, multiple_of=128)
     """Ids that are notes, the first ones of the vocabulary. Filled in from the dataset."""
+    structure: tuple[Literal["time", "chord", "part", "countdown"], ...] = STRUCTURE
+    """The embeddings beside token and position; MuseNet has all. None: a plain GPT."""
     factored_notes: bool = True
     """Embed a note as the sum of what its token, its row (instrument and velocity) and its pitch have learned, so
     that rare notes know what common ones do. MuseNet's own tokens shared nothing."""
+    norm: Literal["layer", "rms"] = "layer"
+    """`rms`: RMSNorm, without mean and bias (Zhang and Sennrich, 2019)."""
+    positions: Literal["learned", "rotary"] = "learned"
+    """`learned`: a table, added to the token. `rotary`: queries and keys are turned by their position (Su et al.,
+    2021)."""
+    feed_forward: Literal["gelu", "swiglu"] = "gelu"
+    """`swiglu`: gated, of two thirds the inner width and so as many parameters (Shazeer, 2020)."""
+    qk_norm: bool = False
+    """Normalise each head's queries and keys (Henry et al., 2020)."""
+    kv_heads: int | None = Field(None, ge=1)
+    """Grouped-query attention (Ainslie et al., 2023): heads of keys and values; divides `heads`. None: all heads."""
     dropout: float = Field(0.0, ge=0, lt=1)
     tied_output: bool = True
     """Whether the output projection is the token embedding's transpose."""
@@ -66,14 +136,34 @@ class ModelConfig(StrictModel):
     sparsity: SparsityConfig = SparsityConfig()
 
     @model_validator(mode="after")
-    def _heads_divide_width(self) -> ModelConfig:
+    def _heads_fit(self) -> ModelConfig:
         if self.width % self.heads:
             raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}")
+        if self.kv_heads is not None and self.heads % self.kv_heads:
+            raise ValueError(f"heads {self.heads} is not a multiple of kv_heads {self.kv_heads}")
+        if self.positions == "rotary" and self.head_width % 2:
+            raise ValueError(f"rotary positions need an even head width, not {self.head_width}")
+        if self.sparsity.factors == "heads" and self.heads % 2:
+            raise ValueError(f"factors=heads needs an even number of heads, not {self.heads}")
+        if len(set(self.structure)) < len(self.structure):
+            raise ValueError("structure names an embedding twice")
         return self
 
     @property
     def head_width(self) -> int:
         return self.width // self.heads
+
+
+class MixupSchedule(StrictModel):
+    """Mixup: windows are mixed in pairs, position by position, all embeddings and the loss alike, with one share a
+    window (Zhang et al., 2018; MuseNet, 2019, mixes token embeddings)."""
+
+    rate: float = Field(0.0, ge=0, le=1)
+    """Share of windows that are mixed at first."""
+    alpha: float = Field(0.2, gt=0)
+    """The partner's share is the smaller of a and 1 − a, a drawn from Beta(alpha, alpha)."""
+    anneal_from: float = Field(0.5, ge=0, le=1)
+    """Progress of training from which on the rate falls, to 0 at the end."""
 
 
 class TrainingConfig(StrictModel):
@@ -86,25 +176,57 @@ class TrainingConfig(StrictModel):
     """Windows that one rank computes at once; the rest of the batch is accumulated."""
     learning_rate: float = Field(gt=0)
     warmup_steps: int = Field(20, ge=0)
+    schedule: Literal["cosine", "wsd"] = "cosine"
+    """How the learning rate falls after the warm-up: along a cosine, or stable and then straight down over the last
+    `decay` of the steps (Hägele et al., 2024, "warm-up, stable, decay")."""
+    decay: float = Field(0.2, gt=0, le=1)
+    """`wsd`: share of the steps in which the learning rate falls."""
     final_learning_rate: float = Field(0.1, ge=0, le=1)
-    """Fraction of the learning rate that the cosine schedule ends at."""
+    """Fraction of the learning rate that the schedule ends at."""
+    optimiser: Literal["adamw", "muon"] = "adamw"
+    """`muon`: orthogonalised momentum for the matrices inside the blocks (Jordan et al., 2024), AdamW for the rest."""
+    muon_learning_rate: float = Field(0.02, gt=0)
+    """The learning rate of what Muon trains; `learning_rate` is that of the rest."""
     weight_decay: float = Field(0.1, ge=0)
     gradient_clipping: float = Field(1.0, gt=0)
     style_dropout: float = Field(0.1, ge=0, le=1)
-    """Share of windows whose style is hidden, so that the model also works without one."""
+    """Share of windows whose style is hidden, so that the model also works without one, and with guidance."""
+    instrument_dropout: float = Field(0.1, ge=0, le=1)
+    """The same of the instrumentation, drawn on its own."""
     augmentation: AugmentationSchedule = AugmentationSchedule()
     """How windows are varied as they are read, beside what the dataset's copies are."""
+    mixup: MixupSchedule = MixupSchedule()
+    pack: bool = False
+    """Fill windows with several short pieces, which do not see each other; otherwise what is behind a piece's end
+    stays empty."""
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     """`auto`: bf16 where the device multiplies it natively, else fp32."""
-    zero_stage: int = Field(1, ge=1, le=2)
-    """What DeepSpeed shards among ranks: 1 optimiser state, 2 gradients too."""
+    compile: Literal["auto", "on", "off"] = "auto"
+    """torch.compile; `auto`: on a GPU."""
+    zero_stage: int = Field(1, ge=1, le=3)
+    """What DeepSpeed shards among ranks: 1 optimiser state, 2 gradients too, 3 weights too."""
+    offload: bool = False
+    """Keep the optimiser's state, and with ZeRO-3 the weights, in the memory of the CPU."""
     max_minutes: float | None = Field(None, gt=0)
     """Stop early, with a checkpoint, once training has taken this long."""
     evaluate_every: int = Field(100, ge=1)
     """Steps between evaluations on the validation split."""
+    evaluation_windows: int = Field(64, ge=1)
+    """Windows of the validation split that an evaluation reads, always the same ones."""
+    patience: int | None = Field(None, ge=1)
+    """Stop early after so many evaluations without a better one."""
     checkpoint_every: int = Field(100, ge=1)
+    checkpoint_minutes: float | None = Field(15.0, gt=0)
+    """Save also when the last checkpoint is so old."""
     keep_checkpoints: int = Field(2, ge=1)
+    """Newest checkpoints that are kept; the weights of the best evaluation are kept besides."""
     seed: int = Field(0, ge=0)
+
+    @model_validator(mode="after")
+    def _mixup_has_partners(self) -> TrainingConfig:
+        if self.mixup.rate > 0 and self.micro_batch_size < 2:
+            raise ValueError("mixup mixes windows of a micro-batch: micro_batch_size must be at least 2")
+        return self
 
 
 class Preset(StrictModel):
