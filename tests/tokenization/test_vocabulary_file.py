@@ -77,7 +77,7 @@ class TestAThirdVocabulary:
             *("pad", "no_style", "no_instrumentation"),
         )
         assert (trio.ticks_per_second, trio.ticks_per_beat) == (50, 24)
-        assert trio.size == len(trio.names) == 788
+        assert trio.size == len(trio.names) == 789
 
     def test_its_instruments(self, load: Callable[..., Vocabulary]) -> None:
         trio = load(TRIO)
@@ -263,7 +263,7 @@ WRONG = {
     ),
     "more ids than a token can hold": (
         ('["drums", "brass", "keys"]', str(["drums", "brass", "keys", *(f"g{i}" for i in range(14))])),
-        "vocabulary 'trio' has 131852 ids, 131071 of them sets of its 17 groups; tokens of 16 bits hold 65536",
+        "vocabulary 'trio' has 131853 ids, 131071 of them sets of its 17 groups; tokens of 16 bits hold 65536",
     ),
     "more rows than can be counted": (
         (
@@ -333,17 +333,17 @@ class TestStylesOfADataset:
         assert str(caught.value) == message
 
 
-# In `trio`: note ids are 0–767, the longest wait is 771, the first unit 788.
+# In `trio`: note ids are 0–767, the longest wait is 771, the first unit 789.
 WRONG_UNITS = [
     ("merge", [[1, 2, 3]], "v.json: unit 0 joins not two ids but 3"),
     ("merge", [[1, 2], [3]], "v.json: unit 1 joins not two ids but 1"),
-    ("merge", [[1, 788]], "vocabulary 'trio': unit 0 is of ids that it cannot have: [1, 788]"),
-    ("merge", [[1, 2], [788, 789]], "vocabulary 'trio': unit 1 is of ids that it cannot have: [788, 789]"),
+    ("merge", [[1, 789]], "vocabulary 'trio': unit 0 is of ids that it cannot have: [1, 789]"),
+    ("merge", [[1, 2], [789, 790]], "vocabulary 'trio': unit 1 is of ids that it cannot have: [789, 790]"),
     ("merge", [[-1, 2]], "vocabulary 'trio': unit 0 is of ids that it cannot have: [-1, 2]"),
     ("merge", [[1, 2], [1, 2]], "vocabulary 'trio' has two units for the same tokens"),
     # (1 2) 3 and 1 (2 3)
-    ("merge", [[1, 2], [2, 3], [788, 3], [1, 789]], "vocabulary 'trio' has two units for the same tokens"),
-    ("merge", [[1, 1], *([788 + i] * 2 for i in range(60))], "unit 12 stands for more than 4096 tokens"),
+    ("merge", [[1, 2], [2, 3], [789, 3], [1, 790]], "vocabulary 'trio' has two units for the same tokens"),
+    ("merge", [[1, 1], *([789 + i] * 2 for i in range(60))], "unit 12 stands for more than 4096 tokens"),
     ("chord", [[60, 768]], "vocabulary 'trio': unit 0 is of ids that it cannot have: [60, 768]"),
     ("chord", [[64, 60]], "v.json: unit 0 is not of different ids, ascending: [64, 60]"),
     ("chord", [[60, 60]], "v.json: unit 0 is not of different ids, ascending: [60, 60]"),
@@ -370,7 +370,7 @@ class TestUnitsOfADataset:
 
     def test_units_may_take_ids_up_to_the_last_one(self, load: Callable[..., Vocabulary]) -> None:
         trio = load(TRIO)
-        pairs = tuple((first, second) for first in range(128) for second in range(768))[: 65536 - 788]
+        pairs = tuple((first, second) for first in range(128) for second in range(768))[: 65536 - 789]
         assert replace(trio, units=Units(UnitKind.MERGE, pairs)).size == 65536
         with pytest.raises(VocabularyError, match="'trio' has 65537 ids"):
             replace(trio, units=Units(UnitKind.MERGE, (*pairs, (700, 700))))
