@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from tokenization.compiled import compiled
 from tokenization.encodings import Encoding, Time
-from tokenization.encodings.stream import DRUM, KIND_SHIFT, NOTE, OFF, PITCH_SHIFT, ROW_MASK, TEMPO
+from tokenization.encodings.stream import DRUM, KIND_SHIFT, NOTE, OFF, TEMPO, note_places
 from tokenization.units import UnitKind
-from tokenization.vocabulary import NO_ROW, PITCHES
+from tokenization.vocabulary import PITCHES
 
 LONGEST_REST = 4.0
 """Seconds of silence after which a wait is no longer allowed."""
@@ -157,18 +157,17 @@ def _ids_of(encoding: Encoding) -> _Ids:
     tempos = slice(vocabulary.tempo_base, vocabulary.special_base)
     row, pitch = np.divmod(np.arange(vocabulary.note_end), PITCHES)
     instrument = vocabulary.row_instrument[row].astype(np.int64)
-    is_drum = vocabulary.off_row[instrument] == NO_ROW
     is_off = vocabulary.row_velocity[row] == 0
 
     table = np.zeros((vocabulary.size, ID_FIELDS), np.int64)
     kind, place, behind, voice, value = table.T
     kind[:] = NO_MUSIC
-    kind[notes] = np.where(is_off, OFF, np.where(is_drum, DRUM, NOTE))
+    place[notes] = note_places(vocabulary)
+    kind[notes] = place[notes] >> KIND_SHIFT
     kind[waits], kind[tempos] = WAIT, TEMPO
     kind[vocabulary.unit_base :] = CHORD if vocabulary.units.kind is UnitKind.CHORD else MERGE
-    at = kind[notes] << KIND_SHIFT | pitch << PITCH_SHIFT
-    place[notes] = at | (ROW_MASK - row)
-    behind[notes] = np.where(is_off, place[notes], at | (ROW_MASK - np.array(vocabulary.first_rows)[instrument]))
+    first_row = np.array(vocabulary.first_rows)[instrument]
+    behind[notes] = np.where(is_off, place[notes], place[notes] - first_row + row)
     voice[notes] = instrument * PITCHES + pitch
     value[waits], value[tempos] = np.arange(vocabulary.max_wait) + 1, np.arange(len(vocabulary.tempos))
     if vocabulary.units.kind is UnitKind.MERGE:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from tokenization.compiled import compiled
 from tokenization.encodings.encoding import HEADER, Encoding
 from tokenization.encodings.grid import column_of
-from tokenization.encodings.stream import DRUM, KIND_SHIFT, NOTE, OFF, PITCH_SHIFT, ROW_MASK
+from tokenization.encodings.stream import note_places
 from tokenization.units import UnitKind, Units
 from tokenization.vocabulary import NO_ROW, PITCHES, Tokens, Vocabulary
 
@@ -50,7 +50,7 @@ class Chordwise(Encoding):
         return _spell_out(
             column_of(np.asarray(tokens), np.uint16),
             self._off_token,
-            self._order,
+            self._places,
             spelling.tokens,
             spelling.first,
             self.vocabulary.unit_base,
@@ -61,13 +61,8 @@ class Chordwise(Encoding):
         return off_tokens(self.vocabulary)
 
     @cached_property
-    def _order(self) -> NDArray[np.int64]:
-        """The place of each note id in the order of events within a tick, shape (note ids,)."""
-        row, pitch = np.divmod(np.arange(self.vocabulary.note_end), PITCHES)
-        is_drum = self.vocabulary.off_row[self.vocabulary.row_instrument[row]] == NO_ROW
-        kind = np.where(self.vocabulary.row_velocity[row] == 0, OFF, np.where(is_drum, DRUM, NOTE))
-        order: NDArray[np.int64] = kind << KIND_SHIFT | pitch << PITCH_SHIFT | (ROW_MASK - row)
-        return order
+    def _places(self) -> NDArray[np.int64]:
+        return note_places(self.vocabulary)
 
     @cached_property
     def _chords(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint64], NDArray[np.int64]]:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from tokenization.compiled import compiled
 from tokenization.encodings.grid import DRUM_TICKS
+from tokenization.vocabulary import NO_ROW, PITCHES, Vocabulary
 
 HEADER = 4
 """Tokens before the music: style, instrumentation, `start`, tempo."""
@@ -26,6 +27,15 @@ PITCH_MASK, ROW_MASK, KIND_MASK, BUCKET_MASK = 127, 255, 3, 2**KIND_SHIFT - 1
 DIGIT_BITS = 11
 """One pass of the radix sort: its counters fit the first cache, and two passes sort twelve hours."""
 NEVER = np.iinfo(np.int64).max
+
+
+def note_places(vocabulary: Vocabulary) -> NDArray[np.int64]:
+    """The place of each note id in the order of events within a tick, kind included, shape (note ids,)."""
+    row, pitch = np.divmod(np.arange(vocabulary.note_end), PITCHES)
+    is_drum = vocabulary.off_row[vocabulary.row_instrument[row]] == NO_ROW
+    kind = np.where(vocabulary.row_velocity[row] == 0, OFF, np.where(is_drum, DRUM, NOTE))
+    places: NDArray[np.int64] = kind << KIND_SHIFT | pitch << PITCH_SHIFT | (ROW_MASK - row)
+    return places
 
 
 @compiled
