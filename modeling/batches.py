@@ -1,166 +1,167 @@
-"""Batches: dataset version → windows → batches, in an order that is a pure function of its inputs.
+"""Batches: rows of an epoch → what the network sees, and what it shall predict.
 
-Which windows form global batch k depends on the sizes of the pieces, the seed and k alone: not on ranks,
-workers or what was read before. The state of a loader is therefore one integer, the number of batches done.
+Which windows form global batch k, and how they are varied, depends on the sizes of the pieces, the seed and k alone:
+not on ranks, threads or what was read before. The state of a loader is therefore one integer, the batches done.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from threading import Lock
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from modeling.embeddings import Batch
+from modeling.order import INSTRUMENT_STREAM, STYLE_STREAM, VARIANT_STREAM, Order, Rows, Windows, epoch_windows
+from modeling.splits import Split, load_split
 from modeling.transformer import IGNORED
-from tokenization.augmentation import AugmentationSchedule, vary
-from tokenization.encodings import HEADER, Encoding, get_encoding
-from tokenization.shards import ShardError, Stamp, read_shard, token_arrays
-from tokenization.structure import windows
-from tokenization.vocabulary import Tokens, Vocabulary
+from modeling.variation import by_row, row_changes
+from tokenization.augmentation import AugmentationSchedule, AugmentationSettings, vary
+from tokenization.encodings import HEADER, Encoding
+from tokenization.shards import ShardError
+from tokenization.structure import FIELDS
+from tokenization.vocabulary import Tokens
+from tokenization.windows import NO_DOCUMENTS, UNCHANGED, UNMARKED, Parts, lay_out, side_by_side
 
-SHIFT_STREAM, ORDER_STREAM, STYLE_STREAM, VARIANT_STREAM = range(4)
-"""Independent random streams drawn from one seed."""
-UNCHANGED = AugmentationSchedule().at(0)
+__all__ = ["Loader", "Split", "Windows", "collate", "epoch_windows", "load_split"]
 
-
-@dataclass(frozen=True)
-class Split:
-    """The pieces of one split of a dataset version, in memory."""
-
-    pieces: list[Tokens]
-    piece_ids: list[str]
-    styles: list[str | None]
-    encoding: Encoding
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        return self.encoding.vocabulary
-
-    @property
-    def sizes(self) -> NDArray[np.int64]:
-        """Tokens of each piece."""
-        return np.array([len(piece) for piece in self.pieces], np.int64)
-
-
-def load_split(version: Path, split: str) -> Split:
-    """Read a split (`train`, `validation` or `test`) of the dataset version in a folder.
-
-    Raises ShardError when a shard is missing, damaged or of another encoding than the version says.
-    """
-    vocabulary = Vocabulary.from_json((version / "vocabulary.json").read_text(encoding="utf-8"))
-    description = json.loads((version / "dataset.json").read_text(encoding="utf-8"))
-    encoding = get_encoding(description["encoding"]["name"], vocabulary, description["encoding"]["time"])
-    stamp = Stamp.of(encoding)
-    pieces: list[Tokens] = []
-    piece_ids: list[str] = []
-    styles: list[str | None] = []
-    for name in sorted(description["shards"]):
-        if not name.startswith(f"{split}/"):
-            continue
-        path = version / name
-        if not path.exists():
-            raise ShardError(f"{path} is missing although dataset.json lists it: ingest again")
-        table = read_shard(path, stamp, ("piece_id", "style", "tokens"))
-        pieces += list(token_arrays(table))
-        piece_ids += table.column("piece_id").to_pylist()
-        styles += table.column("style").to_pylist()
-    return Split(pieces, piece_ids, styles, encoding)
-
-
-@dataclass(frozen=True)
-class Windows:
-    """The windows of one epoch: piece index and first body token of each, arrays of shape (n,)."""
-
-    piece: NDArray[np.int64]
-    start: NDArray[np.int64]
-
-    def __len__(self) -> int:
-        return len(self.piece)
-
-
-def epoch_windows(sizes: NDArray[np.int64], body: int, seed: int, epoch: int) -> Windows:
-    """Windows of `body` tokens that together cover every piece, shuffled.
-
-    Their number is the same in every epoch. A piece's first window is at its beginning, the last one at its
-    end; those between follow each other without a gap, moved together by another shift each epoch.
-    """
-    spare = np.maximum(sizes - HEADER - body, 0)
-    gaps = -(-spare // body)
-    piece = np.repeat(np.arange(len(sizes)), 1 + gaps)
-    index = np.arange(len(piece)) - np.repeat(np.cumsum(1 + gaps) - (1 + gaps), 1 + gaps)
-    # The second window starts where the first one ends at the latest, and late enough for the last to reach the end.
-    earliest = spare - np.maximum(gaps - 1, 0) * body
-    second = np.random.default_rng([seed, epoch, SHIFT_STREAM]).integers(earliest, body, endpoint=True)
-    start = np.where(index == 0, 0, np.minimum(second[piece] + (index - 1) * body, spare[piece]))
-    order = np.random.default_rng([seed, epoch, ORDER_STREAM]).permutation(len(piece))
-    return Windows(piece[order], start[order])
+ORIGINALS = AugmentationSchedule().at(0)
+STYLE_AT, INSTRUMENTATION_AT = 0, 1
+"""Where the header says them."""
 
 
 class Loader:
-    """Global batches by number: `loader.batch(k)` is the same whenever and wherever it is asked for."""
+    """Global batches by number: `loader.batch(k)` is the same whenever and wherever it is asked for.
+
+    Several threads may ask at once.
+    """
 
     def __init__(
         self,
         split: Split,
         context: int,
         batch_size: int,
+        *,
         seed: int = 0,
         style_dropout: float = 0.0,
+        instrument_dropout: float = 0.0,
         augmentation: AugmentationSchedule | None = None,
         steps: int = 1,
+        pack: bool = False,
+        pin: bool = False,
     ) -> None:
-        """`augmentation`: how windows are varied over a training of so many `steps`.
+        """`augmentation`: how windows are varied over a training of so many `steps`. `pack`: several short windows to
+        a row, told apart by `Batch.document`. `pin`: tensors in memory that a GPU copies from by itself.
 
         Raises ShardError when the split has no piece.
         """
-        if not split.pieces:
+        if not len(split.pieces):
             raise ShardError("the split has no piece: nothing to draw batches from")
         self.split = split
         self.context = context
         self.batch_size = batch_size
         self.seed = seed
         self.style_dropout = style_dropout
+        self.instrument_dropout = instrument_dropout
         self.augmentation = augmentation or AugmentationSchedule()
         self.steps = steps
-        self.body = context + 1 - HEADER
-        self._epoch = 0
-        self._windows = epoch_windows(split.sizes, self.body, seed, 0)
+        self.pack = pack
+        self.pin = pin
+        self._order = Order(split.sizes, context + 1 - HEADER, seed, pack)
+        self._lock = Lock()
+        self._epochs = {0: self._order.epoch(0)}
+        self.rows_per_epoch = len(self._epochs[0])
 
     @property
     def batches_per_epoch(self) -> int:
         """Batches in an epoch; the last one is filled up from the epoch's beginning."""
-        return -(-len(self._windows) // self.batch_size)
+        return -(-self.rows_per_epoch // self.batch_size)
 
-    def batch(self, number: int, rank: int = 0, ranks: int = 1) -> tuple[Batch, torch.Tensor]:
-        """Rank's share of global batch `number`: inputs and targets of shape (batch_size / ranks, context).
+    def batch(self, number: int, rank: int = 0, ranks: int = 1) -> tuple[Batch, Tensor]:
+        """Rank's share of global batch `number`: inputs (int32) and targets (int64), (batch_size / ranks, context).
 
-        Targets are IGNORED in the header and behind a piece's end.
+        Targets are IGNORED in headers, where a window's last token is and behind it. Windows that a variation made
+        longer are cut, and shorter ones padded.
         """
         epoch, index = divmod(number, self.batches_per_epoch)
-        if epoch != self._epoch:
-            self._windows = epoch_windows(self.split.sizes, self.body, self.seed, epoch)
-            self._epoch = epoch
-        slots = np.arange(index * self.batch_size, (index + 1) * self.batch_size) % len(self._windows)
-        hidden = np.random.default_rng([self.seed, number, STYLE_STREAM]).random(self.batch_size)
-        share = slice(rank * self.batch_size // ranks, (rank + 1) * self.batch_size // ranks)
-        pieces = [self.split.pieces[piece] for piece in self._windows.piece[slots[share]]]
-        starts = self._windows.start[slots[share]].tolist()
-        changes = self.augmentation.at(number / self.steps)
-        if changes != UNCHANGED:
-            luck = np.random.default_rng([self.seed, number, VARIANT_STREAM]).random(self.batch_size)[share].tolist()
-            varied = [
-                vary(tokens, start, changes, self.split.encoding, chance)
-                for tokens, start, chance in zip(pieces, starts, luck)
-            ]
-            pieces, starts = [tokens for tokens, _ in varied], [start for _, start in varied]
-        batch, targets = collate(pieces, starts, self.context, self.split.encoding)
-        batch.tokens[torch.from_numpy(hidden[share] < self.style_dropout), 0] = self.split.vocabulary.no_style
+        rows = self._rows(epoch)
+        places = np.arange(index * self.batch_size, (index + 1) * self.batch_size) % len(rows)
+        windows, row, place = rows.windows_of(places)
+        first, last = (share * self.batch_size // ranks for share in (rank, rank + 1))
+        mine = slice(*np.searchsorted(row, [first, last]))
+
+        def draw(stream: int) -> NDArray[np.float64]:
+            """A number from 0 up to 1 for each of this rank's windows, whatever the ranks are."""
+            return np.random.default_rng([self.seed, number, stream]).random(len(windows))[mine]
+
+        parts = self._parts(rows, windows[mine], row[mine] - first, place[mine])
+        settings = self.augmentation.at(number / self.steps)
+        tokens, marks, changes = self.split.store.tokens, self.split.store.marks, UNCHANGED
+        if settings != ORIGINALS:
+            piece = rows.windows.piece[windows[mine]]
+            tokens, marks, changes, parts = self._varied(parts, piece, draw(VARIANT_STREAM), settings)
+        batch, targets = _laid_out(
+            tokens, marks, parts, (last - first, self.context), self.split.encoding, changes, self.pack, self.pin
+        )
+        ids, vocabulary = batch.tokens.numpy(), self.split.vocabulary
+        if self.style_dropout:
+            hidden = draw(STYLE_STREAM) < self.style_dropout
+            ids[parts.row[hidden], parts.at[hidden] + STYLE_AT] = vocabulary.no_style
+        if self.instrument_dropout:
+            hidden = draw(INSTRUMENT_STREAM) < self.instrument_dropout
+            ids[parts.row[hidden], parts.at[hidden] + INSTRUMENTATION_AT] = vocabulary.no_instrumentation
         return batch, targets
+
+    def _rows(self, epoch: int) -> Rows:
+        """The rows of an epoch; those of the last two are kept, for threads that work on both."""
+        with self._lock:
+            if epoch not in self._epochs:
+                kept = sorted(self._epochs, key=lambda other: abs(other - epoch))[:1]
+                self._epochs = {**{other: self._epochs[other] for other in kept}, epoch: self._order.epoch(epoch)}
+            return self._epochs[epoch]
+
+    def _parts(self, rows: Rows, windows: NDArray[np.int64], row: NDArray[np.int64], place: NDArray[np.int64]) -> Parts:
+        """Where windows come to lie; their last tokens are targets alone where another window follows."""
+        piece, count = rows.windows.piece[windows], rows.count[windows]
+        width = HEADER - 1 + count
+        begins = place == 0
+        at = np.cumsum(width) - width
+        at -= at[begins][row]
+        until = at + width
+        until[np.roll(begins, -1)] = self.context
+        offsets = self.split.store.offsets
+        first, stop = offsets[piece], offsets[piece + 1]
+        return Parts(
+            row=row,
+            at=at,
+            until=until,
+            first=first,
+            stop=stop,
+            length=stop - first,
+            start=rows.windows.start[windows],
+            body=count,
+            document=place,
+        )
+
+    def _varied(
+        self, parts: Parts, piece: NDArray[np.int64], luck: NDArray[np.float64], settings: AugmentationSettings
+    ) -> tuple[Tokens, NDArray[np.int64], NDArray[np.int32], Parts]:
+        """Tokens, marks, changes and parts of the windows' variants."""
+        store, encoding = self.split.store, self.split.encoding
+        if by_row(settings, encoding):
+            changes = row_changes(settings, store.rooms[piece], luck, encoding.vocabulary)
+            return store.tokens, store.marks, changes, parts
+        varied = [
+            vary(store[index], start, settings, encoding, chance)
+            for index, start, chance in zip(piece.tolist(), parts.start.tolist(), luck.tolist())
+        ]
+        pieces = [tokens for tokens, _ in varied]
+        tokens, found = side_by_side(pieces, [start for _, start in varied], [len(tokens) for tokens in pieces])
+        whole = {"first": found.first, "stop": found.stop, "length": found.length, "start": found.start}
+        return tokens, UNMARKED, UNCHANGED, parts._replace(**whole)
 
 
 def collate(
@@ -169,16 +170,43 @@ def collate(
     context: int,
     encoding: Encoding,
     lengths: Sequence[int] | None = None,
-) -> tuple[Batch, torch.Tensor]:
+) -> tuple[Batch, Tensor]:
     """Windows of pieces as inputs and next-token targets of shape (batch, context).
 
     `starts`: first body token of each window. `lengths`: the tokens that each piece has in all, where it is not
     given whole. Targets are IGNORED in the header and behind a piece's end.
     """
     lengths = [len(tokens) for tokens in pieces] if lengths is None else lengths
-    pad = encoding.vocabulary.pad
-    whole = torch.from_numpy(windows(pieces, starts, lengths, HEADER, context + 1, encoding.meaning, pad))
-    targets = whole[0, :, 1:].clone()
-    targets[:, : HEADER - 1] = IGNORED
-    targets[targets == pad] = IGNORED
-    return Batch(*whole[:, :, :-1]), targets
+    tokens, parts = side_by_side(pieces, starts, lengths)
+    parts = parts._replace(until=np.full(len(pieces), context), body=np.full(len(pieces), context + 1 - HEADER))
+    return _laid_out(tokens, UNMARKED, parts, (len(pieces), context), encoding)
+
+
+def _laid_out(
+    tokens: Tokens,
+    marks: NDArray[np.int64],
+    parts: Parts,
+    shape: tuple[int, int],
+    encoding: Encoding,
+    changes: NDArray[np.int32] = UNCHANGED,
+    pack: bool = False,
+    pin: bool = False,
+) -> tuple[Batch, Tensor]:
+    inputs = torch.empty((FIELDS, *shape), dtype=torch.int32, pin_memory=pin)
+    targets = torch.empty(shape, dtype=torch.int64, pin_memory=pin)
+    document = torch.empty(shape, dtype=torch.int32, pin_memory=pin) if pack else None
+    lay_out(
+        tokens,
+        marks,
+        parts,
+        HEADER,
+        encoding.meaning,
+        encoding.vocabulary.pad,
+        inputs.numpy(),
+        targets.numpy(),
+        IGNORED,
+        NO_DOCUMENTS if document is None else document.numpy(),
+        changes,
+    )
+    ids, time, chord, part, countdown = inputs
+    return Batch(ids, time, chord, part, countdown, document), targets

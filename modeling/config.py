@@ -96,7 +96,8 @@ class SparsityConfig(StrictModel):
         return self
 
 
-STRUCTURE = ("time", "chord", "part", "countdown")
+StructureName = Literal["time", "chord", "part", "countdown"]
+STRUCTURE: tuple[StructureName, ...] = ("time", "chord", "part", "countdown")
 
 
 class ModelConfig(StrictModel):
@@ -112,7 +113,7 @@ class ModelConfig(StrictModel):
     """Filled in from the dataset."""
     note_tokens: int = Field(0, ge=0, multiple_of=128)
     """Ids that are notes, the first ones of the vocabulary. Filled in from the dataset."""
-    structure: tuple[Literal["time", "chord", "part", "countdown"], ...] = STRUCTURE
+    structure: tuple[StructureName, ...] = STRUCTURE
     """The embeddings beside token and position; MuseNet has all. None: a plain GPT."""
     factored_notes: bool = True
     """Embed a note as the sum of what its token, its row (instrument and velocity) and its pitch have learned, so
@@ -247,8 +248,8 @@ class RunConfig(StrictModel):
     model: ModelConfig
     training: TrainingConfig
     ranks: Annotated[int, Field(ge=1)] = 1
-    deepspeed: dict[str, Any] = {}
-    """DeepSpeed settings from `infra/deepspeed/`, completed by `modeling.train`."""
+    cache: Path | None = None
+    """Where decoded tokens are kept, shared by the ranks of a machine; in memory without."""
 
     @model_validator(mode="after")
     def _batch_divides(self) -> RunConfig:

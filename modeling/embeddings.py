@@ -7,13 +7,15 @@ a learned matrix. Source: OpenAI, "MuseNet" (2019).
 
 from __future__ import annotations
 
+import builtins
 import math
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import embedding
+from torch.nn.functional import embedding, pad
 
+from modeling.config import ModelConfig
 from tokenization.structure import CHORD, COUNTDOWN, PARTS
 from tokenization.vocabulary import PITCHES
 
@@ -26,7 +28,7 @@ LONGEST_PERIOD = 2.0**17
 
 
 class Batch(NamedTuple):
-    """What the network sees of a batch of windows; integer tensors of shape (batch, time)."""
+    """What the network sees of a batch of windows; tensors of shape (batch, time), int32 or int64."""
 
     tokens: Tensor
     time: Tensor
@@ -34,13 +36,27 @@ class Batch(NamedTuple):
     chord: Tensor
     part: Tensor
     countdown: Tensor
+    document: Tensor | None = None
+    """Ids that never fall along a row: positions see only their own document. None: each row is one."""
 
     def slice(self, stop: int) -> Batch:
         """The first `stop` positions."""
-        return Batch(*(x[:, :stop] for x in self))
+        return Batch(*(None if x is None else x[:, :stop] for x in self))  # type: ignore[arg-type]
+
+    def rows(self, chosen: builtins.slice) -> Batch:
+        """Some of the windows."""
+        return Batch(*(None if x is None else x[chosen] for x in self))  # type: ignore[arg-type]
 
     def to(self, device: torch.device) -> Batch:
-        return Batch(*(x.to(device) for x in self))
+        return Batch(*(None if x is None else x.to(device, non_blocking=True) for x in self))  # type: ignore[arg-type]
+
+    def positions(self, first: int = 0) -> Tensor:
+        """Positions from `first` on, shape (time,), or within documents, shape (batch, time)."""
+        index = torch.arange(first, first + self.tokens.shape[1], device=self.tokens.device)
+        if self.document is None:
+            return index
+        begins = self.document[:, 1:] != self.document[:, :-1]
+        return index - (pad(begins, (1, 0)) * index).cummax(dim=1).values
 
 
 class TokenTable(nn.Module):
@@ -59,7 +75,8 @@ class TokenTable(nn.Module):
 
     def forward(self) -> Tensor:
         if self.row is None or self.pitch is None:
-            return self.own
+            # Not the parameter itself: where weights are sharded, it is there only while this module computes.
+            return self.own.view_as(self.own)
         shared = (self.row[:, None] + self.pitch[None, :]).flatten(0, 1)
         return torch.cat([self.own[: self.note_tokens] + shared, self.own[self.note_tokens :]])
 
@@ -67,23 +84,32 @@ class TokenTable(nn.Module):
 class Embeddings(nn.Module):
     """The sum of all embeddings, shape (batch, time, width)."""
 
-    def __init__(self, vocabulary_size: int, note_tokens: int, context: int, width: int) -> None:
+    def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.token = TokenTable(vocabulary_size, note_tokens, width)
-        self.position = nn.Embedding(context, width)
-        self.chord = nn.Embedding(CHORD, width)
-        self.part = nn.Embedding(PARTS, width)
-        self.countdown = nn.Embedding(COUNTDOWN, width)
-        self.time = nn.Linear(2 * TIME_PERIODS, width, bias=False)
-        self.context = context
 
-    def forward(self, batch: Batch, table: Tensor, first_position: int = 0) -> Tensor:
-        """`table`: the token embeddings; `first_position`: where the batch's first token stands in its window."""
-        stop = first_position + batch.tokens.shape[1]
-        position = torch.arange(first_position, stop, device=batch.tokens.device)
-        waves = time_waves(batch.time).to(self.time.weight.dtype)
-        structure = self.chord(batch.chord) + self.part(batch.part) + self.countdown(batch.countdown)
-        total: Tensor = embedding(batch.tokens, table) + self.position(position) + self.time(waves) + structure
+        def table(field: str, size: int) -> nn.Embedding | None:
+            return nn.Embedding(size, config.width) if field in config.structure else None
+
+        notes = config.note_tokens if config.factored_notes else 0
+        self.token = TokenTable(config.vocabulary_size, notes, config.width)
+        self.position = nn.Embedding(config.context, config.width) if config.positions == "learned" else None
+        self.chord = table("chord", CHORD)
+        self.part = table("part", PARTS)
+        self.countdown = table("countdown", COUNTDOWN)
+        has_time = "time" in config.structure
+        self.time = nn.Linear(2 * TIME_PERIODS, config.width, bias=False) if has_time else None
+
+    def forward(self, batch: Batch, table: Tensor, positions: Tensor) -> Tensor:
+        """`table`: the token embeddings; `positions`: as `Batch.positions` gives them."""
+        total = embedding(batch.tokens, table)
+        if self.position is not None:
+            total = total + self.position(positions)
+        if self.time is not None:
+            total = total + self.time(time_waves(batch.time).to(total.dtype))
+        fields = ((self.chord, batch.chord), (self.part, batch.part), (self.countdown, batch.countdown))
+        for module, values in fields:
+            if module is not None:
+                total = total + module(values)
         return total
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch.nn.functional import cross_entropy
+from torch import Tensor
 
 from modeling.batches import Split, collate, epoch_windows
 from modeling.transformer import IGNORED, MuseNet
 from tokenization.encodings import HEADER
+
+NO_STYLE = "(none)"
 
 
 @dataclass(frozen=True)
@@ -25,38 +28,55 @@ class HeldOut:
     """Nats per token of each style."""
 
 
-@torch.inference_mode()
-def evaluate(model: torch.nn.Module, split: Split, context: int, batch_size: int, limit: int = 64) -> HeldOut:
-    """Loss over up to `limit` windows of a split, always the same ones."""
-    net = getattr(model, "module", model)
-    assert isinstance(net, MuseNet)
-    was_training = net.training
-    net.eval()
+def _alone(sums: Tensor) -> None:
+    """One rank has all the sums."""
+
+
+@torch.no_grad()
+def evaluate(
+    model: MuseNet,
+    split: Split,
+    context: int,
+    batch_size: int,
+    limit: int | None = 64,
+    rank: int = 0,
+    ranks: int = 1,
+    add_up: Callable[[Tensor], None] = _alone,
+) -> HeldOut:
+    """Loss over up to `limit` windows of a split (None: all), always the same ones.
+
+    Collective: each of the `ranks` computes its share, equally many batches (sharded weights are gathered by all
+    ranks together), and `add_up` sums a tensor over ranks, in place.
+    """
+    was_training = model.training
+    model.eval()
     windows = epoch_windows(split.sizes, context + 1 - HEADER, seed=0, epoch=0)
+    count = len(windows) if limit is None else min(limit, len(windows))
     onsets = torch.from_numpy(split.encoding.meaning.onsets)
-    chosen = np.arange(min(limit, len(windows)))
-    loss_sum, token_sum, note_sum = 0.0, 0, 0
-    style_loss: dict[str, list[float]] = {}
-    device = net.norm.weight.device
-    for first in range(0, len(chosen), batch_size):
-        indices = chosen[first : first + batch_size]
-        pieces = [split.pieces[piece] for piece in windows.piece[indices]]
-        batch, targets = collate(pieces, windows.start[indices].tolist(), context, split.encoding)
-        logits = net.logits(net.states(batch.to(device))).float()
-        losses = cross_entropy(logits.transpose(1, 2), targets.to(device), ignore_index=IGNORED, reduction="none").cpu()
-        counted = targets != IGNORED
-        loss_sum += float(losses.sum())
-        token_sum += int(counted.sum())
-        note_sum += int(onsets[targets[counted]].sum())
-        for row, index in enumerate(indices):
-            style = split.styles[windows.piece[index]] or "(none)"
-            total = style_loss.setdefault(style, [0.0, 0.0])
-            total[0] += float(losses[row].sum())
-            total[1] += int(counted[row].sum())
-    net.train(was_training)
+    names = sorted({style or NO_STYLE for style in split.styles})
+    number = {name: index for index, name in enumerate(names)}
+    device = next(model.parameters()).device
+    # Row 0: all, then the styles; loss, tokens, notes.
+    sums = torch.zeros(1 + len(names), 3, dtype=torch.float64)
+    batches = -(-count // batch_size)
+    for index in range(rank, -(-batches // ranks) * ranks, ranks):
+        mine = np.arange(index * batch_size, min((index + 1) * batch_size, count))
+        shown = mine if len(mine) else np.arange(1)  # a rank without a share computes a window that does not count
+        pieces = [split.pieces[piece] for piece in windows.piece[shown]]
+        batch, targets = collate(pieces, windows.start[shown].tolist(), context, split.encoding)
+        losses = model(batch.to(device), targets.to(device), reduce=False).cpu().double()
+        for row, window in enumerate(mine):
+            counted = targets[row] != IGNORED
+            heard = onsets[targets[row][counted]].sum()
+            found = torch.stack([losses[row].sum(), counted.sum().double(), heard.double()])
+            sums[0] += found
+            sums[1 + number[split.styles[windows.piece[window]] or NO_STYLE]] += found
+    model.train(was_training)
+    add_up(sums)
+    loss, tokens, notes = sums[0].tolist()
     return HeldOut(
-        nats_per_token=loss_sum / max(token_sum, 1),
-        nats_per_note=loss_sum / max(note_sum, 1),
-        tokens=token_sum,
-        by_style={style: loss / max(count, 1) for style, (loss, count) in sorted(style_loss.items())},
+        nats_per_token=loss / max(tokens, 1),
+        nats_per_note=loss / max(notes, 1),
+        tokens=int(tokens),
+        by_style={name: float(sums[1 + i, 0] / sums[1 + i, 1]) for i, name in enumerate(names) if sums[1 + i, 1] > 0},
     )

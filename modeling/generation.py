@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.functional import linear
 
 from modeling.embeddings import Batch
 from modeling.grammar import Grammar
@@ -34,12 +35,18 @@ class SamplingConfig:
     """Nucleus: the most probable tokens that together have this probability (Holtzman et al., 2020)."""
     longest_note: float = 8.0
     """Seconds, in beats at 120 a minute, after which a note has to end before time goes on."""
+    guidance: float = 1.0
+    """Above 1, style and instrumentation are followed more closely than in the data: logits go so many times the way
+    from what the model says without them to what it says with them (Ho and Salimans, 2022, "Classifier-free diffusion
+    guidance"), at twice the work."""
 
     def __post_init__(self) -> None:
         if not 0 < self.temperature < math.inf:
             raise ValueError(f"temperature must be above 0 and finite, not {self.temperature}")
         if not 0 < self.top_p <= 1:
             raise ValueError(f"top_p must be above 0 and at most 1, not {self.top_p}")
+        if not 1 <= self.guidance < math.inf:
+            raise ValueError(f"guidance must be at least 1 and finite, not {self.guidance}")
 
 
 def playable_instruments(vocabulary: Vocabulary, instrumentations: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -67,7 +74,7 @@ def generate(
     further than so many tokens, whatever the piece's length. Raises ValueError for a prompt that fills the context
     or the length, or whose instrumentation has no instruments.
     """
-    count, given = prompts.shape
+    given = prompts.shape[1]
     longest = min(max(lengths), stop or max(lengths))
     shortest = min(longest, *lengths)
     if not HEADER <= given < min(model.config.context, shortest):
@@ -76,7 +83,7 @@ def generate(
             f"length ({shortest}); this one has {given}"
         )
     model.eval()
-    device = model.norm.weight.device
+    device = next(model.parameters()).device
     generator = torch.Generator(device=device).manual_seed(seed)
     planned = np.array(lengths, np.int64)
     playable = playable_instruments(encoding.vocabulary, prompts[:, 1].astype(np.int64))
@@ -87,18 +94,11 @@ def generate(
         pieces.append(column.astype(np.int64))
         grammar.advance(column.astype(np.int64))
 
-    caches = model.new_caches(count)
-    held = 0
+    predictor = _Predictor(model, encoding.vocabulary, pieces, sampling.guidance)
     while pieces.filled < longest and not grammar.finished.all():
-        if held in (0, model.config.context):
-            batch = pieces.window(model.config.context).to(device)
-            states = model.states(batch, caches)[:, -1]
-            held = batch.tokens.shape[1]
-        else:
-            states = model.states(pieces.latest().to(device), caches, first=held)[:, -1]
-            held += 1
+        logits = predictor.next_logits()
         allowed = torch.from_numpy(grammar.allowed()).to(device)
-        chosen = draw(model.logits(states), allowed, sampling, generator).cpu().numpy()
+        chosen = draw(logits, allowed, sampling, generator).cpu().numpy()
         grammar.advance(chosen)
         pieces.append(chosen)
         grammar.finished |= pieces.filled >= planned
@@ -115,6 +115,41 @@ def draw(logits: Tensor, allowed: Tensor, sampling: SamplingConfig, generator: t
     probability = probability.masked_fill(behind >= sampling.top_p, 0.0)
     pick = torch.multinomial(probability, 1, generator=generator)
     return order.gather(-1, pick)[:, 0]
+
+
+class _Predictor:
+    """The logits of each piece's next token; keeps keys and values from call to call.
+
+    With guidance every piece has a second row, whose header tells neither style nor instrumentation.
+    """
+
+    def __init__(self, model: MuseNet, vocabulary: Vocabulary, pieces: _Pieces, guidance: float) -> None:
+        self.model = model
+        self.pieces = pieces
+        self.guidance = guidance
+        self.untold = torch.tensor([vocabulary.no_style, vocabulary.no_instrumentation])
+        self.copies = 1 if guidance == 1 else 2
+        self.caches = model.new_caches(self.copies * len(pieces.lengths))
+        self.table = model.output_table()
+        self.held = 0
+
+    def next_logits(self) -> Tensor:
+        """Shape (count, vocabulary)."""
+        context = self.model.config.context
+        is_first = self.held in (0, context)
+        batch = self.pieces.window(context) if is_first else self.pieces.latest()
+        if self.copies == 2:
+            batch = Batch(*(x.repeat(2, 1) for x in batch if x is not None))
+            if is_first:
+                batch.tokens[len(self.pieces.lengths) :, : len(self.untold)] = self.untold
+        batch = batch.to(self.table.device)
+        states = self.model.states(batch, self.caches, first=0 if is_first else self.held)[:, -1]
+        self.held = batch.tokens.shape[1] if is_first else self.held + 1
+        logits = linear(states, self.table)
+        if self.copies == 1:
+            return logits
+        told, untold = logits.float().chunk(2)
+        return untold + self.guidance * (told - untold)
 
 
 class _Pieces:

@@ -1,85 +1,51 @@
-"""The transformer: MuseNet's decoder over any layout, for training and for cached generation."""
+"""The transformer: MuseNet's decoder over any layout, for training and for cached generation.
+
+Weights are used only by the module that owns them, while it computes: so they may be sharded among ranks (ZeRO-3).
+"""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, gelu, linear, scaled_dot_product_attention
+from torch.nn.functional import linear
 from torch.utils.checkpoint import checkpoint
 
-from modeling.attention import EXECUTORS
+from modeling.block import Block, Cache, new_norm
 from modeling.config import ModelConfig
 from modeling.embeddings import TIME_PERIODS, Batch, Embeddings
-from modeling.sparsity import Layout, layer_layouts
+from modeling.loss import IGNORED, mean_loss, position_losses
+from modeling.mixup import Mix
+from modeling.rotary import rotation
+from modeling.sparsity import layer_layouts
+
+__all__ = ["IGNORED", "INITIAL_STD", "Caches", "MuseNet"]
 
 INITIAL_STD = 0.02
 """Standard deviation of initial weights (GPT-2); projections into the residual stream are divided by
 the square root of twice the depth."""
-IGNORED = -100
-"""Target that carries no loss."""
 
 
-class Cache:
-    """Keys and values of one layer for a batch that grows one position at a time."""
+class OutputTable(nn.Module):
+    """What projects states to logits where it is not the token embedding, shape (vocabulary, width)."""
 
-    def __init__(self, batch: int, config: ModelConfig, device: torch.device, dtype: torch.dtype) -> None:
-        shape = (batch, config.heads, config.context, config.head_width)
-        self.key = torch.empty(shape, device=device, dtype=dtype)
-        self.value = torch.empty(shape, device=device, dtype=dtype)
-
-    def put(self, first: int, key: Tensor, value: Tensor) -> None:
-        """Keep keys and values, shape (b, h, t, d), of the positions from `first` on."""
-        stop = first + key.shape[2]
-        self.key[:, :, first:stop] = key
-        self.value[:, :, first:stop] = value
-
-
-class Attention(nn.Module):
-    """Multi-head self-attention under one layout."""
-
-    def __init__(self, config: ModelConfig, layout: Layout) -> None:
+    def __init__(self, vocabulary_size: int, width: int) -> None:
         super().__init__()
-        self.layout = layout
-        self.execute = EXECUTORS[config.sparsity.executor]
-        self.heads = config.heads
-        self.qkv = nn.Linear(config.width, 3 * config.width)
-        self.output = nn.Linear(config.width, config.width)
+        self.weight = nn.Parameter(torch.empty(vocabulary_size, width))
 
-    def forward(self, x_btc: Tensor, cache: Cache | None = None, first: int = 0) -> Tensor:
-        b, t, c = x_btc.shape
-        qkv = self.qkv(x_btc).view(b, t, 3, self.heads, c // self.heads)
-        q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)
-        if cache is not None:
-            cache.put(first, k, v)
-        if t == 1 and cache is not None:
-            seen = self.layout.keys(first)
-            mixed = scaled_dot_product_attention(q, cache.key[:, :, seen], cache.value[:, :, seen])
-        elif first == 0:
-            mixed = self.execute(self.layout, q, k, v)
-        else:
-            raise ValueError("a cache grows by one position at a time after the first pass")
-        out: Tensor = self.output(mixed.transpose(1, 2).reshape(b, t, c))
-        return out
+    def forward(self) -> Tensor:
+        return self.weight.view_as(self.weight)  # not the parameter itself, see TokenTable
 
 
-class Block(nn.Module):
-    """Pre-norm attention and feed-forward, each added to the residual stream."""
+@dataclass(frozen=True)
+class Caches:
+    """What generation keeps from position to position."""
 
-    def __init__(self, config: ModelConfig, layout: Layout) -> None:
-        super().__init__()
-        self.norm_attention = nn.LayerNorm(config.width)
-        self.attention = Attention(config, layout)
-        self.norm_feed = nn.LayerNorm(config.width)
-        self.widen = nn.Linear(config.width, 4 * config.width)
-        self.narrow = nn.Linear(4 * config.width, config.width)
-        self.dropout = nn.Dropout(config.dropout)
-
-    def forward(self, x: Tensor, cache: Cache | None = None, first: int = 0) -> Tensor:
-        x = x + self.dropout(self.attention(self.norm_attention(x), cache, first))
-        out: Tensor = x + self.dropout(self.narrow(gelu(self.widen(self.norm_feed(x)))))
-        return out
+    layers: list[Cache]
+    token_table: Tensor
+    """The embedding of every token, shape (vocabulary, width)."""
 
 
 class MuseNet(nn.Module):
@@ -90,13 +56,12 @@ class MuseNet(nn.Module):
         if config.vocabulary_size == 0:
             raise ValueError("the model's vocabulary_size is not set; it comes from the dataset")
         self.config = config
-        notes = config.note_tokens if config.factored_notes else 0
-        self.embeddings = Embeddings(config.vocabulary_size, notes, config.context, config.width)
+        self.embeddings = Embeddings(config)
         self.dropout = nn.Dropout(config.dropout)
-        layouts = layer_layouts(config.sparsity, config.layers)
+        layouts = layer_layouts(config.sparsity, config.layers, config.heads)
         self.blocks = nn.ModuleList(Block(config, layout) for layout in layouts)
-        self.norm = nn.LayerNorm(config.width)
-        self.output = None if config.tied_output else nn.Linear(config.width, config.vocabulary_size, bias=False)
+        self.norm = new_norm(config)
+        self.output = None if config.tied_output else OutputTable(config.vocabulary_size, config.width)
         self.initialise()
 
     def initialise(self) -> None:
@@ -114,31 +79,75 @@ class MuseNet(nn.Module):
             if isinstance(module, nn.Linear) and module.bias is not None:
                 nn.init.zeros_(module.bias)
 
-    def states(self, batch: Batch, caches: list[Cache] | None = None, first: int = 0) -> Tensor:
-        """The trunk's output, shape (batch, time, width). With caches: see `new_caches`."""
-        x: Tensor = self.dropout(self.embeddings(batch, self.embeddings.token(), first))
+    def forward(self, batch: Batch, targets: Tensor, mix: Mix | None = None, reduce: bool = True) -> Tensor:
+        """Mean loss in nats over the targets, shape (batch, time), that are not IGNORED.
+
+        `mix`: windows to be mixed, and their targets with them. `reduce=False`: each position's loss, shape (batch,
+        time), 0 where IGNORED; nothing is mixed then.
+        """
+        table = self.embeddings.token()
+        states = self._trunk(batch, table, mix if reduce else None).flatten(0, 1)
+        output = table if self.output is None else self.output()
+        if not reduce:
+            return position_losses(states, output, targets.flatten()).view(targets.shape)
+        if mix is None:
+            both, weights = targets[None], torch.ones_like(targets[None], dtype=torch.float32)
+        else:
+            both, weights = mix.targets(targets)
+        return mean_loss(states, output, both.flatten(1), weights.flatten(1))
+
+    def states(self, batch: Batch, caches: Caches | None = None, first: int = 0) -> Tensor:
+        """The trunk's output, shape (batch, time, width). With caches: see `new_caches`.
+
+        Raises ValueError for caches while gradients are on, of windows with documents, and for more than one position
+        behind a first pass.
+        """
+        if caches is None:
+            return self._trunk(batch, self.embeddings.token())
+        if torch.is_grad_enabled():
+            raise ValueError("caches are for generation: call under torch.inference_mode()")
+        if batch.document is not None:
+            raise ValueError("caches hold one document a row")
+        if first and batch.tokens.shape[1] != 1:
+            raise ValueError("a cache grows by one position at a time after the first pass")
+        return self._trunk(batch, caches.token_table, caches=caches.layers, first=first)
+
+    def _trunk(
+        self,
+        batch: Batch,
+        table: Tensor,
+        mix: Mix | None = None,
+        caches: list[Cache] | None = None,
+        first: int = 0,
+    ) -> Tensor:
+        """From tokens to states, shape (batch, time, width)."""
+        positions = batch.positions(first)
+        x = self.embeddings(batch, table, positions)
+        x = self.dropout(x if mix is None else mix.mixed(x))
+        turn = rotation(positions, self.config.head_width, x.dtype) if self.config.positions == "rotary" else None
         for index, block in enumerate(self.blocks):
             if self.config.recompute and torch.is_grad_enabled():
-                x = checkpoint(block, x, use_reentrant=False)
+                x = checkpoint(block, x, turn, batch.document, use_reentrant=False)
             else:
-                x = block(x, None if caches is None else caches[index], first)
+                x = block(x, turn, batch.document, None if caches is None else caches[index], first)
         out: Tensor = self.norm(x)
         return out
 
+    def output_table(self) -> Tensor:
+        """What projects states to logits, shape (vocabulary, width)."""
+        table: Tensor = self.embeddings.token() if self.output is None else self.output()
+        return table
+
     def logits(self, states: Tensor) -> Tensor:
         """Next-token logits, shape (…, vocabulary)."""
-        table: Tensor = self.embeddings.token() if self.output is None else self.output.weight
-        return linear(states, table)
+        return linear(states, self.output_table())
 
-    def forward(self, batch: Batch, targets: Tensor) -> Tensor:
-        """Mean loss in nats over the targets, shape (batch, time), that are not IGNORED."""
-        logits = self.logits(self.states(batch))
-        return cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), ignore_index=IGNORED)
-
-    def new_caches(self, batch: int) -> list[Cache]:
+    @torch.no_grad()
+    def new_caches(self, batch: int) -> Caches:
         """Empty caches: fill with one pass over a prompt, then pass single positions with `first`."""
-        weight = self.norm.weight
-        return [Cache(batch, self.config, weight.device, weight.dtype) for _ in self.blocks]
+        table: Tensor = self.embeddings.token()
+        layers = [Cache(batch, self.config, table.device, table.dtype) for _ in self.blocks]
+        return Caches(layers, table)
 
     def parameter_count(self) -> int:
         """Parameters, tied ones counted once."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from modeling.config import ModelConfig
 from modeling.critic import CriticConfig, CriticHead
@@ -25,10 +27,14 @@ class WeightsError(ValueError):
 
 def save_model(model: MuseNet, folder: Path) -> None:
     """Write the model into a folder. Not atomic: write into a staging folder."""
+    save_weights(model.config, model.state_dict(), folder)
+
+
+def save_weights(config: ModelConfig, state: Mapping[str, Tensor], folder: Path) -> None:
+    """The same from a model's shape and its weights by name, as a sharded model's are gathered."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / MODEL_SHAPE).write_text(model.config.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    save_file(state, folder / MODEL_WEIGHTS)
+    (folder / MODEL_SHAPE).write_text(config.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}, folder / MODEL_WEIGHTS)
 
 
 def load_model(folder: Path, device: torch.device | str = "cpu") -> MuseNet:
@@ -36,8 +42,9 @@ def load_model(folder: Path, device: torch.device | str = "cpu") -> MuseNet:
     try:
         config = ModelConfig.model_validate_json((folder / MODEL_SHAPE).read_text(encoding="utf-8"))
         state = load_file(folder / MODEL_WEIGHTS)
-        model = MuseNet(config)
-        model.load_state_dict(state)
+        with torch.device("meta"):  # no first weights are drawn that the file's replace
+            model = MuseNet(config)
+        model.load_state_dict(state, assign=True)
     except UNREADABLE as error:
         raise WeightsError(f"no model can be read from {folder}: {error}") from error
     return model.float().to(device).eval()

@@ -20,7 +20,14 @@ from modeling.generation import SamplingConfig
 from tokenization.midi_writer import write_midi
 
 BUNDLE = "bundle"
-DEFAULTS: dict[str, Any] = {"temperature": 1.0, "top_p": 0.95, "length": 1024, "best_of": 4, "seed": 0}
+DEFAULTS: dict[str, Any] = {
+    "temperature": 1.0,
+    "top_p": 0.95,
+    "guidance": 1.0,
+    "length": 1024,
+    "best_of": 4,
+    "seed": 0,
+}
 EXAMPLE_PARAMETERS = {**DEFAULTS, "length": 64, "best_of": 1}
 """Short: MLflow composes the example when a version is registered, to see that it can be served."""
 
@@ -59,7 +66,7 @@ class MuseNetModel(PythonModel):
                 length=settings["length"],
                 best_of=settings["best_of"],
                 seed=settings["seed"] + number,
-                sampling=SamplingConfig(settings["temperature"], settings["top_p"]),
+                sampling=SamplingConfig(settings["temperature"], settings["top_p"], guidance=settings["guidance"]),
             )
             best = compose(self.composer, request)[0]
             midi = write_midi(self.composer.encoding.decode(best.tokens))

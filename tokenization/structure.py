@@ -6,14 +6,13 @@ chord      how many notes have started or ended since the last token that is som
 part       in which of the piece's 128 parts the token lies, 0–127, by its position
 countdown  127 … 0: tokens that remain until the last one, 127 while there are more
 
-`features` computes them for whole pieces, one or a batch, `windows` for parts of pieces, `Stepper` one token at a
-time while pieces are being generated. All follow from two functions, `_heard` and `_place`. What a token does to
-time and chord is in `TokenMeaning`, so the definitions hold for every encoding. Source: OpenAI, "MuseNet" (2019).
+`features` computes them for whole pieces, one or a batch, `Stepper` one token at a time while pieces are being
+generated, `tokenization.windows` for parts of pieces. What a token does to time and chord is in `TokenMeaning` and
+`heard`, so the definitions hold for every encoding. Source: OpenAI, "MuseNet" (2019).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -77,9 +76,14 @@ class TokenMeaning:
         )
 
     @cached_property
-    def code(self) -> NDArray[np.int64]:
-        """Ticks, events and break of each id in one number, so that a token costs one look-up, shape (ids,)."""
-        return self.ticks << TICKS_SHIFT | np.minimum(self.events, CHORD) << 1 | self.breaks
+    def code(self) -> NDArray[np.int32]:
+        """Ticks, events and break of each id in one number, so that a token costs one look-up, shape (2^16,).
+
+        Ids that the vocabulary does not have let no time pass and are in no chord.
+        """
+        code = np.zeros(2**16, np.int32)
+        code[: len(self.ticks)] = self.ticks << TICKS_SHIFT | np.minimum(self.events, CHORD) << 1 | self.breaks
+        return code
 
 
 TICKS_SHIFT, EVENT_MASK = 8, 127
@@ -104,31 +108,10 @@ def features(tokens: Tokens, meaning: TokenMeaning, lengths: int | NDArray[np.in
     """
     rows = np.atleast_2d(np.ascontiguousarray(tokens, np.uint16))
     whole = np.broadcast_to(rows.shape[1] if lengths is None else lengths, len(rows)).astype(np.int64)
-    out = np.empty((FIELDS, *rows.shape), np.int64)
+    out = np.empty((4, *rows.shape), np.int64)
     for index, row in enumerate(rows):
-        _fill(row, whole[index], 0, 0, 0, meaning.code, out, index)
-    return Features(*(column.reshape(np.shape(tokens)) for column in out[1:]))
-
-
-def windows(
-    pieces: Sequence[Tokens],
-    starts: Sequence[int],
-    lengths: Sequence[int],
-    header: int,
-    size: int,
-    meaning: TokenMeaning,
-    pad: int,
-) -> NDArray[np.int64]:
-    """What the network sees of parts of pieces: token, time, chord, part, countdown, shape (FIELDS, pieces, size).
-
-    A window is the first `header` tokens of its piece and those from `header + start` on. Positions behind the piece
-    hold `pad` and zeros. `lengths`: the tokens that each piece has in all, where it is not given whole.
-    """
-    out = np.empty((FIELDS, len(pieces), size), np.int64)
-    for index, (tokens, start, length) in enumerate(zip(pieces, starts, lengths)):
-        row = np.ascontiguousarray(tokens, np.uint16)
-        _fill(row if row.flags.writeable else row.copy(), length, header, start, pad, meaning.code, out, index)
-    return out
+        _fill(row, whole[index], meaning.code, out, index)
+    return Features(*(column.reshape(np.shape(tokens)) for column in out))
 
 
 class Stepper:
@@ -151,10 +134,9 @@ class Stepper:
 
 
 @compiled
-def _heard(code: np.int64, time: int, chord: int) -> tuple[int, int]:
-    """Time and chord once a token has been heard, from those before it."""
-    events = int(code >> 1 & EVENT_MASK)
-    return time + int(code >> TICKS_SHIFT), min(events if code & 1 else chord + events, CHORD - 1)
+def heard(code: np.int32, time: int, chord: int) -> tuple[int, int]:
+    """Time and size of the chord once a token has been heard, from those before it and its `TokenMeaning.code`."""
+    return time + int(code >> TICKS_SHIFT), (chord & int(code & 1) - 1) + int(code >> 1 & EVENT_MASK)
 
 
 @compiled
@@ -164,35 +146,16 @@ def _place(position: int, length: int) -> tuple[int, int]:
 
 
 @compiled
-def _fill(
-    tokens: Tokens,
-    length: int,
-    header: int,
-    start: int,
-    pad: int,
-    codes: NDArray[np.int64],
-    out: NDArray[np.int64],
-    index: int,
-) -> None:
-    """Row `index` of `out`, shape (FIELDS, rows, size): the first `header` tokens, then those from header + start."""
-    size, ids = out.shape[2], len(codes)
-    time = chord = at = 0
-    until = part = 0  # where a part ends: divisions are for its beginnings only
-    for position in range(min(len(tokens), header + start + size - min(header, size))):
-        token = tokens[position]
-        if token < ids:
-            time, chord = _heard(codes[token], time, chord)
-        if header <= position < header + start or at >= size:
-            continue
+def _fill(row: Tokens, length: int, codes: NDArray[np.int32], out: NDArray[np.int64], index: int) -> None:
+    """Row `index` of `out`, shape (4, rows, size)."""
+    time = chord = until = part = 0  # until: where a part ends; divisions are for its beginning only
+    for position in range(len(row)):
+        time, chord = heard(codes[row[position]], time, chord)
         if position >= until:
             part, _ = _place(position, length)
             until = -(-(part + 1) * length // PARTS) if part < PARTS - 1 else NEVER
-        out[0, index, at], out[1, index, at], out[2, index, at], out[3, index, at] = token, time, chord, part
-        out[4, index, at] = min(max(length - 1 - position, 0), COUNTDOWN - 1)
-        at += 1
-    for behind in range(at, size):
-        out[0, index, behind] = pad
-        out[1, index, behind] = out[2, index, behind] = out[3, index, behind] = out[4, index, behind] = 0
+        out[0, index, position], out[1, index, position], out[2, index, position] = time, min(chord, CHORD - 1), part
+        out[3, index, position] = min(max(length - 1 - position, 0), COUNTDOWN - 1)
 
 
 @compiled
@@ -200,19 +163,19 @@ def _step(
     tokens: NDArray[np.int64],
     position: int,
     lengths: NDArray[np.int64],
-    codes: NDArray[np.int64],
+    codes: NDArray[np.int32],
     state: NDArray[np.int64],
     out: NDArray[np.int64],
 ) -> None:
     for row in range(len(tokens)):
         token = tokens[row]
         if token < len(codes):
-            state[0, row], state[1, row] = _heard(codes[token], int(state[0, row]), int(state[1, row]))
+            state[0, row], state[1, row] = heard(codes[token], int(state[0, row]), int(state[1, row]))
         part, countdown = _place(position, lengths[row])
         out[0, row], out[1, row], out[2, row], out[3, row], out[4, row] = (
             token,
             state[0, row],
-            state[1, row],
+            min(state[1, row], CHORD - 1),
             part,
             countdown,
         )

@@ -23,7 +23,7 @@ def musenet() -> None:
 for command in (
     *(datasets.ingest, datasets.datasets, datasets.why, datasets.families),
     *(models.train, models.critic, models.register, models.sample, models.demo, models.runs, models.models),
-    *(tokens.encode, tokens.decode, pictures.roll),
+    *(tokens.encode, tokens.decode, pictures.roll, pictures.layouts),
     *(servers.up, servers.down, servers.status, servers.open_page),
 ):
     musenet.add_command(command)

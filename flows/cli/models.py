@@ -14,23 +14,38 @@ from flows.settings import Lake
 
 
 @click.command()
-@click.option("--dataset", required=True, help="NAME or NAME@DIGEST.")
-@click.option("--preset", default="tiny", show_default=True, help="tiny, small, base or musenet.")
+@click.option("--dataset", help="NAME or NAME@DIGEST.")
+@click.option("--preset", help="tiny, small, base or musenet.  [default: tiny]")
+@click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="A run file: all this as TOML.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a setting: training.steps=400.")
-@click.option("--ranks", type=click.IntRange(1), default=1, show_default=True, help="Data-parallel processes.")
+@click.option("--ranks", type=click.IntRange(1), help="Data-parallel processes.  [default: 1, or the hostfile's slots]")
+@click.option("--hostfile", type=click.Path(path_type=Path), metavar="FILE", help="Hosts to train on: host slots=N.")
+@click.option("--retries", type=click.IntRange(0), default=2, show_default=True, help="Further attempts on failure.")
 @lake_option
 @json_option
-def train(dataset: str, preset: str, settings: tuple[str, ...], ranks: int, lake: Lake, as_json: bool) -> None:
+def train(
+    config: Path | None,
+    settings: tuple[str, ...],
+    hostfile: Path | None,
+    retries: int,
+    lake: Lake,
+    as_json: bool,
+    **choices: Any,
+) -> None:
     """Train a model with DeepSpeed; an interrupted training goes on where it was."""
     changes = settings_of(settings)
+    with errors():
+        from flows.training.run_file import train_choices
+
+        line = {**choices, "hostfile": None if hostfile is None else str(hostfile.expanduser().absolute())}
+        chosen = train_choices(config, line, changes)
     with running(lake):
         from flows.training.flow import TrainParameters
         from flows.training.flow import train as train_flow
 
-        parameters = TrainParameters(dataset=dataset, preset=preset, settings=changes, ranks=ranks, lake=lake.address)
-        report = train_flow(parameters)
+        report = train_flow(TrainParameters(**chosen, retries=retries, lake=lake.address))
     held_out = "" if report.nats_per_note is None else f", {report.nats_per_note:.3f} nats/note held out"
-    early = " (time limit)" if report.stopped_early else ""
+    early = " (stopped early)" if report.stopped_early else ""
     show(asdict(report), [f"run {report.run_id}: {report.steps} steps{early}{held_out}  {report.folder}"], as_json)
 
 
@@ -81,6 +96,13 @@ def register(run: str, alias: str, lake: Lake, as_json: bool) -> None:
 @click.option(
     "--longest-note", type=click.FloatRange(0, min_open=True), default=8.0, show_default=True, help="Seconds."
 )
+@click.option(
+    "--guidance",
+    type=click.FloatRange(1),
+    default=1.0,
+    show_default=True,
+    help="How closely style and instruments are followed; above 1 takes twice as long.",
+)
 @click.option("--prompt", type=click.Path(path_type=Path), help="A MIDI file to continue.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option(
@@ -124,19 +146,17 @@ def demo(settings: tuple[str, ...], length: int, seed: int, lake: Lake, as_json:
 
 
 @click.command()
+@click.argument("run", required=False)
 @lake_option
 @json_option
-def runs(lake: Lake, as_json: bool) -> None:
-    """List training runs."""
+def runs(run: str | None, lake: Lake, as_json: bool) -> None:
+    """List training runs: all, or those whose id begins with RUN."""
     with errors():
-        from flows.training.runs import runs as all_runs
+        from flows.training.states import run_states
 
-        found = [
-            {"run_id": run.run_id, "preset": run.preset, "dataset": run.dataset, "finished": run.finished}
-            for run in all_runs(lake)
-        ]
-    lines = [f"{r['run_id']}  {r['preset']}  {r['dataset']}  {'' if r['finished'] else 'un'}finished" for r in found]
-    show(found, lines or ["no run yet; `musenet train --dataset NAME`"], as_json)
+        states = run_states(lake, run or "")
+    lines = [state.line() for state in states]
+    show([asdict(state) for state in states], lines or ["no run yet; `musenet train --dataset NAME`"], as_json)
 
 
 @click.command()

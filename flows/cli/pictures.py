@@ -1,4 +1,4 @@
-"""Commands that draw: a MIDI file as a piano roll."""
+"""Commands that draw: a MIDI file as a piano roll, the layouts of sparse attention."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from flows.cli.common import errors, read_bytes, write_bytes
+from flows.cli.common import errors, read_bytes, settings_of, write_bytes
 from flows.cli.tokens import vocabulary_of
 
 
@@ -33,3 +33,33 @@ def roll(file: Path, out: Path, vocabulary: str, title: str) -> None:
         notes = read_midi(read_bytes(file))
         write_bytes(out, draw_piano_roll(notes, vocabulary_of(vocabulary), title, picture))
         click.echo(f"{out}: {len(notes)} notes, {notes.seconds:.1f} s", err=True)
+
+
+@click.command()
+@click.argument("out", type=click.Path(path_type=Path), default="layouts.html")
+@click.option("--preset", metavar="NAME", help="Draw the layers of this model.  [default: every mode there is]")
+@click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change the preset: model.sparsity.block=32."
+)
+@click.option(
+    "--length",
+    type=click.IntRange(16, 65_536),
+    help="Positions that are drawn.  [default: the model's context, or 1024]",
+)
+def layouts(out: Path, preset: str | None, settings: tuple[str, ...], length: int | None) -> None:
+    """Draw what sparse attention sees, as an HTML page, with its share of dense attention.
+
+    OUT is layouts.html if not given. With --set alone, the preset is tiny.
+    """
+    changes = settings_of(settings)
+    with errors():
+        from modeling.config import load_preset, with_settings
+        from modeling.layout_page import model_page, modes_page
+
+        if preset is None and not changes:
+            page = modes_page(length or 1024)
+        else:
+            chosen = with_settings(load_preset(preset or "tiny"), changes)
+            page = model_page(chosen.name, chosen.model, length or chosen.model.context)
+        write_bytes(out, page.encode())
+        click.echo(f"{out}: {page.count('<svg')} layouts", err=True)

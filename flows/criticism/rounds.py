@@ -73,7 +73,10 @@ def read_report(folder: Path) -> CriticReport:
 def joined(first: Split, second: Split) -> Split:
     """The pieces of two splits of one dataset version."""
     return Split(
-        first.pieces + second.pieces, first.piece_ids + second.piece_ids, first.styles + second.styles, first.encoding
+        [*first.pieces, *second.pieces],
+        [*first.piece_ids, *second.piece_ids],
+        [*first.styles, *second.styles],
+        first.encoding,
     )
 
 

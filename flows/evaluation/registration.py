@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,12 +16,13 @@ from flows.files import staging_folder
 from flows.ingestion.versions import DatasetVersion, find_version
 from flows.parameters import LakeAddress
 from flows.settings import Lake
-from flows.training.reporting import RunReport, dataset_reference, mlflow_run, report_of
+from flows.training.reporting import RunReport, report_of
 from flows.training.runs import MODEL_FOLDER, Run, find_run
+from flows.training.tracker import dataset_reference, mlflow_run
 from modeling.composition import ENCODING_FILE
 from registry.models import CANDIDATE, RegisteredModel, find_model, register, set_alias
 from registry.pyfunc_model import BUNDLE
-from registry.tracking import log_metrics
+from registry.tracking import Measured, log_metrics
 
 
 class RegisterParameters(BaseModel):
@@ -62,7 +64,7 @@ def register_run(parameters: RegisterParameters) -> RegisterReport:
     dataset = find_version(lake, run.dataset).local(lake)
     training, critic = report_of(run, reused=True), read_report(critic_folder)
     registry, run_id = mlflow_run(lake, run, dataset)
-    log_metrics(registry, run_id, [(training.steps, {"critic_auc": critic.auc})])
+    log_metrics(registry, run_id, [Measured(training.steps, time.time(), {"critic_auc": critic.auc})])
     with staging_folder(run.folder) as staged:
         files = staged / BUNDLE  # MLflow keeps the folder's name
         files.mkdir()

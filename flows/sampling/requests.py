@@ -36,6 +36,8 @@ class SampleParameters(BaseModel):
     top_p: float = Field(0.95, gt=0, le=1)
     longest_note: float = Field(8.0, gt=0, allow_inf_nan=False)
     """Seconds after which a note is ended."""
+    guidance: float = Field(1.0, ge=1, allow_inf_nan=False)
+    """How closely style and instruments are followed; 1: as in the data."""
     seed: int = Field(0, ge=0)
     prompt: Path | None = None
     """A MIDI file to continue."""
@@ -63,7 +65,7 @@ def piece_request(parameters: SampleParameters, number: int, prompt: Notes | Non
         best_of=parameters.best_of,
         seed=parameters.seed + number,
         tempo=parameters.tempo,
-        sampling=SamplingConfig(parameters.temperature, parameters.top_p, parameters.longest_note),
+        sampling=SamplingConfig(parameters.temperature, parameters.top_p, parameters.longest_note, parameters.guidance),
         prompt=prompt,
     )
 
@@ -83,5 +85,6 @@ def provenance(parameters: SampleParameters, version: str, dataset: str, number:
         "temperature": parameters.temperature,
         "top_p": parameters.top_p,
         "longest_note": parameters.longest_note,
+        "guidance": parameters.guidance,
         "prompt": str(parameters.prompt) if parameters.prompt else None,
     }

@@ -2,66 +2,104 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-from prefect import flow, task
+from prefect import Task, flow, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.context import TaskRunContext
 from pydantic import BaseModel, ConfigDict, Field
+from rich.markup import escape
 
 from flows.ingestion.versions import DatasetVersion, find_version
 from flows.parameters import LakeAddress
 from flows.progress import say, stage
 from flows.settings import Lake
-from flows.training.launcher import launch
-from flows.training.reporting import RunReport, Tracker, report_of
+from flows.training.history import Report
+from flows.training.hostfile import Host, chosen_hosts, read_hostfile
+from flows.training.launcher import JobFailed, launch
+from flows.training.reporting import RunReport, report_of
+from flows.training.run_file import DEFAULT_PRESET
 from flows.training.runs import Run, prepare_run
+from flows.training.tracker import Tracker, catch_up
 from modeling.config import load_preset, with_settings
 
 
 class TrainParameters(BaseModel):
-    """What to train, and on which dataset."""
+    """What to train, on which dataset, and where."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     dataset: str
     """`NAME` for its newest version, or `NAME@DIGEST`."""
-    preset: str = "tiny"
+    preset: str = DEFAULT_PRESET
     settings: dict[str, Any] = {}
     """Changes to the preset by dotted key: `{"training.steps": 400}`."""
-    ranks: int = Field(1, ge=1)
-    """Processes of data-parallel training; one per GPU where there are GPUs."""
+    ranks: int | None = Field(None, ge=1)
+    """Processes of data-parallel training, one per GPU where there are GPUs; None: as many as the hostfile has slots,
+    without a hostfile one."""
+    hostfile: str | None = None
+    """Hosts to train on; None: this machine."""
+    retries: int = Field(2, ge=0)
+    """Further attempts after a failure that may pass, each from the last checkpoint."""
+    retry_seconds: float = Field(10.0, ge=0)
+    """Pause before a further attempt."""
     lake: LakeAddress
 
+    def hosts(self) -> tuple[Host, ...]:
+        """Where the ranks run. Raises UserError."""
+        if self.hostfile is None:
+            return (Host("localhost", self.ranks or 1),)
+        return chosen_hosts(read_hostfile(Path(self.hostfile)), self.ranks)
 
-@task(persist_result=False, cache_policy=NO_CACHE)
-def deepspeed_job(lake: Lake, run: Run, dataset: DatasetVersion) -> None:
+
+def may_pass(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
+    """Whether another attempt makes sense: not for a fault that somebody has to mend."""
+    error = state.data
+    return isinstance(error, JobFailed) and not error.permanent
+
+
+@task(persist_result=False, cache_policy=NO_CACHE, retry_condition_fn=may_pass)
+def deepspeed_job(lake: Lake, run: Run, dataset: DatasetVersion, hosts: tuple[Host, ...], retries: int) -> None:
     """Run the DeepSpeed job to its end and track it in MLflow."""
     steps = run.config.training.steps
-    with stage(f"training {run.preset} on {dataset}", steps) as bar, Tracker(lake, run, dataset) as tracker:
+    with stage(f"training {run.preset} on {dataset}", steps) as bar, Tracker(lake, run, dataset):
         bar.update(0, note="starting DeepSpeed")
 
-        def on_report(report: dict[str, Any]) -> None:
-            tracker.take(report)
+        def on_report(report: Report) -> None:
             if report["event"] == "step":
                 note = f"loss {report['loss']:.3f}  {report['tokens_per_second']:,.0f} tokens/s"
                 bar.update(report["step"], note=note)
+            elif report["event"] == "warning":
+                say(f"[yellow]![/] {escape(report['message'])}")
 
-        launch(lake, run, on_report)
+        try:
+            launch(lake, run, hosts, on_report)
+        except JobFailed as error:
+            context = TaskRunContext.get()
+            attempt = context.task_run.run_count if context else retries + 1
+            if not error.permanent and attempt <= retries:
+                say(f"[yellow]![/] {escape(str(error))}; attempt {attempt + 1} of {retries + 1} follows")
+            raise
 
 
 @flow(name="train", persist_result=False)
 def train(parameters: TrainParameters) -> RunReport:
     """Train a model; an unfinished earlier attempt is resumed, a finished one reused. Raises UserError."""
     lake = Lake.at(parameters.lake)
+    hosts = parameters.hosts()
     dataset = find_version(lake, parameters.dataset).local(lake)
     preset = with_settings(load_preset(parameters.preset), parameters.settings)
-    run = prepare_run(lake, dataset, preset, parameters.ranks)
-    reused = run.finished
+    run = prepare_run(lake, dataset, preset, sum(host.slots for host in hosts))
+    reused = run.is_complete()
     if reused:
         say(f"[green]✓[/] training: nothing changed, run {run.run_id} is reused")
+        catch_up(lake, run, dataset)
     else:
-        deepspeed_job(lake, run, dataset)
+        job = deepspeed_job.with_options(retries=parameters.retries, retry_delay_seconds=parameters.retry_seconds)
+        job(lake, run, dataset, hosts, parameters.retries)
     report = report_of(run, reused)
     create_markdown_artifact(key="training", markdown=report.markdown(), description=f"run {run.run_id}")
     return report

@@ -1,26 +1,35 @@
 """Training runs as folders: `runs/<run id>/` with `run.json`, checkpoints, metrics and the trained model.
 
-A run's id is a digest of what determines its weights: the dataset version, the model and the training settings.
-So the same command finds its own earlier attempt, resumes an unfinished one and reuses a finished one.
+A run's id is a digest of what decides its weights: the dataset version, the model and the training settings. How the
+work is divided among processes, how often it is saved and when to stop are none of that. So the same command finds
+its own earlier attempt, on other machines too: it resumes an unfinished one and reuses a finished one.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
-from typing import Any
 
 from flows.errors import UserError, unknown
 from flows.files import write_atomically
 from flows.ingestion.versions import DatasetVersion, canonical_digest
 from flows.settings import Lake
+from flows.training.history import History, read_history
 from modeling.config import Preset, RunConfig
 
 RUN_FILE, METRICS_FILE, LOG_FILE, MODEL_FOLDER = "run.json", "metrics.jsonl", "train.log", "model"
+HOSTFILE, LOCK_FILE = "hostfile", ".lock"
 RUN_ID_LENGTH = 12
+HOW_COMPUTED: dict[str, bool | set[str]] = {"recompute": True, "sparsity": {"executor"}}
+"""Settings of the model that say how, not what, it computes; they are none of a run's id."""
+HOW_TRAINED = {
+    *("micro_batch_size", "zero_stage", "offload", "compile"),
+    *("checkpoint_every", "checkpoint_minutes", "keep_checkpoints", "evaluate_every", "evaluation_windows"),
+    *("max_minutes", "patience"),
+}
+"""The same of training: how the work is divided, how often it is saved and evaluated, and when to stop."""
 
 
 @dataclass(frozen=True)
@@ -47,71 +56,85 @@ class Run:
     def log(self) -> Path:
         return self.folder / LOG_FILE
 
-    def last(self, event: str) -> dict[str, Any] | None:
-        """The newest report of a kind: `finished`, `evaluation`, `error`, …"""
-        found = None
-        for report in read_reports(self.metrics):
-            if report["event"] == event:
-                found = report
-        return found
+    def history(self) -> History:
+        """What all attempts so far have reported."""
+        return read_history(self.metrics)
 
-
-def read_reports(metrics: Path) -> Iterator[dict[str, Any]]:
-    """The reports of a run so far; torn lines are left out."""
-    if not metrics.exists():
-        return
-    for line in metrics.read_text(encoding="utf-8").splitlines():
-        if (report := parse_report(line)) is not None:
-            yield report
-
-
-def parse_report(line: str) -> dict[str, Any] | None:
-    """The report in a line; None for a line that a killed process left torn."""
-    try:
-        report: dict[str, Any] = json.loads(line)
-    except json.JSONDecodeError:
-        return None
-    return report
+    def is_complete(self) -> bool:
+        """Whether nothing is left to do: a model is there, and if it was stopped before its last step, then by a
+        limit that still holds."""
+        if not self.finished:
+            return False
+        history, training = self.history(), self.config.training
+        if history.step >= training.steps:
+            return True
+        over = training.max_minutes is not None and history.seconds > training.max_minutes * 60
+        plateau = training.patience is not None and history.evaluations_since_best >= training.patience
+        return over or plateau
 
 
 def prepare_run(lake: Lake, dataset: DatasetVersion, preset: Preset, ranks: int) -> Run:
-    """The run of a dataset version, preset and number of ranks: a new folder or the one that exists."""
-    run_id = canonical_digest(
-        {
-            "dataset": dataset.digest,
-            "model": preset.model.model_dump(),
-            "training": preset.training.model_dump(exclude={"keep_checkpoints", "checkpoint_every"}),
-            "ranks": ranks,
-        }
-    )[:RUN_ID_LENGTH]
+    """The run of a dataset version and preset, to be trained by so many ranks: a new folder or the one that exists.
+
+    A folder that exists keeps its `run.json` until `write_run`: another process may be training it.
+    """
+    run_id = run_id_of(dataset.digest, preset)
     folder = lake.runs / run_id
-    stage = f"zero{preset.training.zero_stage}"
-    settings = (resources.files("infra") / "deepspeed" / f"{stage}.json").read_text(encoding="utf-8")
     config = RunConfig(
         dataset=dataset.path,
         folder=folder,
         model=preset.model,
         training=preset.training,
         ranks=ranks,
-        deepspeed=json.loads(settings),
+        cache=lake.cache / "tokens",
     )
     run = Run(run_id, folder, config, preset.name, f"{dataset.name}@{dataset.digest}")
-    content = {"run_id": run_id, "preset": run.preset, "dataset": run.dataset, "config": config.model_dump(mode="json")}
-    write_atomically(folder / RUN_FILE, (json.dumps(content, indent=1) + "\n").encode())
+    if not (folder / RUN_FILE).exists():
+        write_run(run)
     return run
 
 
+def run_id_of(dataset_digest: str, preset: Preset) -> str:
+    """The id of the run of a dataset version and a preset."""
+    model = preset.model.model_dump(mode="json", exclude=HOW_COMPUTED)
+    training = preset.training.model_dump(mode="json", exclude=HOW_TRAINED)
+    return canonical_digest({"dataset": dataset_digest, "model": model, "training": training})[:RUN_ID_LENGTH]
+
+
+def write_run(run: Run) -> None:
+    """Write `run.json`, which the job reads."""
+    content = {
+        "run_id": run.run_id,
+        "preset": run.preset,
+        "dataset": run.dataset,
+        "config": run.config.model_dump(mode="json"),
+    }
+    write_atomically(run.folder / RUN_FILE, (json.dumps(content, indent=1) + "\n").encode())
+
+
 def read_run(folder: Path) -> Run:
-    """The run in a folder."""
-    content = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
-    config = RunConfig.model_validate({**content["config"], "folder": folder})
-    return Run(content["run_id"], folder, config, content["preset"], content["dataset"])
+    """The run in a folder. Raises UserError for one that another version of this program has made."""
+    try:
+        content = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
+        config = RunConfig.model_validate({**content["config"], "folder": folder})
+        return Run(content["run_id"], folder, config, content["preset"], content["dataset"])
+    except (ValueError, KeyError) as error:
+        raise UserError(f"{folder / RUN_FILE} does not fit this version of musenet; remove the folder") from error
+
+
+def run_folders(lake: Lake) -> list[Path]:
+    """The folders of all runs, the most recently started last."""
+    files = sorted(lake.runs.glob(f"*/{RUN_FILE}"), key=lambda file: file.stat().st_mtime)
+    return [file.parent for file in files]
 
 
 def runs(lake: Lake) -> list[Run]:
-    """All runs, the most recently prepared last."""
-    files = sorted(lake.runs.glob(f"*/{RUN_FILE}"), key=lambda file: file.stat().st_mtime)
-    return [read_run(file.parent) for file in files]
+    """All runs that can be read, the most recently started last."""
+    found = []
+    for folder in run_folders(lake):
+        with contextlib.suppress(UserError):
+            found.append(read_run(folder))
+    return found
 
 
 def find_run(lake: Lake, reference: str) -> Run:

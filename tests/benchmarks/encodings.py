@@ -39,8 +39,9 @@ import symusic
 
 from tokenization.encodings import ENCODINGS, HEADER, Encoding, Time, get_encoding, learn_units
 from tokenization.midi import read_midi
-from tokenization.structure import Stepper, features, windows
+from tokenization.structure import Stepper, features
 from tokenization.vocabulary import Vocabulary
+from tokenization.windows import windows
 
 SUFFIXES = {".mid", ".midi", ".kar", ".rmi"}
 TIMES_FASTER = {"plain": 40.0, "learned": 5.0}

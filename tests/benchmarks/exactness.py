@@ -45,8 +45,9 @@ from tokenization.midi import MidiError, read_midi, read_score
 from tokenization.midi_writer import write_midi
 from tokenization.notes import COLUMNS, Notes
 from tokenization.reader import LONGEST_NOTE
-from tokenization.structure import Features, Stepper, windows
+from tokenization.structure import Features, Stepper
 from tokenization.vocabulary import NO_ROW, PITCHES, Tokens, Vocabulary
+from tokenization.windows import windows
 
 SUFFIXES = {".mid", ".midi", ".kar", ".rmi"}
 VOCABULARIES = ("musenet", "general_midi")

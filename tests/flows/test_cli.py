@@ -215,7 +215,12 @@ class TestLists:
         (about,) = json.loads(command("datasets", "--json", lake=lake.root).stdout)
         assert about["digest"] == dataset.digest
         expected = {"run_id": run.run_id, "preset": "tiny", "dataset": run.dataset, "finished": True}
-        assert expected in json.loads(command("runs", "--json", "--lake", lake.root).stdout)
+        (listed,) = json.loads(command("runs", run.run_id[:6], "--json", "--lake", lake.root).stdout)
+        assert expected.items() <= listed.items()
+        assert command("runs", run.run_id, lake=lake.root).stdout.startswith(
+            f"{run.run_id}  tiny  {run.dataset}  step 4"
+        )
+        assert mistake(command("runs", "nope", lake=lake.root)).startswith("no run 'nope'; there are: ")
 
     def test_of_servers_that_do_not_run(self, command: Command) -> None:
         result = command("status", "--json")
@@ -290,6 +295,19 @@ class TestMistakes:
         assert mistake(command("train", "--dataset", "songs", *sizes, lake=studio[0].root)) == (
             "batch_size 3 is not a multiple of micro_batch_size × ranks = 2"
         )
+
+    def test_a_run_file(self, command: Command, studio, tmp_path: Path) -> None:
+        file, lake = tmp_path / "run.toml", studio[0].root
+        train = ("train", "--config", file)
+        assert mistake(command(*train, lake=lake)) == f"run file {file} cannot be read: No such file or directory"
+        file.write_text("[training]\nstep = 4\n")
+        named = ("--dataset", "songs")
+        assert mistake(command(*train, *named, lake=lake)) == (
+            f"{file}: no setting 'training.step'; nearest: 'training.steps'"
+        )
+        file.write_text('hostfile = "hosts"\n')
+        assert mistake(command(*train, lake=lake)) == f"no dataset is named; give --dataset NAME, or dataset in {file}"
+        assert mistake(command(*train, *named, lake=lake)).startswith(f"hostfile {tmp_path / 'hosts'} cannot be read: ")
 
     def test_a_setting_without_a_value(self, command: Command) -> None:
         result = command("train", "--dataset", "songs", "--set", "training.steps")

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,85 +12,43 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from modeling.batches import Loader, Split, collate, epoch_windows, load_split
+from modeling.batches import Loader, Split, collate
 from modeling.embeddings import Batch
+from modeling.order import VARIANT_STREAM
 from modeling.transformer import IGNORED
-from tokenization.augmentation import AugmentationSchedule
-from tokenization.encodings import HEADER, get_encoding
+from tokenization.augmentation import AugmentationSchedule, vary
+from tokenization.encodings import HEADER
 from tokenization.encodings.combined import Combined
-from tokenization.shards import Row, ShardError, Stamp, write_shard
+from tokenization.shards import ShardError
 from tokenization.vocabulary import Tokens, Vocabulary
 
 QUICK = settings(max_examples=60, deadline=None)
 
-sizes_of_pieces = st.lists(st.integers(HEADER + 1, 700), min_size=1, max_size=12).map(lambda s: np.array(s, np.int64))
+FEATURES = ("time", "chord", "part", "countdown")
+
+
+def tensors(batch: Batch) -> list[torch.Tensor]:
+    """The fields that a batch has."""
+    return [x for x in batch if x is not None]
 
 
 def equal(first: tuple[Batch, torch.Tensor], second: tuple[Batch, torch.Tensor]) -> bool:
-    return all(torch.equal(x, y) for x, y in zip((*first[0], first[1]), (*second[0], second[1])))
+    pairs = list(zip([*tensors(first[0]), first[1]], [*tensors(second[0]), second[1]], strict=True))
+    return all(torch.equal(x, y) for x, y in pairs)
 
 
-def seen_tokens(sizes: NDArray[np.int64], body: int, seed: int, epoch: int) -> list[NDArray[np.bool_]]:
-    """Which body tokens of each piece some window of the epoch holds."""
-    seen = [np.zeros(size - HEADER, np.bool_) for size in sizes]
-    windows = epoch_windows(sizes, body, seed, epoch)
-    for piece, start in zip(windows.piece, windows.start):
-        seen[piece][start : start + body] = True
-    return seen
+def joined(shares: list[tuple[Batch, torch.Tensor]]) -> tuple[Batch, torch.Tensor]:
+    """The shares of all ranks, one below the other."""
+    fields = zip(*(tensors(batch) for batch, _ in shares), strict=True)
+    return Batch(*(torch.cat(field) for field in fields)), torch.cat([targets for _, targets in shares])
 
 
-class TestWindows:
-    @QUICK
-    @given(sizes=sizes_of_pieces, body=st.integers(8, 100), seed=st.integers(0, 9), epoch=st.integers(0, 5))
-    def test_together_they_cover_every_piece(self, sizes: NDArray[np.int64], body: int, seed: int, epoch: int) -> None:
-        assert all(seen.all() for seen in seen_tokens(sizes, body, seed, epoch))
-
-    @QUICK
-    @given(sizes=sizes_of_pieces, body=st.integers(8, 100), seed=st.integers(0, 9), epoch=st.integers(0, 5))
-    def test_they_lie_inside_their_piece_and_touch_both_ends(
-        self, sizes: NDArray[np.int64], body: int, seed: int, epoch: int
-    ) -> None:
-        windows = epoch_windows(sizes, body, seed, epoch)
-        assert (windows.start >= 0).all()
-        for piece, size in enumerate(sizes - HEADER):
-            starts = windows.start[windows.piece == piece]
-            assert starts.min() == 0
-            assert starts.max() == max(size - body, 0)
-
-    @QUICK
-    @given(sizes=sizes_of_pieces, body=st.integers(8, 100), seed=st.integers(0, 9), epoch=st.integers(0, 5))
-    def test_their_number_is_the_least_that_covers_in_every_epoch(
-        self, sizes: NDArray[np.int64], body: int, seed: int, epoch: int
-    ) -> None:
-        windows = epoch_windows(sizes, body, seed, epoch)
-        least = np.maximum(-(-(sizes - HEADER) // body), 1)
-        assert np.bincount(windows.piece, minlength=len(sizes)).tolist() == least.tolist()
-
-    @QUICK
-    @given(sizes=sizes_of_pieces, seed=st.integers(0, 9), epoch=st.integers(0, 5))
-    def test_they_are_a_pure_function_of_sizes_seed_and_epoch(
-        self, sizes: NDArray[np.int64], seed: int, epoch: int
-    ) -> None:
-        first, second = (epoch_windows(sizes.copy(), 30, seed, epoch) for _ in range(2))
-        assert first.piece.tolist() == second.piece.tolist()
-        assert first.start.tolist() == second.start.tolist()
-
-    def test_other_seeds_and_epochs_have_another_order_and_other_windows(self) -> None:
-        sizes = np.full(20, 330)
-        found = [epoch_windows(sizes, 60, seed, epoch) for seed, epoch in ((0, 0), (0, 1), (1, 0))]
-        assert len({tuple(windows.piece.tolist()) for windows in found}) == 3
-        assert len({tuple(sorted(zip(windows.piece.tolist(), windows.start.tolist()))) for windows in found}) == 3
-
-    def test_the_windows_of_a_piece_are_spread_over_the_epoch(self) -> None:
-        piece = epoch_windows(np.full(10, 1004), 100, 0, 0).piece
-        assert (np.diff(piece) == 0).mean() < 0.3
-
-    def test_by_hand(self) -> None:
-        # 250 body tokens in windows of 100: 0–99, then one that starts at 50 at the earliest, then 150–249
-        starts = {tuple(np.sort(epoch_windows(np.array([254]), 100, seed, 0).start)) for seed in range(200)}
-        assert {(first, last) for first, _, last in starts} == {(0, 150)}
-        assert min(middle for _, middle, _ in starts) < 60
-        assert max(middle for _, middle, _ in starts) > 90
+@pytest.fixture(scope="module")
+def numbered(split: Split) -> Split:
+    """Pieces of ascending ids, each id once, so that a target says which token of which piece it is."""
+    bodies = np.split(np.arange(1000), [30, 130, 131, 300, 700])
+    pieces = [np.concatenate([[1060, 1061, 1062, 1063], body]).astype(np.uint16) for body in bodies]
+    return replace(split, pieces=pieces, piece_ids=[""] * 6, styles=[None] * 6)
 
 
 class TestCollate:
@@ -120,7 +76,7 @@ class TestCollate:
         starts = [data.draw(st.integers(0, len(piece) - HEADER - 1)) for piece in pieces]
         batch, targets = collate(pieces, starts, 24, encoding)
         counted = targets[:, :-1] != IGNORED
-        assert torch.equal(targets[:, :-1][counted], batch.tokens[:, 1:][counted])
+        assert targets[:, :-1][counted].tolist() == batch.tokens[:, 1:][counted].tolist()
         assert not bool(counted[:, : HEADER - 1].any())
         assert vocabulary.pad not in targets
 
@@ -130,7 +86,7 @@ class TestCollate:
         batch, _ = collate([piece], [start], 24, encoding)
         marks = encoding.features(piece)
         where = [0, 1, 2, 3, *range(HEADER + start, start + 24)]
-        for field in ("time", "chord", "part", "countdown"):
+        for field in FEATURES:
             assert getattr(batch, field)[0].tolist() == getattr(marks, field)[where].tolist(), field
         assert batch.part[0, -1] > 60
 
@@ -138,7 +94,7 @@ class TestCollate:
         piece = split.pieces[-1]
         whole, _ = collate([piece], [0], 24, encoding)
         cut, _ = collate([piece[:25]], [0], 24, encoding, lengths=[len(piece)])
-        assert all(torch.equal(x, y) for x, y in zip(whole, cut))
+        assert all(torch.equal(x, y) for x, y in zip(tensors(whole), tensors(cut), strict=True))
 
 
 class TestLoader:
@@ -161,15 +117,10 @@ class TestLoader:
             whole = loader.batch(number)
             shares = [Loader(split, 32, 8, style_dropout=0.5).batch(number, rank, ranks) for rank in range(ranks)]
             assert {len(targets) for _, targets in shares} == {8 // ranks}
-            together = Batch(*(torch.cat(field) for field in zip(*(batch for batch, _ in shares))))
-            assert equal((together, torch.cat([targets for _, targets in shares])), whole)
+            assert equal(joined(shares), whole)
 
     @pytest.mark.parametrize("batch_size", [1, 4, 7])
-    def test_every_body_token_is_a_target_in_an_epoch(self, batch_size: int, split: Split) -> None:
-        # Pieces of ascending ids, each id once, so that a target says which token of which piece it is.
-        bodies = np.split(np.arange(1000), [30, 130, 131, 300, 700])
-        pieces = [np.concatenate([[1060, 1061, 1062, 1063], body]).astype(np.uint16) for body in bodies]
-        numbered = replace(split, pieces=pieces, piece_ids=[""] * 6, styles=[None] * 6)
+    def test_every_body_token_is_a_target_in_an_epoch(self, batch_size: int, numbered: Split) -> None:
         loader = Loader(numbered, 32, batch_size)
         for epoch in range(3):
             numbers = range(epoch * loader.batches_per_epoch, (epoch + 1) * loader.batches_per_epoch)
@@ -188,7 +139,7 @@ class TestLoader:
 
 class TestStyleDropout:
     @staticmethod
-    def first_tokens(split: Split, rate: float, batches: int = 100) -> NDArray[np.int64]:
+    def first_tokens(split: Split, rate: float, batches: int = 100) -> NDArray[np.int32]:
         styled = [i for i, style in enumerate(split.styles) if style]
         known = Split(
             *([column[i] for i in styled] for column in (split.pieces, split.piece_ids, split.styles)), split.encoding
@@ -211,13 +162,34 @@ class TestStyleDropout:
         shown, targets = Loader(split, 32, 8).batch(3)
         hidden, same_targets = Loader(split, 32, 8, style_dropout=1.0).batch(3)
         assert torch.equal(shown.tokens[:, 1:], hidden.tokens[:, 1:])
-        assert all(torch.equal(x, y) for x, y in zip(shown[1:], hidden[1:]))
+        assert all(torch.equal(getattr(shown, name), getattr(hidden, name)) for name in FEATURES)
         assert torch.equal(targets, same_targets)
 
     def test_the_pieces_in_memory_stay_as_they_are(self, split: Split) -> None:
         before = [piece.copy() for piece in split.pieces]
         Loader(split, 32, 8, style_dropout=1.0).batch(0)
         assert all(np.array_equal(x, y) for x, y in zip(before, split.pieces))
+
+
+class TestInstrumentDropout:
+    def test_it_hides_the_instrumentation_and_nothing_else(self, split: Split) -> None:
+        shown, targets = Loader(split, 32, 8).batch(3)
+        hidden, same_targets = Loader(split, 32, 8, instrument_dropout=1.0).batch(3)
+        assert hidden.tokens[:, 1].tolist() == [split.vocabulary.no_instrumentation] * 8
+        others = [0, *range(2, 32)]
+        assert torch.equal(shown.tokens[:, others], hidden.tokens[:, others])
+        assert all(torch.equal(getattr(shown, name), getattr(hidden, name)) for name in FEATURES)
+        assert torch.equal(targets, same_targets)
+
+    def test_it_is_drawn_on_its_own(self, split: Split) -> None:
+        loader = Loader(split, 32, 16, style_dropout=0.5, instrument_dropout=0.3)
+        header = torch.cat([loader.batch(number)[0].tokens[:, :2] for number in range(100)])
+        no_style, no_instruments = header[:, 0] == split.vocabulary.no_style, header[:, 1] > split.vocabulary.no_style
+        # 1600 draws, five standard deviations; pieces without a style count as hidden
+        rate = float(no_instruments.float().mean())
+        assert rate == pytest.approx(0.3, abs=0.058)
+        both = float((no_style & no_instruments).float().mean())
+        assert both == pytest.approx(rate * float(no_style.float().mean()), abs=0.058)
 
 
 class TestAugmentation:
@@ -230,7 +202,7 @@ class TestAugmentation:
         plain, targets = Loader(split, 32, 8).batch(3)
         varied, varied_targets = self.loader(split, self.UP_TO_FIVE).batch(3)
         assert not torch.equal(varied.tokens, plain.tokens)
-        for name in ("time", "chord", "part", "countdown"):
+        for name in FEATURES:
             assert torch.equal(getattr(varied, name), getattr(plain, name)), "neither pitch nor velocity changes those"
         assert torch.equal(varied_targets == IGNORED, targets == IGNORED)
         notes = plain.tokens < split.vocabulary.note_end
@@ -252,8 +224,23 @@ class TestAugmentation:
         whole = self.loader(split, schedule).batch(7)
         assert equal(self.loader(split, schedule).batch(7), whole)
         shares = [self.loader(split, schedule).batch(7, rank, 2) for rank in range(2)]
-        together = Batch(*(torch.cat(field) for field in zip(*(batch for batch, _ in shares))))
-        assert equal((together, torch.cat([targets for _, targets in shares])), whole)
+        assert equal(joined(shares), whole)
+
+    def test_windows_are_those_of_the_varied_pieces(self, split: Split) -> None:
+        schedule = AugmentationSchedule(transpose=5, velocity=20)
+        loader = self.loader(split, schedule)
+        plain = Loader(split, 32, 8)
+        for number in range(2 * loader.batches_per_epoch):
+            rows = plain._rows(number // loader.batches_per_epoch)
+            first = number % loader.batches_per_epoch * 8
+            chosen = np.arange(first, first + 8) % len(rows)
+            luck = np.random.default_rng([0, number, VARIANT_STREAM]).random(8)
+            varied = [
+                vary(split.pieces[rows.windows.piece[row]], 0, schedule.at(number / 100), split.encoding, chance)[0]
+                for row, chance in zip(chosen, luck)
+            ]
+            expected = collate(varied, rows.windows.start[chosen].tolist(), 32, split.encoding)
+            assert equal(loader.batch(number), expected)
 
     def test_stretched_windows_hold_other_waits(self, split: Split) -> None:
         stretched = self.loader(split, AugmentationSchedule(stretch=0.3)).batch(2)[0]
@@ -265,45 +252,122 @@ class TestAugmentation:
         assert equal(self.loader(split, AugmentationSchedule()).batch(4), Loader(split, 32, 8).batch(4))
 
 
-class TestLoadSplit:
-    def test_it_has_the_pieces_of_all_its_shards_in_order(self, version: Path, split: Split) -> None:
-        train, validation = load_split(version, "train"), load_split(version, "validation")
-        assert train.piece_ids + validation.piece_ids == split.piece_ids
-        assert train.styles + validation.styles == split.styles
-        found = train.pieces + validation.pieces
-        assert [piece.tolist() for piece in found] == [piece.tolist() for piece in split.pieces]
-        assert train.sizes.tolist() == [len(piece) for piece in split.pieces[:8]]
-        assert train.vocabulary == split.vocabulary
+class TestPacking:
+    """Rows of several windows, each of which is laid out as if it were alone."""
 
-    def test_a_split_without_shards_is_empty(self, version: Path) -> None:
-        assert load_split(version, "test").pieces == []
-        assert load_split(version, "test").sizes.tolist() == []
+    def test_every_token_is_a_target_once_in_an_epoch(self, numbered: Split) -> None:
+        loader = Loader(numbered, 64, 1, pack=True)
+        for epoch in range(4):
+            numbers = range(epoch * loader.batches_per_epoch, (epoch + 1) * loader.batches_per_epoch)
+            targets = torch.cat([loader.batch(number)[1].flatten() for number in numbers])
+            assert targets[targets != IGNORED].sort().values.tolist() == list(range(1000))
 
-    def test_files_that_the_version_does_not_list_are_not_read(self, version: Path, split: Split) -> None:
-        (version / "train" / "99999.parquet").write_bytes(b"left over")
-        assert len(load_split(version, "train").pieces) == 8
+    def test_documents_are_windows_of_their_pieces(self, split: Split) -> None:
+        loader = Loader(split, 128, 2, pack=True)
+        seen = 0
+        for number in range(loader.batches_per_epoch):
+            batch, targets = loader.batch(number)
+            assert batch.document is not None
+            for row in range(2):
+                documents = batch.document[row]
+                assert documents[0] == 0
+                assert set(documents.diff().tolist()) <= {0, 1}, "numbered from 0, one after the other"
+                for document in range(int(documents[-1]) + 1):
+                    where = documents == document
+                    tokens, wanted = batch.tokens[row, where], targets[row, where]
+                    wanted = wanted[: int((wanted != IGNORED).nonzero()[-1]) + 1]
+                    whole = [*tokens[:HEADER].tolist(), *wanted[HEADER - 1 :].tolist()]
+                    assert wanted[: HEADER - 1].tolist() == [IGNORED] * (HEADER - 1)
+                    assert tokens[HEADER : len(wanted)].tolist() == wanted[HEADER - 1 : -1].tolist()
+                    self.assert_window(split, whole, {n: getattr(batch, n)[row, where] for n in FEATURES})
+                    seen += 1
+        assert seen >= len(split.pieces)
 
-    def test_a_missing_shard(self, version: Path) -> None:
-        (version / "train" / "00001.parquet").unlink()
-        with pytest.raises(ShardError, match=r"00001\.parquet is missing .*: ingest again"):
-            load_split(version, "train")
+    @staticmethod
+    def assert_window(split: Split, whole: list[int], found: dict[str, torch.Tensor]) -> None:
+        """That tokens are a header and a stretch of a body, with the features that they have in that piece."""
+        inputs = len(whole) - 1
+        for piece in split.pieces:
+            if piece[:HEADER].tolist() != whole[:HEADER]:
+                continue
+            marks = split.encoding.features(piece)
+            for start in range(len(piece) - len(whole) + 1):
+                where = [*range(HEADER), *range(HEADER + start, start + inputs)]
+                expected = {name: getattr(marks, name)[where].tolist() for name in FEATURES}
+                if piece[HEADER + start : start + len(whole)].tolist() == whole[HEADER:] and all(
+                    found[name][:inputs].tolist() == expected[name] for name in FEATURES
+                ):
+                    return
+        pytest.fail("no piece has this window")
 
-    def test_a_damaged_shard(self, version: Path) -> None:
-        path = version / "train" / "00000.parquet"
-        path.write_bytes(path.read_bytes()[:100])
-        with pytest.raises(ShardError, match=r"00000\.parquet"):
-            load_split(version, "train")
+    def test_a_long_piece_alone_is_as_without_packing(self, split: Split) -> None:
+        last = replace(split, pieces=[split.pieces[-1][:67]], piece_ids=["x"], styles=[None])
+        (packed, targets), (alone, same) = (Loader(last, 66, 1, pack=pack).batch(0) for pack in (True, False))
+        assert all(torch.equal(x, y) for x, y in zip(tensors(packed)[:-1], tensors(alone), strict=True))
+        assert torch.equal(targets, same)
 
-    def test_a_shard_of_another_vocabulary(self, version: Path, split: Split) -> None:
-        foreign = Vocabulary.load("general_midi")
-        row = Row("x", "x", None, "piano", split.pieces[0])
-        write_shard(version / "train" / "00000.parquet", [row], Stamp.of(get_encoding("combined", foreign)))
-        with pytest.raises(ShardError, match="mean something else"):
-            load_split(version, "train")
+    def test_dropout_is_drawn_for_each_document(self, split: Split) -> None:
+        loader = Loader(split, 256, 2, style_dropout=0.5, instrument_dropout=0.5, pack=True)
+        begins, styles, instruments = 0, 0, 0
+        for number in range(40 * loader.batches_per_epoch):
+            batch, _ = loader.batch(number)
+            assert batch.document is not None
+            first = torch.nn.functional.pad(batch.document.diff(), (1, 0), value=1) == 1
+            begins += int(first.sum())
+            styles += int((batch.tokens[first] == split.vocabulary.no_style).sum())
+            instruments += int((batch.tokens == split.vocabulary.no_instrumentation).sum())
+            assert not bool((batch.tokens[~first] == split.vocabulary.no_style).any())
+        assert instruments / begins == pytest.approx(0.5, abs=0.1)
+        assert styles / begins == pytest.approx(0.5 + 0.5 / 3, abs=0.1)  # a third of the pieces has no style
 
-    def test_a_shard_of_another_encoding(self, version: Path) -> None:
-        path = version / "dataset.json"
-        description = json.loads(path.read_text())
-        path.write_text(json.dumps({**description, "encoding": {"name": "chordwise", "time": "seconds"}}))
-        with pytest.raises(ShardError, match="'chordwise'"):
-            load_split(version, "train")
+    def test_any_number_of_ranks_shares_the_same_global_batches(self, split: Split) -> None:
+        def loader() -> Loader:
+            schedule = AugmentationSchedule(transpose=5, velocity=20)
+            return Loader(
+                split, 128, 4, style_dropout=0.3, instrument_dropout=0.3, augmentation=schedule, steps=9, pack=True
+            )
+
+        for number in (0, 1, loader().batches_per_epoch + 1):
+            shares = [loader().batch(number, rank, 4) for rank in range(4)]
+            assert equal(joined(shares), loader().batch(number))
+
+    def test_what_a_stretch_makes_longer_is_cut_and_what_it_makes_shorter_is_padded(self, split: Split) -> None:
+        loader = Loader(split, 128, 4, augmentation=AugmentationSchedule(stretch=0.3), pack=True)
+        plain = Loader(split, 128, 4, pack=True)
+        for number in range(loader.batches_per_epoch):
+            stretched, targets = loader.batch(number)
+            assert stretched.document is not None
+            assert stretched.document.tolist() == tensors(plain.batch(number)[0])[-1].tolist()
+            empty = stretched.tokens == split.vocabulary.pad
+            assert bool((targets[empty] == IGNORED).all())
+
+    def test_there_are_fewer_rows_than_without(self, split: Split) -> None:
+        packed, alone = (Loader(split, 256, 1, pack=pack).rows_per_epoch for pack in (True, False))
+        assert alone == len(split.pieces)
+        assert packed <= -(-sum(len(piece) - 1 for piece in split.pieces) // 256) + 1
+
+
+class TestLongContexts:
+    @pytest.mark.parametrize("context", [16384, 32768])
+    def test_windows_from_anywhere_have_the_features_of_the_whole_piece(
+        self, context: int, make_piece: Callable[..., Tokens], split: Split
+    ) -> None:
+        pieces = [make_piece(20_000), make_piece(200, 1)]
+        long = Split(pieces, ["a", "b"], ["bach", "bach"], split.encoding)
+        loader = Loader(long, context, 1)
+        marks = split.encoding.features(pieces[0])
+        assert len(pieces[0]) > 50_000
+        starts = set()
+        for number in range(2 * loader.batches_per_epoch):
+            batch, targets = loader.batch(number)
+            rows = loader._rows(number // loader.batches_per_epoch)
+            window = number % loader.batches_per_epoch
+            if rows.windows.piece[window] == 0:
+                start = int(rows.windows.start[window])
+                where = [*range(HEADER), *range(HEADER + start, start + context)]
+                for name in FEATURES:
+                    assert getattr(batch, name)[0].tolist() == getattr(marks, name)[where].tolist()
+                assert targets[0, HEADER - 1 :].tolist() == pieces[0][HEADER + start : start + context + 1].tolist()
+                starts.add(start)
+        assert max(starts) + context + 1 == len(pieces[0])
+        assert len(starts) > 1

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from modeling.config import STRUCTURE, ModelConfig
 from modeling.embeddings import (
     LONGEST_PERIOD,
     SHORTEST_PERIOD,
@@ -26,17 +27,23 @@ def normal(module: nn.Module) -> None:
         nn.init.normal_(parameter)
 
 
-@pytest.fixture
-def embeddings() -> Embeddings:
+def make_embeddings(**changes: object) -> Embeddings:
     """For 2000 ids, the first 1024 of them notes."""
     torch.manual_seed(0)
-    embeddings = Embeddings(2000, 1024, CONTEXT, WIDTH)
+    shape = {"layers": 1, "heads": 1, "width": WIDTH, "context": CONTEXT}
+    sizes = {"vocabulary_size": 2000, "note_tokens": 1024}
+    embeddings = Embeddings(ModelConfig.model_validate({**shape, **sizes, **changes}))
     normal(embeddings.token)
     return embeddings
 
 
+@pytest.fixture
+def embeddings() -> Embeddings:
+    return make_embeddings()
+
+
 def embed(embeddings: Embeddings, batch: Batch, first_position: int = 0) -> torch.Tensor:
-    out: torch.Tensor = embeddings(batch, embeddings.token(), first_position)
+    out: torch.Tensor = embeddings(batch, embeddings.token(), batch.positions(first_position))
     return out
 
 
@@ -74,7 +81,7 @@ class TestTokenTable:
 
     def test_without_notes_every_token_is_its_own(self) -> None:
         table = TokenTable(400, 0, WIDTH)
-        assert table() is table.own
+        assert table().data_ptr() == table.own.data_ptr()
         assert sum(parameter.numel() for parameter in table.parameters()) == 400 * WIDTH
 
 
@@ -106,8 +113,30 @@ class TestSum:
         whole = embed(embeddings, batch)
         assert whole.shape == (2, CONTEXT, WIDTH)
         for position in range(CONTEXT):
-            single = Batch(*(x[:, position : position + 1] for x in batch))
+            single = Batch(*(x[:, position : position + 1] for x in batch[:5]))
             torch.testing.assert_close(embed(embeddings, single, position), whole[:, position : position + 1])
+
+
+class TestVariants:
+    @pytest.mark.parametrize("kept", [(), ("time",), ("chord", "part"), ("countdown",)])
+    def test_only_the_chosen_structure_is_heard(self, kept: tuple[str, ...]) -> None:
+        embeddings = make_embeddings(structure=kept)
+        for field in STRUCTURE:
+            heard = not torch.equal(embed(embeddings, one(**{field: 1})), embed(embeddings, one()))
+            assert heard is (field in kept)
+            assert (getattr(embeddings, field) is not None) is (field in kept)
+
+    def test_rotary_positions_are_not_added(self) -> None:
+        embeddings = make_embeddings(positions="rotary")
+        assert embeddings.position is None
+        assert torch.equal(embed(embeddings, one(7), 3), embed(embeddings, one(7), 0))
+
+    def test_32_and_64_bit_integers_are_the_same(
+        self, embeddings: Embeddings, make_batch: Callable[..., Batch]
+    ) -> None:
+        batch = make_batch(2, CONTEXT)
+        short = Batch(*(x.to(torch.int32) for x in batch[:5]))
+        assert torch.equal(embed(embeddings, short), embed(embeddings, batch))
 
 
 class TestTimeWaves:
@@ -144,8 +173,34 @@ class TestBatch:
     def test_a_slice_keeps_the_first_positions_of_every_field(self, make_batch: Callable[..., Batch]) -> None:
         batch = make_batch(2, 10)
         cut = batch.slice(4)
-        assert {tuple(x.shape) for x in cut} == {(2, 4)}
-        assert all(torch.equal(x, y[:, :4]) for x, y in zip(cut, batch))
+        assert {tuple(x.shape) for x in cut[:5]} == {(2, 4)}
+        assert all(torch.equal(x, y[:, :4]) for x, y in zip(cut[:5], batch[:5]))
+        assert cut.document is None
+
+    def test_rows_are_some_of_the_windows(self, make_batch: Callable[..., Batch]) -> None:
+        batch = make_batch(4, 10)
+        chosen = batch.rows(slice(1, 3))
+        assert all(torch.equal(x, y[1:3]) for x, y in zip(chosen[:5], batch[:5]))
+        assert chosen.document is None
 
     def test_it_moves_as_a_whole(self, make_batch: Callable[..., Batch]) -> None:
-        assert {x.device.type for x in make_batch(1, 3).to(torch.device("meta"))} == {"meta"}
+        moved = make_batch(1, 3).to(torch.device("meta"))
+        assert {x.device.type for x in moved[:5]} == {"meta"}
+        assert moved.document is None
+
+    def test_documents_are_cut_chosen_and_moved_too(self, make_batch: Callable[..., Batch]) -> None:
+        batch = make_batch(3, 4)._replace(document=torch.tensor([[0, 0, 1, 1], [0, 1, 2, 3], [5, 5, 5, 5]]))
+        assert batch.slice(3).document.tolist() == [[0, 0, 1], [0, 1, 2], [5, 5, 5]]
+        assert batch.rows(slice(1, 2)).document.tolist() == [[0, 1, 2, 3]]
+        assert batch.to(torch.device("meta")).document.device.type == "meta"
+
+
+class TestPositions:
+    def test_they_count_from_the_first(self) -> None:
+        assert one().positions(7).tolist() == [7]
+
+    def test_they_begin_anew_in_every_document(self) -> None:
+        document = torch.tensor([[0, 0, 0, 1, 1, 4], [3, 3, 3, 3, 3, 3], [0, 1, 2, 3, 4, 5]], dtype=torch.int32)
+        zeros = torch.zeros_like(document)
+        batch = Batch(zeros, zeros, zeros, zeros, zeros, document)
+        assert batch.positions().tolist() == [[0, 1, 2, 0, 1, 0], [0, 1, 2, 3, 4, 5], [0, 0, 0, 0, 0, 0]]

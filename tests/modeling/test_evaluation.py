@@ -8,7 +8,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-from torch import nn
 
 from modeling.batches import Split
 from modeling.evaluation import evaluate
@@ -90,14 +89,19 @@ class TestBehaviour:
         assert found[0] < found[1] < found[2] == found[3]
         assert found[0] <= 65 - HEADER
 
-    def test_an_engine_s_module_is_evaluated(self, make_model: Callable[..., MuseNet], split: Split) -> None:
-        class Engine(nn.Module):
-            def __init__(self, module: MuseNet) -> None:
-                super().__init__()
-                self.module = module
+    def test_ranks_share_the_work_and_know_the_whole(self, make_model: Callable[..., MuseNet], split: Split) -> None:
+        alone = evaluate(make_model(), split, 64, 4, limit=None)
+        shares: list[torch.Tensor] = []
 
-        model = make_model()
-        assert evaluate(Engine(model), split, 64, 4) == evaluate(model, split, 64, 4)
+        def add_up(sums: torch.Tensor) -> None:
+            """What the ranks' sums come to, once the last of them is known."""
+            shares.append(sums.clone())
+            sums.copy_(torch.stack(shares).sum(0))
+
+        *_, last = (evaluate(make_model(), split, 64, 4, None, rank, 3, add_up) for rank in range(3))
+        assert last.tokens == alone.tokens
+        assert last.nats_per_token == pytest.approx(alone.nats_per_token, rel=1e-6)
+        assert last.by_style == pytest.approx(alone.by_style, rel=1e-6)
 
     def test_a_split_without_styles(self, guesser: MuseNet, short: Split, vocabulary: Vocabulary) -> None:
         found = evaluate(guesser, replace(short, styles=[None] * len(short.pieces)), 64, 4)

@@ -226,7 +226,8 @@ class TestWindow:
         """What the cache gives is what a pass over the whole window gives, also after the window has moved on."""
         encoding = with_units(name, vocabulary, time)
         size = encoding.vocabulary.size
-        model = make_model(mode=mode, seed=3, tied_output=False, vocabulary_size=size).double().eval()
+        changes = {"positions": "rotary", "kv_heads": 1} if mode == "dense" else {}
+        model = make_model(mode=mode, seed=3, tied_output=False, vocabulary_size=size, **changes).double().eval()
         with torch.no_grad():
             for parameter in model.parameters():
                 if parameter.ndim > 1:
@@ -305,6 +306,60 @@ class TestEncodings:
         (piece,) = generate(model, encoding, prompt[None], [100], FREE, seed=0)
         assert piece[: len(prompt)].tolist() == prompt.tolist()
         assert len(encoding.decode(piece)) > 8
+
+
+class TestGuidance:
+    """Logits go from what the model says without style and instruments towards, and past, what it says with them."""
+
+    def test_of_1_is_none(self, run: Generate, header: Tokens) -> None:
+        plain = run(prompts=np.tile(header, (2, 1)), lengths=[100] * 2)
+        guided = run(prompts=np.tile(header, (2, 1)), lengths=[100] * 2, sampling=SamplingConfig(top_p=1.0, guidance=1))
+        assert [piece.tolist() for piece in guided] == [piece.tolist() for piece in plain]
+
+    @pytest.mark.parametrize("length", [30, 100])
+    def test_tokens_are_those_that_two_full_passes_make_most_probable(
+        self, length: int, make_model: MakeModel, header: Tokens, encoding: Combined, vocabulary: Vocabulary
+    ) -> None:
+        model = make_model(mode="strided", seed=3, tied_output=False).double().eval()
+        with torch.no_grad():
+            for parameter in model.parameters():
+                if parameter.ndim > 1:
+                    parameter.mul_(5)
+            model.norm.bias.fill_(1.0)
+            model.output.weight[vocabulary.end] = -10
+        guided = SamplingConfig(top_p=1e-9, guidance=3.0)
+        (piece,) = generate(model, encoding, header[None], [length], guided, seed=0)
+        (unguided,) = generate(model, encoding, header[None], [length], SamplingConfig(top_p=1e-9), seed=0)
+        assert piece.tolist() != unguided.tolist()
+        marks = encoding.features(piece, length)
+        columns = [piece, marks.time, marks.chord, marks.part, marks.countdown]
+        context, begin = model.config.context, HEADER
+        for position in range(HEADER, length):
+            if position - begin + HEADER > context:
+                begin = position - context // 2
+            where = np.r_[0:HEADER, begin:position]
+            told = Batch(*(torch.from_numpy(column[where].astype(np.int64))[None] for column in columns))
+            hidden = told.tokens.clone()
+            hidden[0, 0], hidden[0, 1] = vocabulary.no_style, vocabulary.no_instrumentation
+            with torch.inference_mode():
+                with_them, without = (
+                    model.logits(model.states(batch)[0, -1]) for batch in (told, told._replace(tokens=hidden))
+                )
+            logits = without + 3.0 * (with_them - without)
+            allowed = set(allowed_after(piece[:position], length, encoding))
+            assert piece[position] == next(t for t in logits.argsort(descending=True).tolist() if t in allowed)
+
+    def test_pieces_are_guided_one_by_one(self, run: Generate, header: Tokens) -> None:
+        prompts = np.tile(header, (2, 1))
+        sampling = SamplingConfig(top_p=1e-9, guidance=2.0)
+        alone = run(prompts=prompts[:1], lengths=[80], sampling=sampling)
+        both = run(prompts=prompts, lengths=[80, 80], sampling=sampling)
+        assert [piece.tolist() for piece in both] == [alone[0].tolist()] * 2
+
+    @pytest.mark.parametrize("guidance", [0.99, -1.0, math.nan, math.inf])
+    def test_less_than_1_has_no_meaning(self, guidance: float) -> None:
+        with pytest.raises(ValueError, match="guidance must be at least 1"):
+            SamplingConfig(guidance=guidance)
 
 
 class TestProgress:

@@ -90,7 +90,18 @@ class TestNotes:
 
 class TestOtherWords:
     @pytest.mark.parametrize(
-        "word", ["start", "end_sample", "piano", "piano_strings_drums", "bach", "tempo120", "pad", "no_style", "no_instrumentation"]
+        "word",
+        [
+            "start",
+            "end_sample",
+            "piano",
+            "piano_strings_drums",
+            "bach",
+            "tempo120",
+            "pad",
+            "no_style",
+            "no_instrumentation",
+        ],
     )
     def test_what_stands_in_headers_never_follows(self, word: str, encoding: Combined) -> None:
         assert not allows(take(grammar_of(encoding, PIANO), "bach piano start tempo120"), word)

@@ -24,6 +24,7 @@ from modeling.weights import (
     load_model,
     save_critic,
     save_model,
+    save_weights,
 )
 
 MakeModel = Callable[..., MuseNet]
@@ -56,6 +57,22 @@ class TestModel:
         assert torch.equal(*states)
         assert torch.equal(loaded.logits(states[0]), model.logits(states[1]))
 
+    @pytest.mark.parametrize("mode", ["dense", "fixed", "variable", "bigbird"])
+    def test_every_variant_comes_back(
+        self, mode: str, tmp_path: Path, make_model: MakeModel, make_batch: Callable[..., Batch]
+    ) -> None:
+        changes = {"norm": "rms", "positions": "rotary", "feed_forward": "swiglu", "qk_norm": True, "kv_heads": 1}
+        model = make_model(mode=mode, structure=("time",), **changes).eval()
+        save_model(model, tmp_path)
+        loaded = load_model(tmp_path)
+        assert torch.equal(loaded.states(make_batch(1, 40)), model.states(make_batch(1, 40)))
+        assert all(parameter.requires_grad for parameter in loaded.parameters())
+
+    def test_weights_by_name_are_enough(self, tmp_path: Path, make_model: MakeModel) -> None:
+        model = make_model()
+        save_weights(model.config, {name: p.detach().clone() for name, p in model.named_parameters()}, tmp_path)
+        assert torch.equal(load_model(tmp_path).norm.weight, model.norm.weight)
+
     def test_a_tied_output_is_stored_once(self, folder: Path, make_model: MakeModel) -> None:
         state = load_file(folder / MODEL_WEIGHTS)
         assert state.keys() == make_model(tied_output=False).state_dict().keys() - {"output.weight"}
@@ -75,7 +92,9 @@ class TestModel:
     def test_saving_again_replaces(self, folder: Path, make_model: MakeModel) -> None:
         other = make_model(seed=1, layers=3)
         save_model(other, folder)
-        assert torch.equal(load_model(folder).blocks[2].widen.weight, other.blocks[2].widen.weight)
+        assert torch.equal(
+            load_model(folder).blocks[2].feed_forward.widen.weight, other.blocks[2].feed_forward.widen.weight
+        )
 
 
 class TestCritic:
@@ -133,7 +152,9 @@ class TestDamage:
         with pytest.raises(WeightsError, match="size mismatch"):
             load_model(folder)
 
-    @pytest.mark.parametrize("missing", ["embeddings.token.own", "embeddings.token.row", "blocks.1.widen.bias"])
+    @pytest.mark.parametrize(
+        "missing", ["embeddings.token.own", "embeddings.token.row", "blocks.1.feed_forward.widen.bias"]
+    )
     def test_a_tensor_that_is_missing(self, missing: str, folder: Path) -> None:
         state = load_file(folder / MODEL_WEIGHTS)
         del state[missing]

@@ -82,4 +82,8 @@ def test_the_signature_names_columns_and_parameters(model: Any) -> None:
     assert model.metadata.signature.to_dict() == signature().to_dict()
     assert model.metadata.get_input_schema().input_names() == ["style", "instruments"]
     params = {spec.name: spec.default for spec in model.metadata.signature.params}
-    assert params == DEFAULTS == {"temperature": 1.0, "top_p": 0.95, "length": 1024, "best_of": 4, "seed": 0}
+    assert (
+        params
+        == DEFAULTS
+        == {"temperature": 1.0, "top_p": 0.95, "guidance": 1.0, "length": 1024, "best_of": 4, "seed": 0}
+    )

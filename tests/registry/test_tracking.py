@@ -9,6 +9,7 @@ import pytest
 
 from registry.tracking import (
     EXPERIMENT,
+    Measured,
     Registry,
     RegistryError,
     begin_run,
@@ -17,7 +18,9 @@ from registry.tracking import (
     flattened,
     log_metrics,
     one_line,
+    refusals,
     reopen_run,
+    tag_of,
 )
 
 
@@ -51,12 +54,12 @@ class TestARun:
 
     def test_is_taken_up_again_by_its_key(self, registry: Registry, key: str) -> None:
         run_id = begin_run(registry, key, "tiny-1", {"steps": 5})
-        end_run(registry, run_id, succeeded=False)
+        end_run(registry, run_id, "FAILED")
         assert registry.client.get_run(run_id).info.status == "FAILED"
         assert find_run(registry, key) == run_id
         reopen_run(registry, run_id)
         assert registry.client.get_run(run_id).info.status == "RUNNING"
-        end_run(registry, run_id, succeeded=True)
+        end_run(registry, run_id, "FINISHED")
         assert registry.client.get_run(run_id).info.status == "FINISHED"
 
     def test_another_key_has_none(self, registry: Registry, key: str) -> None:
@@ -64,20 +67,51 @@ class TestARun:
 
     def test_metrics_by_step(self, registry: Registry, key: str) -> None:
         run_id = begin_run(registry, key, "tiny", {})
-        log_metrics(registry, run_id, [(1, {"loss": 8.0, "rate": 0.1}), (2, {"loss": 7.5})])
+        log_metrics(registry, run_id, [Measured(1, 10.0, {"loss": 8.0, "rate": 0.1}), Measured(2, 11.0, {"loss": 7.5})])
         history = registry.client.get_metric_history(run_id, "loss")
         assert [(metric.step, metric.value) for metric in history] == [(1, 8.0), (2, 7.5)]
         assert registry.client.get_run(run_id).data.metrics == {"loss": 7.5, "rate": 0.1}
 
     def test_more_metrics_than_mlflow_takes_at_once(self, registry: Registry, key: str) -> None:
         run_id = begin_run(registry, key, "tiny", {})
-        log_metrics(registry, run_id, [(step, {"loss": float(step)}) for step in range(1200)])
+        log_metrics(registry, run_id, [Measured(step, 0.0, {"loss": float(step)}) for step in range(1200)])
         assert len(registry.client.get_metric_history(run_id, "loss")) == 1200
+
+    def test_metrics_have_the_time_of_the_measurement(self, registry: Registry, key: str) -> None:
+        run_id = begin_run(registry, key, "tiny", {})
+        log_metrics(registry, run_id, [Measured(1, 1234.567, {"loss": 8.0})])
+        assert registry.client.get_metric_history(run_id, "loss")[0].timestamp == 1234567
+
+    def test_the_same_metric_sent_twice_is_one_point(self, registry: Registry, key: str) -> None:
+        run_id = begin_run(registry, key, "tiny", {})
+        rows = [Measured(step, 10.0 + step, {"loss": 8.0}) for step in range(3)]
+        log_metrics(registry, run_id, rows[:2])
+        log_metrics(registry, run_id, rows)
+        assert [metric.step for metric in registry.client.get_metric_history(run_id, "loss")] == [0, 1, 2]
+
+    def test_a_name_that_mlflow_would_refuse(self, registry: Registry, key: str) -> None:
+        run_id = begin_run(registry, key, "tiny", {})
+        log_metrics(registry, run_id, [Measured(1, 0.0, {"validation/rock & roll (1950)": 2.0, "dvořák": 1.0})])
+        assert registry.client.get_run(run_id).data.metrics == {"validation/rock _ roll _1950_": 2.0, "dvořák": 1.0}
+
+    def test_tags_are_set_with_the_metrics_that_they_are_about(self, registry: Registry, key: str) -> None:
+        run_id = begin_run(registry, key, "tiny", {})
+        assert tag_of(registry, run_id, "sent") is None
+        log_metrics(registry, run_id, [], {"sent": "2"})
+        assert tag_of(registry, run_id, "sent") == "2"
 
     def test_no_metrics_are_no_work(self, registry: Registry, key: str) -> None:
         run_id = begin_run(registry, key, "tiny", {})
         log_metrics(registry, run_id, [])
         assert registry.client.get_run(run_id).data.metrics == {}
+
+
+def test_whatever_a_store_refuses_is_one_line(registry: Registry) -> None:
+    with pytest.raises(RegistryError) as error, refusals():
+        log_metrics(registry, "0" * 32, [Measured(1, 0.0, {"loss": 1.0})])
+    assert "\n" not in str(error.value)
+    with pytest.raises(RegistryError, match=r"^disk full$"), refusals():
+        raise OSError("disk full\nand more")
 
 
 def test_nested_parameters_get_dotted_names() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tokenization.encodings import get_encoding
 from tokenization.notes import Notes
-from tokenization.structure import CHORD, COUNTDOWN, PARTS, Features, Stepper, TokenMeaning, features, windows
+from tokenization.structure import CHORD, COUNTDOWN, PARTS, Features, Stepper, TokenMeaning, features
 from tokenization.units import UnitKind, Units
 from tokenization.vocabulary import Vocabulary
 
@@ -131,24 +131,6 @@ class TestBatches:
         for index in range(batch):
             row = features(tokens[index], meaning, int(planned[index]))
             assert all(getattr(whole, name)[index].tolist() == getattr(row, name).tolist() for name in NAMES)
-
-    @given(data=st.data())
-    def test_windows_are_parts_of_whole_pieces(
-        self, data: st.DataObject, vocabulary: Vocabulary, meaning: TokenMeaning
-    ) -> None:
-        ids = st.lists(st.integers(0, vocabulary.size - 1), min_size=1, max_size=90)
-        pieces = [np.array(piece, np.uint16) for piece in data.draw(st.lists(ids, min_size=1, max_size=3))]
-        starts = [data.draw(st.integers(0, len(piece))) for piece in pieces]
-        lengths = [len(piece) + data.draw(st.integers(0, 50)) for piece in pieces]
-        size = data.draw(st.integers(4, 64))
-        found = windows(pieces, starts, lengths, 4, size, meaning, vocabulary.pad)
-        for index, (tokens, start, length) in enumerate(zip(pieces, starts, lengths)):
-            whole = features(tokens, meaning, length)
-            where = [*range(min(4, len(tokens))), *range(4 + start, len(tokens))][:size]
-            columns = [tokens, *(getattr(whole, name) for name in NAMES)]
-            for number, column in enumerate(columns):
-                filler = [vocabulary.pad if number == 0 else 0] * (size - len(where))
-                assert found[number, index].tolist() == [*column[where].tolist(), *filler]
 
     def test_real_pieces_step_by_step(self, vocabulary: Vocabulary, make_notes: Callable[..., Notes]) -> None:
         notes = make_notes([(i / 7, 0.2, 48 + i % 12, 72, 0, i % 5 == 0) for i in range(50)])

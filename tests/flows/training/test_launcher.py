@@ -1,4 +1,4 @@
-"""The launcher: what it says of a job that fails. A job that succeeds is in `demo/test_demo.py`."""
+"""The launcher: what it says of a job that fails. Jobs that succeed are in `test_survival.py`."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from typing import Any
 import psutil
 import pytest
 
-from flows.errors import RunError, UserError
+from flows.errors import UserError
 from flows.files import exclusive
 from flows.ingestion.versions import read_version
 from flows.settings import Lake
-from flows.training.launcher import LONGEST_EXCERPT, _last_words, launch
+from flows.training.hostfile import Host
+from flows.training.launcher import LONGEST_EXCERPT, JobFailed, _last_words, launch
 from flows.training.runs import Run, prepare_run
 from modeling.config import load_preset, with_settings
+
+HERE = [Host("localhost", 1)]
 
 
 @pytest.fixture
@@ -31,13 +34,14 @@ def run(studio, tmp_path: Path) -> Run:
 
 def test_a_failing_job_is_one_line_with_its_reason_and_log(run: Run, tmp_path: Path) -> None:
     reports: list[dict[str, Any]] = []
-    with pytest.raises(RunError) as error:
-        launch(Lake(tmp_path), run, reports.append)
+    with pytest.raises(JobFailed) as error:
+        launch(Lake(tmp_path), run, HERE, reports.append)
     message = str(error.value)
     assert message.startswith("training failed: ")
     assert "00000.parquet is missing although dataset.json lists it: ingest again" in message
     assert message.endswith(f"the whole log: {run.log}")
     assert "\n" not in message
+    assert error.value.permanent, "another attempt would not find it, either"
     assert [report["event"] for report in reports] == ["error"]
     assert not run.finished
     assert not [child for child in psutil.Process().children(recursive=True) if "modeling.train" in child.cmdline()]
@@ -48,7 +52,7 @@ def test_two_processes_do_not_train_one_run(run: Run, tmp_path: Path) -> None:
         exclusive(run.folder / ".lock", ""),
         pytest.raises(UserError, match=f"run {run.run_id} is being trained by another process"),
     ):
-        launch(Lake(tmp_path), run, lambda _: None)
+        launch(Lake(tmp_path), run, HERE, lambda _: None)
     assert not run.log.exists()
 
 
@@ -66,6 +70,23 @@ class TestTheExcerptOfALog:
             "[INFO] Error code 1",
         ]
         assert self.words(tmp_path, *lines) == "RuntimeError: out of memory"
+
+    def test_is_found_in_what_torch_marks_with_a_rank(self, tmp_path: Path) -> None:
+        lines = [
+            "[rank0]: Traceback (most recent call last):",
+            "[rank0]: TypeError: no such thing",
+            "[rank1]: RuntimeError: [pair.cc:553] Connection closed by peer [127.0.0.1]:5. A remote worker crashed",
+        ]
+        assert self.words(tmp_path, *lines) == "TypeError: no such thing"
+        assert self.words(tmp_path, *lines[2:]) == lines[2].removeprefix("[rank1]: ")
+
+    def test_is_the_signal_that_killed_a_rank(self, tmp_path: Path) -> None:
+        launcher = (
+            "[2026-11-23 03:45:43,607] [ERROR] [launch.py:259:sigkill_handler] ['python'] exits with return code = "
+        )
+        peer = "[rank1]: RuntimeError: Connection closed by peer"
+        assert self.words(tmp_path, peer, launcher + "-9") == "a rank was killed by signal 9"
+        assert self.words(tmp_path, launcher + "1") is None
 
     def test_is_nothing_where_no_error_is_named(self, tmp_path: Path) -> None:
         assert self.words(tmp_path, "step 1", "step 2") is None

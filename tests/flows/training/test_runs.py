@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from flows.errors import UserError
 from flows.ingestion.versions import DatasetVersion
 from flows.settings import Lake
-from flows.training.runs import MODEL_FOLDER, Run, find_run, prepare_run, read_reports, read_run, runs
+from flows.training.runs import MODEL_FOLDER, Run, find_run, prepare_run, read_run, run_id_of, runs, write_run
 from modeling.config import load_preset, with_settings
 
 
@@ -48,15 +49,35 @@ class TestTheId:
             prepared(lake, dataset, steps=7).run_id,
             prepared(lake, dataset, seed=1).run_id,
             prepared(lake, dataset, batch_size=16).run_id,
-            prepared(lake, dataset, ranks=1, micro_batch_size=2).run_id,
-            prepared(lake, dataset, ranks=2, micro_batch_size=2).run_id,
+            prepared(lake, dataset, pack=True).run_id,
+            prepared(lake, dataset, precision="bf16").run_id,
         }
         assert len(ids) == 6
         assert {len(run_id) for run_id in ids} == {12}
 
-    def test_does_not_depend_on_how_often_state_is_saved(self, lake: Lake, dataset: DatasetVersion) -> None:
-        often = prepared(lake, dataset, checkpoint_every=1, keep_checkpoints=9)
-        assert often.run_id == prepared(lake, dataset).run_id
+    @pytest.mark.parametrize(
+        "settings",
+        [
+            {"training.micro_batch_size": 2},
+            {"training.zero_stage": 2, "training.offload": True},
+            {"training.compile": "off", "model.recompute": True, "model.sparsity.executor": "dense_mask"},
+            {"training.checkpoint_every": 1, "training.checkpoint_minutes": None, "training.keep_checkpoints": 9},
+            {"training.evaluate_every": 7, "training.evaluation_windows": 3},
+            {"training.max_minutes": 90, "training.patience": 5},
+        ],
+    )
+    def test_does_not_depend_on_how_the_work_is_done(self, settings: dict[str, object]) -> None:
+        preset = load_preset("tiny")
+        assert run_id_of("digest", with_settings(preset, settings)) == run_id_of("digest", preset)
+
+    def test_does_not_depend_on_the_number_of_ranks(self, lake: Lake, dataset: DatasetVersion) -> None:
+        one = prepared(lake, dataset, ranks=1, micro_batch_size=2)
+        two = prepared(lake, dataset, ranks=2, micro_batch_size=2)
+        assert one.folder == two.folder
+        assert (one.config.ranks, two.config.ranks) == (1, 2)
+        assert read_run(two.folder) == one, "run.json belongs to who trains, not to who asks"
+        write_run(two)
+        assert read_run(two.folder) == two
 
 
 def test_a_run_reads_back_as_it_was_prepared(lake: Lake, dataset: DatasetVersion) -> None:
@@ -102,15 +123,37 @@ class TestFinding:
                 find_run(lake, reference)
 
 
-class TestReports:
-    def test_the_newest_of_a_kind(self, lake: Lake, dataset: DatasetVersion) -> None:
-        run = prepared(lake, dataset)
-        assert run.last("step") is None
-        lines = [{"event": "step", "step": 1}, {"event": "step", "step": 2}, {"event": "checkpoint", "step": 2}]
-        run.metrics.write_text("".join(json.dumps(line) + "\n" for line in lines))
-        assert run.last("step") == {"event": "step", "step": 2}
-        assert run.last("error") is None
+class TestWhetherAnythingIsLeftToDo:
+    def ended(self, run: Run, step: int, *more: dict[str, Any]) -> Run:
+        (run.folder / MODEL_FOLDER).mkdir(exist_ok=True)
+        end = {"event": "finished", "step": step, "seconds": 120.0, "nats_per_token": None, "nats_per_note": None}
+        reports = [{"event": "step", "step": step, "loss": 8.0}, *more, end]
+        run.metrics.write_text("".join(json.dumps(report) + "\n" for report in reports))
+        return run
 
-    def test_a_line_that_is_still_being_written_is_left_out(self, tmp_path: Path) -> None:
-        (tmp_path / "metrics.jsonl").write_text('{"event": "step", "step": 1}\n{"event": "st')
-        assert list(read_reports(tmp_path / "metrics.jsonl")) == [{"event": "step", "step": 1}]
+    def test_all_before_there_is_a_model(self, lake: Lake, dataset: DatasetVersion) -> None:
+        assert not prepared(lake, dataset).is_complete()
+
+    def test_nothing_after_the_last_step(self, lake: Lake, dataset: DatasetVersion) -> None:
+        assert self.ended(prepared(lake, dataset, steps=9), 9).is_complete()
+
+    def test_something_once_the_time_limit_is_higher(self, lake: Lake, dataset: DatasetVersion) -> None:
+        self.ended(prepared(lake, dataset, steps=9, max_minutes=1.5), 5, {"event": "out_of_time", "step": 5})
+        assert prepared(lake, dataset, steps=9, max_minutes=1.5).is_complete()
+        assert not prepared(lake, dataset, steps=9, max_minutes=3).is_complete()
+        assert not prepared(lake, dataset, steps=9, max_minutes=None).is_complete()
+
+    def test_something_once_patience_is_greater(self, lake: Lake, dataset: DatasetVersion) -> None:
+        losses = {2: 3.0, 4: 2.0, 6: 2.1, 8: 2.2}
+        evaluations = [{"event": "evaluation", "step": step, "nats_per_token": loss} for step, loss in losses.items()]
+        self.ended(prepared(lake, dataset, steps=9, max_minutes=None), 8, *evaluations)
+        for patience, complete in ((1, True), (2, True), (3, False), (None, False)):
+            assert prepared(lake, dataset, steps=9, max_minutes=None, patience=patience).is_complete() == complete
+
+
+def test_a_run_of_another_version_of_the_program_is_an_error_in_one_line(lake: Lake, dataset: DatasetVersion) -> None:
+    run = prepared(lake, dataset)
+    (run.folder / "run.json").write_text((run.folder / "run.json").read_text().replace('"width"', '"breadth"'))
+    with pytest.raises(UserError, match=r"run\.json does not fit this version of musenet; remove the folder"):
+        read_run(run.folder)
+    assert runs(lake) == []

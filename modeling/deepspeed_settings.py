@@ -1,0 +1,182 @@
+"""DeepSpeed's settings: the files of `infra/deepspeed/`, checked strictly, and what a run adds to them.
+
+DeepSpeed takes a key that it does not know without a word. Here the keys that have an effect are listed, and any
+other one is an error. Names and meanings are DeepSpeed's (https://www.deepspeed.ai/docs/config-json).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import logging
+import warnings
+from collections.abc import Iterator
+from difflib import get_close_matches
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field, ValidationError, model_validator
+
+from modeling.config import StrictModel, TrainingConfig
+
+NEVER = 10**9
+"""Steps between DeepSpeed's own progress lines; our reports replace them."""
+Elements = Annotated[int, Field(ge=1)]
+"""Numbers of a tensor, not bytes."""
+
+
+class SettingsError(ValueError):
+    """DeepSpeed settings that are unreadable, unknown or do not fit the run; the message is one line."""
+
+
+class Offload(StrictModel):
+    """Where something is kept that the device need not hold."""
+
+    device: Literal["cpu"]
+    pin_memory: bool = False
+    """Lock it in memory, which makes copies to a GPU faster."""
+
+
+class ZeroSettings(StrictModel):
+    """What is divided among the ranks, and how it is gathered (Rajbhandari et al., 2020, "ZeRO")."""
+
+    stage: Literal[1, 2, 3]
+    """1: the optimiser's state, 2: gradients too, 3: weights too. Not 0: with bf16 its first update is mis-scaled."""
+    overlap_comm: bool | None = None
+    """Reduce gradients during the backward pass; takes a second bucket."""
+    reduce_scatter: bool | None = None
+    """Send each rank only the gradients that it keeps."""
+    contiguous_gradients: bool | None = None
+    reduce_bucket_size: Elements | None = None
+    """Gradients that are reduced at once; a buffer of this size is kept."""
+    allgather_bucket_size: Elements | None = None
+    """Stages 1 and 2: weights that are gathered at once after a step."""
+    round_robin_gradients: bool | None = None
+    """Stages 1 and 2: spread consecutive gradients over the ranks, for faster offloading."""
+    stage3_prefetch_bucket_size: Elements | None = None
+    """Weights that are gathered ahead of their use."""
+    stage3_param_persistence_threshold: Annotated[int, Field(ge=0)] | None = None
+    """Weights up to this size stay whole on every rank."""
+    stage3_max_live_parameters: Elements | None = None
+    """Gathered weights that a rank holds at most."""
+    stage3_max_reuse_distance: Annotated[int, Field(ge=0)] | None = None
+    """Keep a gathered weight that is used again within so many others."""
+    sub_group_size: Elements | None = None
+    """Stage 3: weights that are updated at once."""
+    offload_optimizer: Offload | None = None
+    offload_param: Offload | None = None
+    """Stage 3 only."""
+
+    @model_validator(mode="after")
+    def _keys_fit_the_stage(self) -> ZeroSettings:
+        first_two = ("allgather_bucket_size", "round_robin_gradients")
+        third = [name for name in type(self).model_fields if name.startswith("stage3_")]
+        useless = first_two if self.stage == 3 else (*third, "sub_group_size", "offload_param")
+        for name in useless:
+            if getattr(self, name) is not None:
+                raise ValueError(f"{name} has no effect in stage {self.stage}")
+        return self
+
+
+class DeepSpeedSettings(StrictModel):
+    """What a file of `infra/deepspeed/` says; the run's own settings decide the rest."""
+
+    zero_optimization: ZeroSettings
+    communication_data_type: Literal["fp32", "bf16"] | None = None
+    """How gradients travel between ranks; the weights' type unless set."""
+
+    @property
+    def offloads(self) -> bool:
+        return self.zero_optimization.offload_optimizer is not None
+
+
+def load_settings(stage: int, offload: bool, source: Path | None = None) -> DeepSpeedSettings:
+    """The settings that come with the package for a ZeRO stage, or those of the file `source`.
+
+    Raises SettingsError if the file cannot be read, has a key that is unknown or without effect, or is for another
+    stage.
+    """
+    name = f"zero{stage}_offload.json" if offload else f"zero{stage}.json"
+    file: Traversable = source or resources.files("infra") / "deepspeed" / name
+    try:
+        settings = DeepSpeedSettings.model_validate(json.loads(file.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise SettingsError(f"{file}: cannot be read ({error.strerror}); it holds the DeepSpeed settings") from error
+    except ValidationError as error:
+        raise SettingsError(f"{file}: {_first_error(error)}") from error
+    except ValueError as error:
+        raise SettingsError(f"{file}: not a JSON file: {error}") from error
+    found = settings.zero_optimization.stage
+    if found != stage or settings.offloads != offload:
+        raise SettingsError(
+            f"{file}: is for zero_stage={found} and offload={str(settings.offloads).lower()}, the run has "
+            f"zero_stage={stage} and offload={str(offload).lower()}"
+        )
+    return settings
+
+
+def complete(settings: DeepSpeedSettings, training: TrainingConfig, ranks: int, bf16: bool) -> dict[str, Any]:
+    """All that `deepspeed.initialize(config=…)` takes: the settings with this run's batches, clipping and precision.
+
+    Raises SettingsError if the batch cannot be divided among the ranks.
+    """
+    unit = training.micro_batch_size * ranks
+    if training.batch_size % unit:
+        raise SettingsError(f"batch_size {training.batch_size} is not a multiple of micro_batch_size × ranks = {unit}")
+    content = settings.model_dump(exclude_none=True)
+    accumulated = training.batch_size // unit
+    muon = training.optimiser == "muon"
+    if muon:
+        content["zero_optimization"]["reduce_scatter"] = False  # Muon needs whole gradients
+    if bf16 and accumulated > 1:
+        content["data_types"] = {"grad_accum_dtype": "fp32"}  # a sum in 8 bits loses what is small
+    return {
+        **content,
+        "train_batch_size": training.batch_size,
+        "train_micro_batch_size_per_gpu": training.micro_batch_size,
+        "gradient_accumulation_steps": accumulated,
+        # DeepSpeed clips Muon's updates, after they have been orthogonalised: they would shrink with the model's size.
+        "gradient_clipping": 0.0 if muon else training.gradient_clipping,
+        "bf16": {"enabled": bf16},
+        "zero_allow_untested_optimizer": True,
+        # AdamW is torch's own: DeepSpeed's is compiled for over a minute at its first use.
+        "zero_force_ds_cpu_optimizer": False,
+        "steps_per_print": NEVER,
+    }
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """While DeepSpeed is started and stopped: without what it prints on its way, and its warnings of itself.
+
+    Its errors come as exceptions. Warnings stay away afterwards too.
+    """
+    logging.getLogger("DeepSpeed").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", category=FutureWarning, module="torch.distributed")
+    with contextlib.redirect_stdout(io.StringIO()):
+        yield
+
+
+def _first_error(error: ValidationError) -> str:
+    """The first complaint, with the nearest known key where one is unknown: a misspelt one is missing as well."""
+    first, *_ = sorted(error.errors(), key=lambda complaint: complaint["type"] != "extra_forbidden")
+    key = ".".join(map(str, first["loc"]))
+    if first["type"] != "extra_forbidden":
+        reason = first["msg"].removeprefix("Value error, ")
+        return f"{key}: {reason}" if key else reason
+    *path, last = map(str, first["loc"])
+    near = get_close_matches(last, _keys(DeepSpeedSettings, path), n=1, cutoff=0.0)
+    return f"unknown key {key!r}; nearest: {'.'.join([*path, *near])!r}"
+
+
+def _keys(model: type[BaseModel], path: list[str]) -> list[str]:
+    """The known keys at a path of nested settings."""
+    inner: dict[str, type[BaseModel]] = {
+        "zero_optimization": ZeroSettings,
+        "offload_optimizer": Offload,
+        "offload_param": Offload,
+    }
+    return [*(inner[path[-1]] if path else model).model_fields]

@@ -1,0 +1,39 @@
+"""Rotary positions: queries and keys are turned by angles that grow with the position.
+
+Of a query and a key only the distance between them then matters. Source: Su et al., 2021, "RoFormer: Enhanced
+Transformer with Rotary Position Embedding".
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+BASE = 10_000.0
+"""The slowest pair of numbers turns once in about 2π times as many positions."""
+
+
+class Rotation(NamedTuple):
+    """Cosines and sines of each position's angles, shapes (t, d / 2) or (b, 1, t, d / 2)."""
+
+    cosine: Tensor
+    sine: Tensor
+
+    def __call__(self, x_bhtd: Tensor) -> Tensor:
+        """Queries or keys, turned: the first half of a head's numbers against the second."""
+        left, right = x_bhtd.chunk(2, dim=-1)
+        return torch.cat(
+            [left * self.cosine - right * self.sine, right * self.cosine + left * self.sine],
+            dim=-1,
+        )
+
+
+def rotation(positions: Tensor, head_width: int, dtype: torch.dtype) -> Rotation:
+    """The rotation of positions, shape (t,) or (b, t). Angles are 32-bit, whatever the model's type."""
+    exponent = torch.arange(0, head_width, 2, device=positions.device, dtype=torch.float32) / head_width
+    angle = positions[..., None].float() * BASE**-exponent
+    if positions.ndim == 2:
+        angle = angle[:, None]
+    return Rotation(angle.cos().to(dtype), angle.sin().to(dtype))

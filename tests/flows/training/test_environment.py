@@ -1,0 +1,87 @@
+"""The job's environment: the same on this machine and on others, read back by the shell that sets it there."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from deepspeed.launcher.multinode_runner import PDSHRunner
+from deepspeed.launcher.runner import parse_args
+
+from flows.errors import UserError
+from flows.files import exclusive
+from flows.settings import Lake
+from flows.training.environment import chosen_devices, compiled_extensions, job_environment, remote_environment
+from flows.training.hostfile import Host
+
+
+def on_a_host(carried: str) -> dict[str, str]:
+    """What DeepSpeed's shell command sets on a host for the lines of a `.deepspeed_env`."""
+    runner = PDSHRunner(parse_args(["script.py"]), "")
+    for line in carried.splitlines(keepends=True):
+        key, value = line.split("=", maxsplit=1)
+        runner.add_export(key, value)
+    exports = "".join(f"export {key}={value}; " for key, value in runner.exports.items()).replace("%%", "%")
+    output = subprocess.run(
+        ["bash", "-c", f"{exports} env -0"], env={"PATH": "/bin"}, stdout=subprocess.PIPE, check=True
+    )
+    return dict(pair.split("=", 1) for pair in output.stdout.decode().split("\0") if pair)
+
+
+def test_what_ranks_need_reaches_other_hosts() -> None:
+    mine = {
+        "MUSENET_LAKE": '/data/my "lake"; $HOME 100%',
+        "TORCH_EXTENSIONS_DIR": "/data/extensions",
+        "NCCL_SOCKET_IFNAME": "eth0",
+        "GLOO_SOCKET_IFNAME": "`eth1`",
+    }
+    theirs = on_a_host(remote_environment({**mine, "CUDA_VISIBLE_DEVICES": "3", "OMP_NUM_THREADS": "9", "SHELL": "x"}))
+    assert {name: theirs.get(name) for name in mine} == mine
+    assert not {"CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS"} & theirs.keys(), "these hold for one machine only"
+    assert theirs["PATH"] == f"{Path(sys.executable).parent}:/bin", "the host's own behind that of this Python"
+
+
+def test_threads_are_shared_among_the_ranks_of_a_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    environment = job_environment(Lake(tmp_path), [Host("a", 1), Host("b", 10_000)])
+    assert environment["OMP_NUM_THREADS"] == "1"
+    assert environment["MUSENET_LOCAL"] == str(tmp_path)
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    assert job_environment(Lake(tmp_path), [Host("a", 1)])["OMP_NUM_THREADS"] == "7"
+
+
+class TestDevices:
+    def test_are_those_that_the_user_left_visible(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,2,3")
+        assert chosen_devices(2) == [5, 2]
+        with pytest.raises(UserError, match="CUDA_VISIBLE_DEVICES=5,2,3 leaves 3 GPUs to 4 ranks; lower --ranks"):
+            chosen_devices(4)
+
+    @pytest.mark.parametrize("value", ["", "GPU-8a2f"])
+    def test_are_left_to_deepspeed_otherwise(self, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", value)
+        assert chosen_devices(2) is None
+
+
+class TestCompiledExtensions:
+    def left(self, folder: Path) -> Path:
+        (folder / "op").mkdir(parents=True, exist_ok=True)
+        (folder / "op" / "lock").touch()
+        (folder / "op" / "op.so").touch()
+        return folder / "op" / "lock"
+
+    def test_of_killed_jobs_are_unlocked(self, tmp_path: Path) -> None:
+        lock = self.left(tmp_path / "extensions")
+        with compiled_extensions(tmp_path / "extensions"):
+            assert not lock.exists()
+        assert lock.with_name("op.so").exists()
+
+    def test_that_another_job_may_be_building_are_left_alone(self, tmp_path: Path) -> None:
+        with compiled_extensions(tmp_path):
+            lock = self.left(tmp_path)
+            with compiled_extensions(tmp_path):
+                assert lock.exists()
+        with compiled_extensions(tmp_path), pytest.raises(UserError), exclusive(tmp_path / ".jobs", "busy"):
+            pass

@@ -1,0 +1,130 @@
+"""Survival: a job that is killed leaves nothing behind, and the next one ends with the same weights.
+
+Real jobs on two ranks; `tests/benchmarks/survival.py` kills more of them, at random.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from flows.ingestion.versions import DatasetVersion
+from flows.processes import still_runs
+from flows.settings import Lake
+from flows.training.hostfile import Host
+from flows.training.launcher import JobFailed, launch
+from flows.training.runs import Run, prepare_run
+from modeling.config import load_preset, with_settings
+
+pytestmark = pytest.mark.timeout(300)
+
+HOSTS = [Host("localhost", 2)]
+STEPS = 80
+SETTINGS = {
+    "model.layers": 1,
+    "model.heads": 2,
+    "model.width": 16,
+    "model.context": 64,
+    "training.steps": STEPS,
+    "training.batch_size": 2,
+    "training.micro_batch_size": 1,
+    "training.checkpoint_every": 5,
+    "training.evaluate_every": STEPS,
+}
+LAUNCH = """
+import sys
+from pathlib import Path
+from flows.settings import Lake
+from flows.training.hostfile import Host
+from flows.training.launcher import launch
+from flows.training.runs import read_run
+launch(Lake(Path(sys.argv[1])), read_run(Path(sys.argv[2])), [Host("localhost", 2)], lambda _: None)
+"""
+
+
+def prepared(lake: Lake, dataset: DatasetVersion) -> Run:
+    return prepare_run(lake, dataset, with_settings(load_preset("tiny"), SETTINGS), ranks=2)
+
+
+def trained(lake: Lake, run: Run) -> list[dict[str, Any]]:
+    """Run the job to its good end; its reports."""
+    reports: list[dict[str, Any]] = []
+    launch(lake, run, HOSTS, reports.append)
+    return reports
+
+
+def model_files(run: Run) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted((run.folder / "model").iterdir())}
+
+
+def job_of(flow: int) -> list[psutil.Process]:
+    """All processes of the job that a process has launched: each of them names what the ranks run."""
+    return [each for each in psutil.Process(flow).children(recursive=True) if "modeling.train" in each.cmdline()]
+
+
+def checkpoints(run: Run) -> int:
+    return run.metrics.read_text().count('"event": "checkpoint"') if run.metrics.exists() else 0
+
+
+def wait_for(happened: Callable[[], bool], seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while not happened() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return happened()
+
+
+@pytest.fixture(scope="module")
+def whole(studio, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """The model's files after an uninterrupted run."""
+    lake = Lake(tmp_path_factory.mktemp("whole"))
+    run = prepared(lake, studio[1])
+    reports = trained(lake, run)
+    assert [report["step"] for report in reports if report["event"] == "step"] == [*range(1, STEPS + 1)]
+    return model_files(run)
+
+
+def test_whatever_is_killed_the_weights_are_the_same(studio, whole: dict[str, bytes], tmp_path: Path) -> None:
+    """One run: first a rank is killed, then the flow, then the newest checkpoint is torn; launches cost seconds."""
+    lake = Lake(tmp_path)
+    run = prepared(lake, studio[1])
+    job: list[psutil.Process] = []
+
+    def kill_a_rank(report: dict[str, Any]) -> None:
+        if report["event"] == "checkpoint" and not job:
+            job.extend(job_of(os.getpid()))
+            next(each for each in job if "--local_rank=1" in each.cmdline()).kill()
+
+    with pytest.raises(JobFailed) as error:
+        launch(lake, run, HOSTS, kill_a_rank)
+    assert str(error.value) == f"training failed: a rank was killed by signal 9; the whole log: {run.log}"
+    assert not error.value.permanent, "another attempt may succeed"
+    assert len(job) == 5, "guard, runner, launcher and two ranks"
+    assert not any(map(still_runs, job))
+
+    before = checkpoints(run)
+    flow = subprocess.Popen([sys.executable, "-c", LAUNCH, tmp_path, run.folder])
+    assert wait_for(lambda: checkpoints(run) >= before + 2, 120)
+    job = job_of(flow.pid)
+    assert len(job) == 5
+    flow.send_signal(signal.SIGKILL)
+    flow.wait()
+    assert wait_for(lambda: not any(map(still_runs, job)), 5), "orphans"
+    assert not run.finished
+
+    newest = max((run.folder / "checkpoints").glob("step*"))
+    largest = max(newest.iterdir(), key=lambda path: path.stat().st_size)
+    os.truncate(largest, largest.stat().st_size // 2)
+    reports = trained(lake, run)
+    assert [report["event"] for report in reports[:2]] == ["warning", "start"]
+    assert newest.name in reports[0]["message"]
+    assert 5 <= reports[1]["step"] < int(newest.name.removeprefix("step")), "it goes on from the one before"
+    assert model_files(run) == whole
