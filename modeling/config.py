@@ -6,11 +6,11 @@ Unknown keys are errors, so that a misspelt setting never passes for a default.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -190,6 +190,7 @@ class TrainingConfig(StrictModel):
     """The learning rate of what Muon trains; `learning_rate` is that of the rest."""
     weight_decay: float = Field(0.1, ge=0)
     gradient_clipping: float = Field(1.0, gt=0)
+    """Norm that gradients are scaled down to; Muon's updates have a norm of their own."""
     style_dropout: float = Field(0.1, ge=0, le=1)
     """Share of windows whose style is hidden, so that the model also works without one, and with guidance."""
     instrument_dropout: float = Field(0.1, ge=0, le=1)
@@ -279,7 +280,8 @@ def load_preset(name: str) -> Preset:
 def with_settings(preset: Preset, settings: Mapping[str, Any]) -> Preset:
     """A preset with changes by dotted key: `{"training.steps": 400, "model.sparsity.mode": "dense"}`.
 
-    Values may be text, as a command line gives them. Raises PresetError naming the nearest known key.
+    Values may be text, as a command line gives them: `none` for None, `4,8` for several. Raises PresetError, one
+    line, naming the nearest known key.
     """
     content = preset.model_dump()
     for key, value in settings.items():
@@ -290,6 +292,8 @@ def with_settings(preset: Preset, settings: Mapping[str, Any]) -> Preset:
         if key == "name" or not isinstance(place, dict) or last not in place or isinstance(place[last], dict):
             near = get_close_matches(key, _dotted_keys(content), n=1, cutoff=0.4)
             raise PresetError(f"no setting {key!r}" + (f"; nearest: {near[0]!r}" if near else ""))
+        if isinstance(value, str) and value != "none" and _takes_several(Preset, [*path, last]):
+            value = [part.strip() for part in value.split(",")] if value else []
         place[last] = None if value == "none" else value
     try:
         return Preset.model_validate(content)
@@ -298,6 +302,14 @@ def with_settings(preset: Preset, settings: Mapping[str, Any]) -> Preset:
         where = ".".join(map(str, first["loc"])) or "preset"
         given = f" = {first['input']!r}" if isinstance(first["input"], str | int | float | None) else ""
         raise PresetError(f"{where}{given}: {first['msg'].removeprefix('Value error, ')}") from error
+
+
+def _takes_several(model: type[BaseModel], path: Sequence[str]) -> bool:
+    """Whether the setting at a path that exists is a tuple."""
+    field = model.model_fields[path[0]].annotation
+    if len(path) > 1 and isinstance(field, type) and issubclass(field, BaseModel):
+        return _takes_several(field, path[1:])
+    return tuple in (get_origin(field), *map(get_origin, get_args(field)))
 
 
 def _dotted_keys(content: Mapping[str, Any], prefix: str = "") -> list[str]:

@@ -49,7 +49,7 @@ def optimiser_for(model: nn.Module, training: TrainingConfig) -> torch.optim.Opt
         group |= {"lr": training.learning_rate, "weight_decay": decay, "betas": BETAS}
     rest = [group for group in rest if group["params"]]  # DeepSpeed drops empty groups, and the schedule would not fit
     if not with_muon:
-        return torch.optim.AdamW(rest)
+        return torch.optim.AdamW(rest, fused=True)  # one pass over memory, and no temporaries
     # Imported here, as AdamW's runs need not wait for it.
     from deepspeed.runtime.zero.muon.muon_optimizer import MuonWithAuxAdam
 

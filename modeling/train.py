@@ -23,7 +23,7 @@ import torch
 from modeling.attention import ExecutorError
 from modeling.checkpoints import CheckpointError
 from modeling.config import RunConfig
-from modeling.deepspeed_settings import SettingsError
+from modeling.deepspeed_settings import SettingsError, quiet
 from modeling.reports import Reporter
 from modeling.trainer import Trainer, TrainingError
 from tokenization.shards import ShardError
@@ -66,7 +66,8 @@ def main() -> int:
         threading.Thread(target=end_with_launcher, daemon=True).start()
     if torch.cuda.is_available():
         torch.cuda.set_device(arguments.local_rank)
-    deepspeed.init_distributed(dist_backend="nccl" if torch.cuda.is_available() else "gloo")
+    with quiet():
+        deepspeed.init_distributed(dist_backend="nccl" if torch.cuda.is_available() else "gloo")
     rank = comm.get_rank()
     try:
         Trainer(run, rank).train()
@@ -79,7 +80,7 @@ def main() -> int:
         print(message, file=sys.stderr, flush=True)
         # Other ranks may be waiting for this one: the launcher ends them.
         os._exit(1)
-    torch.distributed.destroy_process_group()
+    comm.destroy_process_group()
     return 0
 
 

@@ -22,7 +22,7 @@ from torch import Tensor
 from modeling import checkpoints, selection
 from modeling.batches import Loader, load_split
 from modeling.config import RunConfig
-from modeling.deepspeed_settings import complete, load_settings
+from modeling.deepspeed_settings import complete, load_settings, quiet
 from modeling.embeddings import Batch
 from modeling.evaluation import HeldOut, evaluate
 from modeling.flops import flops_per_token, peak_flops
@@ -98,10 +98,12 @@ class Trainer:
         self.model = MuseNet(shape)
         optimiser = optimiser_for(self.model, training)
         if training.compile == "on" or (training.compile == "auto" and self.device.type == "cuda"):
-            self.model.compile(dynamic=False)
-        self.engine, *_ = deepspeed.initialize(
-            model=self.model, optimizer=optimiser, lr_scheduler=schedule_for(optimiser, training), config=settings
-        )
+            for block in self.model.blocks:  # they share what is compiled; the whole would be unrolled
+                block.compile()
+        with quiet():
+            self.engine, *_ = deepspeed.initialize(
+                model=self.model, optimizer=optimiser, lr_scheduler=schedule_for(optimiser, training), config=settings
+            )
         self.flops = flops_per_token(shape)
         self.peak = peak_flops(self.device, torch.bfloat16 if bf16 else torch.float32) * run.ranks
         self.step = 0

@@ -37,8 +37,8 @@ END_SECONDS = 30.0
 """Time that a killed job may take to be gone."""
 LONGEST_EXCERPT = 300
 """Characters of a log line that an error message quotes."""
-RANK = re.compile(r"^\[rank\d+\]:")
-"""How torch marks the lines of a rank's traceback."""
+RANK = re.compile(r"^(?:[\w.@-]+: )?\[rank\d+\]:")
+"""How torch marks the lines of a rank's traceback, behind the host's name where pdsh brings them."""
 CONSEQUENCES = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "remote process exited")
 """Words of the errors that ranks end with because another one has ended."""
 KILLED = re.compile(rb"exits with return code = -(\d+)")
@@ -84,7 +84,7 @@ def launch(lake: Lake, run: Run, hosts: Sequence[Host], on_report: OnReport) -> 
         if finished and run.finished:
             return
         if error is None:
-            reason = _last_words(run.log, log_start) or f"exit status {process.returncode}"
+            reason = _last_words(run.log, log_start) or f"it ended without a word, exit status {process.returncode}"
             error = {"event": "error", "time": time.time(), "message": reason, "permanent": False}
             _add_report(run.metrics, error)
         message = f"training failed: {error['message']}; the whole log: {run.log}"
@@ -188,8 +188,10 @@ def _last_words(log: Path, start: int) -> str | None:
     if killed:
         return f"a rank was killed by signal {int(killed[1])}"
     errors = [line for line in lines if "Error" in line and not line.startswith(("File ", "["))]
-    causes = [line for line in errors if not any(words in line for words in CONSEQUENCES)] or errors
-    return causes[-1][:LONGEST_EXCERPT] if causes else None
+    causes = [line for line in errors if not any(words in line for words in CONSEQUENCES)]
+    if causes:
+        return causes[-1][:LONGEST_EXCERPT]
+    return "a process of the job was lost, and others with it" if errors else None
 
 
 def _free_port() -> int:

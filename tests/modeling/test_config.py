@@ -120,6 +120,19 @@ class TestSettings:
         assert changed.model.sparsity.block == tiny.model.sparsity.block
         assert with_settings(changed, {"training.steps": steps, "model.sparsity.mode": mode}) == tiny
 
+    def test_may_be_several_joined_by_commas(self) -> None:
+        text = {
+            "model.sparsity.local_window_blocks": "4, 8",
+            "model.structure": "time",
+            "model.sparsity.mode": "variable",
+        }
+        changed = with_settings(load_preset("tiny"), text)
+        assert changed.model.sparsity.local_window_blocks == (4, 8)
+        assert changed.model.structure == ("time",)
+        assert with_settings(changed, {"model.structure": ""}).model.structure == ()
+        with pytest.raises(PresetError, match=r"^model\.sparsity\.local_window_blocks\.1 = 'x': "):
+            with_settings(changed, {"model.sparsity.local_window_blocks": "4,x"})
+
     def test_text_is_read_as_the_setting_s_type(self) -> None:
         text = {"training.learning_rate": "3e-4", "model.recompute": "true", "training.max_minutes": "none"}
         changed = with_settings(load_preset("tiny"), text)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import deepspeed
+import deepspeed.comm as comm
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -65,7 +66,7 @@ def process_group() -> Iterator[None]:
         probe.close()
         deepspeed.init_distributed(dist_backend="gloo")
         yield
-        torch.distributed.destroy_process_group()
+        comm.destroy_process_group()
 
 
 @pytest.fixture(scope="module")
