@@ -29,7 +29,7 @@ from modeling.trainer import Trainer, TrainingError
 from tokenization.shards import ShardError
 
 EXPECTED = (TrainingError, CheckpointError, ExecutorError, SettingsError, ShardError)
-"""What a user can mend; the message says how."""
+"""What a user has to mend before another attempt makes sense; the message says how."""
 
 
 def end_with_launcher() -> None:
@@ -76,7 +76,7 @@ def main() -> int:
         if message is None:
             raise
         with contextlib.suppress(OSError):  # where the disk is full the log may still have room
-            Reporter(run.folder, rank)("error", message=message)
+            Reporter(run.folder, rank)("error", message=message, permanent=True)
         print(message, file=sys.stderr, flush=True)
         # Other ranks may be waiting for this one: the launcher ends them.
         os._exit(1)
