@@ -1,10 +1,11 @@
 # `make demo` and `make test` are all that a newcomer needs; both set everything up first.
 PYTHON ?= python3
+LAKE ?= lake
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test lint types imports unit benchmark clean
+.PHONY: setup demo test lint types imports unit benchmark benchmark-training clean
 
 setup: $(STAMP)
 
@@ -44,6 +45,16 @@ benchmark: setup
 	$(BIN)/python tests/benchmarks/ingest.py --corpus "$(CORPUS)"
 	$(BIN)/python tests/benchmarks/interruptions.py --corpus "$(CORPUS)"
 	$(BIN)/python tests/benchmarks/hostile.py --corpus "$(CORPUS)"
+
+# The same of training, on a dataset that was ingested: make benchmark-training LAKE=lake DATASET=mine
+benchmark-training: setup
+	@test -n "$(DATASET)" || { echo "name a dataset: make benchmark-training LAKE=lake DATASET=mine"; exit 2; }
+	$(BIN)/python tests/benchmarks/loader.py --lake "$(LAKE)" --dataset "$(DATASET)"
+	$(BIN)/python tests/benchmarks/training.py --lake "$(LAKE)" --dataset "$(DATASET)"
+	$(BIN)/python tests/benchmarks/sparse.py
+	$(BIN)/python tests/benchmarks/gpu.py
+	$(BIN)/python tests/benchmarks/survival.py
+	$(BIN)/python tests/benchmarks/learning.py --lake "$(LAKE)" --dataset "$(DATASET)"
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

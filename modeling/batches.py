@@ -22,9 +22,8 @@ from modeling.variation import by_row, row_changes
 from tokenization.augmentation import AugmentationSchedule, AugmentationSettings, vary
 from tokenization.encodings import HEADER, Encoding
 from tokenization.shards import ShardError
-from tokenization.structure import FIELDS
 from tokenization.vocabulary import Tokens
-from tokenization.windows import NO_DOCUMENTS, UNCHANGED, UNMARKED, Parts, lay_out, side_by_side
+from tokenization.windows import NO_DOCUMENTS, UNCHANGED, UNMARKED, Inputs, Parts, lay_out, side_by_side
 
 __all__ = ["Loader", "Split", "Windows", "collate", "epoch_windows", "load_split"]
 
@@ -81,7 +80,7 @@ class Loader:
         return -(-self.rows_per_epoch // self.batch_size)
 
     def batch(self, number: int, rank: int = 0, ranks: int = 1) -> tuple[Batch, Tensor]:
-        """Rank's share of global batch `number`: inputs (int32) and targets (int64), (batch_size / ranks, context).
+        """Rank's share of global batch `number`: inputs and targets, shape (batch_size / ranks, context).
 
         Targets are IGNORED in headers, where a window's last token is and behind it. Windows that a variation made
         longer are cut, and shorter ones padded.
@@ -192,9 +191,7 @@ def _laid_out(
     pack: bool = False,
     pin: bool = False,
 ) -> tuple[Batch, Tensor]:
-    inputs = torch.empty((FIELDS, *shape), dtype=torch.int32, pin_memory=pin)
-    targets = torch.empty(shape, dtype=torch.int64, pin_memory=pin)
-    document = torch.empty(shape, dtype=torch.int32, pin_memory=pin) if pack else None
+    batch, targets = _room(shape, pack, pin)
     lay_out(
         tokens,
         marks,
@@ -202,11 +199,24 @@ def _laid_out(
         HEADER,
         encoding.meaning,
         encoding.vocabulary.pad,
-        inputs.numpy(),
+        Inputs(*(x.numpy() for x in batch[:5])),
         targets.numpy(),
         IGNORED,
-        NO_DOCUMENTS if document is None else document.numpy(),
+        NO_DOCUMENTS if batch.document is None else batch.document.numpy(),
         changes,
     )
-    ids, time, chord, part, countdown = inputs
-    return Batch(ids, time, chord, part, countdown, document), targets
+    return batch, targets
+
+
+def _room(shape: tuple[int, int], pack: bool, pin: bool) -> tuple[Batch, Tensor]:
+    """A batch and its targets, not yet filled, in one stretch of memory: what is wider first, so that all is aligned.
+
+    Numbers are no wider than needed; a row has no more documents than positions.
+    """
+    documents = torch.int16 if shape[1] <= 2**15 else torch.int32
+    types = [torch.int32] * 3 + [documents] * pack + [torch.uint8] * 3
+    sizes = [shape[0] * shape[1] * type.itemsize for type in types]
+    memory = torch.empty(sum(sizes), dtype=torch.uint8, pin_memory=pin)
+    room = [part.view(type).view(shape) for part, type in zip(memory.split(sizes), types)]
+    tokens, time, targets, *document, chord, part, countdown = room
+    return Batch(tokens, time, chord, part, countdown, *document), targets

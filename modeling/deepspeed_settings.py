@@ -6,12 +6,7 @@ other one is an error. Names and meanings are DeepSpeed's (https://www.deepspeed
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
-import logging
-import warnings
-from collections.abc import Iterator
 from difflib import get_close_matches
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -146,18 +141,6 @@ def complete(settings: DeepSpeedSettings, training: TrainingConfig, ranks: int, 
         "zero_force_ds_cpu_optimizer": False,
         "steps_per_print": NEVER,
     }
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """While DeepSpeed is started and stopped: without what it prints on its way, and its warnings of itself.
-
-    Its errors come as exceptions. Warnings stay away afterwards too.
-    """
-    logging.getLogger("DeepSpeed").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", category=FutureWarning, module="torch.distributed")
-    with contextlib.redirect_stdout(io.StringIO()):
-        yield
 
 
 def _first_error(error: ValidationError) -> str:

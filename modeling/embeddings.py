@@ -28,7 +28,10 @@ LONGEST_PERIOD = 2.0**17
 
 
 class Batch(NamedTuple):
-    """What the network sees of a batch of windows; tensors of shape (batch, time), int32 or int64."""
+    """What the network sees of a batch of windows; tensors of shape (batch, time).
+
+    Integers of any size; tokens and time are int32 or int64.
+    """
 
     tokens: Tensor
     time: Tensor
@@ -48,7 +51,9 @@ class Batch(NamedTuple):
         return Batch(*(None if x is None else x[chosen] for x in self))  # type: ignore[arg-type]
 
     def to(self, device: torch.device) -> Batch:
-        return Batch(*(None if x is None else x.to(device, non_blocking=True) for x in self))  # type: ignore[arg-type]
+        """The same there; the ids of documents in 32 bits at least, as attention reads them."""
+        moved = Batch(*(None if x is None else x.to(device, non_blocking=True) for x in self))  # type: ignore[arg-type]
+        return moved if moved.document is None else moved._replace(document=moved.document.int())
 
     def positions(self, first: int = 0) -> Tensor:
         """Positions from `first` on, shape (time,), or within documents, shape (batch, time)."""
@@ -109,7 +114,7 @@ class Embeddings(nn.Module):
         fields = ((self.chord, batch.chord), (self.part, batch.part), (self.countdown, batch.countdown))
         for module, values in fields:
             if module is not None:
-                total = total + module(values)
+                total = total + module(values.int())
         return total
 
 

@@ -16,14 +16,13 @@ import sys
 import threading
 from pathlib import Path
 
-import deepspeed
-import deepspeed.comm as comm
 import torch
 
 from modeling.attention import ExecutorError
 from modeling.checkpoints import CheckpointError
 from modeling.config import RunConfig
-from modeling.deepspeed_settings import SettingsError, quiet
+from modeling.deepspeed_settings import SettingsError
+from modeling.process_group import process_group
 from modeling.reports import Reporter
 from modeling.trainer import Trainer, TrainingError
 from tokenization.shards import ShardError
@@ -66,21 +65,19 @@ def main() -> int:
         threading.Thread(target=end_with_launcher, daemon=True).start()
     if torch.cuda.is_available():
         torch.cuda.set_device(arguments.local_rank)
-    with quiet():
-        deepspeed.init_distributed(dist_backend="nccl" if torch.cuda.is_available() else "gloo")
-    rank = comm.get_rank()
-    try:
-        Trainer(run, rank).train()
-    except Exception as error:
-        message = explained(error)
-        if message is None:
-            raise
-        with contextlib.suppress(OSError):  # where the disk is full the log may still have room
-            Reporter(run.folder, rank)("error", message=message, permanent=True)
-        print(message, file=sys.stderr, flush=True)
-        # Other ranks may be waiting for this one: the launcher ends them.
-        os._exit(1)
-    comm.destroy_process_group()
+    with process_group() as rank:
+        try:
+            Trainer(run, rank).train()
+        except Exception as error:
+            message = explained(error)
+            if message is None:
+                raise
+            # Any rank's, for it may be the only one that knows. Where the disk is full the log may still have room.
+            with contextlib.suppress(OSError):
+                Reporter(run.folder, rank=0)("error", message=message, permanent=True)
+            print(message, file=sys.stderr, flush=True)
+            # Other ranks may be waiting for this one: the launcher ends them.
+            os._exit(1)
     return 0
 
 

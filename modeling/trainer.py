@@ -22,13 +22,14 @@ from torch import Tensor
 from modeling import checkpoints, selection
 from modeling.batches import Loader, load_split
 from modeling.config import RunConfig
-from modeling.deepspeed_settings import complete, load_settings, quiet
+from modeling.deepspeed_settings import complete, load_settings
 from modeling.embeddings import Batch
 from modeling.evaluation import HeldOut, evaluate
 from modeling.flops import flops_per_token, peak_flops
 from modeling.mixup import draw_mix
 from modeling.optimisers import optimiser_for, schedule_for
 from modeling.prefetch import Prefetcher
+from modeling.process_group import quiet
 from modeling.reports import Reporter
 from modeling.selection import Selection
 from modeling.transformer import IGNORED, MuseNet

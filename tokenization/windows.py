@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tokenization.compiled import compiled
-from tokenization.structure import CHORD, COUNTDOWN, FIELDS, PARTS, TokenMeaning, heard
+from tokenization.structure import CHORD, COUNTDOWN, PARTS, TokenMeaning, heard
 from tokenization.vocabulary import PITCHES, Tokens
 
 Number = TypeVar("Number", bound=np.generic)
@@ -24,8 +24,27 @@ CHORD_BITS = 5
 CHORD_MASK = 2**CHORD_BITS - 1
 UNMARKED = np.zeros(0, np.int64)
 """Marks of tokens that have none: windows are then found by reading their pieces from the beginning."""
-UNCHANGED = NO_DOCUMENTS = np.zeros((0, 0), np.int32)
-NO_TARGETS = np.zeros((0, 0), np.int64)
+UNCHANGED = NO_TARGETS = np.zeros((0, 0), np.int32)
+NO_DOCUMENTS = np.zeros((0, 0), np.int16)
+
+
+class Inputs(NamedTuple):
+    """What the network sees of windows, each array of shape (rows, size).
+
+    No number is wider than its range asks for: what a batch costs is above all the memory that is written.
+    """
+
+    tokens: NDArray[np.int32]
+    time: NDArray[np.int32]
+    chord: NDArray[np.uint8]
+    part: NDArray[np.uint8]
+    countdown: NDArray[np.uint8]
+
+    @classmethod
+    def empty(cls, rows: int, size: int) -> Inputs:
+        """Room for them, not yet filled."""
+        wide, narrow = np.empty((2, rows, size), np.int32), np.empty((3, rows, size), np.uint8)
+        return cls(*wide, *narrow)
 
 
 class Parts(NamedTuple):
@@ -71,19 +90,19 @@ def lay_out(
     header: int,
     meaning: TokenMeaning,
     pad: int,
-    inputs: NDArray[np.int32],
-    targets: NDArray[np.int64] = NO_TARGETS,
+    inputs: Inputs,
+    targets: NDArray[np.int32] = NO_TARGETS,
     ignored: int = 0,
-    documents: NDArray[np.int32] = NO_DOCUMENTS,
+    documents: NDArray[np.integer] = NO_DOCUMENTS,
     changes: NDArray[np.int32] = UNCHANGED,
 ) -> None:
     """Fill a batch with parts of pieces.
 
-    A part is the first `header` tokens of its piece and the body tokens from `start` on. `inputs`, shape
-    (FIELDS, rows, size), gets token, time, chord, part and countdown; `targets`, shape (rows, size), the next token of
-    the same part, `ignored` within the header; `documents`, shape (rows, size), the parts' numbers. The last two may
-    be left out. Padding holds `pad`, zeros, `ignored` and the number of the part before it. `changes`, shape
-    (parts, rows of notes + 1), is added to ids by their row, its last column to all that are no notes.
+    A part is the first `header` tokens of its piece and the body tokens from `start` on. `inputs` get its tokens and
+    their features; `targets`, shape (rows, size), the next token of the same part, `ignored` within the header;
+    `documents`, shape (rows, size), the parts' numbers, as integers of any size. The last two may be left out. Padding
+    holds `pad`, zeros, `ignored` and the number of the part before it. `changes`, shape (parts, rows of notes + 1), is
+    added to ids by their row, its last column to all that are no notes.
     """
     _lay_out(
         _frozen(tokens), _frozen(marks), parts, changes, header, meaning.code, pad, ignored, inputs, targets, documents
@@ -98,14 +117,14 @@ def windows(
     size: int,
     meaning: TokenMeaning,
     pad: int,
-) -> NDArray[np.int32]:
-    """What the network sees of parts of pieces: token, time, chord, part, countdown, shape (FIELDS, pieces, size).
+) -> Inputs:
+    """What the network sees of parts of pieces, a row each.
 
     A window is the first `header` tokens of its piece and those from `header + start` on. Positions behind the piece
     hold `pad` and zeros. `lengths`: the tokens that each piece has in all, where it is not given whole.
     """
     tokens, parts = side_by_side(pieces, starts, lengths)
-    inputs = np.empty((FIELDS, len(pieces), size), np.int32)
+    inputs = Inputs.empty(len(pieces), size)
     whole = np.full(len(pieces), size)
     lay_out(tokens, UNMARKED, parts._replace(until=whole, body=whole), header, meaning, pad, inputs)
     return inputs
@@ -152,9 +171,9 @@ def _lay_out(
     codes: NDArray[np.int32],
     pad: int,
     ignored: int,
-    inputs: NDArray[np.int32],
-    targets: NDArray[np.int64],
-    documents: NDArray[np.int32],
+    inputs: Inputs,
+    targets: NDArray[np.int32],
+    documents: NDArray[np.integer],
 ) -> None:
     unchanged = np.zeros(0, np.int32)
     for index in range(len(parts.row)):
@@ -166,8 +185,8 @@ def _lay_out(
         known = head + max(min(stop - body, parts.body[index]), 0)
         shown = min(known, until - at)
         ahead = min(head, shown)
-        ids, times, chords = inputs[0, row, at:until], inputs[1, row, at:until], inputs[2, row, at:until]
-        places, countdowns = inputs[3, row, at:until], inputs[4, row, at:until]
+        ids, times, chords = inputs.tokens[row, at:until], inputs.time[row, at:until], inputs.chord[row, at:until]
+        places, countdowns = inputs.part[row, at:until], inputs.countdown[row, at:until]
 
         _copy(tokens[first : first + ahead], change, ids[:ahead])
         _copy(tokens[body : body + shown - ahead], change, ids[ahead:shown])
@@ -224,7 +243,7 @@ def _hear(
     time: int,
     chord: int,
     times: NDArray[np.int32],
-    chords: NDArray[np.int32],
+    chords: NDArray[np.uint8],
 ) -> tuple[int, int]:
     """Time and chord of tokens that follow each other, from those before them; returns the last ones."""
     for i in range(len(ids)):
@@ -234,7 +253,7 @@ def _hear(
 
 
 @compiled
-def _locate(position: int, length: int, parts: NDArray[np.int32], countdowns: NDArray[np.int32]) -> None:
+def _locate(position: int, length: int, parts: NDArray[np.uint8], countdowns: NDArray[np.uint8]) -> None:
     """Part and countdown of tokens that follow each other, the first one at `position`."""
     count = len(parts)
     # position · PARTS // length without a division: half of what lies between two quotients keeps the rounding away

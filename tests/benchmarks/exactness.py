@@ -326,7 +326,7 @@ def is_same_window(tokens: Tokens, whole: Features, encoding: Encoding) -> bool:
     at = np.append(np.arange(HEADER), np.arange(HEADER + start, len(tokens)))
     found = windows([tokens], [start], [len(tokens)], HEADER, len(at), encoding.meaning, encoding.vocabulary.pad)
     wanted = np.stack([tokens[at], *(getattr(whole, name.name)[at] for name in fields(Features))])
-    return np.array_equal(found[:, 0], wanted)
+    return np.array_equal([column[0] for column in found], wanted)
 
 
 # All files.

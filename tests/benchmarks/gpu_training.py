@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -61,9 +60,8 @@ class Training:
     def __init__(self, config: ModelConfig, training: TrainingConfig, device: torch.device, compiled: str) -> None:
         import deepspeed  # takes seconds to load; --help should not
 
-        logging.getLogger("DeepSpeed").setLevel(logging.WARNING)
-        os.environ.update({name: os.environ.get(name, value) for name, value in ONE_RANK.items()})
-        deepspeed.init_distributed(dist_backend="nccl" if device.type == "cuda" else "gloo", verbose=False)
+        from modeling.process_group import quiet
+
         self.bf16 = device.type == "cuda"
         self.device = device
         self.accumulation = training.batch_size // training.micro_batch_size
@@ -72,7 +70,8 @@ class Training:
         optimiser = optimiser_for(self.model, training)
         compile_parts(self.model, compiled)
         settings = complete(load_settings(stage=1, offload=False), training, 1, self.bf16)
-        self.engine, *_ = deepspeed.initialize(model=self.model, optimizer=optimiser, config=settings)
+        with quiet():
+            self.engine, *_ = deepspeed.initialize(model=self.model, optimizer=optimiser, config=settings)
         self.engine.train()
 
     def step(self, rows: int, context: int) -> None:
@@ -81,9 +80,6 @@ class Training:
         for _ in range(self.accumulation):
             self.engine.backward(self.engine(batch, targets))
             self.engine.step()
-
-    def close(self) -> None:
-        torch.distributed.destroy_process_group()
 
 
 def measured(
@@ -118,7 +114,6 @@ def measured(
         )
         print(f"{name}, micro-batch {rows}: {speed:,.0f} tokens/s, MFU {figures.mfu:.1%}", file=sys.stderr)
         found.append(figures)
-    whole.close()
     return found
 
 
@@ -140,15 +135,19 @@ def main() -> int:
     shape = preset.model.model_copy(update=SMALL_MODEL if arguments.small else {})
     config = sized(shape).model_copy(update={"recompute": arguments.recompute})
     batches = {"micro_batch_size": 1, "batch_size": arguments.accumulation}
-    found = measured(
-        preset.name + (" (small)" if arguments.small else ""),
-        config,
-        preset.training.model_copy(update=batches),
-        arguments.micro_batches,
-        torch.device("cuda" if torch.cuda.is_available() else "cpu"),
-        arguments.compile,
-        arguments.rounds,
-    )
+    from modeling.process_group import process_group
+
+    os.environ.update({name: os.environ.get(name, value) for name, value in ONE_RANK.items()})
+    with process_group():
+        found = measured(
+            preset.name + (" (small)" if arguments.small else ""),
+            config,
+            preset.training.model_copy(update=batches),
+            arguments.micro_batches,
+            torch.device("cuda" if torch.cuda.is_available() else "cpu"),
+            arguments.compile,
+            arguments.rounds,
+        )
     if arguments.json:
         arguments.json.write_text(json.dumps([asdict(one) for one in found]), encoding="utf-8")
     return 0

@@ -1,6 +1,6 @@
 """How many tokens a second the training loader makes, against a memory-mapped array and litdata on the same tokens.
 
-    python tests/benchmarks/loader.py --dataset VERSION_FOLDER [--json FILE]
+    python tests/benchmarks/loader.py --lake DIR --dataset NAME[@DIGEST] [--json FILE]
 
 All contestants take turns in one process, a short round each; the median of the rounds counts, and ratios are of
 rounds that follow each other, so that a busy machine does harm to all.
@@ -40,6 +40,8 @@ import torch
 from report import Bar, circumstances, show_bars, table, write_json
 from torch import Tensor
 
+from flows.ingestion.versions import find_version
+from flows.settings import Lake
 from modeling.batches import Loader, Split, load_split
 from modeling.config import load_preset
 from modeling.prefetch import Prefetcher
@@ -215,7 +217,8 @@ def bars_of(found: dict[str, Rounds], context: int) -> list[Bar]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Tokens a second of the training loader.")
-    parser.add_argument("--dataset", type=Path, required=True, help="folder of a dataset version")
+    parser.add_argument("--lake", type=Path, required=True, help="folder of the lake")
+    parser.add_argument("--dataset", required=True, help="NAME or NAME@DIGEST")
     parser.add_argument("--rounds", type=int, default=15, help="timed rounds (default 15)")
     parser.add_argument("--seconds", type=float, default=0.1, help="of a round (default 0.1)")
     parser.add_argument("--json", type=Path, help="write the figures here too")
@@ -224,11 +227,13 @@ def main() -> int:
 
     figures: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
-        store_speed, opening, split = building(arguments.dataset, Path(folder) / "cache")
+        lake = Lake.at(arguments.lake)
+        version = find_version(lake, arguments.dataset).local(lake).path
+        store_speed, opening, split = building(version, Path(folder) / "cache")
         tokens = split.store.tokens
         print(f"{len(split.pieces):,} pieces, {len(tokens):,} tokens; litdata {getattr(litdata, '__version__', '-')}")
         print(f"token store: made at {store_speed / 1e6:,.0f} MB/s, opened in {opening * 1e3:.0f} ms")
-        bars = [Bar("token store, MB/s", store_speed / 1e6, 200)]
+        bars = []
         flat = Path(folder) / "tokens"
         tokens.tofile(flat)
         streamed = stream_of(flat, Path(folder) / "litdata")

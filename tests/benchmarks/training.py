@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import gc
-import logging
 import os
 import sys
 import tempfile
@@ -154,19 +153,17 @@ def main() -> int:
     if min(arguments.steps, arguments.rounds, arguments.batch_size) < 1:
         parser.error("--steps, --rounds and --batch-size are at least 1")
 
-    import deepspeed
-
+    # They load DeepSpeed, which takes seconds; --help should not.
+    from modeling.process_group import process_group
     from modeling.trainer import use_bf16
 
-    logging.getLogger("DeepSpeed").setLevel(logging.WARNING)
     os.environ.update({name: os.environ.get(name, value) for name, value in ONE_RANK.items()})
-    deepspeed.init_distributed(dist_backend="gloo", verbose=False)
     precision = "bf16" if use_bf16(arguments.precision, torch.device("cpu")) else "fp32"
     lake = Lake.at(arguments.lake)
     dataset = find_version(lake, arguments.dataset).local(lake).path
     split = load_split(dataset, "train")
     figures: list[Figures] = []
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, process_group():
         tokens = Path(folder) / "tokens.bin"
         np.concatenate(list(split.pieces)).astype(np.uint16).tofile(tokens)
         for size in arguments.sizes:
@@ -185,7 +182,6 @@ def main() -> int:
                     for name, (parameters, speed) in found.items()
                 ]
                 print(f"{size} at {context:,} measured", file=sys.stderr)
-    torch.distributed.destroy_process_group()
 
     print(f"{arguments.batch_size} windows a step, {precision}, {torch.get_num_threads()} threads")
     print(table(("size", "context", "", "parameters", "tokens/s", "times plain"), [row(one) for one in figures]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import torch
 from modeling.batches import Split
 from modeling.config import ModelConfig, SparsityConfig
 from modeling.embeddings import Batch
+from modeling.process_group import process_group
 from modeling.transformer import MuseNet
 from tokenization.encodings.combined import Combined
 from tokenization.notes import Notes
@@ -155,3 +157,17 @@ def make_batch(encoding: Combined) -> Callable[..., Batch]:
         return Batch(*(torch.from_numpy(np.asarray(column, np.int64)) for column in columns))
 
     return batch
+
+
+@pytest.fixture(scope="module")
+def one_rank() -> Iterator[None]:
+    """A job of one rank, as the launcher would set it up."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    place = {"RANK": 0, "LOCAL_RANK": 0, "WORLD_SIZE": 1, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in place.items():
+            patch.setenv(name, str(value))
+        with process_group():
+            yield

@@ -29,8 +29,9 @@ from torch.nn.functional import cross_entropy
 
 from modeling.checkpoints import CheckpointError, full_state_dict, newest_good, prune, restore, save
 from modeling.config import TrainingConfig
-from modeling.deepspeed_settings import complete, load_settings, quiet
+from modeling.deepspeed_settings import complete, load_settings
 from modeling.optimisers import optimiser_for, schedule_for
+from modeling.process_group import process_group, quiet
 
 REPOSITORY = Path(__file__).parents[2]
 SAVED, END = 3, 6
@@ -134,16 +135,7 @@ def full_disk() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, usual)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_rank() -> Iterator[None]:
-    """A job of one rank, as the launcher would set it up."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in place(0, 1, free_port()).items():
-            patch.setenv(name, value)
-        with quiet():
-            deepspeed.init_distributed(dist_backend="gloo")
-        yield
-        comm.destroy_process_group()  # DeepSpeed's: torch's leaves it with groups that are gone
+pytestmark = pytest.mark.usefixtures("one_rank")
 
 
 def free_port() -> int:
@@ -436,13 +428,10 @@ class TestRanks:
 
 def main() -> None:
     torch.set_num_threads(1)
-    with quiet():
-        deepspeed.init_distributed(dist_backend="gloo")
     folder = Path(sys.argv[1])
-    rank = comm.get_rank()
-    found = job(folder)
-    (folder / f"{rank}.json").write_text(json.dumps(found))
-    comm.destroy_process_group()
+    with process_group() as rank:
+        found = job(folder)
+        (folder / f"{rank}.json").write_text(json.dumps(found))
 
 
 if __name__ == "__main__":

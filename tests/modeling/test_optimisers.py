@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import deepspeed
-import deepspeed.comm as comm
 import pytest
 import torch
 from hypothesis import given
@@ -17,8 +15,9 @@ from torch import Tensor, nn
 
 from modeling.checkpoints import full_state_dict
 from modeling.config import TrainingConfig
-from modeling.deepspeed_settings import complete, load_settings, quiet
+from modeling.deepspeed_settings import complete, load_settings
 from modeling.optimisers import MUON_MOMENTUM, learning_rate_factor, optimiser_for, schedule_for
+from modeling.process_group import quiet
 from modeling.transformer import MuseNet
 
 TRAINING = TrainingConfig(
@@ -83,22 +82,6 @@ class TestGroups:
         assert {"output.weight", "embeddings.token.own"} <= others
         assert {p.ndim for p in vectors["params"]} == {1}
         assert len(taken) + len(others) + len(vectors["params"]) == len(names)
-
-
-@pytest.fixture(scope="module")
-def one_rank() -> Iterator[None]:
-    """A job of one rank, as the launcher would set it up."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    place = {"RANK": 0, "LOCAL_RANK": 0, "WORLD_SIZE": 1, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in place.items():
-            patch.setenv(name, str(value))
-        with quiet():
-            deepspeed.init_distributed(dist_backend="gloo")
-        yield
-        comm.destroy_process_group()  # DeepSpeed's: torch's leaves it with groups that are gone
 
 
 class Tower(nn.Module):

@@ -7,14 +7,11 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import deepspeed
-import deepspeed.comm as comm
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -54,19 +51,7 @@ EVERYTHING = {
 """All that is drawn at random."""
 
 
-@pytest.fixture(scope="module", autouse=True)
-def process_group() -> Iterator[None]:
-    """A job of one rank, as the launcher would set it up."""
-    with pytest.MonkeyPatch.context() as patch, socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-        place = {"RANK": 0, "LOCAL_RANK": 0, "WORLD_SIZE": 1, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-        for name, value in place.items():
-            patch.setenv(name, str(value))
-        probe.close()
-        deepspeed.init_distributed(dist_backend="gloo")
-        yield
-        comm.destroy_process_group()
+pytestmark = pytest.mark.usefixtures("one_rank")
 
 
 @pytest.fixture(scope="module")
