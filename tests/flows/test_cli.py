@@ -357,7 +357,7 @@ class TestIngest:
         chosen = ("--encoding", "onset_bpe", "--time", "beats", "--vocabulary", "general_midi", "--units", "30")
         ingest = ("ingest", tmp_path / "bach", "--name", "mine", "--workers", "1", *chosen)
         report = json.loads(command(*ingest, "--sustain", "--json").stdout)
-        assert report["encoding"] == {"name": "onset_bpe", "version": 1, "time": "beats"}
+        assert report["encoding"] == {"name": "onset_bpe", "version": 2, "time": "beats"}
         assert report["vocabulary"]["name"] == "general_midi"
         assert report["settings"]["tokens"] == {
             "encoding": "onset_bpe",

@@ -34,7 +34,7 @@ class TestStrictness:
         [
             (SparsityConfig, {"mode": "dense", "blok": 16}),
             (ModelConfig, {**MODEL, "head": 2}),
-            (ModelConfig, {**MODEL, "sparsity": {"num_local_blocks": 4}}),
+            (ModelConfig, {**MODEL, "sparsity": {"local_blocks": 4}}),
             (TrainingConfig, {**TRAINING, "lr": 1e-3}),
         ],
     )
@@ -47,9 +47,9 @@ class TestStrictness:
         with pytest.raises(ValidationError, match="frozen"):
             config.layers = 3  # type: ignore[misc]
 
-    @pytest.mark.parametrize("mode", ["fixed", "Dense", ""])
+    @pytest.mark.parametrize("mode", ["sparse", "Dense", ""])
     def test_unknown_layouts_are_refused(self, mode: str) -> None:
-        with pytest.raises(ValidationError, match="'dense', 'local' or 'strided'"):
+        with pytest.raises(ValidationError, match="'dense', 'fixed', 'strided', .* or 'bslongformer'"):
             SparsityConfig.model_validate({"mode": mode})
 
     @pytest.mark.parametrize("key", ["layers", "heads", "width", "context"])
@@ -65,6 +65,50 @@ class TestShape:
     def test_heads_that_do_not_divide_the_width_are_refused(self) -> None:
         with pytest.raises(ValidationError, match="width 32 is not a multiple of heads 3"):
             ModelConfig.model_validate({**MODEL, "heads": 3})
+
+    @pytest.mark.parametrize(
+        ("changes", "words"),
+        [
+            ({"heads": 4, "kv_heads": 3}, "heads 4 is not a multiple of kv_heads 3"),
+            ({"width": 30, "positions": "rotary"}, "rotary positions need an even head width, not 15"),
+            ({"heads": 1, "sparsity": {"factors": "heads"}}, "factors=heads needs an even number of heads, not 1"),
+            ({"structure": ["time", "part", "time"]}, "structure names an embedding twice"),
+            ({"structure": ["beat"]}, "'time', 'chord', 'part' or 'countdown'"),
+        ],
+    )
+    def test_what_does_not_fit_together_is_refused(self, changes: dict[str, object], words: str) -> None:
+        with pytest.raises(ValidationError, match=words):
+            ModelConfig.model_validate({**MODEL, **changes})
+
+
+class TestSparsity:
+    @pytest.mark.parametrize(
+        ("content", "words"),
+        [
+            ({"mode": "strided", "factors": "merged"}, "strided attention takes factors=layers or factors=heads"),
+            ({"mode": "fixed", "num_global_blocks": 3}, "num_local_blocks 4 is not a multiple of num_global_blocks 3"),
+            (
+                {"mode": "fixed", "num_different_global_patterns": 5, "different_layout_per_head": True},
+                "num_different_global_patterns 5 is more than num_local_blocks / num_global_blocks = 4",
+            ),
+            ({"mode": "fixed", "num_different_global_patterns": 2}, "needs different_layout_per_head=true"),
+            ({"global_block_indices": [0, 4], "global_block_end_indices": [2]}, "one end, behind it, for each"),
+            ({"global_block_indices": [4], "global_block_end_indices": [4]}, "one end, behind it, for each"),
+        ],
+    )
+    def test_what_does_not_fit_together_is_refused(self, content: dict[str, object], words: str) -> None:
+        with pytest.raises(ValidationError, match=words):
+            SparsityConfig.model_validate(content)
+
+    def test_merged_halves_are_possible_where_blocks_are(self) -> None:
+        assert SparsityConfig.model_validate({"mode": "fixed", "factors": "merged"}).factors == "merged"
+
+
+class TestMixup:
+    def test_needs_partners_in_the_micro_batch(self) -> None:
+        content = {**TRAINING, "micro_batch_size": 1, "mixup": {"rate": 0.5}}
+        with pytest.raises(ValidationError, match="micro_batch_size must be at least 2"):
+            TrainingConfig.model_validate(content)
 
 
 class TestRun:
