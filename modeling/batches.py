@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from threading import Lock
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from modeling.buffers import Buffers
 from modeling.embeddings import Batch
 from modeling.order import INSTRUMENT_STREAM, STYLE_STREAM, VARIANT_STREAM, Order, Rows, Windows, epoch_windows
 from modeling.splits import Split, load_split
@@ -68,8 +68,8 @@ class Loader:
         self.augmentation = augmentation or AugmentationSchedule()
         self.steps = steps
         self.pack = pack
-        self.pin = pin
         self._order = Order(split.sizes, context + 1 - HEADER, seed, pack)
+        self._buffers = Buffers(pin)
         self._lock = Lock()
         self._epochs = {0: self._order.epoch(0)}
         self.rows_per_epoch = len(self._epochs[0])
@@ -102,9 +102,8 @@ class Loader:
         if settings != ORIGINALS:
             piece = rows.windows.piece[windows[mine]]
             tokens, marks, changes, parts = self._varied(parts, piece, draw(VARIANT_STREAM), settings)
-        batch, targets = _laid_out(
-            tokens, marks, parts, (last - first, self.context), self.split.encoding, changes, self.pack, self.pin
-        )
+        batch, targets = self._buffers.batch((last - first, self.context), self.pack)
+        _lay_out(tokens, marks, parts, self.split.encoding, batch, targets, changes)
         ids, vocabulary = batch.tokens.numpy(), self.split.vocabulary
         if self.style_dropout:
             hidden = draw(STYLE_STREAM) < self.style_dropout
@@ -130,7 +129,7 @@ class Loader:
         at = np.cumsum(width) - width
         at -= at[begins][row]
         until = at + width
-        until[np.roll(begins, -1)] = self.context
+        until[np.flatnonzero(begins) - 1] = self.context  # of the last in each row: those before the first ones
         offsets = self.split.store.offsets
         first, stop = offsets[piece], offsets[piece + 1]
         return Parts(
@@ -178,20 +177,20 @@ def collate(
     lengths = [len(tokens) for tokens in pieces] if lengths is None else lengths
     tokens, parts = side_by_side(pieces, starts, lengths)
     parts = parts._replace(until=np.full(len(pieces), context), body=np.full(len(pieces), context + 1 - HEADER))
-    return _laid_out(tokens, UNMARKED, parts, (len(pieces), context), encoding)
+    batch, targets = Buffers().batch((len(pieces), context), pack=False)
+    _lay_out(tokens, UNMARKED, parts, encoding, batch, targets)
+    return batch, targets
 
 
-def _laid_out(
+def _lay_out(
     tokens: Tokens,
     marks: NDArray[np.int64],
     parts: Parts,
-    shape: tuple[int, int],
     encoding: Encoding,
+    batch: Batch,
+    targets: Tensor,
     changes: NDArray[np.int32] = UNCHANGED,
-    pack: bool = False,
-    pin: bool = False,
-) -> tuple[Batch, Tensor]:
-    batch, targets = _room(shape, pack, pin)
+) -> None:
     lay_out(
         tokens,
         marks,
@@ -205,18 +204,3 @@ def _laid_out(
         NO_DOCUMENTS if batch.document is None else batch.document.numpy(),
         changes,
     )
-    return batch, targets
-
-
-def _room(shape: tuple[int, int], pack: bool, pin: bool) -> tuple[Batch, Tensor]:
-    """A batch and its targets, not yet filled, in one stretch of memory: what is wider first, so that all is aligned.
-
-    Numbers are no wider than needed; a row has no more documents than positions.
-    """
-    documents = torch.int16 if shape[1] <= 2**15 else torch.int32
-    types = [torch.int32] * 3 + [documents] * pack + [torch.uint8] * 3
-    sizes = [shape[0] * shape[1] * type.itemsize for type in types]
-    memory = torch.empty(sum(sizes), dtype=torch.uint8, pin_memory=pin)
-    room = [part.view(type).view(shape) for part, type in zip(memory.split(sizes), types)]
-    tokens, time, targets, *document, chord, part, countdown = room
-    return Batch(tokens, time, chord, part, countdown, *document), targets

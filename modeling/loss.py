@@ -23,6 +23,7 @@ def mean_loss(states_nc: Tensor, table_vc: Tensor, targets_kn: Tensor, weights_k
     """Mean loss in nats over targets, each with its weight; 0 where no target counts.
 
     A position may have several targets (k), as mixup needs it, at the price of one. IGNORED targets do not count.
+    Targets are integers of 32 or 64 bits.
     """
     exact = torch.promote_types(table_vc.dtype, torch.float32)
     weights_kn = weights_kn.to(exact) * (targets_kn != IGNORED)
@@ -36,7 +37,10 @@ def mean_loss(states_nc: Tensor, table_vc: Tensor, targets_kn: Tensor, weights_k
 
 
 def position_losses(states_nc: Tensor, table_vc: Tensor, targets_n: Tensor) -> Tensor:
-    """Loss in nats of each position, shape (n,), in 32 bits or more; 0 where the target is IGNORED."""
+    """Loss in nats of each position, shape (n,), in 32 bits or more; 0 where the target is IGNORED.
+
+    Targets are integers of 32 or 64 bits.
+    """
     exact = torch.promote_types(table_vc.dtype, torch.float32)
     size = _part(len(states_nc), len(table_vc))
     parts = zip(torch.split(states_nc, size), torch.split(targets_n.long(), size))

@@ -178,7 +178,7 @@ class Trainer:
             window = self.rank * len(targets) + first
             torch.manual_seed(dropout_seed(training.seed, self.step, window))
             chosen = slice(first, first + training.micro_batch_size)
-            own = targets[chosen].to(self.device)
+            own = targets[chosen].to(self.device, non_blocking=True)
             mix = draw_mix(training.mixup, progress, len(own), [training.seed, MIX_STREAM, self.step, window])
             share = (own != IGNORED).sum() / total
             loss = self.engine(batch.rows(chosen).to(self.device), own, mix) * share

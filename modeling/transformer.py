@@ -73,7 +73,7 @@ class MuseNet(nn.Module):
             if name.endswith(("attention.output.weight", "narrow.weight")):
                 scale = math.sqrt(2 * self.config.layers)
             elif name == "embeddings.time.weight":
-                scale = math.sqrt(TIME_PERIODS)  # as large as the other embeddings, not larger
+                scale = 1 / math.sqrt(TIME_PERIODS)  # as large as the other embeddings: waves are scaled down
             nn.init.normal_(parameter, std=INITIAL_STD / scale)
         for module in self.modules():
             if isinstance(module, nn.Linear) and module.bias is not None:

@@ -20,6 +20,8 @@ from tokenization.vocabulary import PITCHES, Tokens
 Number = TypeVar("Number", bound=np.generic)
 MARK_EVERY = 256
 """Tokens between two marks."""
+STEP_BITS = 48
+"""Of a fraction: how far a position moves through a piece's parts."""
 CHORD_BITS = 5
 CHORD_MASK = 2**CHORD_BITS - 1
 UNMARKED = np.zeros(0, np.int64)
@@ -229,8 +231,9 @@ def _before(
 def _copy(tokens: Tokens, change: NDArray[np.int32], out: NDArray[np.integer]) -> None:
     """Ids, those of notes moved as their row is."""
     if len(change):
+        last = np.uint32(len(change) - 1)
         for i in range(len(out)):
-            out[i] = tokens[i] + change[min(tokens[i] // PITCHES, len(change) - 1)]
+            out[i] = tokens[i] + change[min(np.uint32(tokens[i]) // np.uint32(PITCHES), last)]
     else:
         for i in range(len(out)):
             out[i] = tokens[i]
@@ -256,11 +259,13 @@ def _hear(
 def _locate(position: int, length: int, parts: NDArray[np.uint8], countdowns: NDArray[np.uint8]) -> None:
     """Part and countdown of tokens that follow each other, the first one at `position`."""
     count = len(parts)
-    # position · PARTS // length without a division: half of what lies between two quotients keeps the rounding away
-    # from the next whole number.
-    scale, first = PARTS / max(length, 1), position + 0.5 / PARTS
-    for i in range(count):
-        parts[i] = min(np.int32((first + np.int32(i)) * scale), np.int32(PARTS - 1))
+    # position · PARTS // length without a division for each: in pieces of up to 2^24 tokens, what the step is too large
+    # by stays below 1 / length, so that no quotient reaches the next whole number.
+    step = (PARTS << STEP_BITS) // max(length, 1) + 1
+    inside, first = min(max(length - position, 0), count), position * step
+    for i in range(inside):
+        parts[i] = first + i * step >> STEP_BITS
+    parts[inside:] = PARTS - 1
     last = length - 1 - position
     far = min(max(last - (COUNTDOWN - 2), 0), count)  # tokens at which it still waits
     countdowns[:far] = COUNTDOWN - 1

@@ -132,6 +132,16 @@ class TestLoader:
         batch, _ = Loader(small, 64, 8).batch(5)
         assert batch.tokens.unique(dim=0).shape == (1, 64)
 
+    def test_memory_is_used_again_and_batches_that_are_held_stay(self, split: Split) -> None:
+        loader, again = (Loader(split, 32, 4, pack=True) for _ in range(2))
+        held = [loader.batch(number) for number in range(0, 10, 3)]
+        places = set()
+        for number in range(10):
+            _, targets = loader.batch(number)
+            places.add(targets.untyped_storage().data_ptr())
+        assert len(places) <= 2, "that of the batch before, and this one's"
+        assert all(equal(batch, again.batch(number)) for batch, number in zip(held, range(0, 10, 3), strict=True))
+
     def test_a_split_without_pieces_is_refused(self, encoding: Combined) -> None:
         with pytest.raises(ShardError, match="no piece"):
             Loader(Split([], [], [], encoding), 32, 4)

@@ -131,34 +131,42 @@ class TestVariants:
         assert embeddings.position is None
         assert torch.equal(embed(embeddings, one(7), 3), embed(embeddings, one(7), 0))
 
-    def test_32_and_64_bit_integers_are_the_same(
-        self, embeddings: Embeddings, make_batch: Callable[..., Batch]
+    @pytest.mark.parametrize("narrow", [torch.int32, torch.uint8])
+    def test_integers_of_any_size_are_the_same(
+        self, embeddings: Embeddings, make_batch: Callable[..., Batch], narrow: torch.dtype
     ) -> None:
         batch = make_batch(2, CONTEXT)
-        short = Batch(*(x.to(torch.int32) for x in batch[:5]))
+        features = (x.to(narrow) for x in (batch.chord, batch.part, batch.countdown))
+        short = Batch(batch.tokens.int(), batch.time.int(), *features)
         assert torch.equal(embed(embeddings, short), embed(embeddings, batch))
 
 
 class TestTimeWaves:
-    def test_at_the_start_sines_are_0_and_cosines_1(self) -> None:
+    """Sines and cosines, scaled so that all together are about as loud as an entry of a table."""
+
+    def test_at_the_start_sines_are_0_and_cosines_are_highest(self) -> None:
         waves = time_waves(torch.tensor(0))
-        assert waves.tolist() == [0.0] * TIME_PERIODS + [1.0] * TIME_PERIODS
+        assert waves.tolist() == [0.0] * TIME_PERIODS + [1 / TIME_PERIODS] * TIME_PERIODS
+
+    def test_a_step_of_an_optimiser_moves_them_about_as_far_as_a_table(self) -> None:
+        loudness = time_waves(torch.randint(0, 100_000, (1000,))).abs().sum(-1)
+        assert bool((loudness > 0.9).all()) and bool((loudness < 1.6).all())
 
     def test_periods_go_from_the_shortest_to_the_longest(self) -> None:
-        short = time_waves(torch.tensor(int(SHORTEST_PERIOD)))
-        long = time_waves(torch.tensor(int(LONGEST_PERIOD)))
+        short = time_waves(torch.tensor(int(SHORTEST_PERIOD))) * TIME_PERIODS
+        long = time_waves(torch.tensor(int(LONGEST_PERIOD))) * TIME_PERIODS
         assert float(short[0]) == pytest.approx(0, abs=1e-6)
         assert float(short[TIME_PERIODS]) == pytest.approx(1)
         assert float(long[TIME_PERIODS - 1]) == pytest.approx(0, abs=1e-4)
         # a quarter and a half of the longest period
-        quarter = time_waves(torch.tensor([int(LONGEST_PERIOD) // 4, int(LONGEST_PERIOD) // 2]))
+        quarter = time_waves(torch.tensor([int(LONGEST_PERIOD) // 4, int(LONGEST_PERIOD) // 2])) * TIME_PERIODS
         assert quarter[:, TIME_PERIODS - 1].tolist() == pytest.approx([1, 0], abs=1e-4)
         assert quarter[:, -1].tolist() == pytest.approx([0, -1], abs=1e-4)
 
     def test_neighbouring_ticks_differ_also_late_in_a_long_piece(self) -> None:
         late = time_waves(torch.arange(100_000, 100_050))
         distances = torch.cdist(late, late) + 10 * torch.eye(50)
-        assert float(distances.min()) > 0.1
+        assert float(distances.min()) > 0.1 / TIME_PERIODS
 
     def test_waves_are_made_in_32_bits_whatever_the_model_s_type(self, embeddings: Embeddings) -> None:
         assert time_waves(torch.tensor([5])).dtype == torch.float32
@@ -194,13 +202,18 @@ class TestBatch:
         assert batch.rows(slice(1, 2)).document.tolist() == [[0, 1, 2, 3]]
         assert batch.to(torch.device("meta")).document.device.type == "meta"
 
+    def test_documents_of_16_bits_have_32_where_they_are_compared(self, make_batch: Callable[..., Batch]) -> None:
+        batch = make_batch(1, 3)._replace(document=torch.tensor([[0, 1, 300]], dtype=torch.int16))
+        moved = batch.to(torch.device("cpu")).document
+        assert (moved.dtype, moved.tolist()) == (torch.int32, [[0, 1, 300]])
+
 
 class TestPositions:
     def test_they_count_from_the_first(self) -> None:
         assert one().positions(7).tolist() == [7]
 
     def test_they_begin_anew_in_every_document(self) -> None:
-        document = torch.tensor([[0, 0, 0, 1, 1, 4], [3, 3, 3, 3, 3, 3], [0, 1, 2, 3, 4, 5]], dtype=torch.int32)
+        document = torch.tensor([[0, 0, 0, 1, 1, 4], [3, 3, 3, 3, 3, 3], [0, 1, 2, 3, 4, 5]], dtype=torch.int16)
         zeros = torch.zeros_like(document)
         batch = Batch(zeros, zeros, zeros, zeros, zeros, document)
         assert batch.positions().tolist() == [[0, 1, 2, 0, 1, 0], [0, 1, 2, 3, 4, 5], [0, 0, 0, 0, 0, 0]]

@@ -60,6 +60,14 @@ class TestMean:
             plain = mean_loss(states, table, targets, weights)
         assert plain.item() == mean_loss(states, table, targets, weights).item()
 
+    def test_targets_of_32_bits_are_the_same(self) -> None:
+        states, table, targets = problem()
+        weights = torch.rand(2, POSITIONS, dtype=torch.float64)
+        found, expected = (mean_loss(states, table, x, weights) for x in (targets.int(), targets))
+        for one, other in zip(gradients(found, states, table), gradients(expected, states, table)):
+            assert torch.equal(one, other)
+        assert torch.equal(found, expected)
+
     def test_where_nothing_counts_it_is_0(self) -> None:
         states, table, targets = problem()
         found = mean_loss(states, table, torch.full_like(targets, IGNORED), torch.ones(2, POSITIONS))

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenization.structure import FIELDS, TokenMeaning, features
+from tokenization.structure import CHORD, COUNTDOWN, PARTS, TokenMeaning, features
 from tokenization.vocabulary import PITCHES, Tokens, Vocabulary
-from tokenization.windows import MARK_EVERY, UNMARKED, Parts, lay_out, marks, side_by_side, windows
+from tokenization.windows import MARK_EVERY, UNMARKED, Inputs, Parts, lay_out, marks, side_by_side, windows
 
 NAMES = ("time", "chord", "part", "countdown")
 HEADER, IGNORED = 4, -100
@@ -37,10 +37,25 @@ class TestWindows:
             columns = [tokens, *(getattr(whole, name) for name in NAMES)]
             for number, column in enumerate(columns):
                 filler = [vocabulary.pad if number == 0 else 0] * (size - len(where))
-                assert found[number, index].tolist() == [*column[where].tolist(), *filler]
+                assert found[number][index].tolist() == [*column[where].tolist(), *filler]
+
+    @pytest.mark.parametrize("size", [5, 127, 128, 129, 1000, 65537, 2**20 + 7])
+    def test_parts_of_a_piece_begin_where_they_do_in_the_whole(
+        self, size: int, vocabulary: Vocabulary, meaning: TokenMeaning
+    ) -> None:
+        piece = np.full(size, vocabulary.pad, np.uint16)
+        for length in (size, size - 3, 3 * size + 1):
+            found = windows([piece], [0], [length], HEADER, size, meaning, vocabulary.pad)
+            assert np.array_equal(found.part[0], features(piece, meaning, length).part)
 
     def test_none_at_all(self, vocabulary: Vocabulary, meaning: TokenMeaning) -> None:
-        assert windows([], [], [], 4, 10, meaning, vocabulary.pad).shape == (FIELDS, 0, 10)
+        found = windows([], [], [], 4, 10, meaning, vocabulary.pad)
+        assert [column.shape for column in found] == [(0, 10)] * len(Inputs._fields)
+
+    def test_every_feature_fits_its_numbers(self) -> None:
+        room = Inputs.empty(1, 1)
+        for column, values in ((room.chord, CHORD), (room.part, PARTS), (room.countdown, COUNTDOWN)):
+            assert np.iinfo(column.dtype).max >= values - 1
 
 
 def long_piece(vocabulary: Vocabulary, size: int, seed: int) -> Tokens:
@@ -67,22 +82,25 @@ class TestMarks:
             ]
         )
         assert len(found) == -(-len(tokens) // MARK_EVERY)
-        with_marks, without = (np.empty((FIELDS, len(pieces), 30), np.int32) for _ in range(2))
+        with_marks, without = (Inputs.empty(len(pieces), 30) for _ in range(2))
         lay_out(tokens, found, parts, HEADER, meaning, vocabulary.pad, with_marks)
         lay_out(tokens, UNMARKED, parts, HEADER, meaning, vocabulary.pad, without)
-        assert with_marks.tolist() == without.tolist()
+        assert [column.tolist() for column in with_marks] == [column.tolist() for column in without]
 
     def test_they_are_used(self, vocabulary: Vocabulary, meaning: TokenMeaning) -> None:
         # A mark of another time is believed: the tokens before it are not read.
         tokens, parts = side_by_side([np.full(3 * MARK_EVERY, vocabulary.wait_base + 1, np.uint16)], [600], [800])
-        out = np.empty((FIELDS, 1, 8), np.int32)
+        out = Inputs.empty(1, 8)
         parts = parts._replace(until=np.array([8]), body=np.array([8]))
         lay_out(tokens, np.full(3, 1000 << 5), parts, HEADER, meaning, vocabulary.pad, out)
-        assert out[1, 0].tolist() == [1, 2, 3, 4, *(1000 + 604 - 2 * MARK_EVERY + i for i in range(1, 5))]
+        assert out.time[0].tolist() == [1, 2, 3, 4, *(1000 + 604 - 2 * MARK_EVERY + i for i in range(1, 5))]
 
 
 class TestLayOut:
-    def test_two_parts_in_a_row_by_hand(self, vocabulary: Vocabulary, meaning: TokenMeaning) -> None:
+    @pytest.mark.parametrize("numbers", [np.int16, np.int32])
+    def test_two_parts_in_a_row_by_hand(
+        self, numbers: type[np.integer], vocabulary: Vocabulary, meaning: TokenMeaning
+    ) -> None:
         first = vocabulary.from_text("bach piano start tempo120 piano:v72:C4 wait:12 piano:v0:C4 end")
         second = vocabulary.from_text("jazz piano start tempo120 wait:2 piano:v72:E4 wait:5 piano:v0:E4 end")
         tokens = np.concatenate([first, second])
@@ -97,15 +115,15 @@ class TestLayOut:
             body=np.array([4, 2]),
             document=np.array([0, 1]),
         )
-        inputs, targets = np.empty((FIELDS, 1, 15), np.int32), np.empty((1, 15), np.int64)
-        documents = np.empty((1, 15), np.int32)
+        inputs, targets = Inputs.empty(1, 15), np.empty((1, 15), np.int32)
+        documents = np.empty((1, 15), numbers)
         pad = vocabulary.pad
         lay_out(tokens, UNMARKED, parts, HEADER, meaning, pad, inputs, targets, IGNORED, documents)
-        assert inputs[0, 0].tolist() == [*first[:7], *second[:4], *second[6:8], pad, pad]
+        assert inputs.tokens[0].tolist() == [*first[:7], *second[:4], *second[6:8], pad, pad]
         assert targets[0].tolist() == [*[IGNORED] * 3, *first[4:], *[IGNORED] * 3, *second[6:8], *[IGNORED] * 3]
-        assert inputs[1, 0].tolist() == [0, 0, 0, 0, 0, 12, 12, 0, 0, 0, 0, 7, 7, 0, 0]
-        assert inputs[2, 0].tolist() == [0, 0, 0, 0, 1, 0, 1, 0, 0, 0, 0, 0, 1, 0, 0]
-        assert inputs[4, 0].tolist() == [7, 6, 5, 4, 3, 2, 1, 8, 7, 6, 5, 2, 1, 0, 0]
+        assert inputs.time[0].tolist() == [0, 0, 0, 0, 0, 12, 12, 0, 0, 0, 0, 7, 7, 0, 0]
+        assert inputs.chord[0].tolist() == [0, 0, 0, 0, 1, 0, 1, 0, 0, 0, 0, 0, 1, 0, 0]
+        assert inputs.countdown[0].tolist() == [7, 6, 5, 4, 3, 2, 1, 8, 7, 6, 5, 2, 1, 0, 0]
         assert documents[0].tolist() == [0] * 7 + [1] * 8
 
     def test_notes_move_by_their_rows(self, vocabulary: Vocabulary, meaning: TokenMeaning) -> None:
@@ -116,10 +134,10 @@ class TestLayOut:
         changes = np.zeros((1, rows + 1), np.int32)
         changes[0, piece[4] // PITCHES] = PITCHES + 3  # a row louder, three semitones up
         changes[0, piece[6] // PITCHES] = 3
-        inputs, targets = np.empty((FIELDS, 1, 8), np.int32), np.empty((1, 8), np.int64)
+        inputs, targets = Inputs.empty(1, 8), np.empty((1, 8), np.int32)
         lay_out(tokens, UNMARKED, parts, HEADER, meaning, vocabulary.pad, inputs, targets, IGNORED, changes=changes)
         moved = [*piece[:4].tolist(), int(piece[4]) + PITCHES + 3, int(piece[5]), int(piece[6]) + 3, int(piece[7])]
-        assert inputs[0, 0].tolist() == moved
+        assert inputs.tokens[0].tolist() == moved
         assert targets[0].tolist() == [IGNORED] * 3 + [*moved[4:], vocabulary.end]
 
     @pytest.mark.parametrize("size", [0, 1, 3, 4, 5])
@@ -127,7 +145,7 @@ class TestLayOut:
         piece = np.arange(size).astype(np.uint16)
         tokens, parts = side_by_side([piece], [2], [size])
         parts = parts._replace(until=np.array([6]), body=np.array([6]))
-        inputs, targets = np.empty((FIELDS, 1, 6), np.int32), np.empty((1, 6), np.int64)
+        inputs, targets = Inputs.empty(1, 6), np.empty((1, 6), np.int32)
         lay_out(tokens, UNMARKED, parts, HEADER, meaning, vocabulary.pad, inputs, targets, IGNORED)
-        assert inputs[0, 0].tolist() == [*range(min(size, 4)), *[vocabulary.pad] * (6 - min(size, 4))]
+        assert inputs.tokens[0].tolist() == [*range(min(size, 4)), *[vocabulary.pad] * (6 - min(size, 4))]
         assert targets[0].tolist() == [IGNORED] * 6
