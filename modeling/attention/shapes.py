@@ -6,6 +6,7 @@ so in the former order, so that it copies nothing.
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 from torch.nn.functional import pad
 

@@ -49,7 +49,7 @@ class TestStrictness:
 
     @pytest.mark.parametrize("mode", ["sparse", "Dense", ""])
     def test_unknown_layouts_are_refused(self, mode: str) -> None:
-        with pytest.raises(ValidationError, match="'dense', 'fixed', 'strided', .* or 'bslongformer'"):
+        with pytest.raises(ValidationError, match=r"'dense', 'fixed', 'strided', .* or 'bslongformer'"):
             SparsityConfig.model_validate({"mode": mode})
 
     @pytest.mark.parametrize("key", ["layers", "heads", "width", "context"])
