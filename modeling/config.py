@@ -73,6 +73,8 @@ class SparsityConfig(StrictModel):
 
     @model_validator(mode="after")
     def _fits(self) -> SparsityConfig:
+        if self.factors != "layers" and self.mode not in ("strided", "fixed"):
+            raise ValueError(f"{self.mode} attention has no halves: factors={self.factors} is for strided and fixed")
         if self.factors == "merged" and self.mode == "strided":
             raise ValueError("strided attention takes factors=layers or factors=heads")
         if self.mode == "fixed":

@@ -9,7 +9,7 @@ from modeling.sparsity.layouts import Column, Dense, Halves, Layout, Local, Wind
 
 def layer_layouts(config: SparsityConfig, layers: int, heads: int) -> list[Layout]:
     """The layout of each layer. Where layers alternate between two halves, the local one comes first."""
-    if config.factors == "heads" and config.mode in ("strided", "fixed"):
+    if config.factors == "heads":
         first, second = _parts(config, heads // 2)
         cycle: list[Layout] = [Halves(first, second, heads)]
     else:

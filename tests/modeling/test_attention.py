@@ -23,6 +23,7 @@ WHOLE_AND_BROKEN = [1, 5, 8, 16, 19, 40]
 """Lengths: shorter than a block, whole blocks, and with a broken last block."""
 HEADS = 4
 CPU = torch.device("cpu")
+FACTORS = {"strided": ("layers", "heads"), "fixed": ("layers", "heads", "merged")}
 
 
 def all_layouts(block: int) -> list[Layout]:
@@ -31,7 +32,7 @@ def all_layouts(block: int) -> list[Layout]:
     per_head = {"different_layout_per_head": True, "num_different_global_patterns": 2}
     found: dict[Layout, None] = {}
     for mode in ("dense", "local", "strided", "fixed", "variable", "bigbird", "bslongformer"):
-        for factors in ("layers", "heads", "merged") if mode == "fixed" else ("layers", "heads"):
+        for factors in FACTORS.get(mode, ("layers",)):
             for more in ({"global_block_indices": (0, 3)}, per_head, {"num_sliding_window_blocks": 5}):
                 config = SparsityConfig.model_validate({"mode": mode, "factors": factors, **common, **more})
                 found |= dict.fromkeys(layer_layouts(config, 2, HEADS))

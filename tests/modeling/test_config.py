@@ -85,6 +85,7 @@ class TestSparsity:
     @pytest.mark.parametrize(
         ("content", "words"),
         [
+            ({"mode": "bigbird", "factors": "heads"}, "bigbird attention has no halves: factors=heads is for strided"),
             ({"mode": "strided", "factors": "merged"}, "strided attention takes factors=layers or factors=heads"),
             ({"mode": "fixed", "num_global_blocks": 3}, "num_local_blocks 4 is not a multiple of num_global_blocks 3"),
             (

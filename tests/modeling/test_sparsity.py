@@ -17,13 +17,14 @@ from modeling.sparsity.blocks import Global, Sliding, Summaries, Windows
 QUICK = settings(max_examples=60, deadline=None)
 HEADS = 4
 MODES = ["dense", "local", "strided", "fixed", "variable", "bigbird", "bslongformer"]
+FACTORS = {"strided": ["layers", "heads"], "fixed": ["layers", "heads", "merged"]}
 
 
 @st.composite
 def layouts(draw: st.DrawFn) -> Layout:
     """A layout of any mode, with small numbers."""
     mode = draw(st.sampled_from(MODES))
-    factors = ["layers", "heads", "merged"] if mode == "fixed" else ["layers", "heads"]
+    factors = FACTORS.get(mode, ["layers"])
     per_head = draw(st.booleans())
     summaries, patterns = draw(st.integers(1, 2)), draw(st.integers(1, 2)) if per_head else 1
     starts = draw(st.lists(st.integers(0, 9), max_size=2))
@@ -280,7 +281,7 @@ class TestLayers:
         assert layer_layouts(SparsityConfig(mode="dense"), 3, 4) == [Dense()] * 3
         assert layer_layouts(SparsityConfig(mode="local", block=4), 3, 4) == [Local(4)] * 3
         assert the_layout(mode="variable") == Blocks(64, (Windows((4,)), Global(((0, 1),))), random=1)
-        assert the_layout(mode="bigbird", factors="heads") == Blocks(64, (Sliding(1), Global(((0, 1),))), random=1)
+        assert the_layout(mode="bigbird") == Blocks(64, (Sliding(1), Global(((0, 1),))), random=1)
         assert the_layout(mode="bslongformer", seed=7) == Blocks(64, (Sliding(1), Global(((0, 1),))))
 
     @pytest.mark.parametrize(("width", "layout"), [(1, Window(4)), (2, Local(4, 1)), (5, Local(4, 2))])
