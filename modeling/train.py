@@ -16,6 +16,7 @@ import sys
 import threading
 from pathlib import Path
 
+import deepspeed.comm as comm
 import torch
 
 from modeling.attention import ExecutorError
@@ -53,8 +54,25 @@ def explained(error: Exception) -> str | None:
     return None
 
 
-def main() -> int:
-    """Run one rank; returns the exit status."""
+def train(run: RunConfig, rank: int) -> int:
+    """This rank's part of the job; returns the exit status. Raises what is a defect of ours."""
+    try:
+        Trainer(run, rank).train()
+    except Exception as error:
+        message = explained(error)
+        if message is None:
+            raise
+        # Any rank's, for it may be the only one that knows. Where the disk is full the log may still have room.
+        with contextlib.suppress(OSError):
+            Reporter(run.folder, rank=0)("error", message=message, permanent=True)
+        print(message, file=sys.stderr)
+        return 1
+    comm.barrier()  # no rank leaves while another is still publishing
+    return 0
+
+
+def main() -> None:
+    """Run one rank, and end its process."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", type=Path, required=True, help="run.json as the training flow writes it")
     parser.add_argument("--local_rank", type=int, default=int(os.environ.get("LOCAL_RANK", "0")))
@@ -66,20 +84,13 @@ def main() -> int:
     if torch.cuda.is_available():
         torch.cuda.set_device(arguments.local_rank)
     with process_group() as rank:
-        try:
-            Trainer(run, rank).train()
-        except Exception as error:
-            message = explained(error)
-            if message is None:
-                raise
-            # Any rank's, for it may be the only one that knows. Where the disk is full the log may still have room.
-            with contextlib.suppress(OSError):
-                Reporter(run.folder, rank=0)("error", message=message, permanent=True)
-            print(message, file=sys.stderr, flush=True)
-            # Other ranks may be waiting for this one: the launcher ends them.
-            os._exit(1)
-    return 0
+        status = train(run, rank)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        # At once: after an error other ranks may be waiting for this one, which the launcher then ends; and threads of
+        # the process group now and then abort a process that takes the way through the interpreter's end.
+        os._exit(status)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
