@@ -292,7 +292,7 @@ def with_settings(preset: Preset, settings: Mapping[str, Any]) -> Preset:
         for part in path:
             place = place.get(part) if isinstance(place, dict) else None
         if key == "name" or not isinstance(place, dict) or last not in place or isinstance(place[last], dict):
-            near = get_close_matches(key, _dotted_keys(content), n=1, cutoff=0.4)
+            near = get_close_matches(key, [k for k in flattened(content) if k != "name"], n=1, cutoff=0.4)
             raise PresetError(f"no setting {key!r}" + (f"; nearest: {near[0]!r}" if near else ""))
         if isinstance(value, str) and value != "none" and _takes_several(Preset, [*path, last]):
             value = [part.strip() for part in value.split(",")] if value else []
@@ -314,8 +314,12 @@ def _takes_several(model: type[BaseModel], path: Sequence[str]) -> bool:
     return tuple in (get_origin(field), *map(get_origin, get_args(field)))
 
 
-def _dotted_keys(content: Mapping[str, Any], prefix: str = "") -> list[str]:
-    keys = []
-    for key, value in content.items():
-        keys += _dotted_keys(value, f"{prefix}{key}.") if isinstance(value, dict) else [f"{prefix}{key}"]
-    return [key for key in keys if key != "name"]
+def flattened(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """`{"a": {"b": 1}}` → `{"a.b": 1}`."""
+    flat: dict[str, Any] = {}
+    for key, value in nested.items():
+        if isinstance(value, Mapping):
+            flat |= flattened(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat

@@ -21,7 +21,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -32,6 +31,7 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from modeling.durable import sync
 from modeling.variation import rooms
 from tokenization.encodings import Encoding
 from tokenization.shards import ShardError
@@ -218,19 +218,11 @@ def _make(folder: Path, origin: Mapping[str, Any], stretches: Iterator[Columns])
             sizes = {name: (partial / name).stat().st_size for name in DTYPES}
             (partial / HEAD).write_text(json.dumps({"origin": origin, "bytes": sizes}, indent=1), encoding="utf-8")
             for path in (*partial.iterdir(), partial):
-                _flush(path)
+                sync(path)
             partial.rename(folder)
-            _flush(folder.parent)
+            sync(folder.parent)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

@@ -11,7 +11,6 @@ import os
 import shutil
 import time
 from dataclasses import asdict
-from pathlib import Path
 
 import deepspeed
 import deepspeed.comm as comm
@@ -111,7 +110,6 @@ class Trainer:
         self.seconds = 0.0
         """Time spent in training, earlier attempts included."""
         self.selection = Selection()
-        self.last: HeldOut | None = None
         self._resume()
         self.saved_at = time.perf_counter()
         self.report(
@@ -253,14 +251,15 @@ class Trainer:
         self.selection = self.selection.after(self.step, held_out)
         is_best = self.selection.best_step == self.step
         if is_best:
-            self._save_weights(self.run.folder / BEST, held_out)
+            self._save_weights(held_out)
         self.report("evaluation", step=self.step, best=is_best, **asdict(held_out))
 
-    def _save_weights(self, folder: Path, held_out: HeldOut | None) -> None:
-        """Collective: the weights of this step, in 32 bits, under `folder`."""
+    def _save_weights(self, held_out: HeldOut | None) -> None:
+        """Collective: the weights of this step, in 32 bits, among the best ones."""
         state = checkpoints.full_state_dict(self.engine)
         if state is None:
             return
+        folder = self.run.folder / BEST
         target = selection.weights_folder(folder, self.step)
         staging = folder / f".{target.name}.{os.getpid()}"
         save_weights(self.model.config, state, staging)
@@ -282,7 +281,7 @@ class Trainer:
     def _finish(self) -> None:
         """Publish the weights of the best evaluation, or the last ones where nothing was held out."""
         if self.selection.best_step is None:
-            self._save_weights(self.run.folder / BEST, None)
+            self._save_weights(None)
         if self.rank != 0:
             return
         step = self.step if self.selection.best_step is None else self.selection.best_step

@@ -14,6 +14,8 @@ from mlflow.entities import Metric, Param, RunStatus, RunTag
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
+from modeling.config import flattened
+
 EXPERIMENT = "musenet"
 RUN_KEY = "musenet.run"
 """Tag of an MLflow run that holds our own run's id."""
@@ -96,17 +98,6 @@ def begin_run(registry: Registry, run_key: str, name: str, parameters: Mapping[s
 def reopen_run(registry: Registry, run_id: str) -> None:
     """Mark a run as running again, whatever became of an earlier attempt."""
     registry.client.update_run(run_id, status=RunStatus.to_string(RunStatus.RUNNING))
-
-
-def flattened(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """`{"a": {"b": 1}}` → `{"a.b": 1}`."""
-    flat: dict[str, Any] = {}
-    for key, value in nested.items():
-        if isinstance(value, Mapping):
-            flat |= flattened(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from flows.errors import UserError
-from modeling.config import PresetError, load_preset, with_settings
+from modeling.config import PresetError, flattened, load_preset, with_settings
 
 DEFAULT_PRESET = "tiny"
 
@@ -79,7 +79,7 @@ def train_choices(path: Path | None, line: Mapping[str, Any], settings: Mapping[
         raise UserError(
             "no dataset is named; give --dataset NAME" + ("" if path is None else f", or dataset in {path}")
         )
-    changes = _dotted({"model": file.model, "training": file.training})
+    changes = flattened({"model": file.model, "training": file.training})
     preset = load_preset(choices["preset"])
     try:
         with_settings(preset, {**changes, **settings})
@@ -90,11 +90,3 @@ def train_choices(path: Path | None, line: Mapping[str, Any], settings: Mapping[
             raise UserError(f"{path}: {error}") from error
         raise
     return {**choices, "settings": {**changes, **settings}}
-
-
-def _dotted(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """`{"a": {"b": 1}}` → `{"a.b": 1}`."""
-    flat: dict[str, Any] = {}
-    for key, value in nested.items():
-        flat |= _dotted(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return flat

@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import ConfigDict, ValidationError
 
 from modeling.config import StrictModel
+from modeling.durable import sync
 
 MANIFEST = "checkpoint.json"
 BLOCK = 1 << 24
@@ -155,15 +156,6 @@ def remove_leftovers(folder: Path) -> None:
     """What killed runs have left of saving, converting and removing."""
     for leftover in folder.glob(".step*"):
         shutil.rmtree(leftover, ignore_errors=True)
-
-
-def sync(folder: Path) -> None:
-    """Make the names in a folder survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def reason(error: BaseException) -> str:

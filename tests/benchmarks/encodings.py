@@ -36,6 +36,7 @@ from typing import Any
 import miditok
 import numpy as np
 import symusic
+from report import Bar
 
 from tokenization.encodings import ENCODINGS, HEADER, Encoding, Time, get_encoding, learn_units
 from tokenization.midi import read_midi
@@ -100,19 +101,6 @@ class FeatureFigures:
     features: float
     windows: float
     stepper: float
-
-
-@dataclass(frozen=True)
-class Bar:
-    """A ratio or a figure that must reach a limit."""
-
-    what: str
-    reached: float
-    limit: float
-
-    @property
-    def met(self) -> bool:
-        return self.reached >= self.limit
 
 
 def of_miditok(name: str) -> Contestant:
