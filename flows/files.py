@@ -18,6 +18,7 @@ import psutil
 from upath import UPath
 
 from flows.errors import RunError, UserError
+from modeling.durable import sync
 
 Folder = Path | UPath
 """A folder or file on disk or in an object store."""
@@ -109,12 +110,12 @@ def publish_folder(staged: Path, final: Path) -> None:
     Raises FileExistsError when there is one already: published folders are never edited.
     """
     for path in sorted(staged.rglob("*"), reverse=True):
-        _sync(path)
-    _sync(staged)
+        sync(path)
+    sync(staged)
     if final.exists():
         raise FileExistsError(f"{final} exists already")
     staged.rename(final)
-    _sync(final.parent)
+    sync(final.parent)
 
 
 def write_atomically(path: Folder, data: bytes) -> None:
@@ -126,9 +127,9 @@ def write_atomically(path: Folder, data: bytes) -> None:
     staged = path.with_name(f"{STAGING_PREFIX}{os.getpid()}-{uuid.uuid4().hex[:8]}-{path.name}")
     try:
         staged.write_bytes(data)
-        _sync(staged)
+        sync(staged)
         staged.replace(path)
-        _sync(path.parent)
+        sync(path.parent)
     finally:
         staged.unlink(missing_ok=True)
 
@@ -156,11 +157,3 @@ def exclusive(lock: Path, busy: str) -> Iterator[None]:
         except BlockingIOError:
             raise UserError(f"{busy}; wait for it, or stop it") from None
         yield
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

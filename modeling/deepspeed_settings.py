@@ -116,13 +116,10 @@ def load_settings(stage: int, offload: bool, source: Path | None = None) -> Deep
 def complete(settings: DeepSpeedSettings, training: TrainingConfig, ranks: int, bf16: bool) -> dict[str, Any]:
     """All that `deepspeed.initialize(config=…)` takes: the settings with this run's batches, clipping and precision.
 
-    Raises SettingsError if the batch cannot be divided among the ranks.
+    The batch divides among the ranks: `RunConfig` has seen to it.
     """
-    unit = training.micro_batch_size * ranks
-    if training.batch_size % unit:
-        raise SettingsError(f"batch_size {training.batch_size} is not a multiple of micro_batch_size × ranks = {unit}")
     content = settings.model_dump(exclude_none=True)
-    accumulated = training.batch_size // unit
+    accumulated = training.batch_size // (training.micro_batch_size * ranks)
     muon = training.optimiser == "muon"
     if muon:
         content["zero_optimization"]["reduce_scatter"] = False  # Muon needs whole gradients

@@ -25,15 +25,14 @@ class Selection:
     best_step: int | None = None
     best_nats: float = math.inf
     """Nats per token of the best evaluation."""
-    evaluated_step: int | None = None
     since: int = 0
     """Evaluations since the best one."""
 
     def after(self, step: int, held_out: HeldOut) -> Selection:
         """With one evaluation more. One that is no number is never the best."""
         if held_out.nats_per_token < self.best_nats:
-            return Selection(step, held_out.nats_per_token, step, 0)
-        return replace(self, evaluated_step=step, since=self.since + 1)
+            return Selection(step, held_out.nats_per_token)
+        return replace(self, since=self.since + 1)
 
     def is_plateau(self, patience: int | None) -> bool:
         """Whether so many evaluations in a row were no better."""

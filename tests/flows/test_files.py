@@ -115,7 +115,7 @@ class TestAbandonedStaging:
     def test_what_a_killed_writer_leaves_is_recognised(self, tmp_path: Path) -> None:
         script = (
             "import os, signal, sys\nfrom pathlib import Path\nimport flows.files\n"
-            "flows.files._sync = lambda _: os.kill(os.getpid(), signal.SIGKILL)\n"
+            "flows.files.sync = lambda _: os.kill(os.getpid(), signal.SIGKILL)\n"
             "flows.files.write_atomically(Path(sys.argv[1]) / 'file', b'data')\n"
         )
         process = subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=False)

@@ -27,7 +27,7 @@ def after(*nats: float) -> Selection:
 class TestTheBest:
     def test_is_the_lowest_so_far(self) -> None:
         assert after(3.0, 2.0, 2.5).best_step == 20
-        assert after(3.0, 2.0, 1.5) == Selection(30, 1.5, 30, 0)
+        assert after(3.0, 2.0, 1.5) == Selection(30, 1.5)
 
     def test_is_the_first_of_equals(self) -> None:
         assert after(2.0, 2.0).best_step == 10
