@@ -81,6 +81,8 @@ class Attention(nn.Module):
 
 def inner_width(config: ModelConfig) -> int:
     """Width inside the feed-forward. A gated one has three matrices for two, and so is two thirds as wide."""
+    if config.feed_forward_width is not None:
+        return config.feed_forward_width
     if config.feed_forward == "gelu":
         return 4 * config.width
     width = -(-8 * config.width // 3)

@@ -127,6 +127,8 @@ class ModelConfig(StrictModel):
     2021)."""
     feed_forward: Literal["gelu", "swiglu"] = "gelu"
     """`swiglu`: gated, of two thirds the inner width and so as many parameters (Shazeer, 2020)."""
+    feed_forward_width: int | None = Field(None, ge=1)
+    """Inner width of the feed-forward. None: four times `width`, gated two thirds of that."""
     qk_norm: bool = False
     """Normalise each head's queries and keys (Henry et al., 2020)."""
     kv_heads: int | None = Field(None, ge=1)

@@ -2,6 +2,7 @@
 
     python tests/benchmarks/learning.py --lake DIR --dataset NAME [--preset tiny] [--steps 600] [--json FILE]
     python tests/benchmarks/learning.py --lake DIR --dataset NAME --variants …
+    … --jobs 2    two runs at a time: they disturb each other's minutes, not what they learn
 
     n-gram  `ngram.py`, order 5, on the pieces and two transposed copies of each
     plain   a GPT of the preset's size through our trainer: no embeddings beside token and position, notes that share
@@ -14,8 +15,8 @@ was interrupted goes on, and one that has finished is used again; so are measure
 
 Exit status 1 when ours is not better than both, than plain by twice the standard error of the difference.
 
---variants measures instead each modern variant of the architecture, and other optimisers and schedules, against the
-plain ones; all else is the preset's. Nothing is judged then.
+--variants measures instead each modern variant of the architecture against the plain one, at as many parameters, and
+other optimisers and schedules; all else is the preset's. Nothing is judged then.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import mean, stdev
@@ -38,6 +40,7 @@ from report import Bar, circumstances, show_bars, table, write_json
 
 from flows.ingestion.versions import find_version
 from flows.settings import Lake
+from flows.training.history import read_history
 from modeling.batches import load_split
 from modeling.config import Preset, load_preset, with_settings
 from modeling.evaluation import evaluate
@@ -57,13 +60,14 @@ PLAIN_GPT: Settings = {
     "model.factored_notes": False,
     "model.sparsity.mode": "dense",
 }
-PLAIN_TRAINING: Settings = {"training.optimiser": "adamw", "training.schedule": "cosine"}
 MODERN: dict[str, Settings] = {
     "norm=rms": {"model.norm": "rms"},
     "positions=rotary": {"model.positions": "rotary"},
     "feed_forward=swiglu": {"model.feed_forward": "swiglu"},
     "qk_norm": {"model.qk_norm": True},
 }
+ADAMW_RATES = (3e-3, 1e-2)
+"""Learning rates of the runs without Muon."""
 ORDER, COPIES = 5, 2
 """Of the n-gram."""
 EVALUATION_BATCH = 16
@@ -87,6 +91,8 @@ class Measured:
     precision: str
     nats_per_token: float
     nats_per_note: float
+    curve: list[tuple[int, float]]
+    """Step and nats/note of each evaluation while it trained."""
 
 
 @dataclass(frozen=True)
@@ -119,12 +125,23 @@ def contestants(preset: Preset, variants: bool) -> dict[str, Settings]:
     """What is compared, as changes to the preset."""
     if not variants:
         return {"plain": PLAIN_GPT, "ours": {}}
-    grouped = {"kv_heads=heads/2": {"model.kv_heads": max(preset.model.heads // 2, 1)}}
-    architectures = {**MODERN, **grouped}
-    everything = {key: value for change in architectures.values() for key, value in change.items()}
-    training = {"optimiser=muon": {"training.optimiser": "muon"}, "schedule=wsd": {"training.schedule": "wsd"}}
-    changes: dict[str, Settings] = {"plain": {}, **architectures, "all together": everything, **training}
-    return {name: {**PLAIN_ARCHITECTURE, **PLAIN_TRAINING, **change} for name, change in changes.items()}
+    all_four = {key: value for change in MODERN.values() for key, value in change.items()}
+    # What half of the keys and values saves goes into the feed-forward: width² parameters are half a width inside it.
+    heads, width = preset.model.heads, preset.model.width
+    grouped = {"model.kv_heads": max(heads // 2, 1), "model.feed_forward_width": 9 * width // 2}
+    adamw: dict[str, Settings] = {
+        f"plain, optimiser=adamw {rate:g}": {"training.optimiser": "adamw", "training.learning_rate": rate}
+        for rate in ADAMW_RATES
+    }
+    changes: dict[str, Settings] = {
+        "plain": {},
+        **MODERN,
+        "kv_heads=heads/2": grouped,
+        "all but kv_heads": all_four,
+        **adamw,
+        "plain, schedule=wsd": {"training.schedule": "wsd"},
+    }
+    return {name: {**PLAIN_ARCHITECTURE, **change} for name, change in changes.items()}
 
 
 def trained(lake: Path, dataset: str, preset: str, settings: Settings) -> dict[str, Any]:
@@ -154,7 +171,8 @@ class Benchmark:
         limits = {"training.steps": arguments.steps, "training.max_minutes": "none"}
         self.common: Settings = {**{key: value for key, value in limits.items() if value is not None}, **changes}
         self.preset = with_settings(load_preset(arguments.preset), self.common)
-        self.seeds, self.variants, self.file = arguments.seeds, arguments.variants, arguments.json
+        self.seeds, self.jobs = arguments.seeds, arguments.jobs
+        self.variants, self.file = arguments.variants, arguments.json
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.runs: list[Measured] = []
         self.known: dict[str, Any] = {}
@@ -179,9 +197,14 @@ class Benchmark:
         """Every contestant, trained with every seed. Raises RunFailed."""
         changes = contestants(self.preset, self.variants)
         # Seeds are the outer loop: an interrupted benchmark has some of every contestant.
-        for seed in range(self.seeds):
-            for name, settings in changes.items():
-                self.runs.append(self.measured(name, seed, {**self.common, **settings, "training.seed": seed}))
+        wanted = [
+            (name, seed, {**self.common, **settings, "training.seed": seed})
+            for seed in range(self.seeds)
+            for name, settings in changes.items()
+        ]
+        with ThreadPoolExecutor(self.jobs) as pool:
+            for run in pool.map(lambda one: self.measured(*one), wanted):
+                self.runs.append(run)
                 self.save()
         for name in changes:
             yield Summary.of(name, [run for run in self.runs if run.contestant == name])
@@ -200,7 +223,9 @@ class Benchmark:
             file=sys.stderr,
         )
         figures = (report["parameters"], report["steps"], report["seconds"] / 60, report["precision"])
-        return Measured(name, seed, report["run_id"], *figures, held_out.nats_per_token, held_out.nats_per_note)
+        evaluations = read_history(Path(report["folder"]) / "metrics.jsonl").evaluations
+        curve = [(one["step"], one["nats_per_note"]) for one in evaluations]
+        return Measured(name, seed, report["run_id"], *figures, held_out.nats_per_token, held_out.nats_per_note, curve)
 
     def save(self, bars: list[Bar] | None = None) -> None:
         """What is known so far, to the file."""
@@ -210,6 +235,18 @@ class Benchmark:
             about = {"dataset": self.dataset, "preset": self.preset.name, "settings": self.common}
             found = {"ngram": self.known.get("ngram"), "runs": [*earlier, *map(asdict, self.runs)]}
             write_json(self.file, circumstances(self.device), {**about, **found}, bars or [])
+
+
+def curves(runs: list[Measured]) -> str:
+    """A table of nats/note as training went on, on the windows that evaluations read: means over seeds."""
+    names = list(dict.fromkeys(run.contestant for run in runs))
+    steps = sorted({step for run in runs for step, _ in run.curve})
+
+    def at(name: str, step: int) -> str:
+        found = [dict(run.curve)[step] for run in runs if run.contestant == name and step in dict(run.curve)]
+        return f"{mean(found):.3f}" if found else ""
+
+    return table(("after steps", *names), [[f"{step:,}", *(at(name, step) for name in names)] for step in steps])
 
 
 def bars(ngram: Summary, networks: Mapping[str, Summary]) -> list[Bar]:
@@ -232,12 +269,13 @@ def main() -> int:
     parser.add_argument("--preset", default="tiny", help="size and training (default tiny)")
     parser.add_argument("--steps", type=int, help="training steps (default the preset's)")
     parser.add_argument("--seeds", type=int, default=3, help="runs of each network (default 3)")
+    parser.add_argument("--jobs", type=int, default=1, help="runs at a time (default 1)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting of all")
     parser.add_argument("--variants", action="store_true", help="compare modern variants instead")
     parser.add_argument("--json", type=Path, help="keep the figures here, and use those that it holds")
     arguments = parser.parse_args()
-    if arguments.seeds < 1 or (arguments.steps is not None and arguments.steps < 1):
-        parser.error("--seeds and --steps are at least 1")
+    if min(arguments.seeds, arguments.jobs) < 1 or (arguments.steps is not None and arguments.steps < 1):
+        parser.error("--seeds, --jobs and --steps are at least 1")
     if any("=" not in pair for pair in arguments.set):
         parser.error("--set takes KEY=VALUE")
 
@@ -253,6 +291,8 @@ def main() -> int:
     print(f"{benchmark.dataset}, preset {benchmark.preset.name}, {steps:,} steps; {where['device']}, {precision}")
     heads = ("", "parameters", "seeds", "minutes", "nats/token", "nats/note", "± sd")
     print(table(heads, [one.row() for one in (ngram, *networks.values())]))
+    if not arguments.variants:
+        print(curves(benchmark.runs))
     reached = [] if arguments.variants else bars(ngram, networks)
     benchmark.save(reached)
     return show_bars(reached)

@@ -6,8 +6,10 @@
     ours       `modeling.trainer`: DeepSpeed's engine, all embeddings, the strided layout, batches prefetched with
                augmentation and dropout of labels, reports written
     dense      the same with dense attention
+    muon       ours with Muon for the matrices inside the blocks
     compiled   ours under torch.compile, with --compiled
 
+All but muon have AdamW, whatever the preset says.
 All see the dataset's training split in batches of equal shape and precision. They take turns of a few steps each, so
 that a busy machine slows all of them; the fastest turn counts. Exit status 1 when ours is slower than plain.
 """
@@ -43,6 +45,7 @@ SIZES: dict[str, dict[str, Any]] = {
 """Changes to the preset `tiny`."""
 LOADER = {"training.augmentation.transpose": 5, "training.augmentation.velocity": 12}
 """What the loader does beside reading, as the larger presets have it."""
+ADAMW = {"training.optimiser": "adamw"}
 LEAST = 1.0
 """Times the speed of plain."""
 ONE_RANK = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29532"}
@@ -76,7 +79,7 @@ def preset_of(size: str, context: int, batch_size: int, precision: str, **change
         "training.steps": 10**6,
         "training.max_minutes": "none",
     }
-    return with_settings(load_preset("tiny"), {**SIZES[size], **LOADER, **common, **changes})
+    return with_settings(load_preset("tiny"), {**SIZES[size], **LOADER, **ADAMW, **common, **changes})
 
 
 @contextmanager
@@ -169,6 +172,7 @@ def main() -> int:
         for size in arguments.sizes:
             for context in arguments.contexts:
                 variants = {"ours": {}, "dense": {"model.sparsity.mode": "dense"}}
+                variants |= {"muon": {"training.optimiser": "muon"}}
                 variants |= {"compiled": {"training.compile": "on"}} if arguments.compiled else {}
                 presets = {
                     name: preset_of(size, context, arguments.batch_size, precision, **changes)

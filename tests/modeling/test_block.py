@@ -36,6 +36,14 @@ class TestFeedForward:
             4096,
         ]
 
+    def test_a_width_of_ones_own(self) -> None:
+        feed = FeedForward(config(feed_forward="swiglu", feed_forward_width=100))
+        assert (feed.widen.out_features, feed.narrow.in_features) == (200, 100)
+
+    def test_half_the_keys_and_values_pay_for_half_a_width_inside(self) -> None:
+        grouped = Block(config(heads=4, kv_heads=2, feed_forward_width=9 * 64 // 2), Dense())
+        assert size(grouped) == pytest.approx(size(Block(config(heads=4), Dense())), rel=0.001)
+
     def test_a_closed_gate_lets_nothing_through(self) -> None:
         feed = FeedForward(config(feed_forward="swiglu"))
         with torch.no_grad():

@@ -89,6 +89,7 @@ def added_in_place(out: Any, left: Any, right: Any, **_: Any) -> int:
     [
         {},
         {"feed_forward": "swiglu"},
+        {"feed_forward_width": 96},
         {"kv_heads": 1},
         {"tied_output": False},
         {"structure": ("time", "chord"), "factored_notes": True},
