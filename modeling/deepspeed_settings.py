@@ -36,7 +36,10 @@ class Offload(StrictModel):
 
 
 class ZeroSettings(StrictModel):
-    """What is divided among the ranks, and how it is gathered (Rajbhandari et al., 2020, "ZeRO")."""
+    """What is divided among the ranks, and how it is gathered (Rajbhandari et al., 2020, "ZeRO").
+
+    DeepSpeed's `round_robin_gradients` is left out on purpose: with it the whole weights cannot be gathered by name.
+    """
 
     stage: Literal[1, 2, 3]
     """1: the optimiser's state, 2: gradients too, 3: weights too. Not 0: with bf16 its first update is mis-scaled."""
@@ -49,8 +52,6 @@ class ZeroSettings(StrictModel):
     """Gradients that are reduced at once; a buffer of this size is kept."""
     allgather_bucket_size: Elements | None = None
     """Stages 1 and 2: weights that are gathered at once after a step."""
-    round_robin_gradients: bool | None = None
-    """Stages 1 and 2: spread consecutive gradients over the ranks, for faster offloading."""
     stage3_prefetch_bucket_size: Elements | None = None
     """Weights that are gathered ahead of their use."""
     stage3_param_persistence_threshold: Annotated[int, Field(ge=0)] | None = None
@@ -67,9 +68,8 @@ class ZeroSettings(StrictModel):
 
     @model_validator(mode="after")
     def _keys_fit_the_stage(self) -> ZeroSettings:
-        first_two = ("allgather_bucket_size", "round_robin_gradients")
         third = [name for name in type(self).model_fields if name.startswith("stage3_")]
-        useless = first_two if self.stage == 3 else (*third, "sub_group_size", "offload_param")
+        useless = ["allgather_bucket_size"] if self.stage == 3 else [*third, "sub_group_size", "offload_param"]
         for name in useless:
             if getattr(self, name) is not None:
                 raise ValueError(f"{name} has no effect in stage {self.stage}")

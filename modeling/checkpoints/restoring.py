@@ -43,7 +43,7 @@ def restore(engine: deepspeed.DeepSpeedEngine, checkpoint: Checkpoint) -> dict[s
     if comm.get_rank() == 0:
         remove_leftovers(path.parent)
         try:
-            to_universal(path, universal)
+            to_universal(checkpoint, universal)
         except (OSError, RuntimeError) as error:
             failure = reason(error)
             shutil.rmtree(universal, ignore_errors=True)
@@ -53,7 +53,7 @@ def restore(engine: deepspeed.DeepSpeedEngine, checkpoint: Checkpoint) -> dict[s
             f"the checkpoint {path} of {saved.ranks} ranks cannot be converted for {wanted.ranks} ({failure}): make "
             f"room for another one beside it, or go on with {saved.ranks}"
         )
-    load_universal(engine, universal)
+    load_universal(engine, universal, wanted)
     comm.barrier()
     if comm.get_rank() == 0:
         shutil.rmtree(universal, ignore_errors=True)
@@ -71,13 +71,6 @@ def _check_convertible(saved: Form, wanted: Form, path: Path) -> None:
         raise CheckpointError(
             f"the checkpoint {path} was saved with training.zero_stage={saved.zero_stage} and the run has "
             f"{wanted.zero_stage}: only 1 and 2 can be exchanged; set it back, or start a new run"
-        )
-    if saved.optimiser != torch.optim.AdamW.__name__:
-        precision = "bf16" if saved.bf16 else "fp32"
-        raise CheckpointError(
-            f"the checkpoint {path} was saved by {saved.ranks} ranks with training.zero_stage={saved.zero_stage}, "
-            f"offload={str(saved.offload).lower()} and precision={precision}; the state of Muon fits nothing else: set "
-            "them back, or start a new run"
         )
 
 

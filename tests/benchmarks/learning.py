@@ -5,8 +5,9 @@
     … --jobs 2    two runs at a time, each on half of the cores
 
     n-gram  `ngram.py`, order 5, on the pieces and two transposed copies of each
-    plain   a GPT of the preset's size through our trainer: no embeddings beside token and position, notes that share
-            nothing, dense attention
+    plain   a GPT of the preset's size through our trainer, with its optimiser: no embeddings beside token and position,
+            notes that share nothing, dense attention, the architecture of GPT-2
+    bare    the preset without those embeddings: what they are worth
     ours    the preset
 
 Networks see the same windows of the same dataset for as many steps, and differ by seed alone within a line. All are
@@ -55,12 +56,8 @@ PLAIN_ARCHITECTURE: Settings = {
     "model.qk_norm": False,
     "model.kv_heads": "none",
 }
-PLAIN_GPT: Settings = {
-    **PLAIN_ARCHITECTURE,
-    "model.structure": [],
-    "model.factored_notes": False,
-    "model.sparsity.mode": "dense",
-}
+BARE: Settings = {"model.structure": [], "model.factored_notes": False}
+PLAIN_GPT: Settings = {**PLAIN_ARCHITECTURE, **BARE, "model.sparsity.mode": "dense"}
 MODERN: dict[str, Settings] = {
     "norm=rms": {"model.norm": "rms"},
     "positions=rotary": {"model.positions": "rotary"},
@@ -127,8 +124,9 @@ class Summary:
 def contestants(preset: Preset, variants: bool) -> dict[str, Settings]:
     """What is compared, as changes to the preset."""
     if not variants:
-        return {"plain": PLAIN_GPT, "ours": {}}
+        return {"plain": PLAIN_GPT, "bare": BARE, "ours": {}}
     all_four = {key: value for change in MODERN.values() for key, value in change.items()}
+    ungated = {key: value for key, value in all_four.items() if key != "model.feed_forward"}
     # What half of the keys and values saves goes into the feed-forward: width² parameters are half a width inside it.
     heads, width = preset.model.heads, preset.model.width
     grouped = {"model.kv_heads": max(heads // 2, 1), "model.feed_forward_width": 9 * width // 2}
@@ -140,7 +138,8 @@ def contestants(preset: Preset, variants: bool) -> dict[str, Settings]:
         "plain": {},
         **MODERN,
         "kv_heads=heads/2": grouped,
-        "all but kv_heads": all_four,
+        "rms, rotary, qk_norm": ungated,
+        "rms, rotary, qk_norm, swiglu": all_four,
         **adamw,
         "plain, schedule=wsd": {"training.schedule": "wsd"},
     }

@@ -16,7 +16,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import deepspeed
 import deepspeed.comm as comm
@@ -40,7 +40,7 @@ BATCH, TOKENS = 4, 17
 
 
 class Network(nn.Module):
-    """A table, two blocks of odd sizes and an output, with a buffer."""
+    """A table, two blocks and an output, with a buffer. Sizes are odd: where ranks meet, a matrix is cut."""
 
     scale: Tensor
 
@@ -48,7 +48,9 @@ class Network(nn.Module):
         super().__init__()
         torch.manual_seed(7)
         self.table = nn.Embedding(TOKENS, 11)
-        self.blocks = nn.ModuleList(nn.Sequential(nn.Linear(11, 19), nn.GELU(), nn.Linear(19, 11)) for _ in range(2))
+        self.blocks = nn.ModuleList(
+            nn.Sequential(nn.Linear(11, 19), nn.GELU(), nn.Linear(19, 13), nn.Linear(13, 11)) for _ in range(2)
+        )
         self.norm = nn.LayerNorm(11)
         self.output = nn.Linear(11, TOKENS, bias=False)
         self.register_buffer("scale", torch.tensor(2.0))
@@ -64,7 +66,7 @@ class Network(nn.Module):
 def engine_of(form: dict[str, Any]) -> deepspeed.DeepSpeedEngine:
     """`form`: zero_stage, offload, optimiser, precision as in a run's configuration."""
     fixed = {"steps": END, "batch_size": BATCH, "micro_batch_size": 1, "learning_rate": 0.02, "warmup_steps": 2}
-    training = TrainingConfig.model_validate({**fixed, "weight_decay": 0.5, **form})
+    training = TrainingConfig.model_validate({**fixed, "muon_learning_rate": 0.03, "weight_decay": 0.5, **form})
     model = Network()
     optimiser = optimiser_for(model, training)
     bf16 = training.precision == "bf16"
@@ -93,21 +95,49 @@ def train(engine: deepspeed.DeepSpeedEngine, first: int, stop: int) -> list[floa
     return losses
 
 
-def whole_run(form: dict[str, Any], folder: Path) -> tuple[list[float], dict[str, Tensor]]:
-    """A run that saves on its way: its losses behind that, and its weights (on rank 0)."""
+class Run(NamedTuple):
+    """What comes behind a checkpoint."""
+
+    losses: list[float]
+    weights: dict[str, Tensor]
+    """At the end, on rank 0."""
+    momenta: dict[str, Tensor]
+    """Muon's, right behind the checkpoint: see `momenta_of`."""
+
+
+def whole_run(form: dict[str, Any], folder: Path) -> Run:
+    """A run that saves on its way."""
     engine = engine_of(form)
     train(engine, 0, SAVED)
     save(engine, folder, SAVED, {"seconds": 1.5})
-    return train(engine, SAVED, END), ended(engine)
+    momenta = momenta_of(engine)
+    return Run(train(engine, SAVED, END), ended(engine), momenta)
 
 
-def resumed_run(form: dict[str, Any], folder: Path) -> tuple[list[float], dict[str, Tensor]]:
+def resumed_run(form: dict[str, Any], folder: Path) -> Run:
     """The same, begun from what was saved."""
     checkpoint, remarks = newest_good(folder)
     assert checkpoint is not None and remarks == []
     engine = engine_of(form)
     assert restore(engine, checkpoint) == {"seconds": 1.5}
-    return train(engine, checkpoint.step, END), ended(engine)
+    momenta = momenta_of(engine)
+    return Run(train(engine, checkpoint.step, END), ended(engine), momenta)
+
+
+def momenta_of(engine: deepspeed.DeepSpeedEngine) -> dict[str, Tensor]:
+    """Collective: the momenta of Muon's matrices, whole and flat; where ranks keep them whole, what this one has."""
+    names = {p: name for name, p in engine.module.named_parameters() if getattr(p, "use_muon", False)}
+    optimiser = engine.optimizer
+    if not names:
+        return {}
+    if type(optimiser).__name__ == "DeepSpeedZeroOptimizer" and not engine.zero_cpu_offload():
+        (flat,), matrices = optimiser.param_groups[0]["params"], optimiser.params_in_partition[0]
+        momenta = optimiser.state[flat]["momentum_buffer"].float().split([p.numel() for p in matrices])
+        return {names[p]: momentum.clone() for p, momentum in zip(matrices, momenta)}
+    if engine.zero_optimization_stage() < 3:
+        optimiser._lazy_init_hp_params_optimizer_state()
+    get = deepspeed.utils.safe_get_full_optimizer_state
+    return {name: get(p, "momentum_buffer").flatten().clone() for p, name in names.items()}
 
 
 def ended(engine: deepspeed.DeepSpeedEngine) -> dict[str, Tensor]:
@@ -125,10 +155,10 @@ def names(folder: Path) -> list[str]:
 
 
 @contextmanager
-def full_disk() -> Iterator[None]:
-    """No file may become larger than 4 KB: the system refuses, as on a full disk, in the middle of a write."""
+def full_disk(size: int = 4096) -> Iterator[None]:
+    """No file may become larger than `size` bytes: the system refuses, as on a full disk, in the middle of a write."""
     usual = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, usual[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, usual[1]))
     try:
         yield
     finally:
@@ -149,6 +179,7 @@ def place(rank: int, ranks: int, port: int) -> dict[str, str]:
     return {**{name: str(number) for name, number in numbers.items()}, "MASTER_ADDR": "127.0.0.1"}
 
 
+MUON = {"optimiser": "muon"}
 FORMS: dict[str, dict[str, Any]] = {
     "ZeRO-1": {"zero_stage": 1},
     "ZeRO-1, bf16": {"zero_stage": 1, "precision": "bf16"},
@@ -157,23 +188,38 @@ FORMS: dict[str, dict[str, Any]] = {
     "ZeRO-2, bf16": {"zero_stage": 2, "precision": "bf16"},
     "ZeRO-3": {"zero_stage": 3},
     "ZeRO-3, offload, bf16": {"zero_stage": 3, "offload": True, "precision": "bf16"},
-    "ZeRO-1, Muon": {"zero_stage": 1, "optimiser": "muon"},
-    "ZeRO-2, Muon, bf16": {"zero_stage": 2, "optimiser": "muon", "precision": "bf16"},
+    "ZeRO-1, Muon": MUON | {"zero_stage": 1},
+    "ZeRO-1, Muon, bf16": MUON | {"zero_stage": 1, "precision": "bf16"},
+    "ZeRO-2, Muon, offload": MUON | {"zero_stage": 2, "offload": True},
+    "ZeRO-2, Muon, bf16": MUON | {"zero_stage": 2, "precision": "bf16"},
+    "ZeRO-3, Muon": MUON | {"zero_stage": 3},
 }
 
 
 class TestGoingOn:
     @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
     def test_comes_to_the_very_weights_of_an_uninterrupted_run(self, form: dict[str, Any], tmp_path: Path) -> None:
-        losses, weights = whole_run(form, tmp_path)
-        again, found = resumed_run(form, tmp_path)
-        assert again == losses
-        assert equal(weights, found)
+        run = whole_run(form, tmp_path)
+        again = resumed_run(form, tmp_path)
+        assert again.losses == run.losses
+        assert equal(again.weights, run.weights)
 
-    def test_with_another_stage_and_precision_comes_close(self, tmp_path: Path) -> None:
-        losses, _ = whole_run({"zero_stage": 1}, tmp_path)
-        again, _ = resumed_run({"zero_stage": 2, "precision": "bf16", "offload": True}, tmp_path)
-        assert again == pytest.approx(losses, rel=0.02)
+    @pytest.mark.parametrize(
+        ("before", "after"),
+        [
+            ({"zero_stage": 1}, {"zero_stage": 2, "precision": "bf16", "offload": True}),
+            (MUON | {"zero_stage": 1}, MUON | {"zero_stage": 2, "precision": "bf16", "offload": True}),
+            (MUON | {"zero_stage": 3}, MUON | {"zero_stage": 3, "precision": "bf16", "offload": True}),
+        ],
+    )
+    def test_with_another_stage_and_precision_comes_close(
+        self, before: dict[str, Any], after: dict[str, Any], tmp_path: Path
+    ) -> None:
+        run = whole_run(before, tmp_path)
+        again = resumed_run(after, tmp_path)
+        assert again.losses == pytest.approx(run.losses, rel=0.02)
+        assert equal(again.momenta, run.momenta)
+        assert len(again.momenta) == (6 if "optimiser" in after else 0)
         assert names(tmp_path) == ["step00000003"]
 
     @pytest.mark.parametrize(
@@ -181,8 +227,7 @@ class TestGoingOn:
         [
             ({"zero_stage": 1}, {"zero_stage": 3}, "zero_stage=1 and the run has 3: only 1 and 2 can be exchanged"),
             ({"zero_stage": 3}, {"zero_stage": 2}, "zero_stage=3 and the run has 2: only 1 and 2 can be exchanged"),
-            ({"zero_stage": 1}, {"optimiser": "muon"}, "saved by AdamW and the run has MuonWithAuxAdam"),
-            ({"optimiser": "muon"}, {"optimiser": "muon", "zero_stage": 2}, "the state of Muon fits nothing else"),
+            ({"zero_stage": 1}, MUON, "saved by AdamW and the run has MuonWithAuxAdam"),
         ],
     )
     def test_is_refused_where_it_cannot_be(
@@ -193,6 +238,13 @@ class TestGoingOn:
             resumed_run(after, tmp_path)
         assert "start a new run" in str(error.value)
         assert "\n" not in str(error.value)
+
+    def test_is_refused_where_the_disk_is_full(self, tmp_path: Path) -> None:
+        whole_run(MUON | {"zero_stage": 1}, tmp_path)
+        with full_disk(1024), pytest.raises(CheckpointError) as error:
+            resumed_run(MUON | {"zero_stage": 2}, tmp_path)
+        assert "cannot be converted for 1 (File too large): make room" in str(error.value)
+        assert names(tmp_path) == ["step00000003"]
 
 
 class TestWeights:
@@ -352,19 +404,19 @@ class TestSaving:
         assert names(folder) == ["step00000002"]
 
 
-CHANGED = {name: FORMS[name] for name in ("ZeRO-1", "ZeRO-2", "ZeRO-3")}
+CHANGED = ("ZeRO-1", "ZeRO-2", "ZeRO-3", "ZeRO-1, Muon", "ZeRO-2, Muon, offload", "ZeRO-3, Muon")
 
 
 def job(folder: Path) -> dict[str, Any]:
     """What two ranks do: go on from what one rank has saved; save for one rank; be exact; fail together."""
-    found: dict[str, Any] = {"from one rank": {}, "losses": {}, "exact": {}}
-    for name, form in CHANGED.items():
-        found["from one rank"][name], _ = resumed_run(form, folder / "one" / name)
-    for name in (*CHANGED, "ZeRO-1, bf16", "ZeRO-2, bf16", "ZeRO-1, Muon"):
-        losses, weights = whole_run(FORMS[name], folder / "two" / name)
-        again, others = resumed_run(FORMS[name], folder / "two" / name)
-        found["losses"][name] = losses
-        found["exact"][name] = losses == again and equal(weights, others)
+    found: dict[str, Any] = {"from one rank": {}, "own": {}, "exact": {}}
+    for name in CHANGED:
+        found["from one rank"][name] = told(resumed_run(FORMS[name], folder / "one" / name))
+    for name in (*CHANGED, "ZeRO-1, Muon, bf16", "ZeRO-2, bf16"):
+        run = whole_run(FORMS[name], folder / "two" / name)
+        again = resumed_run(FORMS[name], folder / "two" / name)
+        found["own"][name] = told(run)
+        found["exact"][name] = again.losses == run.losses and equal(again.weights, run.weights)
     engine = engine_of({"zero_stage": 2})
     try:
         if comm.get_rank() == 1:
@@ -377,6 +429,11 @@ def job(folder: Path) -> dict[str, Any]:
     comm.barrier()
     found["left"] = names(folder / "full")
     return found
+
+
+def told(run: Run) -> dict[str, Any]:
+    """What a rank tells of a run."""
+    return {"losses": run.losses, "momenta": {name: momentum.tolist() for name, momentum in run.momenta.items()}}
 
 
 def run_job(folder: Path) -> tuple[list[dict[str, Any]], str]:
@@ -404,21 +461,31 @@ def run_job(folder: Path) -> tuple[list[dict[str, Any]], str]:
     return [json.loads((folder / f"{rank}.json").read_text()) for rank in range(2)], "".join(outputs)
 
 
+def momenta_of_two(ranks: tuple[dict[str, Any], ...]) -> dict[str, Tensor]:
+    """The momenta of which two ranks have told; of some, both have."""
+    first, second = (rank["momenta"] for rank in ranks)
+    assert all(second[name] == first[name] for name in first.keys() & second.keys())
+    return {name: torch.tensor(momentum) for name, momentum in {**first, **second}.items()}
+
+
 class TestRanks:
     def test_two_are_exact_change_to_one_and_back_and_fail_together(self, tmp_path: Path) -> None:
-        expected = {name: whole_run(form, tmp_path / "one" / name)[0] for name, form in CHANGED.items()}
+        one = {name: whole_run(FORMS[name], tmp_path / "one" / name) for name in CHANGED}
         (first, second), output = run_job(tmp_path)
-        # One rank's checkpoint, gone on with by two; and two ranks' own.
-        for name, losses in expected.items():
-            assert first["from one rank"][name] == pytest.approx(losses, rel=1e-5)
-            assert first["losses"][name] == pytest.approx(losses, rel=1e-5)
+        # One rank's checkpoint, gone on with by two; two ranks' own; and theirs, gone on with by one.
+        for name, run in one.items():
+            to_two, two = ((first[key][name], second[key][name]) for key in ("from one rank", "own"))
+            to_one = resumed_run(FORMS[name], tmp_path / "two" / name)
+            for losses in (to_two[0]["losses"], two[0]["losses"], to_one.losses):
+                assert losses == pytest.approx(run.losses, rel=1e-5)
+            assert equal(momenta_of_two(to_two), run.momenta)
+            assert equal(momenta_of_two(two), to_one.momenta)
+            assert len(run.momenta) == (6 if "Muon" in name else 0)
         assert set(first["exact"].values()) == {True}
-        # Two ranks' checkpoint, gone on with by one.
-        for name, form in CHANGED.items():
-            losses, _ = resumed_run(form, tmp_path / "two" / name)
-            assert losses == pytest.approx(expected[name], rel=1e-5)
-        with pytest.raises(CheckpointError, match=r"saved by 2 ranks .*the state of Muon fits nothing else"):
-            resumed_run(FORMS["ZeRO-1, Muon"], tmp_path / "two" / "ZeRO-1, Muon")
+        name = "ZeRO-1, Muon, bf16"
+        to_one = resumed_run(FORMS["ZeRO-2, Muon, bf16"], tmp_path / "two" / name)
+        assert to_one.losses == pytest.approx(first["own"][name]["losses"], rel=0.02)
+        assert equal(momenta_of_two((first["own"][name], second["own"][name])), to_one.momenta)
         # Only the second rank's disk was full.
         assert first["failure"] == second["failure"]
         assert "File too large" in first["failure"]

@@ -85,10 +85,9 @@ class TestRefusals:
         with pytest.raises(SettingsError, match=r"none\.json: cannot be read \(No such file"):
             load_settings(1, False, tmp_path / "none.json")
 
-    @pytest.mark.parametrize("key", ["allgather_bucket_size", "round_robin_gradients"])
-    def test_a_key_of_the_first_stages_in_the_third(self, key: str) -> None:
-        with pytest.raises(ValidationError, match=f"{key} has no effect in stage 3"):
-            ZeroSettings.model_validate({"stage": 3, key: 1})
+    def test_a_key_of_the_first_stages_in_the_third(self) -> None:
+        with pytest.raises(ValidationError, match="allgather_bucket_size has no effect in stage 3"):
+            ZeroSettings.model_validate({"stage": 3, "allgather_bucket_size": 1})
 
 
 class TestCompletion:
