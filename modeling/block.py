@@ -8,10 +8,10 @@ from torch.nn.functional import gelu, silu
 
 from modeling.attention import attend, attend_cached
 from modeling.config import ModelConfig
+from modeling.norm import RMSNorm, new_norm
 from modeling.rotary import Rotation
 from modeling.sparsity import Layout
 
-NORM_EPSILON = 1e-5
 ALIGNMENT = 8
 """Widths are rounded up to a multiple of this, for matrices that devices multiply fast, from ALIGN_FROM on."""
 ALIGN_FROM = 256
@@ -33,12 +33,6 @@ class Cache:
         self.value_bktd[:, :, first:stop] = value_bktd
 
 
-def new_norm(config: ModelConfig) -> nn.LayerNorm | nn.RMSNorm:
-    """The configured norm of the residual stream."""
-    norm = nn.RMSNorm if config.norm == "rms" else nn.LayerNorm
-    return norm(config.width, eps=NORM_EPSILON)
-
-
 class Attention(nn.Module):
     """Multi-head self-attention under one layout, with as many or fewer heads of keys and values."""
 
@@ -50,8 +44,8 @@ class Attention(nn.Module):
         self.heads = [config.heads, kv_heads, kv_heads]
         self.head_width = config.head_width
         self.qkv = nn.Linear(config.width, sum(self.heads) * config.head_width)
-        self.norm_query = nn.RMSNorm(config.head_width, eps=NORM_EPSILON) if config.qk_norm else None
-        self.norm_key = nn.RMSNorm(config.head_width, eps=NORM_EPSILON) if config.qk_norm else None
+        self.norm_query = RMSNorm(config.head_width) if config.qk_norm else None
+        self.norm_key = RMSNorm(config.head_width) if config.qk_norm else None
         self.output = nn.Linear(config.width, config.width)
 
     def forward(

@@ -13,11 +13,12 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 from torch.utils.checkpoint import checkpoint
 
-from modeling.block import Block, Cache, new_norm
+from modeling.block import Block, Cache
 from modeling.config import ModelConfig
 from modeling.embeddings import TIME_PERIODS, Batch, Embeddings
 from modeling.loss import IGNORED, mean_loss, position_losses
 from modeling.mixup import Mix
+from modeling.norm import new_norm
 from modeling.rotary import rotation
 from modeling.sparsity import layer_layouts
 

@@ -117,8 +117,9 @@ class Summary:
 
     def row(self) -> list[str]:
         size = f"{self.parameters / 1e6:.2f} M" if self.parameters else ""
-        figures = (f"{self.nats_per_token:.4f}", f"{self.nats_per_note:.4f}", f"{self.deviation:.4f}")
-        return [self.name, size, str(self.seeds), f"{self.minutes:.1f}", *figures]
+        figures = (f"{self.nats_per_token:.4f}", f"{self.nats_per_note:.4f}")
+        deviation = f"{self.deviation:.4f}" if self.seeds > 1 else ""
+        return [self.name, size, str(self.seeds), f"{self.minutes:.1f}", *figures, deviation]
 
 
 def contestants(preset: Preset, variants: bool) -> dict[str, Settings]:
