@@ -2,7 +2,7 @@
 
     python tests/benchmarks/gpu.py [--markdown FILE] [--json FILE] [--sections training kernels steps] [--small]
 
-    training  MFU and peak memory of the presets `base` (150 M parameters) and `musenet` (72 layers, 2.04 G) at 4096
+    training  MFU and peak memory of the presets `base` (150 M parameters) and `musenet` (72 layers, 2.05 G) at 4096
               tokens: DeepSpeed, ZeRO-1, bfloat16, with and without recomputed activations, the micro-batches that fit
     kernels   attention alone, forward and backward, of every layout at 4k, 16k and 32k tokens, against dense causal
               attention by cuDNN; 16 heads of 64, 32k tokens in all
