@@ -1,6 +1,6 @@
 """Whether learning is real: held-out nats/note of our network, of a plain GPT and of a back-off n-gram.
 
-    python tests/benchmarks/learning.py --lake DIR --dataset NAME [--preset tiny] [--steps 600] [--json FILE]
+    python tests/benchmarks/learning.py --lake DIR --dataset NAME [--preset tiny] [--steps 500] [--json FILE]
     python tests/benchmarks/learning.py --lake DIR --dataset NAME --variants …
     … --jobs 2    two runs at a time, each on half of the cores
 
