@@ -32,6 +32,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -43,7 +44,7 @@ from report import Bar, circumstances, show_bars, table, write_json
 from flows.ingestion.versions import find_version
 from flows.settings import Lake
 from flows.training.history import read_history
-from modeling.batches import load_split
+from modeling.batches import Split, load_split
 from modeling.config import Preset, load_preset, with_settings
 from modeling.evaluation import evaluate
 from modeling.weights import load_model
@@ -183,15 +184,20 @@ class Benchmark:
         if self.file and self.file.exists():
             self.known = json.loads(self.file.read_text(encoding="utf-8"))
 
+    @cached_property
+    def validation(self) -> Split:
+        """What all are measured on, read once."""
+        return load_split(self.version, "validation")
+
     def ngram(self) -> Summary:
         """The n-gram's loss, from the file if it was measured on this dataset and context."""
         context = self.preset.model.context
         known = self.known.get("ngram")
         if known and (known["dataset"], known["context"]) == (self.dataset, context):
             return Summary(**known["summary"])
-        training, validation = (load_split(self.version, name) for name in ("train", "validation"))
+        training = load_split(self.version, "train")
         model = NGram(with_copies(training, COPIES), training.vocabulary.size, ORDER)
-        found = score(model, validation, context)
+        found = score(model, self.validation, context)
         summary = Summary(f"{ORDER}-gram", 0, 1, 0.0, found.nats_per_token, found.nats_per_note, 0.0)
         self.known["ngram"] = {"dataset": self.dataset, "context": context, "summary": asdict(summary)}
         self.save()
@@ -228,8 +234,7 @@ class Benchmark:
             if wanted.items() <= run.items():
                 return Measured(**{**run, "contestant": name})
         model = load_model(Path(report["folder"]) / "model", self.device)
-        validation = load_split(self.version, "validation")
-        held_out = evaluate(model, validation, model.config.context, EVALUATION_BATCH, limit=self.windows)
+        held_out = evaluate(model, self.validation, model.config.context, EVALUATION_BATCH, limit=self.windows)
         print(
             f"{name}, seed {seed}: {held_out.nats_per_note:.4f} nats/note, run {report['run_id']}, "
             f"{report['seconds'] / 60:.1f} min",

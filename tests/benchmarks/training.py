@@ -171,8 +171,11 @@ def main() -> int:
         np.concatenate(list(split.pieces)).astype(np.uint16).tofile(tokens)
         for size in arguments.sizes:
             for context in arguments.contexts:
-                variants = {"ours": {}, "dense": {"model.sparsity.mode": "dense"}}
-                variants |= {"muon": {"training.optimiser": "muon"}}
+                variants = {
+                    "ours": {},
+                    "dense": {"model.sparsity.mode": "dense"},
+                    "muon": {"training.optimiser": "muon"},
+                }
                 variants |= {"compiled": {"training.compile": "on"}} if arguments.compiled else {}
                 presets = {
                     name: preset_of(size, context, arguments.batch_size, precision, **changes)
