@@ -244,7 +244,7 @@ class Preset(StrictModel):
 
 
 class RunConfig(StrictModel):
-    """All that one training run needs, written to `run.json` by the launcher and read by `modeling.train`."""
+    """All that one training run needs, written to `run.json` by the launcher and read by `modeling.training.train`."""
 
     dataset: Path
     """Folder of a dataset version."""

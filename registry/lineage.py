@@ -8,7 +8,7 @@ from typing import Any
 
 from mlflow.entities import Dataset, DatasetInput, InputTag
 
-from registry.tracking import Registry
+from registry.runs import Registry
 
 LONGEST_DIGEST = 36
 """Characters that MLflow keeps of a dataset's digest."""

@@ -14,7 +14,7 @@ from mlflow.exceptions import MlflowException
 
 from registry.lineage import DatasetReference
 from registry.pyfunc_model import BUNDLE, EXAMPLE_PARAMETERS, MuseNetModel, example, signature
-from registry.tracking import Registry, RegistryError, one_line
+from registry.runs import Registry, RegistryError, one_line
 
 MODEL_NAME = "musenet"
 CANDIDATE, CHAMPION = "candidate", "champion"
@@ -47,7 +47,7 @@ def register(
 ) -> RegisteredModel:
     """Register a bundle as a new version; a bundle with the same files is registered once.
 
-    `bundle`: folder with the files that `modeling.composition.Composer.load` reads. `card`: Markdown.
+    `bundle`: folder with the files that `modeling.generation.composition.Composer.load` reads. `card`: Markdown.
     """
     digest = folder_digest(bundle)
     for known in list_models(registry):

@@ -15,9 +15,9 @@ from mlflow.models import ModelSignature
 from mlflow.models.signature import infer_signature
 from mlflow.pyfunc import PythonModel
 
-from modeling.composition import Composer, Request, compose
-from modeling.generation import SamplingConfig
-from tokenization.midi_writer import write_midi
+from modeling.generation.composition import Composer, Request, compose
+from modeling.generation.generate import SamplingConfig
+from tokenization.midi.writing import write_midi
 
 BUNDLE = "bundle"
 DEFAULTS: dict[str, Any] = {

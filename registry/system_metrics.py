@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
-from registry.tracking import Registry, refusals
+from registry.runs import Registry, refusals
 
 
 class SystemMetrics:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.settings import Lake
+from infra.lake import Lake
 
 # Libraries read their settings as they are imported, which other folders' conftest files do before any hook runs.
 SCRATCH = Path(tempfile.mkdtemp(prefix="musenet-tests-"))

@@ -19,9 +19,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from tokenization.compiled import compiled
 from tokenization.encodings import HEADER, Encoding, Time
 from tokenization.encodings.grid import column_of
-from tokenization.instruments import ALL_PITCHES
-from tokenization.notes import Notes
+from tokenization.midi.notes import Notes
 from tokenization.vocabulary import PITCHES, Tokens, Vocabulary
+from tokenization.vocabulary.instruments import ALL_PITCHES
 
 VERSION = 1
 """Raised whenever the same piece, seed and settings would give other variants; part of every dataset's digest."""

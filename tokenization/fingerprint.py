@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tokenization.compiled import compiled
-from tokenization.notes import Notes
+from tokenization.midi.notes import Notes
 
 VERSION = 1
 """To be raised with every change that alters fingerprints; only those of one version can be compared."""

@@ -15,7 +15,7 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
-from flows.settings import LAKE_VARIABLE, Lake
+from infra.lake import LAKE_VARIABLE, Lake
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 FAILED, WRONG, INTERRUPTED, TERMINATED = 1, 2, 130, 143
@@ -46,7 +46,7 @@ def running(lake: Lake) -> Iterator[None]:
     """
     with errors():
         os.environ.update(lake.environment())
-        from flows.services import prefect_server
+        from infra.services.servers import prefect_server
 
         with prefect_server(lake):
             yield
@@ -68,8 +68,8 @@ def errors() -> Iterator[None]:
 
 def _expected(error: Exception) -> int | None:
     """The exit status of an error that a user can mend, None for a defect of ours."""
-    from flows.errors import RunError, UserError
-    from flows.services import ServiceError
+    from infra.errors import RunError, UserError
+    from infra.services.servers import ServiceError
 
     failures: list[type[Exception]] = [RunError, ServiceError]
     mistakes: list[type[Exception]] = [UserError]
@@ -77,13 +77,13 @@ def _expected(error: Exception) -> int | None:
     for module, name, kinds in (
         ("tokenization.vocabulary", "VocabularyError", mistakes),
         ("tokenization.midi", "MidiError", mistakes),
-        ("modeling.attention", "ExecutorError", mistakes),
+        ("modeling.network.attention", "ExecutorError", mistakes),
         ("modeling.config", "PresetError", mistakes),
         ("registry.models", "UnknownModel", mistakes),
         ("pydantic", "ValidationError", mistakes),
-        ("tokenization.shards", "ShardError", failures),
-        ("modeling.weights", "WeightsError", failures),
-        ("registry.tracking", "RegistryError", failures),
+        ("tokenization.dataset.shards", "ShardError", failures),
+        ("modeling.network.weights", "WeightsError", failures),
+        ("registry.runs", "RegistryError", failures),
     ):
         if module in sys.modules:
             kinds.append(getattr(sys.modules[module], name))
@@ -122,7 +122,7 @@ def settings_of(pairs: tuple[str, ...]) -> dict[str, str]:
 
 
 def read_bytes(path: Path) -> bytes:
-    from flows.errors import UserError
+    from infra.errors import UserError
 
     try:
         return path.expanduser().read_bytes()
@@ -132,8 +132,8 @@ def read_bytes(path: Path) -> bytes:
 
 def write_bytes(path: Path, data: bytes) -> None:
     """Write a file atomically. Raises UserError if it cannot be."""
-    from flows.errors import UserError
-    from flows.files import write_atomically
+    from infra.errors import UserError
+    from infra.files import write_atomically
 
     try:
         write_atomically(path, data)

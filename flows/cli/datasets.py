@@ -20,13 +20,13 @@ from flows.cli.common import (
     time_option,
     vocabulary_option,
 )
-from flows.settings import Lake
+from infra.lake import Lake
 
 if TYPE_CHECKING:
-    from flows.errors import UserError
     from flows.ingestion.pipeline import IngestParameters
     from flows.ingestion.queries import Difference, Plan
     from flows.ingestion.sources import Collection
+    from infra.errors import UserError
 
 LISTED = 20
 """Lines of a kind that a report shows; `--json` has all."""
@@ -93,8 +93,8 @@ def _parameters(
     """The parameters that a command line says. Raises UserError, VocabularyError and pydantic's ValidationError."""
     from pydantic import ValidationError
 
-    from flows.errors import UserError
     from flows.ingestion.pipeline import IngestParameters
+    from infra.errors import UserError
 
     collections = _collections(sources, choices.pop("style"), choices.pop("licence"))
     name = choices.pop("name") or _only_toml(sources)
@@ -115,7 +115,7 @@ def _parameters(
 
 def _no_setting(model: Any, location: tuple[int | str, ...]) -> UserError | None:
     """The error for a setting that does not exist, None if there is one at that place."""
-    from flows.errors import unknown
+    from infra.errors import unknown
 
     *path, last = map(str, location)
     for step in path:
@@ -129,7 +129,7 @@ def _no_setting(model: Any, location: tuple[int | str, ...]) -> UserError | None
 
 def _nested(given: dict[str, Any], changes: dict[str, str]) -> dict[str, Any]:
     """`limits.min_notes=8` as {"limits": {"min_notes": "8"}}. Raises UserError for a key inside of a plain one."""
-    from flows.errors import UserError
+    from infra.errors import UserError
 
     for key, value in changes.items():
         *path, last = key.split(".")
@@ -144,7 +144,7 @@ def _nested(given: dict[str, Any], changes: dict[str, str]) -> dict[str, Any]:
 
 def _value(key: str, text: str) -> Any:
     """Lists and tables are written as JSON; anything else is for the setting's own type to read."""
-    from flows.errors import UserError
+    from infra.errors import UserError
 
     if not text.startswith(("[", "{")):
         return text
@@ -155,8 +155,8 @@ def _value(key: str, text: str) -> Any:
 
 
 def _collections(sources: tuple[str, ...], style: str | None, licence: str | None) -> list[Collection]:
-    from flows.errors import UserError
     from flows.ingestion.sources import collection_of, load_collections
+    from infra.errors import UserError
 
     if (style or licence) and any(source.endswith(".toml") for source in sources):
         raise UserError("--style and --licence are for plain sources; a collections.toml says them for each collection")
@@ -205,7 +205,7 @@ def datasets(context: click.Context, lake: Lake, as_json: bool) -> None:
     if context.invoked_subcommand:
         return
     with errors():
-        from flows.ingestion.versions import dataset_versions
+        from tokenization.dataset.version import dataset_versions
 
         versions = dataset_versions(lake)
     lines = [
@@ -224,7 +224,7 @@ def show_dataset(reference: str, lake: Lake, as_json: bool) -> None:
     """Say what a dataset version holds."""
     with errors():
         from flows.ingestion.card import markdown
-        from flows.ingestion.versions import find_version
+        from tokenization.dataset.version import find_version
 
         version = find_version(lake, reference)
         lines = [markdown(version)]
@@ -240,7 +240,7 @@ def diff(before: str, after: str, lake: Lake, as_json: bool) -> None:
     """Say what changed from one dataset version to another."""
     with errors():
         from flows.ingestion.queries import difference
-        from flows.ingestion.versions import find_version
+        from tokenization.dataset.version import find_version
 
         first, second = find_version(lake, before), find_version(lake, after)
         changes = difference(first, second)
@@ -275,7 +275,7 @@ def why(path: str, dataset: str | None, lake: Lake, as_json: bool) -> None:
     """Say what became of a file, and why. PATH may also be a path in a collection or a SHA-256."""
     with errors():
         from flows.ingestion.queries import fates_of
-        from flows.ingestion.versions import dataset_versions, find_version
+        from tokenization.dataset.version import dataset_versions, find_version
 
         newest = {version.name: version for version in dataset_versions(lake)}
         rows = fates_of([find_version(lake, dataset)] if dataset else list(newest.values()), path)
@@ -310,7 +310,7 @@ def families(reference: str, limit: int, lake: Lake, as_json: bool) -> None:
     """Show families of near-duplicates with their similarity to the kept piece."""
     with errors():
         from flows.ingestion.queries import families_of
-        from flows.ingestion.versions import find_version
+        from tokenization.dataset.version import find_version
 
         found = families_of(find_version(lake, reference))
     count = sum(len(family.members) for family in found)

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from flows.cli.common import command_prefix, errors, json_option, lake_option, running, settings_of, show
-from flows.settings import Lake
+from infra.lake import Lake
 
 
 @click.command()
@@ -35,7 +35,7 @@ def train(
     """Train a model with DeepSpeed; an interrupted training goes on where it was."""
     changes = settings_of(settings)
     with errors():
-        from flows.training.run_file import train_choices
+        from flows.training.config_file import train_choices
 
         line = {**choices, "hostfile": None if hostfile is None else str(hostfile.expanduser().absolute())}
         chosen = train_choices(config, line, changes)
@@ -57,8 +57,8 @@ def train(
 def critic(run: str, seed: int, lake: Lake, as_json: bool) -> None:
     """Train the inner critic of a trained model."""
     with running(lake):
+        from flows.criticism.critic_training import CriticParameters
         from flows.criticism.flow import criticise
-        from flows.criticism.rounds import CriticParameters
 
         report = criticise(CriticParameters(run=run, seed=seed, lake=lake.address))
     show(
@@ -76,8 +76,8 @@ def critic(run: str, seed: int, lake: Lake, as_json: bool) -> None:
 def register(run: str, alias: str, lake: Lake, as_json: bool) -> None:
     """Register a trained model and its critic as a version in MLflow."""
     with running(lake):
-        from flows.evaluation.flow import register as register_flow
-        from flows.evaluation.registration import RegisterParameters
+        from flows.registration.flow import register as register_flow
+        from flows.registration.registration import RegisterParameters
 
         report = register_flow(RegisterParameters(run=run, alias=alias, lake=lake.address))
     show(asdict(report), [f"version {report.version}, alias {report.alias}, run {report.run_id}"], as_json)
@@ -152,7 +152,7 @@ def demo(settings: tuple[str, ...], length: int, seed: int, lake: Lake, as_json:
 def runs(run: str | None, lake: Lake, as_json: bool) -> None:
     """List training runs: all, or those whose id begins with RUN."""
     with errors():
-        from flows.training.states import run_states
+        from flows.training.status import run_states
 
         states = run_states(lake, run or "")
     lines = [state.line() for state in states]
@@ -167,7 +167,7 @@ def models(lake: Lake, as_json: bool) -> None:
     with errors():
         os.environ.update(lake.environment())
         from registry.models import list_models
-        from registry.tracking import Registry
+        from registry.runs import Registry
 
         found = list_models(Registry.open(lake.registry_database, lake.registry_artifacts))
     lines = [f"version {m.version}  {', '.join(m.aliases) or '-'}  {m.dataset}" for m in found]

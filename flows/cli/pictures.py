@@ -23,9 +23,9 @@ from flows.cli.tokens import vocabulary_of
 def roll(file: Path, out: Path, vocabulary: str, title: str) -> None:
     """Draw a MIDI file as a piano roll. The suffix of OUT, .png or .svg, decides the format."""
     with errors():
-        from flows.errors import UserError
+        from infra.errors import UserError
         from tokenization.midi import read_midi
-        from tokenization.pianoroll import PICTURES, draw_piano_roll
+        from tokenization.pictures.pianoroll import PICTURES, draw_piano_roll
 
         picture = PICTURES.get(out.suffix.lower())
         if picture is None:
@@ -54,7 +54,7 @@ def layouts(out: Path, preset: str | None, settings: tuple[str, ...], length: in
     changes = settings_of(settings)
     with errors():
         from modeling.config import load_preset, with_settings
-        from modeling.layout_page import model_page, modes_page
+        from modeling.network.sparsity.page import model_page, modes_page
 
         if preset is None and not changes:
             page = modes_page(length or 1024)

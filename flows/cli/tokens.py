@@ -18,7 +18,7 @@ from flows.cli.common import (
     vocabulary_option,
     write_bytes,
 )
-from flows.settings import Lake
+from infra.lake import Lake
 
 if TYPE_CHECKING:
     from tokenization.encodings import Encoding
@@ -81,9 +81,9 @@ def decode(
 ) -> None:
     """Write tokens as a MIDI file. TOKENS is text, ids, a file that holds them, or - for standard input."""
     with errors():
-        from flows.errors import UserError
-        from tokenization.midi_writer import write_midi
-        from tokenization.text import parse_text
+        from infra.errors import UserError
+        from tokenization.midi.writing import write_midi
+        from tokenization.vocabulary.text import parse_text
 
         text = sys.stdin.read() if tokens == "-" else tokens
         if tokens != "-" and _is_file(tokens):
@@ -105,13 +105,13 @@ def _encoding(
     styles: Iterable[str] = (),
 ) -> Encoding:
     """The encoding that the options say. Raises UserError and VocabularyError."""
-    from flows.errors import UserError
+    from infra.errors import UserError
     from tokenization.encodings import get_encoding
 
     if dataset is not None:
         if name or time or vocabulary:
             raise UserError("--dataset says encoding, time and vocabulary: give it or them, not both")
-        from flows.ingestion.versions import find_version
+        from tokenization.dataset.version import find_version
 
         return find_version(lake, dataset).encoding
     chosen = get_encoding(name or "combined", vocabulary_of(vocabulary or "musenet", styles), time or "seconds")
@@ -127,7 +127,7 @@ def vocabulary_of(source: str, styles: Iterable[str] = ()) -> Vocabulary:
 
     Raises UserError for a file that cannot be read and VocabularyError for one that is no vocabulary.
     """
-    from flows.errors import UserError
+    from infra.errors import UserError
     from tokenization.vocabulary import Vocabulary
 
     try:

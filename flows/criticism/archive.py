@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
-from flows.files import staging_folder, write_atomically
-from modeling.batches import Split
-from modeling.generation import SamplingConfig, generate
-from modeling.transformer import MuseNet
+from infra.files import staging_folder, write_atomically
+from modeling.data.batches import Split
+from modeling.generation.generate import SamplingConfig, generate
+from modeling.network.transformer import MuseNet
+from tokenization.dataset.shards import Row, Stamp, read_shard, token_arrays, write_shard
 from tokenization.encodings import HEADER
-from tokenization.shards import Row, Stamp, read_shard, token_arrays, write_shard
 from tokenization.vocabulary import Tokens
 
 BATCH = 32

@@ -7,11 +7,11 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
 from flows.criticism.archive import Twins
-from flows.criticism.rounds import CriticParameters, CriticReport, Round, critic_folder, read_report
-from flows.ingestion.versions import find_version
+from flows.criticism.critic_training import CriticParameters, CriticReport, Round, critic_folder, read_report
 from flows.progress import say, stage
-from flows.settings import Lake
 from flows.training.runs import find_run
+from infra.lake import Lake
+from tokenization.dataset.version import find_version
 
 
 @task(name="generate twins", persist_result=False, cache_policy=NO_CACHE)

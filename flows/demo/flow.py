@@ -10,19 +10,19 @@ from typing import TypeVar
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
+from flows.criticism.critic_training import CriticParameters
 from flows.criticism.flow import criticise
-from flows.criticism.rounds import CriticParameters
 from flows.demo.plan import DemoParameters, DemoReport, StageReport, starter_collections
-from flows.evaluation.flow import register
-from flows.evaluation.registration import RegisterParameters
 from flows.ingestion.flow import ingest
 from flows.ingestion.pipeline import IngestParameters
 from flows.ingestion.sources import Collection
 from flows.progress import stage
+from flows.registration.flow import register
+from flows.registration.registration import RegisterParameters
 from flows.sampling.flow import sample
 from flows.sampling.requests import SampleParameters
-from flows.settings import Lake, available_cores
 from flows.training.flow import TrainParameters, train
+from infra.lake import Lake, available_cores
 from registry.models import CHAMPION
 
 Result = TypeVar("Result")

@@ -8,12 +8,12 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from flows.errors import UserError
 from flows.ingestion.sources import Collection, collection_of
 from flows.ingestion.starter import FREEDOOM, classical
 from flows.parameters import LakeAddress
 from flows.sampling.export import Sample
-from flows.settings import Lake
+from infra.errors import UserError
+from infra.lake import Lake
 
 FREEDOOM_LICENCE = "BSD-3-Clause"
 

@@ -9,10 +9,9 @@ from prefect import flow, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
-from flows.errors import RunError
 from flows.ingestion.card import markdown
 from flows.ingestion.engines import Engine, open_engine
-from flows.ingestion.manifest import Status
+from flows.ingestion.engines.workers import WorkFailed
 from flows.ingestion.pipeline import (
     IngestParameters,
     Reading,
@@ -23,11 +22,12 @@ from flows.ingestion.pipeline import (
     reusable,
     stock_of,
 )
-from flows.ingestion.publishing import Published
-from flows.ingestion.stock import Stock
-from flows.ingestion.versions import DatasetVersion
-from flows.ingestion.workers import WorkFailed
+from flows.ingestion.publishing.publish import Published
+from flows.ingestion.sources.inventory import Stock
 from flows.progress import say, stage
+from infra.errors import RunError
+from tokenization.dataset.manifest import Status
+from tokenization.dataset.version import DatasetVersion
 from tokenization.encodings import Encoding
 
 

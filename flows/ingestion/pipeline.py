@@ -9,23 +9,23 @@ from typing import Any
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
-from flows.files import folders_in, reachable
+from flows.ingestion.dedup.build_manifest import Duplicates, Limits, decide
+from flows.ingestion.dedup.splits import SplitShares
 from flows.ingestion.engines import Engine, EngineName
-from flows.ingestion.fates import Duplicates, Limits, decide
-from flows.ingestion.manifest import Reason
-from flows.ingestion.parsing import ParseJob, ReadingLimits, parse
-from flows.ingestion.partitions import number_partitions
-from flows.ingestion.publishing import Publication, Published, publish
-from flows.ingestion.sharding import Augmentation, EncodingChoice
+from flows.ingestion.engines.workers import Lazy, WorkFailed
+from flows.ingestion.parsing.parse import ParseJob, ReadingLimits, parse
+from flows.ingestion.parsing.store import VERSION, Store
+from flows.ingestion.publishing.encoding import TokenSettings, encoding_of
+from flows.ingestion.publishing.publish import Publication, Published, publish
+from flows.ingestion.publishing.sharding import Augmentation, EncodingChoice
 from flows.ingestion.sources import Collection, in_reading_order, locations
-from flows.ingestion.splits import SplitShares
-from flows.ingestion.stock import Progress, Stock, take_stock
-from flows.ingestion.store import VERSION, Store
-from flows.ingestion.versions import DatasetVersion, canonical_digest, dataset_versions, find_by_input
-from flows.ingestion.vocabularies import TokenSettings, encoding_of
-from flows.ingestion.workers import Lazy, WorkFailed
+from flows.ingestion.sources.inventory import Progress, Stock, take_stock
+from flows.ingestion.sources.partitions import number_partitions
 from flows.parameters import LakeAddress
-from flows.settings import Lake, available_cores
+from infra.files import folders_in, reachable
+from infra.lake import Lake, available_cores
+from tokenization.dataset.manifest import Reason
+from tokenization.dataset.version import DatasetVersion, canonical_digest, dataset_versions, find_by_input
 from tokenization.encodings import Encoding
 
 TRANSIENT = [str(reason) for reason in (Reason.UNREADABLE_FILE, Reason.PARSER_CRASHED, Reason.TIMED_OUT)]

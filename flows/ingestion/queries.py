@@ -10,11 +10,11 @@ from typing import Any
 
 import polars as pl
 
-from flows.errors import UserError
-from flows.ingestion.manifest import FATE, FILE, NAME, Status
 from flows.ingestion.pipeline import IngestParameters, reusable, stock_of, unread
-from flows.ingestion.stock import Progress
-from flows.ingestion.versions import DatasetVersion
+from flows.ingestion.sources.inventory import Progress
+from infra.errors import UserError
+from tokenization.dataset.manifest import FATE, FILE, NAME, Status
+from tokenization.dataset.version import DatasetVersion
 
 
 def fates_of(versions: Sequence[DatasetVersion], path: str) -> list[dict[str, Any]]:

@@ -7,11 +7,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from flows.files import write_atomically
-from modeling.composition import Candidate
+from infra.files import write_atomically
+from modeling.generation.composition import Candidate
 from tokenization.encodings import Encoding
-from tokenization.midi_writer import write_midi
-from tokenization.pianoroll import draw_piano_roll
+from tokenization.midi.writing import write_midi
+from tokenization.pictures.pianoroll import draw_piano_roll
 
 
 @dataclass(frozen=True)

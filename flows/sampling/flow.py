@@ -12,10 +12,10 @@ from prefect.cache_policies import NO_CACHE
 from flows.progress import say, stage
 from flows.sampling.export import Sample, export
 from flows.sampling.requests import SampleParameters, piece_request, provenance, read_prompt
-from flows.settings import Lake
-from modeling.composition import Composer, compose, opening
+from infra.lake import Lake
+from modeling.generation.composition import Composer, compose, opening
 from registry.models import RegisteredModel, find_model, pull
-from registry.tracking import Registry
+from registry.runs import Registry
 
 
 @dataclass(frozen=True)

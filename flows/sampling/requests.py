@@ -7,12 +7,12 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from flows.errors import UserError
 from flows.parameters import LakeAddress
-from modeling.composition import Request
-from modeling.generation import SamplingConfig
+from infra.errors import UserError
+from modeling.generation.composition import Request
+from modeling.generation.generate import SamplingConfig
 from tokenization.midi import MidiError, read_midi
-from tokenization.notes import DEFAULT_TEMPO, Notes
+from tokenization.midi.notes import DEFAULT_TEMPO, Notes
 
 
 class SampleParameters(BaseModel):

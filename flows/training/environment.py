@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from flows.errors import UserError
-from flows.settings import Lake, available_cores
 from flows.training.hostfile import Host
+from infra.errors import UserError
+from infra.lake import Lake, available_cores
 
 REMOTE_ENVIRONMENT = ".deepspeed_env"
 """DeepSpeed exports on every host what is in this file of the job's folder."""

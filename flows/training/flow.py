@@ -13,18 +13,18 @@ from prefect.context import TaskRunContext
 from pydantic import BaseModel, ConfigDict, Field
 from rich.markup import escape
 
-from flows.ingestion.versions import DatasetVersion, find_version
 from flows.parameters import LakeAddress
 from flows.progress import say, stage
-from flows.settings import Lake
+from flows.training.config_file import DEFAULT_PRESET
 from flows.training.history import Report
 from flows.training.hostfile import Host, chosen_hosts, read_hostfile
 from flows.training.launcher import JobFailed, launch
-from flows.training.reporting import RunReport, report_of
-from flows.training.run_file import DEFAULT_PRESET
+from flows.training.report import RunReport, report_of
 from flows.training.runs import Run, prepare_run
 from flows.training.tracker import Tracker, catch_up
+from infra.lake import Lake
 from modeling.config import load_preset, with_settings
+from tokenization.dataset.version import DatasetVersion, find_version
 
 
 class TrainParameters(BaseModel):

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.errors import UserError
+from infra.errors import UserError
 
 NAME = re.compile(r"(?:[\w.-]+@)?[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
 HERE = ("localhost", "127.0.0.1")

@@ -16,10 +16,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
-from flows.errors import RunError
-from flows.files import exclusive, write_atomically
-from flows.processes import group_members, still_runs
-from flows.settings import Lake
 from flows.training.environment import (
     EXTENSIONS,
     REMOTE_ENVIRONMENT,
@@ -31,6 +27,10 @@ from flows.training.environment import (
 from flows.training.history import Report, parse_report
 from flows.training.hostfile import Host, as_hostfile, here
 from flows.training.runs import HOSTFILE, LOCK_FILE, RUN_FILE, Run, write_run
+from infra.errors import RunError
+from infra.files import exclusive, write_atomically
+from infra.lake import Lake
+from infra.processes import group_members, still_runs
 
 POLL_SECONDS = 0.3
 END_SECONDS = 30.0
@@ -112,7 +112,7 @@ def _job(
 ) -> Iterator[subprocess.Popen[bytes]]:
     """The launched job in a session of its own, led by its guard: see `flows.training.guard`."""
     deepspeed = [sys.executable, "-m", "deepspeed.launcher.runner", *options]
-    training = ["--module", "modeling.train", "--config", str(run.folder / RUN_FILE), "--end-with-stdin"]
+    training = ["--module", "modeling.training.train", "--config", str(run.folder / RUN_FILE), "--end-with-stdin"]
     process = subprocess.Popen(
         [sys.executable, "-m", "flows.training.guard", *deepspeed, *training],
         cwd=run.folder,

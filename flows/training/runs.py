@@ -12,12 +12,12 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.errors import UserError, unknown
-from flows.files import write_atomically
-from flows.ingestion.versions import DatasetVersion, canonical_digest
-from flows.settings import Lake
 from flows.training.history import History, read_history
+from infra.errors import UserError, unknown
+from infra.files import write_atomically
+from infra.lake import Lake
 from modeling.config import Preset, RunConfig
+from tokenization.dataset.version import DatasetVersion, canonical_digest
 
 RUN_FILE, METRICS_FILE, LOG_FILE, MODEL_FOLDER = "run.json", "metrics.jsonl", "train.log", "model"
 HOSTFILE, LOCK_FILE = "hostfile", ".lock"

@@ -16,14 +16,12 @@ from types import TracebackType
 
 from rich.markup import escape
 
-from flows.ingestion.versions import DatasetVersion
 from flows.progress import say
-from flows.settings import Lake
 from flows.training.history import Report, parse_report
 from flows.training.runs import Run
+from infra.lake import Lake
 from registry.lineage import DatasetReference, log_dataset
-from registry.system_metrics import SystemMetrics
-from registry.tracking import (
+from registry.runs import (
     Measured,
     Registry,
     RegistryError,
@@ -35,6 +33,8 @@ from registry.tracking import (
     reopen_run,
     tag_of,
 )
+from registry.system_metrics import SystemMetrics
+from tokenization.dataset.version import DatasetVersion
 
 SECONDS_BETWEEN_WRITES = 10.0
 LAST_SECONDS = 15.0

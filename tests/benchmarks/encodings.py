@@ -38,11 +38,11 @@ import numpy as np
 import symusic
 from report import Bar
 
+from tokenization.dataset.windows import windows
 from tokenization.encodings import ENCODINGS, HEADER, Encoding, Time, get_encoding, learn_units
+from tokenization.encodings.structure import Stepper, features
 from tokenization.midi import read_midi
-from tokenization.structure import Stepper, features
 from tokenization.vocabulary import Vocabulary
-from tokenization.windows import windows
 
 SUFFIXES = {".mid", ".midi", ".kar", ".rmi"}
 TIMES_FASTER = {"plain": 40.0, "learned": 5.0}

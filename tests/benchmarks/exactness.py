@@ -39,15 +39,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tokenization.augmentation import Variant, apply, apply_to_tokens
+from tokenization.dataset.windows import windows
 from tokenization.encodings import ENCODINGS, HEADER, Encoding, Time, get_encoding, learn_units
 from tokenization.encodings.grid import DRUM_TICKS, LEGATO_TICKS, TIE, Grid
+from tokenization.encodings.structure import Features, Stepper
 from tokenization.midi import MidiError, read_midi, read_score
-from tokenization.midi_writer import write_midi
-from tokenization.notes import COLUMNS, Notes
-from tokenization.reader import LONGEST_NOTE
-from tokenization.structure import Features, Stepper
+from tokenization.midi.notes import COLUMNS, Notes
+from tokenization.midi.reader import LONGEST_NOTE
+from tokenization.midi.writing import write_midi
 from tokenization.vocabulary import NO_ROW, PITCHES, Tokens, Vocabulary
-from tokenization.windows import windows
 
 SUFFIXES = {".mid", ".midi", ".kar", ".rmi"}
 VOCABULARIES = ("musenet", "general_midi")

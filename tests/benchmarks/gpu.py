@@ -34,10 +34,10 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import scaled_dot_product_attention
 
-from modeling.attention import attend
 from modeling.config import ModelConfig, SparsityConfig, load_preset
-from modeling.sparsity import Layout, density, layer_layouts
-from modeling.transformer import MuseNet
+from modeling.network.attention import attend
+from modeling.network.sparsity import Layout, density, layer_layouts
+from modeling.network.transformer import MuseNet
 
 SECTIONS = ("training", "kernels", "steps")
 MODES = ("local", "strided", "fixed", "bigbird", "bslongformer", "variable")

@@ -22,10 +22,10 @@ import torch
 from synthetic import SMALL_MODEL, peak_bytes, random_batch, seconds, sized
 
 from modeling.config import ModelConfig, TrainingConfig, load_preset
-from modeling.deepspeed_settings import complete, load_settings
-from modeling.flops import flops_per_token, peak_flops
-from modeling.optimisers import optimiser_for
-from modeling.transformer import MuseNet
+from modeling.network.flops import flops_per_token, peak_flops
+from modeling.network.transformer import MuseNet
+from modeling.training.deepspeed_config import complete, load_settings
+from modeling.training.optimisers import optimiser_for
 
 ONE_RANK = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29531"}
 
@@ -60,7 +60,7 @@ class Training:
     def __init__(self, config: ModelConfig, training: TrainingConfig, device: torch.device, compiled: str) -> None:
         import deepspeed  # takes seconds to load; --help should not
 
-        from modeling.process_group import quiet
+        from modeling.training.process_group import quiet
 
         self.bf16 = device.type == "cuda"
         self.device = device
@@ -135,7 +135,7 @@ def main() -> int:
     shape = preset.model.model_copy(update=SMALL_MODEL if arguments.small else {})
     config = sized(shape).model_copy(update={"recompute": arguments.recompute})
     batches = {"micro_batch_size": 1, "batch_size": arguments.accumulation}
-    from modeling.process_group import process_group
+    from modeling.training.process_group import process_group
 
     os.environ.update({name: os.environ.get(name, value) for name, value in ONE_RANK.items()})
     with process_group():

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from flows.ingestion.manifest import FATE
+from tokenization.dataset.manifest import FATE
 
 MUSENET = Path(sys.executable).with_name("musenet")
 ANY_MUSIC = ("limits.min_notes=1", "limits.max_notes_per_second=1000000", "limits.max_seconds=1000000")

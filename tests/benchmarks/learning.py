@@ -41,13 +41,13 @@ import torch
 from ngram import NGram, score, with_copies
 from report import Bar, circumstances, show_bars, table, write_json
 
-from flows.ingestion.versions import find_version
-from flows.settings import Lake
 from flows.training.history import read_history
-from modeling.batches import Split, load_split
+from infra.lake import Lake
 from modeling.config import Preset, load_preset, with_settings
-from modeling.evaluation import evaluate
-from modeling.weights import load_model
+from modeling.data.batches import Split, load_split
+from modeling.network.weights import load_model
+from modeling.training.evaluation import evaluate
+from tokenization.dataset.version import find_version
 
 Settings = Mapping[str, Any]
 PLAIN_ARCHITECTURE: Settings = {

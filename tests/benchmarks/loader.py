@@ -41,13 +41,13 @@ import torch
 from report import Bar, circumstances, show_bars, table, write_json
 from torch import Tensor
 
-from flows.ingestion.versions import find_version
-from flows.settings import Lake
-from modeling.batches import Loader, Split, load_split
+from infra.lake import Lake
 from modeling.config import load_preset
-from modeling.prefetch import Prefetcher
-from modeling.transformer import MuseNet
+from modeling.data.batches import Loader, Split, load_split
+from modeling.data.prefetch import Prefetcher
+from modeling.network.transformer import MuseNet
 from tokenization.augmentation import AugmentationSchedule
+from tokenization.dataset.version import find_version
 
 try:
     import litdata

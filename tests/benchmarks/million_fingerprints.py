@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from flows.ingestion.families import find_families
+from flows.ingestion.dedup.families import find_families
 from tokenization.fingerprint import SIZE, VALUES, values
 
 PLANTED = {2: 20_000, 3: 10_000, 5: 4_000, 10: 1_000, 100: 50, 1_000: 5, 10_000: 1}

@@ -34,11 +34,11 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from flows.ingestion.families import DEFAULT_THRESHOLD, find_families
+from flows.ingestion.dedup.families import DEFAULT_THRESHOLD, find_families
 from tokenization.fingerprint import fingerprint, similarity
 from tokenization.midi import MidiError, read_midi
-from tokenization.midi_writer import write_midi
-from tokenization.notes import Notes
+from tokenization.midi.notes import Notes
+from tokenization.midi.writing import write_midi
 
 SUFFIXES = {".mid", ".midi"}
 EXACT, LOSSY = 0.98, 0.9

@@ -3,8 +3,9 @@
     python tests/benchmarks/ngram.py --lake DIR --dataset NAME[@DIGEST] [--order 5] [--copies 2] [--json FILE]
 
 It learns from every token of the training split and of transposed copies, for the network sees those too. It predicts
-exactly the targets that `modeling.evaluation` asks the network for: the same windows of the same split. Within a
-window it sees the header, if the piece begins there, and the tokens before; the header's tokens are never targets.
+exactly the targets that `modeling.training.evaluation` asks the network for: the same windows of the same split.
+Within a window it sees the header, if the piece begins there, and the tokens before; the header's tokens are never
+targets.
 
 Smoothing is interpolated modified Kneser–Ney (Chen and Goodman, 1999, "An Empirical Study of Smoothing Techniques
 for Language Modeling"): three discounts an order, estimated from counts of counts; below the highest order a count is
@@ -25,11 +26,11 @@ import torch
 from numpy.typing import NDArray
 from report import circumstances, table, write_json
 
-from flows.ingestion.versions import find_version
-from flows.settings import Lake
-from modeling.batches import Split, collate, epoch_windows, load_split
-from modeling.transformer import IGNORED
+from infra.lake import Lake
+from modeling.data.batches import Split, collate, epoch_windows, load_split
+from modeling.network.transformer import IGNORED
 from tokenization.augmentation import AugmentationSettings, Choices, apply_to_tokens, transpose_range_of_tokens
+from tokenization.dataset.version import find_version
 from tokenization.encodings import HEADER
 from tokenization.vocabulary import Tokens
 
@@ -196,7 +197,7 @@ class Score:
 
 
 def score(model: NGram, split: Split, context: int, limit: int | None = None, order: int | None = None) -> Score:
-    """The loss over the first `limit` windows that `modeling.evaluation` reads of a split; None: all."""
+    """The loss over the first `limit` windows that `modeling.training.evaluation` reads of a split; None: all."""
     body = context + 1 - HEADER
     windows = epoch_windows(split.sizes, body, seed=0, epoch=0)
     chosen = np.arange(len(windows) if limit is None else min(limit, len(windows)))

@@ -22,10 +22,10 @@ from report import Bar, circumstances, show_bars, table, write_json
 from synthetic import Run, peak_bytes, race, random_batch, sized
 from torch import Tensor
 
-from modeling.attention import attend
 from modeling.config import ModelConfig, SparsityConfig
-from modeling.sparsity import Layout, density, layer_layouts
-from modeling.transformer import MuseNet
+from modeling.network.attention import attend
+from modeling.network.sparsity import Layout, density, layer_layouts
+from modeling.network.transformer import MuseNet
 
 CPU = torch.device("cpu")
 MODES = ("dense", "local", "strided", "fixed", "bigbird", "bslongformer", "variable")

@@ -28,7 +28,7 @@ from pathlib import Path
 import psutil
 
 from flows.ingestion.starter import FREEDOOM
-from flows.settings import LAKE_VARIABLE, Lake
+from infra.lake import LAKE_VARIABLE, Lake
 
 MUSENET = [sys.executable, "-c", "from flows.cli import main; main()"]
 STEPS = 120
@@ -47,7 +47,7 @@ VICTIMS = {
     "guard": "flows.training.guard",
     "runner": "deepspeed.launcher.runner",
     "launcher": "deepspeed.launcher.launch",
-    "rank": "modeling.train",
+    "rank": "modeling.training.train",
 }
 """The processes of a training, and the module that each runs."""
 GRACE_SECONDS = 10.0

@@ -14,8 +14,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from modeling.config import ModelConfig
-from modeling.embeddings import Batch
-from tokenization.structure import CHORD, COUNTDOWN, PARTS
+from modeling.network.embeddings import Batch
+from tokenization.encodings.structure import CHORD, COUNTDOWN, PARTS
 
 VOCABULARY_SIZE, NOTE_TOKENS = 4764, 3968
 """Of the vocabulary `musenet`."""

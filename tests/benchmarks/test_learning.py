@@ -7,7 +7,7 @@ import torch
 from learning import Measured, Summary, bars, contestants, curves
 
 from modeling.config import ModelConfig, load_preset, preset_names, with_settings
-from modeling.transformer import MuseNet
+from modeling.network.transformer import MuseNet
 
 
 def run(name: str, seed: int, nats_per_note: float, *curve: tuple[int, float]) -> Measured:

@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ngram import NGram, discounts, score, with_copies
 
-from modeling.batches import Split
 from modeling.config import ModelConfig
-from modeling.evaluation import evaluate
-from modeling.transformer import MuseNet
+from modeling.data.batches import Split
+from modeling.network.transformer import MuseNet
+from modeling.training.evaluation import evaluate
 from tokenization.encodings.combined import Combined
-from tokenization.notes import Notes
+from tokenization.midi.notes import Notes
 from tokenization.vocabulary import Vocabulary
 
 LETTERS = 4

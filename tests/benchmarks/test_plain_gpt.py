@@ -10,7 +10,7 @@ import torch
 from plain_gpt import PlainConfig, PlainGPT, PlainLoop
 
 from modeling.config import ModelConfig
-from modeling.transformer import MuseNet
+from modeling.network.transformer import MuseNet
 
 SHAPE = {"layers": 2, "heads": 2, "width": 32, "context": 16, "vocabulary_size": 50}
 

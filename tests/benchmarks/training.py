@@ -3,8 +3,8 @@
     python tests/benchmarks/training.py --lake DIR --dataset NAME [--contexts 512 1024] [--compiled] [--json FILE]
 
     plain      `plain_gpt.py`: stock modules, dense attention, memory-mapped tokens, random windows
-    ours       `modeling.trainer`: DeepSpeed's engine, all embeddings, the strided layout, batches prefetched with
-               augmentation and dropout of labels, reports written
+    ours       `modeling.training.trainer`: DeepSpeed's engine, all embeddings, the strided layout, batches
+               prefetched with augmentation and dropout of labels, reports written
     dense      the same with dense attention
     muon       ours with Muon for the matrices inside the blocks
     compiled   ours under torch.compile, with --compiled
@@ -33,10 +33,10 @@ from plain_gpt import PlainConfig, PlainLoop
 from report import Bar, circumstances, show_bars, table, write_json
 from synthetic import Run, race
 
-from flows.ingestion.versions import find_version
-from flows.settings import Lake
-from modeling.batches import load_split
+from infra.lake import Lake
 from modeling.config import Preset, RunConfig, load_preset, with_settings
+from modeling.data.batches import load_split
+from tokenization.dataset.version import find_version
 
 SIZES: dict[str, dict[str, Any]] = {
     "tiny": {},
@@ -85,8 +85,8 @@ def preset_of(size: str, context: int, batch_size: int, precision: str, **change
 @contextmanager
 def ours(preset: Preset, dataset: Path, folder: Path) -> Iterator[Contestant]:
     """Our trainer, its batches prefetched."""
-    from modeling.prefetch import Prefetcher
-    from modeling.trainer import Trainer  # loads DeepSpeed: seconds that --help should not take
+    from modeling.data.prefetch import Prefetcher
+    from modeling.training.trainer import Trainer  # loads DeepSpeed: seconds that --help should not take
 
     run = RunConfig(dataset=dataset, folder=folder, model=preset.model, training=preset.training)
     folder.mkdir(parents=True)
@@ -157,8 +157,8 @@ def main() -> int:
         parser.error("--steps, --rounds and --batch-size are at least 1")
 
     # They load DeepSpeed, which takes seconds; --help should not.
-    from modeling.process_group import process_group
-    from modeling.trainer import use_bf16
+    from modeling.training.process_group import process_group
+    from modeling.training.trainer import use_bf16
 
     os.environ.update({name: os.environ.get(name, value) for name, value in ONE_RANK.items()})
     precision = "bf16" if use_bf16(arguments.precision, torch.device("cpu")) else "fp32"

@@ -15,8 +15,9 @@ import numpy as np
 import polars as pl
 import pytest
 
+from flows.ingestion.dedup.splits import SplitShares
 from flows.ingestion.engines import Engine, EngineName, open_engine
-from flows.ingestion.parsing import ReadingLimits
+from flows.ingestion.parsing.parse import ReadingLimits
 from flows.ingestion.pipeline import (
     IngestParameters,
     Reading,
@@ -26,15 +27,14 @@ from flows.ingestion.pipeline import (
     read_new,
     stock_of,
 )
-from flows.ingestion.publishing import Published
+from flows.ingestion.publishing.publish import Published
 from flows.ingestion.sources import Collection
-from flows.ingestion.splits import SplitShares
-from flows.ingestion.stock import Stock
-from flows.ingestion.versions import DatasetVersion
-from flows.settings import Lake
+from flows.ingestion.sources.inventory import Stock
 from flows.training.runs import MODEL_FOLDER, Run, prepare_run
-from tokenization.midi_writer import write_midi
-from tokenization.notes import Notes
+from infra.lake import Lake
+from tokenization.dataset.version import DatasetVersion
+from tokenization.midi.notes import Notes
+from tokenization.midi.writing import write_midi
 
 SongMaker = Callable[..., bytes]
 Ingester = Callable[..., DatasetVersion]
@@ -129,7 +129,7 @@ def steps(engine: Engine) -> Stepper:
 @pytest.fixture(scope="session")
 def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A real Prefect server for all flows that run in this process."""
-    from flows.services import prefect_server
+    from infra.services.servers import prefect_server
 
     lake = Lake(tmp_path_factory.mktemp("prefect"))
     lake.services.mkdir()
@@ -142,8 +142,8 @@ def finished_run(lake: Lake, dataset: DatasetVersion, seed: int = 0) -> Run:
     import torch
 
     from modeling.config import ModelConfig, load_preset, with_settings
-    from modeling.transformer import MuseNet
-    from modeling.weights import save_model
+    from modeling.network.transformer import MuseNet
+    from modeling.network.weights import save_model
 
     shape = {
         "model.layers": 1,

@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 import torch
 
-from modeling.batches import Split
 from modeling.config import ModelConfig, SparsityConfig
-from modeling.embeddings import Batch
-from modeling.process_group import process_group
-from modeling.transformer import MuseNet
+from modeling.data.batches import Split
+from modeling.network.embeddings import Batch
+from modeling.network.transformer import MuseNet
+from modeling.training.process_group import process_group
+from tokenization.dataset.shards import Row, Stamp, write_shard
 from tokenization.encodings.combined import Combined
-from tokenization.notes import Notes
-from tokenization.shards import Row, Stamp, write_shard
+from tokenization.midi.notes import Notes
 from tokenization.vocabulary import Tokens, Vocabulary
 
 PROGRAMS = (0, 0, 40, 42)

@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from modeling.config import ModelConfig, SparsityConfig
-from modeling.critic import CriticConfig, CriticHead
-from modeling.transformer import MuseNet
-from modeling.weights import save_critic, save_model
+from modeling.network.critic import CriticConfig, CriticHead
+from modeling.network.transformer import MuseNet
+from modeling.network.weights import save_critic, save_model
 from registry.lineage import DatasetReference
-from registry.tracking import Registry
+from registry.runs import Registry
 from tokenization.vocabulary import Vocabulary
 
 

@@ -19,7 +19,7 @@ from registry.models import (
     register,
     set_alias,
 )
-from registry.tracking import Registry, RegistryError, begin_run
+from registry.runs import Registry, RegistryError, begin_run
 
 
 @pytest.fixture(scope="module")

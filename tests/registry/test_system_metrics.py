@@ -7,8 +7,8 @@ import uuid
 import psutil
 import pytest
 
+from registry.runs import Registry, begin_run
 from registry.system_metrics import SystemMetrics
-from registry.tracking import Registry, begin_run
 
 
 @pytest.fixture

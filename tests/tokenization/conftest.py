@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from tokenization.encodings.combined import Combined
-from tokenization.notes import Notes
+from tokenization.midi.notes import Notes
 from tokenization.vocabulary import Vocabulary
 
 settings.register_profile("tokenization", deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])

@@ -26,7 +26,7 @@ from tokenization.augmentation import (
 )
 from tokenization.encodings import ENCODINGS, Encoding, Time, get_encoding, learn_units
 from tokenization.encodings.combined import Combined
-from tokenization.notes import Notes
+from tokenization.midi.notes import Notes
 from tokenization.vocabulary import Vocabulary
 
 MakeNotes = Callable[..., Notes]

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from tokenization.fingerprint import SIZE, VALUES, fingerprint, note_hash, similarity, values
 from tokenization.midi import read_midi
-from tokenization.midi_writer import write_midi
-from tokenization.notes import Notes
+from tokenization.midi.notes import Notes
+from tokenization.midi.writing import write_midi
 
 ALIKE = 0.25
 """More than unlike pieces have in common by far, less than any edit leaves."""

@@ -20,8 +20,8 @@ from tokenization.encodings.combined import Combined
 from tokenization.encodings.encoding import HEADER, Encoding
 from tokenization.encodings.grid import Time
 from tokenization.encodings.onset import Onset
-from tokenization.units import UnitKind
 from tokenization.vocabulary import Tokens, Vocabulary, VocabularyError
+from tokenization.vocabulary.learned_tokens import UnitKind
 
 ENCODINGS: dict[str, type[Encoding]] = {
     encoding.name: encoding for encoding in (Combined, Chordwise, Onset, CombinedBytePairs, OnsetBytePairs)

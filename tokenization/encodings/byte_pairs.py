@@ -19,8 +19,8 @@ from tokenizers.models import BPE
 from tokenizers.trainers import BpeTrainer
 
 from tokenization.encodings.encoding import HEADER, Encoding
-from tokenization.units import UnitKind, Units
 from tokenization.vocabulary import Tokens, Vocabulary
+from tokenization.vocabulary.learned_tokens import UnitKind, Units
 
 FIRST_CHARACTER = 0x10000
 """Token 0 as a character; from here on no code point is special."""

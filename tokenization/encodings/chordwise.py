@@ -20,8 +20,8 @@ from tokenization.compiled import compiled
 from tokenization.encodings.encoding import HEADER, Encoding
 from tokenization.encodings.grid import column_of
 from tokenization.encodings.stream import note_places
-from tokenization.units import UnitKind, Units
 from tokenization.vocabulary import NO_ROW, PITCHES, Tokens, Vocabulary
+from tokenization.vocabulary.learned_tokens import UnitKind, Units
 
 FREE = -1
 """A place in the hash table without a chord."""

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from tokenization.encodings.grid import Grid, Time, column_of, legato, quantise, to_notes, without_late_tempos
 from tokenization.encodings.stream import HEADER, read_tokens, write_tokens
-from tokenization.notes import DEFAULT_TEMPO, Notes
-from tokenization.structure import Features, TokenMeaning, features
-from tokenization.units import UnitKind
+from tokenization.encodings.structure import Features, TokenMeaning, features
+from tokenization.midi.notes import DEFAULT_TEMPO, Notes
 from tokenization.vocabulary import Tokens, Vocabulary, VocabularyError
+from tokenization.vocabulary.learned_tokens import UnitKind
 
 
 class Encoding(ABC):

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tokenization.compiled import compiled
-from tokenization.notes import DEFAULT_TEMPO, Notes, TempoMap
-from tokenization.score import segment
+from tokenization.midi.notes import DEFAULT_TEMPO, Notes, TempoMap
+from tokenization.midi.score import segment
 from tokenization.vocabulary import NO_ROW, Vocabulary
 
 DRUM_TICKS = 12

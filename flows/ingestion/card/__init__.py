@@ -10,10 +10,10 @@ from typing import Any
 
 import polars as pl
 
-from flows.files import Folder
 from flows.ingestion.card.croissant import croissant
 from flows.ingestion.card.page import page
 from flows.ingestion.card.summary import markdown
+from infra.files import Folder
 
 CARD = "card.html"
 METADATA = "croissant.json"

@@ -13,8 +13,8 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 
-from flows.files import Folder
-from tokenization.shards import SCHEMA, TOKEN_TYPE
+from infra.files import Folder
+from tokenization.dataset.shards import SCHEMA, TOKEN_TYPE
 
 Json = dict[str, Any]
 

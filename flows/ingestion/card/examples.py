@@ -10,10 +10,10 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from flows.files import Folder
+from infra.files import Folder
+from tokenization.dataset.shards import token_arrays
 from tokenization.encodings import Encoding
-from tokenization.notes import Notes
-from tokenization.shards import token_arrays
+from tokenization.midi.notes import Notes
 from tokenization.vocabulary import Tokens
 
 PIECES = 6

@@ -10,7 +10,6 @@ import polars as pl
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from flows.files import Folder
 from flows.ingestion.card.charts import compact
 from flows.ingestion.card.examples import draw_examples
 from flows.ingestion.card.pictures import (
@@ -20,6 +19,7 @@ from flows.ingestion.card.pictures import (
     similarity_picture,
     token_pictures,
 )
+from flows.ingestion.card.statistics import Statistics
 from flows.ingestion.card.tables import (
     ACCEPTED,
     collections_table,
@@ -35,9 +35,9 @@ from flows.ingestion.card.tables import (
     splits_table,
     styles_table,
 )
-from flows.ingestion.statistics import Statistics
+from infra.files import Folder
 from tokenization.encodings import Encoding, Time, get_encoding
-from tokenization.pianoroll_svg import pianoroll_svg
+from tokenization.pictures.pianoroll_svg import pianoroll_svg
 from tokenization.vocabulary import Vocabulary
 
 TEMPLATE = "card.html.jinja"

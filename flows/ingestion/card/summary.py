@@ -18,7 +18,7 @@ from flows.ingestion.card.tables import (
 )
 
 if TYPE_CHECKING:
-    from flows.ingestion.versions import DatasetVersion
+    from tokenization.dataset.version import DatasetVersion
 
 MARKUP = re.compile(r"[\\`*\[\]|~]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|(?<=:)//|(?<=www)\.")
 """Signs that mean something within a line; an underscore between letters does not."""

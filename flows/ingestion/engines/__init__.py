@@ -7,9 +7,9 @@ from contextlib import AbstractContextManager
 from enum import StrEnum
 from typing import Protocol
 
-from flows.errors import UserError
-from flows.ingestion.parsing import ReadingLimits
-from flows.ingestion.workers import Beat, JobType, Result
+from flows.ingestion.engines.workers import Beat, JobType, Result
+from flows.ingestion.parsing.parse import ReadingLimits
+from infra.errors import UserError
 
 
 class EngineName(StrEnum):

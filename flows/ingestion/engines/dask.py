@@ -18,11 +18,11 @@ import dask
 import distributed
 from tornado.ioloop import IOLoop
 
-from flows.errors import UserError
-from flows.files import remove_abandoned, staging_folder
 from flows.ingestion.engines.isolated import release, run_isolated, submit_ahead
-from flows.ingestion.parsing import ReadingLimits
-from flows.ingestion.workers import Beat, JobType, Result, WorkFailed
+from flows.ingestion.engines.workers import Beat, JobType, Result, WorkFailed
+from flows.ingestion.parsing.parse import ReadingLimits
+from infra.errors import UserError
+from infra.files import remove_abandoned, staging_folder
 
 ANSWER_SECONDS = 5
 """Time that a cluster has to answer, and to have a worker."""

@@ -13,8 +13,8 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from flows.ingestion.engines.preparation import prepare
-from flows.ingestion.parsing import ReadingLimits
-from flows.ingestion.workers import Beat, JobType, Pool
+from flows.ingestion.engines.workers import Beat, JobType, Pool
+from flows.ingestion.parsing.parse import ReadingLimits
 
 AHEAD = 4
 """Jobs per slot of a cluster that are submitted before their turn, so that no slot waits and no scheduler overflows."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from flows.ingestion.engines.preparation import prepare
-from flows.ingestion.parsing import ReadingLimits
-from flows.ingestion.workers import Pool
+from flows.ingestion.engines.workers import Pool
+from flows.ingestion.parsing.parse import ReadingLimits
 
 
 def local_engine(workers: int, limits: ReadingLimits) -> Pool:

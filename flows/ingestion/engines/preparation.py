@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import importlib
 
-from flows.ingestion.statistics import Statistics
+from flows.ingestion.card.statistics import Statistics
 from tokenization.encodings import ENCODINGS, get_encoding
 from tokenization.fingerprint import fingerprint, note_hash
 from tokenization.midi import read_score
-from tokenization.score import Score
+from tokenization.midi.score import Score
 from tokenization.vocabulary import Vocabulary
 
 ONE_NOTE = b"MThd\0\0\0\6\0\0\0\1\0\x60MTrk\0\0\0\x0c\0\x90\x40\x40\x60\x80\x40\x40\0\xff\x2f\0"
@@ -16,7 +16,7 @@ ONE_NOTE = b"MThd\0\0\0\6\0\0\0\1\0\x60MTrk\0\0\0\x0c\0\x90\x40\x40\x60\x80\x40\
 
 def prepare() -> None:
     """Go the way of a file once, from bytes to tokens, with arrays as the jobs have them."""
-    importlib.import_module("flows.ingestion.sharding")
+    importlib.import_module("flows.ingestion.publishing.sharding")
     score = read_score(ONE_NOTE)
     fingerprint(score.to_notes())
     note_hash(score.to_notes())

@@ -15,11 +15,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from flows.errors import UserError
-from flows.files import remove_abandoned, staging_folder
 from flows.ingestion.engines.isolated import run_isolated, submit_ahead
-from flows.ingestion.parsing import ReadingLimits
-from flows.ingestion.workers import Beat, JobType, Result, WorkFailed
+from flows.ingestion.engines.workers import Beat, JobType, Result, WorkFailed
+from flows.ingestion.parsing.parse import ReadingLimits
+from infra.errors import UserError
+from infra.files import remove_abandoned, staging_folder
 
 SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",

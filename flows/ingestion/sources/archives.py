@@ -26,8 +26,8 @@ from typing import IO, Any
 import indexed_gzip
 import polars as pl
 
-from flows.files import STAGING_PREFIX
 from flows.ingestion.sources.storage import one_line
+from infra.files import STAGING_PREFIX
 
 ARCHIVE = re.compile(r"(?i)\.(zip|tar|tar\.gz|tgz)$")
 HEAD = 12

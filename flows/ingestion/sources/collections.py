@@ -12,9 +12,9 @@ from typing import Annotated, Any
 import polars as pl
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from flows.errors import UserError
 from flows.ingestion.sources.names import glob_regex
 from flows.ingestion.sources.storage import is_url, local_path
+from infra.errors import UserError
 from tokenization.vocabulary import style_label
 
 SUFFIXES = (".kar", ".mid", ".midi", ".rmi", ".smf")

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from flows.errors import UserError
 from flows.ingestion.sources.archives import ARCHIVE
 from flows.ingestion.sources.collections import Collection, StyleRule
 from flows.ingestion.sources.storage import one_line, open_binary
+from infra.errors import UserError
 from tokenization.vocabulary import style_label
 
 

@@ -18,13 +18,13 @@ from typing import Any
 
 import polars as pl
 
-from flows.errors import UserError
 from flows.ingestion.sources.archives import ARCHIVE, Members, begins_like_midi, tar_members, targz_members, zip_members
 from flows.ingestion.sources.collections import SUFFIXES, Collection, distinct
 from flows.ingestion.sources.labels import style_labels
 from flows.ingestion.sources.names import as_text, glob_regex
 from flows.ingestion.sources.reading import LOCATION, Kind, locations, read_heads
 from flows.ingestion.sources.storage import is_url, last_change, local_path, one_line, open_binary, store_of
+from infra.errors import UserError
 
 FILES = {
     "collection": pl.String(),

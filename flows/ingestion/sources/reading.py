@@ -23,9 +23,9 @@ from typing import IO, cast
 import indexed_gzip
 import polars as pl
 
-from flows.errors import RunError
 from flows.ingestion.sources.archives import FAULTS, HEAD, SPACING, why
 from flows.ingestion.sources.storage import is_url, one_line, open_binary, store_of
+from infra.errors import RunError
 
 BATCH_FILES = 256
 BATCH_BYTES = 16 * 2**20

@@ -13,7 +13,7 @@ from typing import IO, cast
 from fsspec import AbstractFileSystem
 from fsspec.core import split_protocol, url_to_fs
 
-from flows.errors import UserError
+from infra.errors import UserError
 
 EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs", "az": "az", "abfs": "az", "abfss": "az", "adl": "az"}
 """The extra of this package that brings a protocol's library."""

@@ -26,10 +26,10 @@ from typing import Any, NamedTuple, Self
 
 import mido
 
-from flows.errors import UserError
-from flows.files import remove_abandoned, staging_folder, write_atomically
+from flows.ingestion.engines.workers import Beat, Failure, Pool
 from flows.ingestion.starter.works import COMPOSERS, Composer, Work
-from flows.ingestion.workers import Beat, Failure, Pool
+from infra.errors import UserError
+from infra.files import remove_abandoned, staging_folder, write_atomically
 
 REVISION = 2
 """Raise it whenever the table of works or the conversion changes, so that `cache_name` changes with it."""

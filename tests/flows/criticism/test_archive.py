@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 
 from flows.criticism.archive import choose_pieces, generate_twins, keep, recall
-from flows.criticism.rounds import CriticParameters, Round, critic_folder, read_report
-from flows.errors import UserError
+from flows.criticism.critic_training import CriticParameters, Round, critic_folder, read_report
 from flows.progress import stage
 from flows.training.runs import MODEL_FOLDER
-from modeling.batches import Split, load_split
-from modeling.critic import CriticConfig
-from modeling.transformer import MuseNet
-from modeling.weights import load_critic, load_model
+from infra.errors import UserError
+from modeling.data.batches import Split, load_split
+from modeling.network.critic import CriticConfig
+from modeling.network.transformer import MuseNet
+from modeling.network.weights import load_critic, load_model
+from tokenization.dataset.shards import ShardError, Stamp
 from tokenization.encodings import HEADER
-from tokenization.shards import ShardError, Stamp
 
 SMALL = CriticConfig(window=40, hidden=8, epochs=2)
 

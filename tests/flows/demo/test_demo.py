@@ -20,8 +20,8 @@ from typing import IO, Any
 import psutil
 import pytest
 
-from flows.ingestion.manifest import read_manifest
-from flows.settings import LAKE_VARIABLE, Lake
+from infra.lake import LAKE_VARIABLE, Lake
+from tokenization.dataset.manifest import read_manifest
 from tokenization.midi import read_midi
 
 pytestmark = pytest.mark.timeout(600)
@@ -134,7 +134,7 @@ class TestTheDemo:
 
     def test_registers_a_champion_with_its_lineage(self, demo: tuple[dict[str, Any], str], lake: Lake) -> None:
         from registry.models import find_model
-        from registry.tracking import Registry
+        from registry.runs import Registry
 
         registry = Registry.open(lake.registry_database, lake.registry_artifacts)
         model = find_model(registry, "champion")

@@ -21,9 +21,9 @@ from flows.ingestion.pipeline import (
     read_new,
     stock_of,
 )
-from flows.ingestion.publishing import Published
+from flows.ingestion.publishing.publish import Published
 from flows.ingestion.sources import Collection
-from flows.settings import Lake
+from infra.lake import Lake
 
 IngestBy = Callable[..., tuple[Reading, Published]]
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flows.errors import RunError, UserError
+from flows.ingestion.parsing.store import Store
 from flows.ingestion.sources import Collection
-from flows.ingestion.store import Store
-from flows.settings import Lake
+from infra.errors import RunError, UserError
+from infra.lake import Lake
 
 if TYPE_CHECKING:
     from flows.ingestion.flow import IngestReport

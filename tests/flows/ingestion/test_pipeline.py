@@ -15,10 +15,12 @@ import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
 
+from flows.ingestion.dedup.build_manifest import Limits
+from flows.ingestion.dedup.splits import SplitShares
 from flows.ingestion.engines import Engine, EngineName, open_engine
-from flows.ingestion.fates import Limits
-from flows.ingestion.manifest import Reason
-from flows.ingestion.parsing import ReadingLimits
+from flows.ingestion.engines.workers import WorkFailed
+from flows.ingestion.parsing.parse import ReadingLimits
+from flows.ingestion.parsing.store import COLUMNS, Store
 from flows.ingestion.pipeline import (
     IngestParameters,
     choose_encoding,
@@ -30,16 +32,14 @@ from flows.ingestion.pipeline import (
     stock_of,
     unread,
 )
-from flows.ingestion.publishing import CONTENT, Publication, dataset_digest
-from flows.ingestion.sharding import EncodingChoice
+from flows.ingestion.publishing.publish import CONTENT, Publication, dataset_digest
+from flows.ingestion.publishing.sharding import EncodingChoice
 from flows.ingestion.sources import Collection
-from flows.ingestion.splits import SplitShares
-from flows.ingestion.store import COLUMNS, Store
-from flows.ingestion.workers import WorkFailed
-from flows.settings import Lake
+from infra.lake import Lake
+from tokenization.dataset.manifest import Reason
 from tokenization.midi import read_midi
-from tokenization.midi_writer import write_midi
-from tokenization.notes import Notes
+from tokenization.midi.notes import Notes
+from tokenization.midi.writing import write_midi
 
 HALVES = SplitShares(validation=0.25, test=0.25)
 

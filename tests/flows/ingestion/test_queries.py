@@ -9,13 +9,13 @@ from typing import Any
 import polars as pl
 import pytest
 
-from flows.errors import UserError
-from flows.ingestion.manifest import SCHEMA, write_manifest
 from flows.ingestion.pipeline import IngestParameters
 from flows.ingestion.queries import Family, difference, families_of, fates_of, plan
 from flows.ingestion.sources import Collection
-from flows.ingestion.versions import DatasetVersion
-from flows.settings import Lake
+from infra.errors import UserError
+from infra.lake import Lake
+from tokenization.dataset.manifest import SCHEMA, write_manifest
+from tokenization.dataset.version import DatasetVersion
 
 
 def files(rows: list[dict[str, Any]]) -> list[str]:

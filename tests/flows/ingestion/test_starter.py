@@ -12,10 +12,10 @@ from pathlib import Path
 import mido
 import pytest
 
-from flows.errors import UserError
 from flows.ingestion.starter import FREEDOOM, classical
 from flows.ingestion.starter.classical import Note
 from flows.ingestion.starter.works import COMPOSERS, PIANO, STRING_QUARTET, Composer, Work
+from infra.errors import UserError
 
 BACH = Composer("bach", PIANO, (Work("bach/bwv66.6.mxl"), Work("bach/bwv268.mxl", bpm=80)))
 HAYDN = Composer("haydn", STRING_QUARTET, (Work("haydn/opus1no1/movement2.mxl"),))

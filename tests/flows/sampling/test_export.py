@@ -9,10 +9,10 @@ import mido
 import pytest
 from PIL import Image
 
-from flows.errors import UserError
 from flows.sampling.export import export
 from flows.sampling.requests import SampleParameters, piece_request, provenance, read_prompt
-from modeling.composition import Candidate
+from infra.errors import UserError
+from modeling.generation.composition import Candidate
 from tokenization.encodings.combined import Combined
 from tokenization.midi import read_midi
 from tokenization.vocabulary import Vocabulary

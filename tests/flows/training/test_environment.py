@@ -10,11 +10,11 @@ import pytest
 from deepspeed.launcher.multinode_runner import PDSHRunner
 from deepspeed.launcher.runner import parse_args
 
-from flows.errors import UserError
-from flows.files import exclusive
-from flows.settings import Lake
 from flows.training.environment import chosen_devices, compiled_extensions, job_environment, remote_environment
 from flows.training.hostfile import Host
+from infra.errors import UserError
+from infra.files import exclusive
+from infra.lake import Lake
 
 
 def on_a_host(carried: str) -> dict[str, str]:

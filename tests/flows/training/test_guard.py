@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from flows.processes import group_members, still_runs
+from infra.processes import group_members, still_runs
 
 JOB = """
 import subprocess, sys, time

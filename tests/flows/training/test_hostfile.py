@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.errors import UserError
 from flows.training.hostfile import Host, as_hostfile, chosen_hosts, here, read_hostfile
+from infra.errors import UserError
 
 
 def read(folder: Path, text: str) -> tuple[Host, ...]:

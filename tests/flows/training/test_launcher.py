@@ -9,14 +9,14 @@ from typing import Any
 import psutil
 import pytest
 
-from flows.errors import UserError
-from flows.files import exclusive
-from flows.ingestion.versions import read_version
-from flows.settings import Lake
 from flows.training.hostfile import Host
 from flows.training.launcher import LONGEST_EXCERPT, JobFailed, _last_words, launch
 from flows.training.runs import Run, prepare_run
+from infra.errors import UserError
+from infra.files import exclusive
+from infra.lake import Lake
 from modeling.config import load_preset, with_settings
+from tokenization.dataset.version import read_version
 
 HERE = [Host("localhost", 1)]
 
@@ -44,7 +44,9 @@ def test_a_failing_job_is_one_line_with_its_reason_and_log(run: Run, tmp_path: P
     assert error.value.permanent, "another attempt would not find it, either"
     assert [report["event"] for report in reports] == ["error"]
     assert not run.finished
-    assert not [child for child in psutil.Process().children(recursive=True) if "modeling.train" in child.cmdline()]
+    assert not [
+        child for child in psutil.Process().children(recursive=True) if "modeling.training.train" in child.cmdline()
+    ]
 
 
 def test_two_processes_do_not_train_one_run(run: Run, tmp_path: Path) -> None:

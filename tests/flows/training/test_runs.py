@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from flows.errors import UserError
-from flows.ingestion.versions import DatasetVersion
-from flows.settings import Lake
 from flows.training.runs import MODEL_FOLDER, Run, find_run, prepare_run, read_run, run_id_of, runs, write_run
+from infra.errors import UserError
+from infra.lake import Lake
 from modeling.config import load_preset, with_settings
+from tokenization.dataset.version import DatasetVersion
 
 
 @pytest.fixture

@@ -17,13 +17,13 @@ from typing import Any
 import psutil
 import pytest
 
-from flows.ingestion.versions import DatasetVersion
-from flows.processes import still_runs
-from flows.settings import Lake
 from flows.training.hostfile import Host
 from flows.training.launcher import JobFailed, launch
 from flows.training.runs import Run, prepare_run
+from infra.lake import Lake
+from infra.processes import still_runs
 from modeling.config import load_preset, with_settings
+from tokenization.dataset.version import DatasetVersion
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -43,7 +43,7 @@ SETTINGS = {
 LAUNCH = """
 import sys
 from pathlib import Path
-from flows.settings import Lake
+from infra.lake import Lake
 from flows.training.hostfile import Host
 from flows.training.launcher import launch
 from flows.training.runs import read_run
@@ -68,7 +68,9 @@ def model_files(run: Run) -> dict[str, bytes]:
 
 def job_of(flow: int) -> list[psutil.Process]:
     """All processes of the job that a process has launched: each of them names what the ranks run."""
-    return [each for each in psutil.Process(flow).children(recursive=True) if "modeling.train" in each.cmdline()]
+    return [
+        each for each in psutil.Process(flow).children(recursive=True) if "modeling.training.train" in each.cmdline()
+    ]
 
 
 def checkpoints(run: Run) -> int:

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from flows.ingestion.versions import DatasetVersion
-from flows.settings import Lake
 from flows.training.runs import Run, prepare_run
 from flows.training.tracker import Place, Tracker, catch_up, mlflow_run, unsent
+from infra.lake import Lake
 from modeling.config import load_preset
-from registry.tracking import Measured, Registry, find_run
+from registry.runs import Measured, Registry, find_run
+from tokenization.dataset.version import DatasetVersion
 
 START = {"event": "start", "time": 0.0, "step": 0, "parameters": 5}
 

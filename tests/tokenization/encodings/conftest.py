@@ -9,7 +9,7 @@ import pytest
 
 from tokenization.encodings import ENCODINGS, Encoding, Time, get_encoding, learn_units
 from tokenization.midi import MidiError, read_midi
-from tokenization.notes import Notes
+from tokenization.midi.notes import Notes
 from tokenization.vocabulary import Vocabulary, builtin_vocabularies
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "midi"

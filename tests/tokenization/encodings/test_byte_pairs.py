@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from tokenization.encodings import HEADER, Encoding, get_encoding, learn_units
 from tokenization.encodings.byte_pairs import LEAST, LONGEST, learn_merges
-from tokenization.units import UnitKind, Units
 from tokenization.vocabulary import Tokens, Vocabulary
+from tokenization.vocabulary.learned_tokens import UnitKind, Units
 
 C4, D4, WAIT = "piano:v72:C4", "piano:v72:D4", "wait:12"
 

@@ -10,9 +10,9 @@ import pytest
 
 from tokenization.encodings import HEADER, get_encoding
 from tokenization.encodings.chordwise import Chordwise, learn_chords
-from tokenization.notes import Notes
-from tokenization.units import UnitKind, Units
+from tokenization.midi.notes import Notes
 from tokenization.vocabulary import Tokens, Vocabulary, VocabularyError
+from tokenization.vocabulary.learned_tokens import UnitKind, Units
 
 MakeNotes = Callable[..., Notes]
 C4, D4, E4, G4, BASS_DRUM = "piano:v72:C4", "piano:v72:D4", "piano:v72:E4", "piano:v72:G4", "drums:v80:C2"

@@ -22,7 +22,7 @@ from tokenization.encodings.combined import Combined
 from tokenization.encodings.encoding import HEADER
 from tokenization.encodings.grid import DRUM_TICKS
 from tokenization.midi import MidiError, read_midi
-from tokenization.notes import Notes
+from tokenization.midi.notes import Notes
 from tokenization.vocabulary import NO_ROW, PITCHES, Vocabulary, VocabularyError
 
 MakeNotes = Callable[..., Notes]

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tokenization.encodings import ENCODINGS, HEADER, Encoding, Time, get_encoding
-from tokenization.notes import Notes, TempoMap
+from tokenization.midi.notes import Notes, TempoMap
 from tokenization.vocabulary import Vocabulary
 
 COLUMNS = ("onset", "duration", "pitch", "velocity", "program", "drum")

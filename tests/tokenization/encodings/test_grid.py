@@ -9,7 +9,7 @@ import pytest
 
 from tokenization.encodings import HEADER, Time, get_encoding
 from tokenization.encodings.grid import LEGATO_TICKS, legato, quantise, to_notes
-from tokenization.notes import Notes, TempoMap
+from tokenization.midi.notes import Notes, TempoMap
 from tokenization.vocabulary import Vocabulary
 
 MakeNotes = Callable[..., Notes]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from tokenization.encodings import HEADER, get_encoding
-from tokenization.notes import Notes
+from tokenization.midi.notes import Notes
 from tokenization.vocabulary import Vocabulary
 
 MakeNotes = Callable[..., Notes]

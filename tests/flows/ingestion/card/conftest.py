@@ -11,12 +11,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-from flows.ingestion.manifest import SCHEMA, fates, write_manifest
-from flows.ingestion.statistics import Statistics
+from flows.ingestion.card.statistics import Statistics
+from tokenization.dataset.manifest import SCHEMA, fates, write_manifest
+from tokenization.dataset.shards import Row, Stamp, write_shard
 from tokenization.encodings import get_encoding
 from tokenization.encodings.combined import Combined
-from tokenization.notes import Notes
-from tokenization.shards import Row, Stamp, write_shard
+from tokenization.midi.notes import Notes
 from tokenization.vocabulary import Vocabulary
 
 DIGEST = "0123456789abcdef0123456789abcdef"

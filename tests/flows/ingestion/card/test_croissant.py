@@ -15,8 +15,8 @@ import pytest
 
 from flows.ingestion.card import write_card
 from flows.ingestion.card.croissant import ROW_FIELDS, licence_url
+from tokenization.dataset.shards import SCHEMA
 from tokenization.encodings.combined import Combined
-from tokenization.shards import SCHEMA
 from tokenization.vocabulary import Vocabulary
 
 # mlcroissant brings absl, whose log handler closes the stream that it found when logging is set up anew: not pytest's.

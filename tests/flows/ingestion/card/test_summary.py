@@ -8,7 +8,7 @@ import pytest
 
 from flows.ingestion.card import markdown
 from flows.ingestion.card.summary import escaped
-from flows.ingestion.versions import DatasetVersion
+from tokenization.dataset.version import DatasetVersion
 
 
 def lines_of(staged: Any) -> list[str]:

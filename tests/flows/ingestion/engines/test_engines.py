@@ -22,13 +22,13 @@ import distributed
 import psutil
 import pytest
 
-from flows.errors import UserError
 from flows.ingestion.engines import Engine, EngineName, isolated, open_engine
 from flows.ingestion.engines.dask import event_loop
-from flows.ingestion.parsing import ReadingLimits
-from flows.ingestion.versions import DatasetVersion
-from flows.ingestion.workers import Failure, WorkFailed
-from flows.settings import LAKE_VARIABLE, Lake
+from flows.ingestion.engines.workers import Failure, WorkFailed
+from flows.ingestion.parsing.parse import ReadingLimits
+from infra.errors import UserError
+from infra.lake import LAKE_VARIABLE, Lake
+from tokenization.dataset.version import DatasetVersion
 
 MUSENET = Path(sys.executable).with_name("musenet")
 LIMITS = ReadingLimits(seconds_per_file=3.0)

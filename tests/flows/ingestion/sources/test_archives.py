@@ -20,8 +20,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.errors import UserError
 from flows.ingestion.sources import Collection, Listing, ReadFailure, list_files, locations, read_files
+from infra.errors import UserError
 
 Find = Callable[..., Listing]
 LayOut = Callable[..., Path]

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from flows.errors import UserError
 from flows.ingestion.sources import Collection, StyleRule, collection_of, load_collections
+from infra.errors import UserError
 
 LAKH = '[[collection]]\nname = "lakh"\nlocation = "lakh.tar.gz"\n'
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from flows.errors import UserError
 from flows.ingestion.sources import Listing, StyleRule
+from infra.errors import UserError
 
 Find = Callable[..., Listing]
 LayOut = Callable[..., Path]

@@ -10,8 +10,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from flows.errors import UserError
 from flows.ingestion.sources import Collection, Listing, ReadFailure, in_reading_order, list_files
+from infra.errors import UserError
 
 Find = Callable[..., Listing]
 LayOut = Callable[..., Path]

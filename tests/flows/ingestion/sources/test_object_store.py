@@ -12,8 +12,8 @@ from typing import Any
 import fsspec
 import pytest
 
-from flows.errors import RunError, UserError
 from flows.ingestion.sources import Collection, Kind, Listing, Location, ReadFailure, StyleRule, list_files, read_files
+from infra.errors import RunError, UserError
 
 Find = Callable[..., Listing]
 Pack = Callable[..., Path]

@@ -1,1 +1,0 @@
-"""Evaluation: what a trained model is worth, and its way into the registry."""

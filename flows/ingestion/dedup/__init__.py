@@ -1,0 +1,1 @@
+"""Deduplication: duplicates, families and splits; the manifest with the outcome for every file."""

@@ -1,0 +1,1 @@
+"""Publishing: a manifest becomes an immutable dataset version with shards, statistics and data card."""

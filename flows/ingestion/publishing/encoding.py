@@ -1,0 +1,136 @@
+"""What the ids of a version mean: a vocabulary, with the dataset's styles and with what a learned encoding learns.
+
+Ids are stable. A version takes the styles and units of the one before it, if that was made with the same vocabulary
+file and encoding; new styles are added behind. So a shard's tokens mean the same in all later versions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from flows.ingestion.dedup.splits import TRAIN
+from flows.ingestion.parsing.store import Place, Store
+from flows.ingestion.sources.inventory import Progress
+from infra.errors import UserError
+from infra.files import Folder
+from tokenization.dataset.manifest import Status
+from tokenization.dataset.version import DatasetVersion
+from tokenization.encodings import ENCODINGS, Encoding, Time, get_encoding, learn_units
+from tokenization.midi.score import Score
+from tokenization.vocabulary import Tokens, Vocabulary
+
+DEFAULT_UNITS = 4096
+LEARNED_NOTES = 1_000_000
+"""Notes of the pieces that units are learned from: a sample of those that train."""
+BATCH = 256
+"""Pieces read from the store at a time."""
+
+
+class TokenSettings(BaseModel):
+    """How notes become tokens."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    encoding: str = "combined"
+    """One of `tokenization.encodings`."""
+    time: Time = Time.SECONDS
+    """What ticks count: seconds, or beats with tempo changes as tokens."""
+    vocabulary: str = "musenet"
+    """A built-in one by name, a TOML file, or the `vocabulary.json` of a dataset whose styles and units are taken."""
+    units: int | None = Field(None, ge=1, le=2**15)
+    """Chords or merges that a learned encoding learns at most, DEFAULT_UNITS unless given."""
+    sustain: bool = False
+    """Whether notes last as long as the sustain pedal holds them."""
+
+    @field_validator("encoding")
+    @classmethod
+    def _exists(cls, name: str) -> str:
+        if name not in ENCODINGS:
+            raise ValueError(f"no encoding {name!r}; there are: {', '.join(ENCODINGS)}")
+        return name
+
+    @model_validator(mode="after")
+    def _something_to_learn(self) -> TokenSettings:
+        if self.units is not None and ENCODINGS[self.encoding].units is None:
+            learned = ", ".join(name for name, encoding in ENCODINGS.items() if encoding.units is not None)
+            raise ValueError(f"the encoding {self.encoding!r} learns no units; these do: {learned}")
+        return self
+
+    def unlearned(self) -> Encoding:
+        """The encoding before anything is learned. Raises UserError for a vocabulary that cannot be read."""
+        try:
+            return get_encoding(self.encoding, Vocabulary.load(self.vocabulary), self.time)
+        except OSError as error:
+            raise UserError(f"the vocabulary {self.vocabulary} cannot be read: {error.strerror}") from error
+
+    def content(self) -> dict[str, Any]:
+        """The settings that tokens depend on: of the vocabulary its name, for its digest is known besides."""
+        return {**self.model_dump(mode="json"), "vocabulary": self.unlearned().vocabulary.name}
+
+    @property
+    def wanted_units(self) -> int:
+        """Units to learn."""
+        return 0 if ENCODINGS[self.encoding].units is None else self.units or DEFAULT_UNITS
+
+
+def encoding_of(
+    settings: TokenSettings,
+    manifest: pl.DataFrame,
+    places: pl.DataFrame,
+    store: Folder,
+    parent: DatasetVersion | None,
+    progress: Progress,
+) -> Encoding:
+    """The encoding of a version to come. `progress` gets the notes learned from, and of how many.
+
+    `places`: columns `sha256`, `part`, `row` of the accepted pieces in the store.
+    """
+    encoding = settings.unlearned()
+    vocabulary = encoding.vocabulary
+    accepted = manifest.filter(pl.col("status") == Status.ACCEPTED)
+    inherited = None if parent is None else parent.vocabulary
+    if parent is not None and inherited is not None and inherited.file == vocabulary.file:
+        if inherited.styles[: len(vocabulary.styles)] == vocabulary.styles:
+            vocabulary = replace(vocabulary, styles=inherited.styles)
+        if not vocabulary.units and _learned_alike(parent, settings):
+            vocabulary = replace(vocabulary, units=inherited.units)
+    vocabulary = vocabulary.with_styles(accepted["style"].drop_nulls().unique())
+    encoding = get_encoding(settings.encoding, vocabulary, settings.time)
+    if not settings.wanted_units or vocabulary.units:
+        return encoding
+    sample = _sample(accepted, places)
+    pieces = _plain_tokens(sample, store, encoding, settings.sustain, progress)
+    return learn_units(encoding, pieces, settings.wanted_units)
+
+
+def _learned_alike(parent: DatasetVersion, settings: TokenSettings) -> bool:
+    """Whether the units of an earlier version are what these settings would learn, on other pieces."""
+    about, chosen = parent.description["encoding"], parent.description["settings"]["tokens"]
+    same = (about["name"], about["time"]) == (settings.encoding, settings.time)
+    return same and (chosen["units"], chosen["sustain"]) == (settings.units, settings.sustain)
+
+
+def _sample(accepted: pl.DataFrame, places: pl.DataFrame) -> pl.DataFrame:
+    """Pieces that train, in an order that is random and always the same, up to LEARNED_NOTES notes."""
+    pieces = accepted.filter(pl.col("split") == TRAIN).select("sha256", "notes").sort("sha256")
+    before = pl.col("notes").cum_sum() - pl.col("notes")
+    return pieces.filter(before < LEARNED_NOTES).join(places, on="sha256", how="left", maintain_order="left")
+
+
+def _plain_tokens(
+    sample: pl.DataFrame, store: Folder, encoding: Encoding, sustain: bool, progress: Progress
+) -> Iterable[Tokens]:
+    """The sample's pieces without units."""
+    plain = Store(store)
+    total = int(sample["notes"].sum())
+    done = 0
+    for rows in sample.iter_slices(BATCH):
+        scores = plain.scores([Place(*place) for place in rows.select("part", "row").iter_rows()])
+        yield from (encoding.encode(Score.from_bytes(data).to_notes(sustain)) for data in scores)
+        done += int(rows["notes"].sum())
+        progress(done, total)

@@ -1,0 +1,147 @@
+"""Taking stock: which files there are, and the SHA-256 of each."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import polars as pl
+
+from flows.ingestion.sources import (
+    Collection,
+    Listing,
+    ReadFailure,
+    in_reading_order,
+    list_files,
+    locations,
+    read_files,
+)
+from infra.files import write_atomically
+from tokenization.dataset.manifest import Reason
+
+CHUNK = 256
+"""Files that one thread hashes in a row: an archive is opened once for them."""
+
+HASHES = "hashes.parquet"
+VERSIONED = ("container", "member", "size", "version")
+"""What names the content of an object in a store."""
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Stock:
+    """All files of an ingestion.
+
+    `files`: one row per file, sorted by collection (in the order given) and path: the columns of `Listing.files`,
+    `sha256`, and for a file that cannot be read `reason` and `detail`.
+    """
+
+    files: pl.DataFrame
+    ignored: dict[str, dict[str, int]]
+    """By collection, how many files of each suffix were left out."""
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of what the files are: where they lie does not enter."""
+        columns = ("collection", "path", "sha256", "licence", "style", "reason")
+        return hashlib.sha256(self.files.select(columns).write_csv().encode()).hexdigest()
+
+
+def take_stock(
+    collections: Sequence[Collection],
+    lake: str,
+    index_folder: Path,
+    max_bytes: int,
+    threads: int,
+    progress: Progress,
+) -> Stock:
+    """List and hash all files. Raises UserError for collections that cannot be read.
+
+    `index_folder` keeps what makes a second time quick: indices of archives, and the hashes of objects by the
+    version that their store gives them.
+    """
+    listing = list_files(collections, lake=lake, index_folder=index_folder)
+    found = _with_remembered(in_reading_order(listing.files.with_row_index("number")), index_folder / HASHES)
+    unknown = found.filter(pl.col("sha256").is_null())
+    digests: list[str | ReadFailure] = []
+    with ThreadPoolExecutor(threads) as pool:  # threads suffice: reading and hashing leave the interpreter
+        chunks = [unknown.slice(first, CHUNK) for first in range(0, len(unknown), CHUNK)]
+        for digest in _in_turn(pool, chunks, max_bytes, 4 * threads):
+            digests += digest
+            progress(len(found) - len(unknown) + len(digests), len(found))
+    failures = [digest if isinstance(digest, ReadFailure) else None for digest in digests]
+    hashed = unknown.with_columns(
+        pl.Series("sha256", [digest if isinstance(digest, str) else None for digest in digests], pl.String),
+        pl.Series("reason", [failure and _reason(failure) for failure in failures], pl.String),
+        pl.Series("detail", [failure and failure.detail for failure in failures], pl.String),
+    )
+    _remember(hashed, index_folder / HASHES)
+    known = found.filter(pl.col("sha256").is_not_null())
+    files = pl.concat([known, hashed], how="diagonal").sort("number").drop("number")
+    return Stock(_with_problems(files, listing, collections), listing.ignored)
+
+
+def _with_remembered(found: pl.DataFrame, file: Path) -> pl.DataFrame:
+    """The files with `sha256` where it is known that an object with this version (its ETag) had that one."""
+    keyed = found.with_columns(pl.col("location").struct.field("container", "member"))
+    if file.exists() and found["version"].is_not_null().any():
+        keyed = keyed.join(pl.read_parquet(file), on=VERSIONED, how="left", nulls_equal=True, maintain_order="left")
+    else:
+        keyed = keyed.with_columns(pl.lit(None, pl.String).alias("sha256"))
+    return keyed.drop("container", "member")
+
+
+def _remember(hashed: pl.DataFrame, file: Path) -> None:
+    """Keep the hashes of files whose store names their versions: the next run need not fetch them."""
+    new = hashed.filter(pl.col("version").is_not_null() & pl.col("sha256").is_not_null())
+    if new.is_empty():
+        return
+    rows = new.with_columns(pl.col("location").struct.field("container", "member")).select(*VERSIONED, "sha256")
+    before = [pl.read_parquet(file)] if file.exists() else []
+    buffer = io.BytesIO()
+    pl.concat([*before, rows]).unique(VERSIONED, keep="last", maintain_order=True).write_parquet(buffer)
+    write_atomically(file, buffer.getvalue())
+
+
+def _in_turn(
+    pool: ThreadPoolExecutor, chunks: Sequence[pl.DataFrame], max_bytes: int, ahead: int
+) -> Iterator[list[str | ReadFailure]]:
+    """The chunks' hashes in order; at most `ahead` chunks wait, so that memory does not grow with their number."""
+    pending = [pool.submit(_hash, chunk, max_bytes) for chunk in chunks[:ahead]]
+    for number in range(len(chunks)):
+        yield pending[number % ahead].result()
+        if number + ahead < len(chunks):
+            pending[number % ahead] = pool.submit(_hash, chunks[number + ahead], max_bytes)
+
+
+def _hash(chunk: pl.DataFrame, max_bytes: int) -> list[str | ReadFailure]:
+    contents = read_files(locations(chunk), max_bytes)
+    return [data if isinstance(data, ReadFailure) else hashlib.sha256(data).hexdigest() for data in contents]
+
+
+def _reason(failure: ReadFailure) -> str:
+    return Reason.TOO_LARGE if failure.too_large else Reason.UNREADABLE_FILE
+
+
+def _with_problems(files: pl.DataFrame, listing: Listing, collections: Sequence[Collection]) -> pl.DataFrame:
+    """Archives that cannot be opened are files too, with a fate of their own."""
+    if listing.problems.is_empty():
+        return files
+    licences = {collection.name: collection.licence for collection in collections}
+    rows = listing.problems.select(
+        "collection",
+        "path",
+        pl.col("collection").replace_strict(licences, return_dtype=pl.String).alias("licence"),
+        pl.col("size").cast(pl.Int64),
+        pl.lit(str(Reason.UNREADABLE_ARCHIVE)).alias("reason"),
+        "detail",
+    )
+    rank = {collection.name: number for number, collection in enumerate(collections)}
+    order = pl.col("collection").replace_strict(rank, return_dtype=pl.Int64)
+    return pl.concat([files, rows], how="diagonal").sort(order, "path", maintain_order=True)

@@ -1,0 +1,1 @@
+"""Registration: a finished run and its critic become a model version in the registry."""

@@ -1,0 +1,28 @@
+"""The registration flow: a finished run and its critic → a model version with an alias."""
+
+from __future__ import annotations
+
+from prefect import flow, task
+from prefect.artifacts import create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+
+from flows.progress import stage
+from flows.registration.registration import RegisterParameters, RegisterReport, register_run
+
+
+@task(name="register", persist_result=False, cache_policy=NO_CACHE)
+def register_task(parameters: RegisterParameters) -> RegisterReport:
+    """Bundle, register and name the version."""
+    with stage("registering model and critic") as bar:
+        report = register_run(parameters)
+        bar.update(0, note=f"version {report.version}, alias {report.alias}")
+    return report
+
+
+@flow(name="register", persist_result=False)
+def register(parameters: RegisterParameters) -> RegisterReport:
+    """Register a run in MLflow; the same files are registered once, whatever the alias."""
+    report = register_task(parameters)
+    text = f"# Version {report.version}\n\nAlias `{report.alias}`, run `{report.run_id}`, dataset `{report.dataset}`.\n"
+    create_markdown_artifact(key="model-version", markdown=text, description=f"version {report.version}")
+    return report

@@ -1,0 +1,115 @@
+"""Registration: a run's model and its critic as one version, with everything needed to know where it came from."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from flows.criticism.critic_training import CriticReport, read_report
+from flows.parameters import LakeAddress
+from flows.training.report import RunReport, report_of
+from flows.training.runs import MODEL_FOLDER, Run, find_run
+from flows.training.tracker import dataset_reference, mlflow_run
+from infra.errors import UserError
+from infra.files import staging_folder
+from infra.lake import Lake
+from modeling.generation.composition import ENCODING_FILE
+from registry.models import CANDIDATE, RegisteredModel, find_model, register, set_alias
+from registry.pyfunc_model import BUNDLE
+from registry.runs import Measured, log_metrics
+from tokenization.dataset.version import DatasetVersion, find_version
+
+
+class RegisterParameters(BaseModel):
+    """Which run to register, and under which alias."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    run: str = "latest"
+    """Id of a finished training run (a prefix is enough), or `latest`."""
+    alias: str = Field(CANDIDATE, pattern=r"^[a-z][a-z0-9_-]*$")
+    lake: LakeAddress
+
+
+@dataclass(frozen=True)
+class RegisterReport:
+    """A registered version."""
+
+    version: str
+    alias: str
+    run_id: str
+    dataset: str
+    nats_per_note: float | None
+    critic_auc: float
+
+
+def newest_critic(run: Run) -> Path:
+    """The folder of the run's critic. Raises UserError when it has none."""
+    critics = sorted((run.folder / "critic").glob("*/report.json"), key=lambda file: file.stat().st_mtime)
+    if not critics:
+        raise UserError(f"run {run.run_id} has no critic yet; train it with `musenet critic --run {run.run_id}`")
+    return critics[-1].parent
+
+
+def register_run(parameters: RegisterParameters) -> RegisterReport:
+    """Bundle and register a run with its newest critic, and move the alias. Raises UserError and RegistryError."""
+    lake = Lake.at(parameters.lake)
+    run = find_run(lake, parameters.run)
+    critic_folder = newest_critic(run)
+    dataset = find_version(lake, run.dataset).local(lake)
+    training, critic = report_of(run, reused=True), read_report(critic_folder)
+    registry, run_id = mlflow_run(lake, run, dataset)
+    log_metrics(registry, run_id, [Measured(training.steps, time.time(), {"critic_auc": critic.auc})])
+    with staging_folder(run.folder) as staged:
+        files = staged / BUNDLE  # MLflow keeps the folder's name
+        files.mkdir()
+        bundle(files, run, dataset, critic_folder)
+        model = register(
+            registry,
+            run_id,
+            files,
+            dataset_reference(dataset),
+            tags={"run": run.run_id, "preset": run.preset, "critic_auc": f"{critic.auc:.4f}"},
+            card=model_card(run, dataset, training, critic),
+        )
+    set_alias(registry, model.version, parameters.alias)
+    moved: RegisteredModel = find_model(registry, model.version)
+    return RegisterReport(
+        moved.version, parameters.alias, run.run_id, moved.dataset, training.nats_per_note, critic.auc
+    )
+
+
+def bundle(folder: Path, run: Run, dataset: DatasetVersion, critic_folder: Path) -> None:
+    """Gather in a folder all that `modeling.generation.composition.Composer.load` reads, and the lineage."""
+    for source in (run.folder / MODEL_FOLDER, critic_folder):
+        for file in sorted(source.iterdir()):
+            shutil.copy2(file, folder / file.name)
+    shutil.copy2(dataset.path / "vocabulary.json", folder / "vocabulary.json")
+    (folder / ENCODING_FILE).write_text(json.dumps(dataset.description["encoding"]) + "\n", encoding="utf-8")
+    lineage = {"run": run.run_id, "dataset": dataset.name, "digest": dataset.digest, "preset": run.preset}
+    (folder / "lineage.json").write_text(json.dumps(lineage, indent=1) + "\n", encoding="utf-8")
+
+
+def model_card(run: Run, dataset: DatasetVersion, training: RunReport, critic: CriticReport) -> str:
+    """The version's card, as Markdown: what it is, what it learned from, what was measured."""
+    about = dataset.description
+    model = run.config.model
+    held_out = (
+        "No piece was held out for validation."
+        if training.nats_per_note is None
+        else f"Held-out loss: {training.nats_per_token:.3f} nats per token, {training.nats_per_note:.3f} per note."
+    )
+    return (
+        f"MuseNet, preset `{run.preset}`: {training.parameters / 1e6:.1f} M parameters, {model.layers} layers, "
+        f"{model.heads} heads, context {model.context}, {model.sparsity.mode} attention.\n\n"
+        f"Trained {training.steps} steps ({training.seconds / 60:.1f} min, {training.precision}) on "
+        f"`{run.dataset}`: {sum(about['pieces'].values())} pieces, {about['notes']:,} notes, {about['hours']:.1f} h; "
+        f"styles: {', '.join(about['styles'])}. Licences of the music: {', '.join(about['licences'])}.\n\n"
+        f"{held_out} The critic tells real pieces from generated ones with AUC {critic.auc:.3f} on "
+        f"{critic.held_out_twins} held-out pairs.\n"
+    )

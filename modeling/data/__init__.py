@@ -1,0 +1,1 @@
+"""Training data: windows of the tokens of a dataset version, in batches."""

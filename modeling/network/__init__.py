@@ -1,0 +1,1 @@
+"""The network: embeddings, transformer blocks, sparse attention, loss."""

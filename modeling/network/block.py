@@ -1,0 +1,129 @@
+"""One layer of the transformer: attention and feed-forward, each added to the residual stream."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import gelu, silu
+
+from modeling.config import ModelConfig
+from modeling.network.attention import attend, attend_cached
+from modeling.network.norms import RMSNorm, new_norm
+from modeling.network.rotary import Rotation
+from modeling.network.sparsity import Layout
+
+ALIGNMENT = 8
+"""Widths are rounded up to a multiple of this, for matrices that devices multiply fast, from ALIGN_FROM on."""
+ALIGN_FROM = 256
+"""Below this width rounding would cost more than a hundredth of the parameters."""
+
+
+class Cache:
+    """Keys and values of one layer for a batch that grows one position at a time."""
+
+    def __init__(self, batch: int, config: ModelConfig, device: torch.device, dtype: torch.dtype) -> None:
+        shape = (batch, config.kv_heads or config.heads, config.context, config.head_width)
+        self.key_bktd = torch.empty(shape, device=device, dtype=dtype)
+        self.value_bktd = torch.empty(shape, device=device, dtype=dtype)
+
+    def put(self, first: int, key_bktd: Tensor, value_bktd: Tensor) -> None:
+        """Keep keys and values of the positions from `first` on."""
+        stop = first + key_bktd.shape[2]
+        self.key_bktd[:, :, first:stop] = key_bktd
+        self.value_bktd[:, :, first:stop] = value_bktd
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention under one layout, with as many or fewer heads of keys and values."""
+
+    def __init__(self, config: ModelConfig, layout: Layout) -> None:
+        super().__init__()
+        self.layout = layout
+        self.executor = config.sparsity.executor
+        kv_heads = config.kv_heads or config.heads
+        self.heads = [config.heads, kv_heads, kv_heads]
+        self.head_width = config.head_width
+        self.qkv = nn.Linear(config.width, sum(self.heads) * config.head_width)
+        self.norm_query = RMSNorm(config.head_width) if config.qk_norm else None
+        self.norm_key = RMSNorm(config.head_width) if config.qk_norm else None
+        self.output = nn.Linear(config.width, config.width)
+
+    def forward(
+        self,
+        x_btc: Tensor,
+        rotation: Rotation | None = None,
+        document_bt: Tensor | None = None,
+        cache: Cache | None = None,
+        first: int = 0,
+    ) -> Tensor:
+        """`first`: the position of the first token where a cache holds those before it."""
+        heads_bhtd = self.qkv(x_btc).unflatten(-1, (-1, self.head_width)).transpose(1, 2)
+        q, k, v = heads_bhtd.split(self.heads, dim=1)
+        if self.norm_query is not None and self.norm_key is not None:
+            q, k = self.norm_query(q), self.norm_key(k)
+        if rotation is not None:
+            q, k = rotation(q), rotation(k)
+        if cache is not None:
+            cache.put(first, k, v)
+        if cache is None or first == 0:
+            mixed = attend(self.executor, self.layout, q, k, v, document_bt)
+        else:
+            mixed = attend_cached(self.layout, q, cache.key_bktd, cache.value_bktd, first)
+        out: Tensor = self.output(mixed.transpose(1, 2).flatten(2))
+        return out
+
+
+def inner_width(config: ModelConfig) -> int:
+    """Width inside the feed-forward. A gated one has three matrices for two, and so is two thirds as wide."""
+    if config.feed_forward_width is not None:
+        return config.feed_forward_width
+    if config.feed_forward == "gelu":
+        return 4 * config.width
+    width = -(-8 * config.width // 3)
+    return -(-width // ALIGNMENT) * ALIGNMENT if config.width >= ALIGN_FROM else width
+
+
+class FeedForward(nn.Module):
+    """Widen, activate, narrow; `swiglu` multiplies by a gate of the same width."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        inner = inner_width(config)
+        self.gated = config.feed_forward == "swiglu"
+        self.widen = nn.Linear(config.width, 2 * inner if self.gated else inner)
+        self.narrow = nn.Linear(inner, config.width)
+
+    def forward(self, x_btc: Tensor) -> Tensor:
+        wide = self.widen(x_btc)
+        if self.gated:
+            gate, value = wide.chunk(2, dim=-1)
+            wide = silu(gate) * value
+        else:
+            wide = gelu(wide)
+        out: Tensor = self.narrow(wide)
+        return out
+
+
+class Block(nn.Module):
+    """Attention and feed-forward, each behind a norm of its own."""
+
+    def __init__(self, config: ModelConfig, layout: Layout) -> None:
+        super().__init__()
+        self.norm_attention = new_norm(config)
+        self.attention = Attention(config, layout)
+        self.norm_feed = new_norm(config)
+        self.feed_forward = FeedForward(config)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(
+        self,
+        x: Tensor,
+        rotation: Rotation | None = None,
+        document_bt: Tensor | None = None,
+        cache: Cache | None = None,
+        first: int = 0,
+    ) -> Tensor:
+        attended = self.attention(self.norm_attention(x), rotation, document_bt, cache, first)
+        x = x + self.dropout(attended)
+        out: Tensor = x + self.dropout(self.feed_forward(self.norm_feed(x)))
+        return out

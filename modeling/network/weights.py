@@ -1,0 +1,71 @@
+"""A trained model as files: `model.json` (shape), `model.safetensors` (weights), nothing to unpickle."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from modeling.config import ModelConfig
+from modeling.network.critic import CriticConfig, CriticHead
+from modeling.network.transformer import MuseNet
+
+MODEL_SHAPE, MODEL_WEIGHTS = "model.json", "model.safetensors"
+CRITIC_SHAPE, CRITIC_WEIGHTS = "critic.json", "critic.safetensors"
+UNREADABLE = (OSError, SafetensorError, ValueError, KeyError, TypeError, RuntimeError)
+"""What reading raises: no file, a damaged file, or weights (RuntimeError) that do not fit the shape."""
+
+
+class WeightsError(ValueError):
+    """Weights that are missing or damaged."""
+
+
+def save_model(model: MuseNet, folder: Path) -> None:
+    """Write the model into a folder. Not atomic: write into a staging folder."""
+    save_weights(model.config, model.state_dict(), folder)
+
+
+def save_weights(config: ModelConfig, state: Mapping[str, Tensor], folder: Path) -> None:
+    """The same from a model's shape and its weights by name, as a sharded model's are gathered."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / MODEL_SHAPE).write_text(config.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}, folder / MODEL_WEIGHTS)
+
+
+def load_model(folder: Path, device: torch.device | str = "cpu") -> MuseNet:
+    """The model of a folder in 32-bit, in evaluation mode. Raises WeightsError."""
+    try:
+        config = ModelConfig.model_validate_json((folder / MODEL_SHAPE).read_text(encoding="utf-8"))
+        state = load_file(folder / MODEL_WEIGHTS)
+        with torch.device("meta"):  # no first weights are drawn that the file's replace
+            model = MuseNet(config)
+        model.load_state_dict(state, assign=True)
+    except UNREADABLE as error:
+        raise WeightsError(f"no model can be read from {folder}: {error}") from error
+    return model.float().to(device).eval()
+
+
+def save_critic(head: CriticHead, config: CriticConfig, width: int, folder: Path) -> None:
+    """Write a critic's head into a folder. Not atomic: write into a staging folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    shape = {"width": width, "config": config.model_dump()}
+    (folder / CRITIC_SHAPE).write_text(json.dumps(shape, indent=1) + "\n", encoding="utf-8")
+    save_file({name: tensor.detach().cpu() for name, tensor in head.state_dict().items()}, folder / CRITIC_WEIGHTS)
+
+
+def load_critic(folder: Path, device: torch.device | str = "cpu") -> tuple[CriticHead, CriticConfig]:
+    """The critic of a folder. Raises WeightsError."""
+    try:
+        shape = json.loads((folder / CRITIC_SHAPE).read_text(encoding="utf-8"))
+        state = load_file(folder / CRITIC_WEIGHTS)
+        config = CriticConfig(**shape["config"])
+        head = CriticHead(shape["width"], config.hidden)
+        head.load_state_dict(state)
+    except UNREADABLE as error:
+        raise WeightsError(f"no critic can be read from {folder}: {error}") from error
+    return head.to(device).eval(), config

@@ -1,0 +1,1 @@
+"""Training: the job that the `deepspeed` launcher starts on every rank."""

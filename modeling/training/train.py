@@ -1,0 +1,96 @@
+"""The training job: what the `deepspeed` launcher runs on every rank.
+
+    deepspeed --module modeling.training.train --config run.json
+
+It reads a `RunConfig`, resumes from the run folder's newest good checkpoint if there is one, and leaves the trained
+model in `<run folder>/model`. Rank 0 reports in `metrics.jsonl`; an error that a user can mend is reported there too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import sys
+import threading
+from pathlib import Path
+
+import deepspeed.comm as comm
+import torch
+
+from modeling.config import RunConfig
+from modeling.network.attention import ExecutorError
+from modeling.training.checkpoints import CheckpointError
+from modeling.training.deepspeed_config import SettingsError
+from modeling.training.events import Reporter
+from modeling.training.process_group import process_group
+from modeling.training.trainer import Trainer, TrainingError
+from tokenization.dataset.shards import ShardError
+
+EXPECTED = (TrainingError, CheckpointError, ExecutorError, SettingsError, ShardError)
+"""What a user has to mend before another attempt makes sense; the message says how."""
+
+
+def end_with_launcher() -> None:
+    """End this rank once standard input closes: whoever launched the job is gone, however it ended."""
+    with contextlib.suppress(OSError):
+        while os.read(sys.stdin.fileno(), 1024):
+            pass
+    os._exit(1)
+
+
+def explained(error: Exception) -> str | None:
+    """What to tell a user of an error, in one line; None of one that is a defect of ours."""
+    if isinstance(error, EXPECTED):
+        return " ".join(str(error).split())
+    if isinstance(error, torch.OutOfMemoryError):
+        return (
+            "the device has too little memory: lower training.micro_batch_size, or set model.recompute=true, "
+            "training.zero_stage=3 or training.offload=true"
+        )
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return None
+
+
+def train(run: RunConfig, rank: int) -> int:
+    """This rank's part of the job; returns the exit status. Raises what is a defect of ours."""
+    try:
+        Trainer(run, rank).train()
+    except Exception as error:
+        message = explained(error)
+        if message is None:
+            raise
+        # Any rank's, for it may be the only one that knows. Where the disk is full the log may still have room.
+        with contextlib.suppress(OSError):
+            Reporter(run.folder, rank=0)("error", message=message, permanent=True)
+        print(message, file=sys.stderr)
+        return 1
+    comm.barrier()  # no rank leaves while another is still publishing
+    return 0
+
+
+def main() -> None:
+    """Run one rank, and end its process."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--config", type=Path, required=True, help="run.json as the training flow writes it")
+    parser.add_argument("--local_rank", type=int, default=int(os.environ.get("LOCAL_RANK", "0")))
+    parser.add_argument("--end-with-stdin", action="store_true", help="end when standard input closes")
+    arguments = parser.parse_args()
+    run = RunConfig.model_validate(json.loads(arguments.config.read_text(encoding="utf-8"))["config"])
+    if arguments.end_with_stdin:
+        threading.Thread(target=end_with_launcher, daemon=True).start()
+    if torch.cuda.is_available():
+        torch.cuda.set_device(arguments.local_rank)
+    with process_group() as rank:
+        status = train(run, rank)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        # At once: after an error other ranks may be waiting for this one, which the launcher then ends; and threads of
+        # the process group now and then abort a process that takes the way through the interpreter's end.
+        os._exit(status)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""Registration: run, critic, vocabulary and lineage become one version that can be composed with."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from flows.criticism.critic_training import CriticParameters, Round
+from flows.progress import stage
+from flows.registration.registration import RegisterParameters, newest_critic, register_run
+from flows.training.runs import prepare_run
+from infra.errors import UserError
+from infra.lake import Lake
+from modeling.config import load_preset
+from modeling.generation.composition import Composer
+from modeling.network.critic import CriticConfig
+from registry.models import find_model, pull
+from registry.runs import Registry
+
+
+@pytest.fixture(scope="module")
+def criticised(studio):
+    lake, dataset, run = studio
+    parameters = CriticParameters(train_pieces=8, held_out_pieces=4, critic=CriticConfig(window=40, hidden=8, epochs=1))
+    one_round = Round(lake, run, dataset, parameters)
+    with stage("critic") as bar:
+        one_round.learn(*one_round.generate(bar), bar)
+    return studio
+
+
+def test_a_run_becomes_a_version_with_its_whole_lineage(criticised) -> None:
+    lake, dataset, run = criticised
+    report = register_run(RegisterParameters(run=run.run_id, alias="champion", lake=lake.root))
+    assert (report.version, report.alias, report.run_id) == ("1", "champion", run.run_id)
+    assert report.dataset == f"songs@{dataset.digest}"
+
+    registry = Registry.open(lake.registry_database, lake.registry_artifacts)
+    model = find_model(registry, "champion")
+    assert model.tags["run"] == run.run_id
+    assert model.tags["preset"] == "tiny"
+    mlflow_run = registry.client.get_run(model.run_id)
+    assert [(d.dataset.name, d.dataset.digest) for d in mlflow_run.inputs.dataset_inputs] == [("songs", dataset.digest)]
+    assert mlflow_run.data.params["model.context"] == "64"
+    assert mlflow_run.data.metrics["critic_auc"] == pytest.approx(report.critic_auc)
+
+    card = registry.client.get_model_version("musenet", "1").description
+    assert "24 pieces" in card
+    assert "styles: bach, jazz" in card
+    assert "7.500 per note" in card
+    assert "CC0" in card
+
+    folder = pull(registry, model)
+    assert folder.name == "bundle"
+    assert json.loads((folder / "lineage.json").read_text())["digest"] == dataset.digest
+    composer = Composer.load(folder)
+    assert composer.vocabulary.digest == dataset.vocabulary.digest
+    assert composer.model.config.context == 64
+
+    again = register_run(RegisterParameters(run="latest", alias="candidate", lake=lake.root))
+    assert again.version == "1", "the same files are one version"
+    assert find_model(registry, "1").aliases == ("candidate", "champion")
+    assert not list(run.folder.glob(".staging-*"))
+
+
+def test_a_run_without_a_critic_says_what_to_do(studio, tmp_path: Path) -> None:
+    run = prepare_run(Lake(tmp_path), studio[1], load_preset("tiny"), ranks=1)
+    with pytest.raises(UserError, match=f"has no critic yet; train it with `musenet critic --run {run.run_id}`"):
+        newest_critic(run)
+
+
+@pytest.mark.parametrize("alias", ["", "The Best", "1", "a b"])
+def test_an_alias_is_one_plain_word(alias: str) -> None:
+    with pytest.raises(ValidationError, match="alias"):
+        RegisterParameters(alias=alias)

@@ -1,0 +1,225 @@
+"""The servers are started for real: what matters is what they leave in the database, and behind."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import re
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from infra.lake import Lake
+from infra.services import servers as services
+
+REPOSITORY = Path(services.__file__).parents[2]
+
+COMMAND = """
+import os, signal, sys, time
+from infra.services.servers import prefect_server
+from infra.lake import Lake
+
+lake, tasks, ending = Lake.at(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+os.environ.update(lake.environment())
+try:
+    with prefect_server(lake):
+        from prefect import flow, task
+
+        @task
+        def double(number):
+            return 2 * number
+
+        @task
+        def end():
+            if ending == "fails":
+                raise ValueError("a bad piece")
+            if ending == "waits":
+                print("waiting", flush=True)
+                time.sleep(60)
+
+        @flow(name=ending)
+        def count():
+            for number in range(tasks):
+                double(number)
+            end()
+
+        count()
+except KeyboardInterrupt:
+    sys.exit(130)
+except ValueError as error:
+    print(error)
+    sys.exit(1)
+"""
+
+
+def command(lake: Lake, tasks: int, ending: str) -> subprocess.Popen[str]:
+    """A process that runs a flow on a Prefect server of the lake."""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("PREFECT_")}
+    return subprocess.Popen(
+        [sys.executable, "-c", COMMAND, str(lake.root), str(tasks), ending],
+        env={**environment, "PYTHONPATH": str(REPOSITORY)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def wait_until_it_waits(process: subprocess.Popen[str]) -> None:
+    assert process.stdout is not None
+    assert process.stdout.readline() == "waiting\n"
+
+
+def recorded(lake: Lake, flow: str) -> tuple[list[str], dict[str, int]]:
+    """The states of a flow's runs, and how many of their task runs are in each state."""
+    with sqlite3.connect(lake.prefect_home / "prefect.db") as database:
+        runs = database.execute(
+            "SELECT f.state_name FROM flow_run f JOIN flow ON flow.id = f.flow_id WHERE flow.name = ?",
+            (flow,),
+        ).fetchall()
+        tasks = database.execute(
+            "SELECT t.state_name, count(*) FROM task_run t JOIN flow_run f ON f.id = t.flow_run_id"
+            " JOIN flow ON flow.id = f.flow_id WHERE flow.name = ? GROUP BY 1",
+            (flow,),
+        ).fetchall()
+    return [state for (state,) in runs], dict(tasks)
+
+
+def servers(lake: Lake) -> list[int]:
+    """The pids of every process that works in the lake's folder of services."""
+    pids = []
+    for process in psutil.process_iter():
+        try:
+            if process.status() != psutil.STATUS_ZOMBIE and Path(process.cwd()) == lake.services:
+                pids.append(process.pid)
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return pids
+
+
+def wait_until_no_server(lake: Lake) -> None:
+    deadline = time.monotonic() + 10
+    while servers(lake):
+        assert time.monotonic() < deadline, "a server outlives the command that started it"
+        time.sleep(0.1)
+
+
+def page(url: str, accept: str = "text/html") -> str:
+    with urllib.request.urlopen(urllib.request.Request(url, headers={"Accept": accept})) as response:
+        return str(response.read().decode())
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
+    lake = Lake(tmp_path_factory.mktemp("lake"))
+    yield lake
+    services.down(lake)
+
+
+def test_two_commands_at_once_on_a_new_lake_record_every_task(lake: Lake) -> None:
+    for process in [command(lake, 60, "completes"), command(lake, 60, "completes")]:
+        output = process.communicate(timeout=100)
+        assert (process.returncode, output) == (0, ("", ""))
+    assert recorded(lake, "completes") == (["Completed"] * 2, {"Completed": 122})
+    assert servers(lake) == []
+
+
+def test_a_failure_is_recorded_and_shown_in_one_line(lake: Lake) -> None:
+    process = command(lake, 3, "fails")
+    assert process.communicate(timeout=60) == ("a bad piece\n", "")
+    assert process.returncode == 1
+    assert recorded(lake, "fails") == (["Failed"], {"Completed": 3, "Failed": 1})
+
+
+def test_ctrl_c_is_recorded_and_leaves_no_server(lake: Lake) -> None:
+    process = command(lake, 3, "waits")
+    wait_until_it_waits(process)
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.communicate(timeout=60) == ("", "")
+    assert process.returncode == 130
+    assert recorded(lake, "waits") == (["Crashed"], {"Completed": 3, "Crashed": 1})
+    assert servers(lake) == []
+
+
+def test_a_killed_command_leaves_no_server(lake: Lake) -> None:
+    process = command(lake, 0, "waits")
+    wait_until_it_waits(process)
+    assert len(servers(lake)) == 1
+    process.kill()
+    process.communicate()
+    wait_until_no_server(lake)
+
+
+def test_up_serves_pages_and_commands_until_down(lake: Lake) -> None:
+    started = services.up(lake)
+    assert [(service.name, service.running, service.changed) for service in started] == [
+        ("prefect", True, True),
+        ("mlflow", True, True),
+    ]
+    assert services.up(lake) == services.status(lake) == [dataclasses.replace(s, changed=False) for s in started]
+    json.dumps([dataclasses.asdict(service) for service in started])
+
+    prefect, mlflow = (str(service.url) for service in started)
+    assert json.loads(page(f"{prefect}/ui-settings", "*/*"))["api_url"] == f"{prefect}/api"
+    for url in (prefect, mlflow):
+        (script,) = re.findall(r'<script[^>]+src="([^"]+\.js)"', page(url))[:1]
+        assert len(page(f"{url}/{script.lstrip('/')}", "*/*")) > 100_000
+
+    before = servers(lake)
+    process = command(lake, 5, "waits")
+    wait_until_it_waits(process)
+    assert servers(lake) == before, "the command starts a server though one runs"
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+
+    assert [(service.running, service.changed) for service in services.down(lake)] == [(False, True)] * 2
+    tasks = recorded(lake, "waits")[1]
+    assert (tasks["Completed"], tasks["Crashed"]) == (8, 2)
+    assert servers(lake) == []
+    assert [(service.running, service.changed) for service in services.down(lake)] == [(False, False)] * 2
+
+
+def test_a_reused_pid_is_not_taken_for_the_server(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    lake.services.mkdir()
+    another = [os.getpid(), psutil.Process().create_time() - 60]
+    state = {"url": "http://127.0.0.1:4200", "log": "", "started_at": "", "processes": [another]}
+    (lake.services / "prefect.json").write_text(json.dumps(state))
+    assert not any(service.running for service in services.status(lake))
+    assert not any(service.changed for service in services.down(lake))  # and this process goes on
+    assert not (lake.services / "prefect.json").exists()
+
+
+def test_a_server_that_ends_at_once_is_an_error_with_its_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lake = Lake(tmp_path)
+    monkeypatch.setattr(services, "_command", lambda *_: [sys.executable, "-c", "raise SystemExit('no luck')"])
+    with pytest.raises(services.ServiceError, match=r"ended as it started \(code 1\): see .*\.log"):
+        services.up(lake)
+    assert not any(service.running for service in services.status(lake))
+    assert "no luck" in (lake.services / "prefect.log").read_text()
+
+
+def test_a_taken_port_is_left_alone() -> None:
+    with socket.socket() as listener:
+        listener.bind((services.HOST, 0))
+        listener.listen()
+        taken = listener.getsockname()[1]
+        assert services._port(taken) != taken
+
+
+def test_another_server_on_the_port_is_not_taken_for_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lake = Lake(tmp_path)
+    monkeypatch.setattr(services, "_answers", lambda *_: True)
+    monkeypatch.setattr(services, "_command", lambda *_: [sys.executable, "-c", "raise SystemExit(1)"])
+    with pytest.raises(services.ServiceError, match="ended as it started"):
+        services.up(lake)

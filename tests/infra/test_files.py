@@ -1,0 +1,150 @@
+"""Writing: a reader finds a whole file or folder under its final name, or none."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from upath import UPath
+
+from infra.errors import UserError
+from infra.files import (
+    STAGING_PREFIX,
+    exclusive,
+    publish_folder,
+    remove_abandoned,
+    staging_folder,
+    write_atomically,
+)
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.fixture
+def dead_pid() -> int:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+class TestStagedFolders:
+    def test_a_published_folder_has_all_that_was_staged(self, tmp_path: Path) -> None:
+        with staging_folder(tmp_path / "home") as staged:
+            (staged / "below").mkdir()
+            (staged / "below" / "file").write_text("content")
+            assert staged.parent == tmp_path / "home"
+            publish_folder(staged, tmp_path / "home" / "final")
+        assert names(tmp_path / "home") == ["final"]
+        assert (tmp_path / "home" / "final" / "below" / "file").read_text() == "content"
+
+    def test_nothing_stays_of_what_is_not_published(self, tmp_path: Path) -> None:
+        def fail() -> None:
+            with staging_folder(tmp_path) as staged:
+                (staged / "half").write_text("half")
+                raise RuntimeError("disk on fire")
+
+        with pytest.raises(RuntimeError, match="disk on fire"):
+            fail()
+        assert names(tmp_path) == []
+
+    def test_a_published_folder_is_never_replaced(self, tmp_path: Path) -> None:
+        final = tmp_path / "final"
+        final.mkdir()
+        (final / "first").touch()
+        with staging_folder(tmp_path) as staged:
+            (staged / "second").touch()
+            with pytest.raises(FileExistsError, match="exists already"):
+                publish_folder(staged, final)
+        assert names(final) == ["first"]
+        assert names(tmp_path) == ["final"]
+
+
+class TestFiles:
+    def test_a_file_is_written_with_its_folders_and_then_replaced(self, tmp_path: Path) -> None:
+        path = tmp_path / "a" / "b" / "file"
+        write_atomically(path, b"first")
+        write_atomically(path, b"second")
+        assert path.read_bytes() == b"second"
+        assert names(path.parent) == ["file"]
+
+    def test_the_file_before_stays_when_writing_fails(self, tmp_path: Path) -> None:
+        (tmp_path / "taken").mkdir()
+        (tmp_path / "taken" / "inside").touch()
+        with pytest.raises(OSError, match="taken"):
+            write_atomically(tmp_path / "taken", b"data")
+        assert names(tmp_path) == ["taken"]
+
+
+class TestAnObjectStore:
+    """An object is there whole or not at all: nothing is staged."""
+
+    def test_a_file_is_written_and_replaced(self) -> None:
+        folder = UPath("memory://files")
+        write_atomically(folder / "a" / "file", b"first")
+        write_atomically(folder / "a" / "file", b"second")
+        assert (folder / "a" / "file").read_bytes() == b"second"
+        assert [path.name for path in (folder / "a").iterdir()] == ["file"]
+
+    def test_has_nothing_that_was_abandoned(self, dead_pid: int) -> None:
+        folder = UPath("memory://abandoned")
+        write_atomically(folder / f"{STAGING_PREFIX}{dead_pid}-00000000", b"someone else's")
+        remove_abandoned(folder)
+        assert len(list(folder.iterdir())) == 1
+
+
+class TestAbandonedStaging:
+    def test_of_dead_processes_is_removed(self, tmp_path: Path, dead_pid: int) -> None:
+        folder = tmp_path / f"{STAGING_PREFIX}{dead_pid}-00000000"
+        folder.mkdir()
+        (folder / "shard").touch()
+        (tmp_path / f"{STAGING_PREFIX}{dead_pid}-00000000-file.json").touch()
+        remove_abandoned(tmp_path)
+        assert names(tmp_path) == []
+
+    def test_of_living_processes_and_other_folders_stay(self, tmp_path: Path, dead_pid: int) -> None:
+        (tmp_path / "0123456789abcdef").mkdir()
+        (tmp_path / f"{dead_pid}-00000000").mkdir()
+        with staging_folder(tmp_path) as staged:
+            remove_abandoned(tmp_path)
+            assert names(tmp_path) == sorted([staged.name, "0123456789abcdef", f"{dead_pid}-00000000"])
+
+    def test_what_a_killed_writer_leaves_is_recognised(self, tmp_path: Path) -> None:
+        script = (
+            "import os, signal, sys\nfrom pathlib import Path\nimport infra.files\n"
+            "infra.files.sync = lambda _: os.kill(os.getpid(), signal.SIGKILL)\n"
+            "infra.files.write_atomically(Path(sys.argv[1]) / 'file', b'data')\n"
+        )
+        process = subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=False)
+        assert process.returncode < 0
+        assert len(names(tmp_path)) == 1
+        remove_abandoned(tmp_path)
+        assert names(tmp_path) == []
+
+
+class TestExclusiveLock:
+    def test_a_second_process_is_told_who_is_busy(self, tmp_path: Path) -> None:
+        script = (
+            "import sys\nfrom pathlib import Path\nfrom infra.files import exclusive\n"
+            "with exclusive(Path(sys.argv[1]), ''):\n print('held', flush=True)\n sys.stdin.read()\n"
+        )
+        lock = tmp_path / "deep" / "lock"
+        with subprocess.Popen(
+            [sys.executable, "-c", script, str(lock)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as holder:
+            assert holder.stdout is not None
+            assert holder.stdout.readline() == "held\n"
+            with pytest.raises(UserError, match="run 7 is being trained; wait for it, or stop it"):
+                exclusive(lock, "run 7 is being trained").__enter__()
+            holder.kill()  # a lock dies with its holder, however that ends
+        with exclusive(lock, "busy"):
+            pass
+
+    def test_it_is_free_after_an_error(self, tmp_path: Path) -> None:
+        with pytest.raises(RuntimeError), exclusive(tmp_path / "lock", "busy"):
+            raise RuntimeError
+        with exclusive(tmp_path / "lock", "busy"):
+            pass

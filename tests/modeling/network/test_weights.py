@@ -1,0 +1,177 @@
+"""Models and critics as files: they come back bit for bit, and nothing damaged is read in silence."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from modeling.config import ModelConfig
+from modeling.network.critic import CriticConfig, CriticHead
+from modeling.network.embeddings import Batch
+from modeling.network.transformer import MuseNet
+from modeling.network.weights import (
+    CRITIC_SHAPE,
+    CRITIC_WEIGHTS,
+    MODEL_SHAPE,
+    MODEL_WEIGHTS,
+    WeightsError,
+    load_critic,
+    load_model,
+    save_critic,
+    save_model,
+    save_weights,
+)
+
+MakeModel = Callable[..., MuseNet]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, make_model: MakeModel) -> Path:
+    """A saved model and critic."""
+    torch.manual_seed(0)
+    save_model(make_model(), tmp_path / "model")
+    save_critic(CriticHead(32, 8), CriticConfig(hidden=8, window=32), 32, tmp_path / "model")
+    return tmp_path / "model"
+
+
+class TestModel:
+    @pytest.mark.parametrize("factored", [True, False])
+    @pytest.mark.parametrize("tied", [True, False])
+    def test_it_comes_back_bit_for_bit(
+        self, tied: bool, factored: bool, tmp_path: Path, make_model: MakeModel, make_batch: Callable[..., Batch]
+    ) -> None:
+        model = make_model(tied_output=tied, factored_notes=factored, dropout=0.1)
+        save_model(model, tmp_path / "a" / "model")
+        loaded = load_model(tmp_path / "a" / "model")
+        assert loaded.config == model.config
+        assert loaded.state_dict().keys() == model.state_dict().keys()
+        assert all(torch.equal(loaded.state_dict()[name], tensor) for name, tensor in model.state_dict().items())
+        assert (loaded.output is None) is tied
+        assert not loaded.training
+        states = [net.states(make_batch(1, 20)) for net in (loaded, model.eval())]
+        assert torch.equal(*states)
+        assert torch.equal(loaded.logits(states[0]), model.logits(states[1]))
+
+    @pytest.mark.parametrize("mode", ["dense", "fixed", "variable", "bigbird"])
+    def test_every_variant_comes_back(
+        self, mode: str, tmp_path: Path, make_model: MakeModel, make_batch: Callable[..., Batch]
+    ) -> None:
+        changes = {"norm": "rms", "positions": "rotary", "feed_forward": "swiglu", "qk_norm": True, "kv_heads": 1}
+        model = make_model(mode=mode, structure=("time",), **changes).eval()
+        save_model(model, tmp_path)
+        loaded = load_model(tmp_path)
+        assert torch.equal(loaded.states(make_batch(1, 40)), model.states(make_batch(1, 40)))
+        assert all(parameter.requires_grad for parameter in loaded.parameters())
+
+    def test_weights_by_name_are_enough(self, tmp_path: Path, make_model: MakeModel) -> None:
+        model = make_model()
+        save_weights(model.config, {name: p.detach().clone() for name, p in model.named_parameters()}, tmp_path)
+        assert torch.equal(load_model(tmp_path).norm.weight, model.norm.weight)
+
+    def test_a_tied_output_is_stored_once(self, folder: Path, make_model: MakeModel) -> None:
+        state = load_file(folder / MODEL_WEIGHTS)
+        assert state.keys() == make_model(tied_output=False).state_dict().keys() - {"output.weight"}
+        assert sum(tensor.numel() for tensor in state.values()) == make_model().parameter_count()
+
+    def test_one_trained_in_16_bits_comes_back_in_32(self, tmp_path: Path, make_model: MakeModel) -> None:
+        model = make_model().bfloat16()
+        save_model(model, tmp_path)
+        loaded = load_model(tmp_path)
+        assert {parameter.dtype for parameter in loaded.parameters()} == {torch.float32}
+        assert torch.equal(loaded.norm.weight, model.norm.weight.float())
+
+    def test_the_shape_is_readable_json(self, folder: Path, make_model: MakeModel) -> None:
+        content = json.loads((folder / MODEL_SHAPE).read_text())
+        assert ModelConfig.model_validate(content) == make_model().config
+
+    def test_saving_again_replaces(self, folder: Path, make_model: MakeModel) -> None:
+        other = make_model(seed=1, layers=3)
+        save_model(other, folder)
+        assert torch.equal(
+            load_model(folder).blocks[2].feed_forward.widen.weight, other.blocks[2].feed_forward.widen.weight
+        )
+
+
+class TestCritic:
+    def test_it_comes_back_bit_for_bit(self, tmp_path: Path) -> None:
+        config = CriticConfig(window=32, hidden=8, epochs=3)
+        head = CriticHead(32, 8)
+        save_critic(head, config, 32, tmp_path / "critic")
+        loaded, loaded_config = load_critic(tmp_path / "critic")
+        assert loaded_config == config
+        assert all(torch.equal(loaded.state_dict()[name], tensor) for name, tensor in head.state_dict().items())
+        assert not loaded.training
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-10])
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def scramble(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[:16] = b"0123456789abcdef"
+    path.write_bytes(data)
+
+
+DAMAGES = [Path.unlink, cut, empty, scramble]
+
+
+class TestDamage:
+    @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
+    @pytest.mark.parametrize("name", [MODEL_SHAPE, MODEL_WEIGHTS])
+    def test_a_damaged_model_is_refused(self, name: str, damage: Callable[[Path], None], folder: Path) -> None:
+        damage(folder / name)
+        with pytest.raises(WeightsError, match=r"no model can be read from .*model"):
+            load_model(folder)
+
+    @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
+    @pytest.mark.parametrize("name", [CRITIC_SHAPE, CRITIC_WEIGHTS])
+    def test_a_damaged_critic_is_refused(self, name: str, damage: Callable[[Path], None], folder: Path) -> None:
+        damage(folder / name)
+        with pytest.raises(WeightsError, match=r"no critic can be read from .*model"):
+            load_critic(folder)
+
+    def test_a_folder_that_is_not_there(self, tmp_path: Path) -> None:
+        with pytest.raises(WeightsError, match="nowhere"):
+            load_model(tmp_path / "nowhere")
+        with pytest.raises(WeightsError, match="nowhere"):
+            load_critic(tmp_path / "nowhere")
+
+    def test_weights_of_another_shape(self, folder: Path, tmp_path: Path, make_model: MakeModel) -> None:
+        save_model(make_model(width=16), tmp_path / "other")
+        (tmp_path / "other" / MODEL_WEIGHTS).replace(folder / MODEL_WEIGHTS)
+        with pytest.raises(WeightsError, match="size mismatch"):
+            load_model(folder)
+
+    @pytest.mark.parametrize(
+        "missing", ["embeddings.token.own", "embeddings.token.row", "blocks.1.feed_forward.widen.bias"]
+    )
+    def test_a_tensor_that_is_missing(self, missing: str, folder: Path) -> None:
+        state = load_file(folder / MODEL_WEIGHTS)
+        del state[missing]
+        save_file(state, folder / MODEL_WEIGHTS)
+        with pytest.raises(WeightsError, match=missing.replace(".", r"\.")):
+            load_model(folder)
+
+    def test_a_shape_with_settings_that_do_not_exist(self, folder: Path) -> None:
+        content = json.loads((folder / MODEL_SHAPE).read_text())
+        (folder / MODEL_SHAPE).write_text(json.dumps({**content, "experts": 8}))
+        with pytest.raises(WeightsError, match="experts"):
+            load_model(folder)
+
+    @pytest.mark.parametrize(
+        "content", [{}, {"width": 32, "config": {"hiden": 8}}, {"width": 16, "config": {"hidden": 8}}]
+    )
+    def test_a_critic_of_another_shape(self, content: dict[str, object], folder: Path) -> None:
+        (folder / CRITIC_SHAPE).write_text(json.dumps(content))
+        with pytest.raises(WeightsError, match="no critic can be read"):
+            load_critic(folder)

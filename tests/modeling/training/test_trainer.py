@@ -1,0 +1,184 @@
+"""The trainer in this process, on one rank: what its settings do, and that a run goes on as if nothing had happened.
+
+Ranks and launches are in `test_train.py`.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from modeling.config import RunConfig
+from modeling.network.weights import MODEL_WEIGHTS
+from modeling.training.selection import read_held_out
+from modeling.training.trainer import Trainer, TrainingError, dropout_seed, use_bf16
+
+MODEL = {
+    "layers": 2,
+    "heads": 2,
+    "width": 32,
+    "context": 64,
+    "sparsity": {"mode": "strided", "block": 16, "stride": 8},
+}
+TRAINING = {
+    "steps": 4,
+    "batch_size": 4,
+    "micro_batch_size": 2,
+    "learning_rate": 1e-2,
+    "warmup_steps": 1,
+    "precision": "fp32",
+    "evaluate_every": 2,
+    "checkpoint_every": 2,
+}
+
+EVERYTHING = {
+    "precision": "bf16",
+    "schedule": "wsd",
+    "pack": True,
+    "mixup": {"rate": 0.5},
+    "augmentation": {"transpose": 3, "velocity": 8, "stretch": 0.05},
+    "style_dropout": 0.5,
+    "instrument_dropout": 0.5,
+}
+"""All that is drawn at random."""
+
+
+pytestmark = pytest.mark.usefixtures("one_rank")
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory, make_version: Callable[[Path], Path]) -> Path:
+    return make_version(tmp_path_factory.mktemp("dataset") / "version")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A run's folder after training."""
+
+    folder: Path
+
+    def of(self, event: str) -> list[dict[str, Any]]:
+        lines = (self.folder / "metrics.jsonl").read_text().splitlines()
+        return [report for report in map(json.loads, lines) if report["event"] == event]
+
+    @property
+    def losses(self) -> list[float]:
+        return [report["loss"] for report in self.of("step")]
+
+    @property
+    def weights(self) -> dict[str, torch.Tensor]:
+        return load_file(self.folder / "model" / MODEL_WEIGHTS)
+
+    @property
+    def checkpoints(self) -> list[str]:
+        return sorted(path.name for path in (self.folder / "checkpoints").iterdir() if path.is_dir())
+
+
+def train(folder: Path, dataset: Path, model: dict[str, Any] | None = None, **training: Any) -> Trained:
+    content = {"model": {**MODEL, **(model or {})}, "training": {**TRAINING, **training}}
+    folder.mkdir(exist_ok=True)
+    Trainer(RunConfig.model_validate({"dataset": dataset, "folder": folder, **content}), rank=0).train()
+    return Trained(folder)
+
+
+class TestResumption:
+    def test_the_weights_are_those_of_the_uninterrupted_run(self, dataset: Path, tmp_path: Path) -> None:
+        whole = train(tmp_path / "whole", dataset, {"dropout": 0.2}, **EVERYTHING)
+        shutil.copytree(whole.folder, tmp_path / "died")
+        shutil.rmtree(tmp_path / "died" / "model")
+        shutil.rmtree(tmp_path / "died" / "checkpoints" / "step00000004")
+        resumed = train(tmp_path / "died", dataset, {"dropout": 0.2}, **EVERYTHING)
+        assert [report["step"] for report in resumed.of("start")] == [0, 2]
+        assert resumed.losses == [*whole.losses, *whole.losses[2:]]
+        assert all(torch.equal(resumed.weights[name], weight) for name, weight in whole.weights.items())
+
+    def test_a_damaged_checkpoint_is_passed_over_and_said_so(self, dataset: Path, tmp_path: Path) -> None:
+        whole = train(tmp_path / "whole", dataset)
+        shutil.copytree(whole.folder, tmp_path / "damaged")
+        shutil.rmtree(tmp_path / "damaged" / "model")
+        newest = tmp_path / "damaged" / "checkpoints" / "step00000004"
+        largest = max(newest.iterdir(), key=lambda file: file.stat().st_size)
+        largest.write_bytes(largest.read_bytes()[:-100])
+        resumed = train(tmp_path / "damaged", dataset)
+        (warning,) = resumed.of("warning")
+        assert "step00000004" in warning["message"] and largest.name in warning["message"]
+        assert [report["step"] for report in resumed.of("start")] == [0, 2]
+        assert all(torch.equal(resumed.weights[name], weight) for name, weight in whole.weights.items())
+
+
+class TestTheBatch:
+    def test_gives_the_same_however_it_is_divided(self, dataset: Path, tmp_path: Path) -> None:
+        whole, parts = (train(tmp_path / str(size), dataset, micro_batch_size=size) for size in (4, 1))
+        assert parts.losses == pytest.approx(whole.losses, rel=1e-5)
+        for name, weight in whole.weights.items():
+            torch.testing.assert_close(parts.weights[name], weight, rtol=1e-2, atol=1e-3)
+
+
+class TestTheEnd:
+    def test_comes_early_where_nothing_gets_better(self, dataset: Path, tmp_path: Path) -> None:
+        # Steps of this length change no weight: no evaluation is better than the first.
+        still = train(tmp_path / "run", dataset, steps=50, learning_rate=1e-30, weight_decay=0.0, patience=2)
+        assert [report["step"] for report in still.of("evaluation")] == [2, 4, 6]
+        assert still.of("stopped_early")[0]["best_step"] == 2
+        (finished,) = still.of("finished")
+        assert (finished["step"], finished["best_step"]) == (6, 2)
+
+    def test_the_model_is_the_best_one(self, dataset: Path, tmp_path: Path) -> None:
+        run = train(tmp_path / "run", dataset, steps=6)
+        step, held_out = read_held_out(run.folder / "model")
+        best = min(run.of("evaluation"), key=lambda report: report["nats_per_token"])
+        assert (step, held_out.nats_per_token) == (best["step"], best["nats_per_token"])
+        assert not (run.folder / "best").exists()
+
+    def test_comes_with_the_time_limit(self, dataset: Path, tmp_path: Path) -> None:
+        run = train(tmp_path / "run", dataset, max_minutes=1e-9)
+        assert run.of("out_of_time")[0]["step"] == 1
+        assert run.of("finished")[0]["step"] == 1
+        assert run.checkpoints == ["step00000001"]
+
+    def test_comes_with_a_loss_that_is_no_number(self, dataset: Path, tmp_path: Path) -> None:
+        with pytest.raises(TrainingError, match=r"^the (loss|gradient norm) is (nan|inf) at step [234]; .*lower"):
+            train(tmp_path / "run", dataset, learning_rate=1e30, gradient_clipping=1e30)
+        assert not (tmp_path / "run" / "model").exists()
+
+
+class TestCheckpoints:
+    def test_are_written_on_time_too(self, dataset: Path, tmp_path: Path) -> None:
+        run = train(tmp_path / "run", dataset, checkpoint_every=100, checkpoint_minutes=1e-9, keep_checkpoints=3)
+        assert [report["step"] for report in run.of("checkpoint")] == [1, 2, 3, 4]
+        assert run.checkpoints == ["step00000002", "step00000003", "step00000004"]
+
+
+class TestSteps:
+    def test_report_what_one_compares_runs_by(self, dataset: Path, tmp_path: Path) -> None:
+        run = train(tmp_path / "run", dataset, steps=1)
+        (step,) = run.of("step")
+        assert step["tokens_per_second"] > 0
+        assert 0 < step["mfu"] < 1
+        assert 0.05 < step["memory_gb"] < 10
+
+    def test_dropout_is_drawn_anew_for_each_step_and_window(self) -> None:
+        seeds = {dropout_seed(seed, step, window) for seed in range(3) for step in range(20) for window in range(8)}
+        assert len(seeds) == 3 * 20 * 8
+        assert dropout_seed(1, 2, 3) == dropout_seed(1, 2, 3)
+
+
+class TestPrecision:
+    @pytest.mark.parametrize(("precision", "expected"), [("bf16", True), ("fp32", False)])
+    def test_that_is_asked_for_is_used(self, precision: str, expected: bool) -> None:
+        assert use_bf16(precision, torch.device("cpu")) is expected
+
+    @pytest.mark.parametrize("capability", [{}, {"avx512_bf16": True}, {"amx_bf16": True}, {"avx512_bf16": False}])
+    def test_is_the_processor_s_choice_otherwise(
+        self, capability: dict[str, bool], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capability)
+        assert use_bf16("auto", torch.device("cpu")) is any(capability.values())

@@ -1,0 +1,1 @@
+"""The dataset version on disk: manifest, shards, windows."""

@@ -1,0 +1,89 @@
+"""The manifest: one row per source file ever seen, with its fate. It is the truth; Prefect's database is not."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import polars as pl
+
+from infra.files import Folder
+
+
+class Status(StrEnum):
+    """What became of a file."""
+
+    ACCEPTED = "accepted"
+    DUPLICATE = "duplicate"
+    QUARANTINED = "quarantined"
+
+
+class Reason(StrEnum):
+    """Why a file is not in the shards. The list is closed."""
+
+    NOT_MIDI = "not_midi"
+    TRUNCATED = "truncated"
+    DAMAGED = "damaged"
+    NO_NOTES = "no_notes"
+    TOO_SHORT = "too_short"
+    TOO_LONG = "too_long"
+    TOO_LARGE = "too_large"
+    TOO_DENSE = "too_dense"
+    UNSUPPORTED_TIMING = "unsupported_timing"
+    UNREADABLE_FILE = "unreadable_file"
+    UNREADABLE_ARCHIVE = "unreadable_archive"
+    REPAIRED = "repaired"
+    """It was mended in a way that the settings do not allow."""
+    PARSER_CRASHED = "parser_crashed"
+    TIMED_OUT = "timed_out"
+    SAME_BYTES = "same_bytes"
+    SAME_NOTES = "same_notes"
+    NEAR_DUPLICATE = "near_duplicate"
+
+
+SCHEMA: dict[str, pl.DataType] = {
+    "path": pl.String(),  # relative to the collection, with forward slashes: the same on every machine
+    "collection": pl.String(),
+    "sha256": pl.String(),  # null only for a file whose bytes could not be read
+    "size": pl.Int64(),
+    "licence": pl.String(),
+    "style": pl.String(),
+    "status": pl.String(),
+    "reason": pl.String(),
+    "detail": pl.String(),  # what exactly was found; for duplicates collection and path of the kept file
+    "kept": pl.String(),  # for duplicates the SHA-256 of the kept file
+    "similarity": pl.Float32(),  # to the best piece of its family
+    "family": pl.String(),  # SHA-256 of the family's best piece
+    "split": pl.String(),
+    "notes": pl.Int64(),
+    "seconds": pl.Float64(),
+    "tempo": pl.Float64(),  # quarter notes a minute
+    "programs": pl.List(pl.UInt8()),  # General MIDI programs of the pitched notes
+    "drums": pl.Boolean(),
+    "repairs": pl.List(pl.String()),  # what had to be mended to read it
+    "partition": pl.Int64(),  # the run of neighbouring files that its row is published with
+}
+
+
+FILE = ("collection", "path")
+"""The columns that name a file."""
+NAME = pl.concat_str(*FILE, separator="/")
+FATE = pl.concat_str("status", "reason", separator=": ", ignore_nulls=True)
+"""`accepted`, `duplicate: same_bytes`, `quarantined: no_notes`, …"""
+
+
+def write_manifest(path: Folder, manifest: pl.DataFrame) -> None:
+    """Write the manifest, its columns and types as in SCHEMA. Not atomic: write into a staging folder."""
+    rows = manifest.select(pl.col(name).cast(kind) for name, kind in SCHEMA.items())
+    with path.open("wb") as file:
+        rows.write_parquet(file, compression="zstd")
+
+
+def read_manifest(path: Folder) -> pl.DataFrame:
+    """The manifest, columns as in SCHEMA."""
+    with path.open("rb") as file:
+        return pl.read_parquet(file)
+
+
+def fates(manifest: pl.DataFrame) -> dict[str, int]:
+    """How many files had each fate, as FATE says it."""
+    return dict(manifest.select(FATE.alias("fate")).group_by("fate").len().sort("fate").iter_rows())

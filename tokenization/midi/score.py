@@ -1,0 +1,252 @@
+"""A score: the notes of one file in the file's own time, with its tempo map.
+
+Ticks are what the file says and seconds are what one hears. The encodings in seconds, in beats, and the fingerprints
+all start from a score, so a file is read once; as bytes it can lie in a column of a table until then.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tokenization.compiled import compiled
+from tokenization.midi.notes import DEFAULT_TEMPO, Notes, TempoMap
+
+MICROSECONDS_PER_MINUTE = 60_000_000
+DEFAULT_BEAT = MICROSECONDS_PER_MINUTE / DEFAULT_TEMPO
+LARGEST: Final = 2**31 - 1
+"""Ticks that a score as bytes can say, for a start and for a length."""
+_HEAD = struct.Struct("<4sIIIII")
+_MAGIC = b"Sco2"
+
+
+class Repair(StrEnum):
+    """What had to be mended to read a file."""
+
+    WRAPPER = "wrapper"
+    """Something stood before the header: a RIFF wrapper, a MacBinary header, junk."""
+    TEXT_MODE = "text_mode"
+    """A transfer as text had put a carriage return before every line feed; they are taken out."""
+    HEADER_LENGTH = "header_length"
+    """The header is not as long as it says."""
+    FORMAT = "format"
+    """The file type is none of 0, 1 and 2; read as type 1."""
+    TRACK_COUNT = "track_count"
+    """There are more or fewer tracks than the header says."""
+    TRACK_LENGTH = "track_length"
+    """A track is longer or shorter than it says; where it ends is known otherwise."""
+    TRUNCATED = "truncated"
+    """The file ends inside a track, which is read up to there."""
+    NO_END_OF_TRACK = "no_end_of_track"
+    """A track ends without saying so."""
+    AFTER_END = "after_end"
+    """A track goes on after its end; what follows is not read."""
+    UNKNOWN_CHUNK = "unknown_chunk"
+    """Bytes between the tracks that are none are skipped."""
+    CLIPPED_BYTE = "clipped_byte"
+    """A data byte above 127 is read as 127; a note with such a pitch is left out."""
+    SKIPPED_BYTES = "skipped_bytes"
+    """Bytes inside a track make no sense; reading went on at the next place that does."""
+    SYSTEM_MESSAGE = "system_message"
+    """A message that belongs on a wire, not into a file, is skipped."""
+    BAD_TEMPO = "bad_tempo"
+    """A tempo of zero, or not of three bytes, is left out."""
+    HANGING_NOTE = "hanging_note"
+    """A note is never ended: it lasts a beat at most, a drum hit no time."""
+    LONG_NOTE = "long_note"
+    """A note of more than two minutes is shortened to them."""
+    TOO_LATE = "too_late"
+    """A track goes on beyond 2³¹ ticks; what follows is not read."""
+    CHUNK_NAME = "chunk_name"
+    """The header's or a track's name is wrong in one letter."""
+
+    @property
+    def bit(self) -> int:
+        """Its bit where repairs are kept as one number; new repairs come last in the list."""
+        return 1 << _REPAIRS.index(self)
+
+
+_REPAIRS = tuple(Repair)
+
+
+@lru_cache(maxsize=1024)
+def repairs_of(bits: int) -> tuple[Repair, ...]:
+    """The repairs whose bits are set, sorted."""
+    return tuple(sorted(repair for repair in Repair if bits & repair.bit))
+
+
+@dataclass(frozen=True, eq=False)
+class Score:
+    """The notes of one file. Note columns have shape (n,), ordered by start, pitch, drum, program, velocity, length."""
+
+    start: NDArray[np.int64]
+    """Ticks, ascending."""
+    length: NDArray[np.int64]
+    """Ticks that the key is down; never negative."""
+    pitch: NDArray[np.uint8]
+    """MIDI key, 0–127."""
+    velocity: NDArray[np.uint8]
+    """1–127."""
+    program: NDArray[np.uint8]
+    """General MIDI program, 0–127; without meaning for drums."""
+    drum: NDArray[np.bool_]
+    tempo_ticks: NDArray[np.int64]
+    """Where a tempo begins, shape (m,): first 0, strictly ascending."""
+    tempo_beats: NDArray[np.float64]
+    """Microseconds per quarter note from each of `tempo_ticks` on; positive."""
+    ticks_per_beat: int
+    repairs: tuple[Repair, ...] = ()
+    """What had to be mended, sorted, without doubles."""
+    sustained: NDArray[np.int64] | None = None
+    """Ticks that the note sounds with the sustain pedal, shape (n,), at least `length`; None: `length` throughout."""
+
+    def __len__(self) -> int:
+        return len(self.start)
+
+    def to_notes(self, sustain: bool = False) -> Notes:
+        """The notes in seconds; `tempo` is the one that holds longest while notes sound, in seconds.
+
+        Of tempos that hold equally long the fastest counts. Onsets are ascending as the starts are. `sustain`: notes
+        last as long as the sustain pedal holds them, not as long as their keys are down.
+        """
+        length = self.length if self.sustained is None or not sustain else self.sustained
+        by_tempo = np.argsort(self.tempo_beats, kind="stable")
+        onset, duration, beat, seconds, beats = _seconds(
+            self.start, length, self.tempo_ticks, self.tempo_beats, by_tempo, self.ticks_per_beat
+        )
+        tempo = MICROSECONDS_PER_MINUTE / beat
+        tempo_map = TempoMap(seconds, MICROSECONDS_PER_MINUTE / beats) if len(beats) > 1 else None
+        return Notes(onset, duration, self.pitch, self.velocity, self.program, self.drum, tempo, tempo_map)
+
+    def to_bytes(self) -> bytes:
+        """A compact form: the tempo map, starts as int32 differences, lengths as int32, bytes for the rest.
+
+        If there are lengths with the pedal, what they add to the lengths follows as int32. Little-endian on every
+        machine. Raises OverflowError if a tick is beyond 2³¹ - 1.
+        """
+        more = np.empty(0, np.int64) if self.sustained is None else self.sustained - self.length
+        ticks = (self.start, self.length, self.tempo_ticks, more)
+        if any(len(column) and int(column.max()) > LARGEST for column in ticks):
+            raise OverflowError(f"a score as bytes has ticks up to {LARGEST}")
+        bits = sum(repair.bit for repair in self.repairs)
+        return b"".join(
+            (
+                _HEAD.pack(_MAGIC, len(self), len(self.tempo_ticks), self.ticks_per_beat, bits, len(more)),
+                self.tempo_beats.astype("<f8").tobytes(),
+                self.tempo_ticks.astype("<i4").tobytes(),
+                np.diff(self.start, prepend=0).astype("<i4").tobytes(),
+                self.length.astype("<i4").tobytes(),
+                self.pitch.tobytes(),
+                self.velocity.tobytes(),
+                self.program.tobytes(),
+                self.drum.tobytes(),
+                more.astype("<i4").tobytes(),
+            )
+        )
+
+    @classmethod
+    def from_bytes(cls, data: bytes | bytearray | memoryview) -> Score:
+        """The score that `to_bytes` was given. Raises ValueError for other bytes."""
+        view = memoryview(data).cast("B")
+        if len(view) < _HEAD.size or view[:4] != _MAGIC:
+            raise ValueError("these bytes are no score")
+        _, n, m, ticks_per_beat, bits, held = _HEAD.unpack_from(view)
+        if len(view) != _HEAD.size + 12 * (n + m) + 4 * held or held not in (0, n):
+            raise ValueError(f"a score of {n} notes and {m} tempos is not {len(view)} bytes long")
+        tempo_beats = np.frombuffer(view, "<f8", m, _HEAD.size)
+        at = _HEAD.size + 8 * m
+        ticks = np.frombuffer(view, "<i4", m + 2 * n, at)
+        at += 4 * len(ticks)
+        pitch, velocity, program, drum = np.frombuffer(view, np.uint8, 4 * n, at).reshape(4, n)
+        length = ticks[m + n :].astype(np.int64)
+        return cls(
+            start=np.cumsum(ticks[m : m + n], dtype=np.int64),
+            length=length,
+            pitch=pitch,
+            velocity=velocity,
+            program=program,
+            drum=drum.view(np.bool_),
+            tempo_ticks=ticks[:m].astype(np.int64),
+            tempo_beats=tempo_beats.astype(np.float64),
+            ticks_per_beat=ticks_per_beat,
+            repairs=repairs_of(bits),
+            sustained=length + np.frombuffer(view, "<i4", n, at + 4 * n) if held else None,
+        )
+
+
+@compiled
+def segment(begins: NDArray[Any], value: float) -> int:
+    """The last of the ascending `begins` that is not above `value`; the first one is not."""
+    low, high = 0, len(begins)
+    while high - low > 1:
+        middle = (low + high) // 2
+        if begins[middle] <= value:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+@compiled
+def _seconds(
+    start: NDArray[np.int64],
+    length: NDArray[np.int64],
+    tempo_ticks: NDArray[np.int64],
+    tempo_beats: NDArray[np.float64],
+    by_tempo: NDArray[np.int64],
+    ticks_per_beat: int,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], float, NDArray[np.float64], NDArray[np.float64]]:
+    """Onsets and durations in seconds, the microseconds per beat that hold longest up to the last note's end, and all
+    that follow each other, with the seconds where they begin.
+
+    `by_tempo`: the order of the tempo changes by their beats, and by tick where those are equal.
+    """
+    n, m = len(start), len(tempo_ticks)
+    per_tick, begins = np.empty(m), np.empty(m)
+    second = 0.0
+    for i in range(m):
+        per_tick[i] = tempo_beats[i] / (1e6 * ticks_per_beat)
+        if i > 0:
+            second += (tempo_ticks[i] - tempo_ticks[i - 1]) * per_tick[i - 1]
+        begins[i] = second
+    onset, duration = np.empty(n), np.empty(n)
+    last = np.int64(0)
+    at = 0  # the tempo in force at the note's start
+    for i in range(n):
+        while at + 1 < m and tempo_ticks[at + 1] <= start[i]:
+            at += 1
+        end = start[i] + length[i]
+        last = max(last, end)
+        until = at
+        if until + 1 < m and tempo_ticks[until + 1] <= end:
+            until = segment(tempo_ticks, end)
+        onset[i] = begins[at] + (start[i] - tempo_ticks[at]) * per_tick[at]
+        duration[i] = max(begins[until] + (end - tempo_ticks[until]) * per_tick[until] - onset[i], 0.0)
+    if m == 1:
+        return onset, duration, tempo_beats[0], begins, tempo_beats
+    spans = np.empty(m)
+    for i in range(m):
+        until_tick = tempo_ticks[i + 1] if i + 1 < m else last
+        spans[i] = (min(until_tick, last) - min(tempo_ticks[i], last)) * per_tick[i]
+    longest, held, total = tempo_beats[by_tempo[0]], -1.0, 0.0
+    for i in range(m):
+        total += spans[by_tempo[i]]
+        if i + 1 == m or tempo_beats[by_tempo[i + 1]] != tempo_beats[by_tempo[i]]:
+            if total > held:
+                longest, held = tempo_beats[by_tempo[i]], total
+            total = 0.0
+    different = 0
+    seconds, beats = np.empty(m), np.empty(m)
+    for i in range(m):
+        if different > 0 and begins[i] == seconds[different - 1]:
+            different -= 1  # so short that it takes no time at this precision
+        if different == 0 or tempo_beats[i] != beats[different - 1]:
+            seconds[different], beats[different] = begins[i], tempo_beats[i]
+            different += 1
+    return onset, duration, longest, seconds[:different], beats[:different]
