@@ -38,7 +38,7 @@ from statistics import mean, stdev
 from typing import Any
 
 import torch
-from ngram import NGram, score, with_copies
+from baselines.ngram import NGram, score, with_copies
 from report import Bar, circumstances, show_bars, table, write_json
 
 from flows.training.history import read_history

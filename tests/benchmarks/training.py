@@ -29,7 +29,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from plain_gpt import PlainConfig, PlainLoop
+from baselines.plain_gpt import PlainConfig, PlainLoop
 from report import Bar, circumstances, show_bars, table, write_json
 from synthetic import Run, race
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from plain_gpt import PlainConfig, PlainGPT, PlainLoop
 
+from baselines.plain_gpt import PlainConfig, PlainGPT, PlainLoop
 from modeling.config import ModelConfig
 from modeling.network.transformer import MuseNet
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ngram import NGram, discounts, score, with_copies
 
+from baselines.ngram import NGram, discounts, score, with_copies
 from modeling.config import ModelConfig
 from modeling.data.batches import Split
 from modeling.network.transformer import MuseNet
