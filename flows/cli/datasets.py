@@ -70,7 +70,7 @@ def ingest(
             from flows.ingestion.queries import plan
             from flows.progress import stage
 
-            with stage("taking stock") as bar:
+            with stage("scanning") as bar:
                 planned = plan(parameters, bar.step)
         show(asdict(planned), _plan_lines(planned), as_json)
         return

@@ -11,7 +11,7 @@ from prefect.cache_policies import NO_CACHE
 
 from flows.ingestion.card import markdown
 from flows.ingestion.engines import Engine, open_engine
-from flows.ingestion.engines.workers import WorkFailed
+from flows.ingestion.engines.workers import JobError
 from flows.ingestion.pipeline import (
     IngestParameters,
     Reading,
@@ -23,7 +23,7 @@ from flows.ingestion.pipeline import (
     stock_of,
 )
 from flows.ingestion.publishing.publish import Published
-from flows.ingestion.sources.inventory import Stock
+from flows.ingestion.sources.inventory import Inventory
 from flows.progress import say, stage
 from infra.errors import RunError
 from tokenization.dataset.manifest import Status
@@ -43,19 +43,19 @@ class IngestReport:
     shards_encoded: int = 0
 
 
-@task(name="take stock", persist_result=False, cache_policy=NO_CACHE)
-def stock_task(parameters: IngestParameters) -> Stock:
+@task(name="scan", persist_result=False, cache_policy=NO_CACHE)
+def stock_task(parameters: IngestParameters) -> Inventory:
     """List and hash every file."""
-    with stage("taking stock") as bar:
+    with stage("scanning") as bar:
         stock = stock_of(parameters, bar.step)
         bar.note = f"{len(stock.files):,} files"
     return stock
 
 
-@task(name="read", persist_result=False, cache_policy=NO_CACHE)
-def read_task(parameters: IngestParameters, stock: Stock, engine: Engine) -> Reading:
+@task(name="parse", persist_result=False, cache_policy=NO_CACHE)
+def read_task(parameters: IngestParameters, stock: Inventory, engine: Engine) -> Reading:
     """Read what no earlier run has read: one job over partitions of files."""
-    with stage("reading", unit="files") as bar:
+    with stage("parsing", unit="files") as bar:
 
         def progress(done: int, total: int, refused: int) -> None:
             bar.update(done, total, f"{done - refused:,} readable, {refused:,} refused")
@@ -66,10 +66,10 @@ def read_task(parameters: IngestParameters, stock: Stock, engine: Engine) -> Rea
     return reading
 
 
-@task(name="decide", persist_result=False, cache_policy=NO_CACHE)
-def decide_task(parameters: IngestParameters, stock: Stock, reading: Reading) -> pl.DataFrame:
+@task(name="deduplicate", persist_result=False, cache_policy=NO_CACHE)
+def decide_task(parameters: IngestParameters, stock: Inventory, reading: Reading) -> pl.DataFrame:
     """Duplicates, families, splits: the fate of every file."""
-    with stage("deciding") as bar:
+    with stage("deduplicating") as bar:
         manifest = decide_fates(parameters, stock, reading)
         counts = dict(manifest["status"].value_counts().iter_rows())
         bar.note = ", ".join(f"{counts.get(str(status), 0):,} {status}" for status in Status)
@@ -90,7 +90,7 @@ def learn_task(parameters: IngestParameters, manifest: pl.DataFrame, reading: Re
 @task(name="publish", persist_result=False, cache_policy=NO_CACHE)
 def publish_task(
     parameters: IngestParameters,
-    stock: Stock,
+    stock: Inventory,
     manifest: pl.DataFrame,
     reading: Reading,
     encoding: Encoding,
@@ -117,7 +117,7 @@ def ingest(parameters: IngestParameters) -> IngestReport:
             manifest = decide_task(parameters, stock, reading)
             encoding = learn_task(parameters, manifest, reading)
             published = publish_task(parameters, stock, manifest, reading, encoding, engine)
-    except WorkFailed as error:
+    except JobError as error:
         raise RunError(f"ingestion stopped: {error}; what was read is kept, the same command goes on") from error
     create_markdown_artifact(key="dataset", markdown=markdown(published.version), description=str(published.version))
     return IngestReport(published.version, False, reading.files, published.encoded)

@@ -1,4 +1,4 @@
-"""The steps of ingestion as plain functions: take stock, read what is new, decide fates, publish."""
+"""The steps of ingestion as plain functions: scan, parse what is new, deduplicate, publish."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
-from flows.ingestion.dedup.build_manifest import Duplicates, Limits, decide
+from flows.ingestion.dedup.build_manifest import Duplicates, Limits, build_manifest
 from flows.ingestion.dedup.splits import SplitShares
 from flows.ingestion.engines import Engine, EngineName
-from flows.ingestion.engines.workers import Lazy, WorkFailed
-from flows.ingestion.parsing.parse import ParseJob, ReadingLimits, parse
+from flows.ingestion.engines.workers import JobError, LazySequence
+from flows.ingestion.parsing.parse import ParseJob, ParseLimits, parse
 from flows.ingestion.parsing.store import VERSION, Store
 from flows.ingestion.publishing.encoding import TokenSettings, encoding_of
 from flows.ingestion.publishing.publish import Publication, Published, publish
 from flows.ingestion.publishing.sharding import Augmentation, EncodingChoice
-from flows.ingestion.sources import Collection, in_reading_order, locations
-from flows.ingestion.sources.inventory import Progress, Stock, take_stock
+from flows.ingestion.sources import Collection, file_refs, in_reading_order
+from flows.ingestion.sources.inventory import Inventory, Progress, scan
 from flows.ingestion.sources.partitions import number_partitions
 from flows.parameters import LakeAddress
 from infra.files import folders_in, reachable
@@ -43,7 +43,7 @@ class IngestParameters(BaseModel):
     """The dataset: lower-case letters, digits, `_` and `-`."""
     tokens: TokenSettings = TokenSettings()
     limits: Limits = Limits()
-    reading: ReadingLimits = ReadingLimits()
+    reading: ParseLimits = ParseLimits()
     duplicates: Duplicates = Duplicates()
     splits: SplitShares = SplitShares()
     augmentation: Augmentation = Augmentation()
@@ -77,11 +77,11 @@ class Reading:
     refused: int
 
 
-def stock_of(parameters: IngestParameters, progress: Progress) -> Stock:
+def stock_of(parameters: IngestParameters, progress: Progress) -> Inventory:
     """List and hash all files. Raises UserError for collections that cannot be read."""
     lake = Lake.at(parameters.lake)
     folders_in(lake.datasets)  # a store that cannot be used is found out before all files are hashed
-    return take_stock(
+    return scan(
         parameters.collections,
         lake=lake.address,
         index_folder=lake.cache / "archives",
@@ -91,7 +91,7 @@ def stock_of(parameters: IngestParameters, progress: Progress) -> Stock:
     )
 
 
-def input_key(parameters: IngestParameters, stock: Stock) -> str:
+def input_key(parameters: IngestParameters, stock: Inventory) -> str:
     """Equal for equal files, rules and settings: they give an equal version."""
     encoding = parameters.tokens.unlearned()
     return canonical_digest(
@@ -104,7 +104,7 @@ def input_key(parameters: IngestParameters, stock: Stock) -> str:
     )
 
 
-def reusable(parameters: IngestParameters, stock: Stock) -> DatasetVersion | None:
+def reusable(parameters: IngestParameters, stock: Inventory) -> DatasetVersion | None:
     """The version made from exactly these files and settings, found without reading them.
 
     None, too, if a file of it is to be tried again.
@@ -116,8 +116,8 @@ def reusable(parameters: IngestParameters, stock: Stock) -> DatasetVersion | Non
     return None if known.manifest.select(again.any()).item() else known
 
 
-def unread(parameters: IngestParameters, stock: Stock) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The stock's facts that the store has, and the different files that it lacks (columns of `Stock.files`)."""
+def unread(parameters: IngestParameters, stock: Inventory) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The stock's facts that the store has, and the different files that it lacks (columns of `Inventory.files`)."""
     facts = Store(Lake.at(parameters.lake).pieces).facts()
     known = facts.filter(~pl.col("refusal").is_in(TRANSIENT).fill_null(False))
     known = known.join(stock.files.select("sha256").drop_nulls().unique(), on="sha256", how="semi")
@@ -127,7 +127,7 @@ def unread(parameters: IngestParameters, stock: Stock) -> tuple[pl.DataFrame, pl
 
 
 def read_new(
-    parameters: IngestParameters, stock: Stock, engine: Engine, progress: Callable[[int, int, int], None]
+    parameters: IngestParameters, stock: Inventory, engine: Engine, progress: Callable[[int, int, int], None]
 ) -> Reading:
     """Read what the store lacks, a partition at a time. `progress`: files read, of how many, refused so far."""
     lake = Lake.at(parameters.lake)
@@ -139,9 +139,9 @@ def read_new(
     def job(number: int) -> ParseJob:
         files, first = spans.row(number)
         rows = in_reading_order(lacking.slice(first, files))
-        return ParseJob(tuple(locations(rows)), tuple(rows["sha256"]), lake.pieces, parameters.reading)
+        return ParseJob(tuple(file_refs(rows)), tuple(rows["sha256"]), lake.pieces, parameters.reading)
 
-    jobs = Lazy(len(spans), job)
+    jobs = LazySequence(len(spans), job)
     parts: list[str] = []
     files = refused = 0
     for _, parsed in engine.run(parse, jobs):
@@ -151,13 +151,13 @@ def read_new(
         progress(files, len(lacking), refused)
     new = Store(lake.pieces).facts(sorted(parts))
     if len(new) < len(lacking):
-        raise WorkFailed(f"what the workers wrote is not in {lake.pieces}: do all machines see the same lake?")
+        raise JobError(f"parsed files are missing from {lake.pieces}; give all workers access to the same lake")
     return Reading(pl.concat([known, new]), len(lacking), refused)
 
 
-def decide_fates(parameters: IngestParameters, stock: Stock, reading: Reading) -> pl.DataFrame:
+def decide_fates(parameters: IngestParameters, stock: Inventory, reading: Reading) -> pl.DataFrame:
     """The manifest of the version to come."""
-    return decide(
+    return build_manifest(
         stock.files,
         reading.facts,
         parameters.limits,
@@ -180,7 +180,7 @@ def choose_encoding(
 
 def publish_version(
     parameters: IngestParameters,
-    stock: Stock,
+    stock: Inventory,
     manifest: pl.DataFrame,
     reading: Reading,
     encoding: Encoding,

@@ -17,7 +17,7 @@ import pytest
 
 from flows.ingestion.dedup.splits import SplitShares
 from flows.ingestion.engines import Engine, EngineName, open_engine
-from flows.ingestion.parsing.parse import ReadingLimits
+from flows.ingestion.parsing.parse import ParseLimits
 from flows.ingestion.pipeline import (
     IngestParameters,
     Reading,
@@ -29,7 +29,7 @@ from flows.ingestion.pipeline import (
 )
 from flows.ingestion.publishing.publish import Published
 from flows.ingestion.sources import Collection
-from flows.ingestion.sources.inventory import Stock
+from flows.ingestion.sources.inventory import Inventory
 from flows.training.runs import MODEL_FOLDER, Run, prepare_run
 from infra.lake import Lake
 from tokenization.dataset.version import DatasetVersion
@@ -59,7 +59,7 @@ def song() -> SongMaker:
 class Steps:
     """What each step of an ingestion gave."""
 
-    stock: Stock
+    stock: Inventory
     reading: Reading
     manifest: pl.DataFrame
     published: Published
@@ -112,7 +112,7 @@ def ingest() -> Ingester:
 @pytest.fixture(scope="session")
 def engine() -> Iterator[Engine]:
     """Two worker processes for all tests that do not ask how many there are: starting them takes seconds."""
-    with open_engine(EngineName.LOCAL, 2, ReadingLimits(), None) as engine:
+    with open_engine(EngineName.LOCAL, 2, ParseLimits(), None) as engine:
         yield engine
 
 

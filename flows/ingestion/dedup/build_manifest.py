@@ -50,7 +50,7 @@ class Duplicates(BaseModel):
     family does; at 0.7 other performances of a piece stay, in the family's split, and mere edits go."""
 
 
-def decide(
+def build_manifest(
     files: pl.DataFrame,
     facts: pl.DataFrame,
     limits: Limits,
@@ -61,7 +61,7 @@ def decide(
 ) -> pl.DataFrame:
     """The manifest (columns of `manifest.SCHEMA`), rows in the order of `files`.
 
-    `files`: `Stock.files`. `facts`: `Store.facts` of their pieces. `inherited`: columns `sha256` and `split` of the
+    `files`: `Inventory.files`. `facts`: `Store.facts` of their pieces. `inherited`: columns `sha256` and `split` of the
     version before, whose families stay where they are.
 
     Of files with the same bytes, or pieces with the same notes, the first in the order of collections and paths is

@@ -7,8 +7,8 @@ from contextlib import AbstractContextManager
 from enum import StrEnum
 from typing import Protocol
 
-from flows.ingestion.engines.workers import Beat, JobType, Result
-from flows.ingestion.parsing.parse import ReadingLimits
+from flows.ingestion.engines.workers import Heartbeat, JobType, Result
+from flows.ingestion.parsing.parse import ParseLimits
 from infra.errors import UserError
 
 
@@ -27,13 +27,15 @@ PACKAGES = {EngineName.RAY: ("ray",), EngineName.DASK: ("distributed", "dask")}
 class Engine(Protocol):
     """Runs one function over jobs; each job in a process that it may bring down (see `workers`)."""
 
-    def run(self, function: Callable[[JobType, Beat], Result], jobs: Sequence[JobType]) -> Iterator[tuple[int, Result]]:
-        """(index, result) of every job, in the order in which they end. Raises WorkFailed."""
+    def run(
+        self, function: Callable[[JobType, Heartbeat], Result], jobs: Sequence[JobType]
+    ) -> Iterator[tuple[int, Result]]:
+        """(index, result) of every job, in the order in which they end. Raises JobError."""
         ...
 
 
 def open_engine(
-    name: EngineName, workers: int, limits: ReadingLimits, address: str | None
+    name: EngineName, workers: int, limits: ParseLimits, address: str | None
 ) -> AbstractContextManager[Engine]:
     """The engine of that name, to be used in a `with` block; `address` of a running Ray or Dask cluster.
 

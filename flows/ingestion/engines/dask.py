@@ -19,8 +19,8 @@ import distributed
 from tornado.ioloop import IOLoop
 
 from flows.ingestion.engines.isolated import release, run_isolated, submit_ahead
-from flows.ingestion.engines.workers import Beat, JobType, Result, WorkFailed
-from flows.ingestion.parsing.parse import ReadingLimits
+from flows.ingestion.engines.workers import Heartbeat, JobError, JobType, Result
+from flows.ingestion.parsing.parse import ParseLimits
 from infra.errors import UserError
 from infra.files import remove_abandoned, staging_folder
 
@@ -31,13 +31,15 @@ ANSWER_SECONDS = 5
 class DaskEngine:
     """Jobs as Dask tasks."""
 
-    def __init__(self, client: distributed.Client, run: str, limits: ReadingLimits) -> None:
+    def __init__(self, client: distributed.Client, run: str, limits: ParseLimits) -> None:
         """`run` names this run in the cluster's workers."""
         self._client = client
         self._run = run
         self._limits = limits
 
-    def run(self, function: Callable[[JobType, Beat], Result], jobs: Sequence[JobType]) -> Iterator[tuple[int, Result]]:
+    def run(
+        self, function: Callable[[JobType, Heartbeat], Result], jobs: Sequence[JobType]
+    ) -> Iterator[tuple[int, Result]]:
         """As `Engine.run`."""
 
         def submit(job: JobType) -> distributed.Future[Any]:
@@ -46,10 +48,10 @@ class DaskEngine:
         for index, future in submit_ahead(jobs, self._slots, submit, _first):
             try:
                 result = future.result()
-            except WorkFailed:
+            except JobError:
                 raise
             except Exception as error:  # whatever the cluster itself could not do
-                raise WorkFailed(f"Dask: {type(error).__name__}: {error}") from error
+                raise JobError(f"Dask: {type(error).__name__}: {error}") from error
             yield index, result
 
     def _slots(self) -> int:
@@ -61,7 +63,7 @@ def _first(futures: list[distributed.Future[Any]]) -> distributed.Future[Any]:
 
 
 @contextmanager
-def dask_engine(workers: int, limits: ReadingLimits, address: str | None) -> Iterator[DaskEngine]:
+def dask_engine(workers: int, limits: ParseLimits, address: str | None) -> Iterator[DaskEngine]:
     """An engine on the scheduler at `address`, else with `workers` worker processes that end with the block.
 
     Raises UserError when no scheduler answers, or it has no worker.

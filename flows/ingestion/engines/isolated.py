@@ -13,8 +13,8 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from flows.ingestion.engines.preparation import prepare
-from flows.ingestion.engines.workers import Beat, JobType, Pool
-from flows.ingestion.parsing.parse import ReadingLimits
+from flows.ingestion.engines.workers import Heartbeat, JobType, Pool
+from flows.ingestion.parsing.parse import ParseLimits
 
 AHEAD = 4
 """Jobs per slot of a cluster that are submitted before their turn, so that no slot waits and no scheduler overflows."""
@@ -28,8 +28,8 @@ _idle: dict[str, list[tuple[Pool, threading.Timer]]] = {}
 """Processes that wait, by run; an engine may work on several jobs in the threads of one process."""
 
 
-def run_isolated(run: str, function: Callable[[Any, Beat], Any], job: Any, limits: ReadingLimits) -> Any:
-    """The result of one job of a run, worked on as in the local engine. Raises WorkFailed."""
+def run_isolated(run: str, function: Callable[[Any, Heartbeat], Any], job: Any, limits: ParseLimits) -> Any:
+    """The result of one job of a run, worked on as in the local engine. Raises JobError."""
     pool = _take(run) or _started(limits)
     try:
         ((_, result),) = pool.run(function, [job])
@@ -69,7 +69,7 @@ def submit_ahead(
         yield pending.pop(done), done
 
 
-def _started(limits: ReadingLimits) -> Pool:
+def _started(limits: ParseLimits) -> Pool:
     # Dask's workers are daemons, which must have no children lest they outlive them; ours end with their parent.
     multiprocessing.current_process().daemon = False
     return Pool(1, limits.seconds_per_file, limits.worker_bytes, prepare).__enter__()

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from flows.ingestion.engines.isolated import run_isolated, submit_ahead
-from flows.ingestion.engines.workers import Beat, JobType, Result, WorkFailed
-from flows.ingestion.parsing.parse import ReadingLimits
+from flows.ingestion.engines.workers import Heartbeat, JobError, JobType, Result
+from flows.ingestion.parsing.parse import ParseLimits
 from infra.errors import UserError
 from infra.files import remove_abandoned, staging_folder
 
@@ -43,12 +43,14 @@ TEMPORARY = Path("/tmp")
 class RayEngine:
     """Jobs as Ray tasks."""
 
-    def __init__(self, limits: ReadingLimits) -> None:
+    def __init__(self, limits: ParseLimits) -> None:
         self._limits = limits
         self._run = uuid.uuid4().hex
         self._task = ray.remote(max_retries=2)(run_isolated)
 
-    def run(self, function: Callable[[JobType, Beat], Result], jobs: Sequence[JobType]) -> Iterator[tuple[int, Result]]:
+    def run(
+        self, function: Callable[[JobType, Heartbeat], Result], jobs: Sequence[JobType]
+    ) -> Iterator[tuple[int, Result]]:
         """As `Engine.run`."""
 
         def submit(job: JobType) -> Any:
@@ -59,10 +61,10 @@ class RayEngine:
                 result = ray.get(reference)
             except ray.exceptions.RayTaskError as error:
                 cause = error.cause
-                words = str(cause) if isinstance(cause, WorkFailed) else f"Ray: {type(cause).__name__}: {cause}"
-                raise WorkFailed(words) from error
+                words = str(cause) if isinstance(cause, JobError) else f"Ray: {type(cause).__name__}: {cause}"
+                raise JobError(words) from error
             except ray.exceptions.RayError as error:
-                raise WorkFailed(f"Ray: {type(error).__name__}: {error}") from error
+                raise JobError(f"Ray: {type(error).__name__}: {error}") from error
             yield index, result
 
 
@@ -75,7 +77,7 @@ def _first(references: list[Any]) -> Any:
 
 
 @contextmanager
-def ray_engine(workers: int, limits: ReadingLimits, address: str | None) -> Iterator[RayEngine]:
+def ray_engine(workers: int, limits: ParseLimits, address: str | None) -> Iterator[RayEngine]:
     """An engine on the cluster at `address`, else on a Ray of `workers` processes that ends with the block.
 
     Raises UserError when no cluster answers.

@@ -40,7 +40,7 @@ class Failure(StrEnum):
     TIMED_OUT = "timed_out"
 
 
-class Beat:
+class Heartbeat:
     """Where a worker is: the item in its hands and since when, in memory that both processes see."""
 
     def __init__(self, cells: Any) -> None:
@@ -73,7 +73,7 @@ JobType = TypeVar("JobType", bound=Job)
 Result = TypeVar("Result")
 
 
-class WorkFailed(RuntimeError):
+class JobError(RuntimeError):
     """A job failed for a reason that lies in no single item: a full disk, a defect."""
 
 
@@ -81,13 +81,13 @@ class WorkFailed(RuntimeError):
 class _Worker:
     process: SpawnProcess
     pipe: Connection
-    beat: Beat
+    heartbeat: Heartbeat
     started: float
     ready: bool = False
     job: int | None = None
 
 
-class Lazy(Sequence[JobType]):
+class LazySequence(Sequence[JobType]):
     """Jobs that are made when their turn comes: ten million files are not listed twice."""
 
     def __init__(self, count: int, make: Callable[[int], JobType]) -> None:
@@ -149,10 +149,12 @@ class Pool:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         for worker in list(self._alive):
-            self._bury(worker)
+            self._terminate(worker)
 
-    def run(self, function: Callable[[JobType, Beat], Result], jobs: Sequence[JobType]) -> Iterator[tuple[int, Result]]:
-        """(index, result) of every job, in the order in which they end. Raises WorkFailed."""
+    def run(
+        self, function: Callable[[JobType, Heartbeat], Result], jobs: Sequence[JobType]
+    ) -> Iterator[tuple[int, Result]]:
+        """(index, result) of every job, in the order in which they end. Raises JobError."""
         work = _Jobs(jobs)
         queue = deque(range(len(jobs)))
         open_jobs = len(jobs)
@@ -170,7 +172,7 @@ class Pool:
                     self._failed(worker, Failure.TIMED_OUT, work, queue)
         finally:  # an error or an abandoned run leaves no worker behind that still has an old job in its hands
             for worker in [worker for worker in self._alive if worker.job is not None]:
-                self._bury(worker)
+                self._terminate(worker)
 
     def _collected(self, work: _Jobs[JobType], queue: deque[int]) -> Iterator[tuple[int, Any]]:
         """What workers have sent; waits a moment for it."""
@@ -187,7 +189,7 @@ class Pool:
                 continue
             worker.job = None
             if kind == "error":
-                raise WorkFailed(content)
+                raise JobError(content)
             assert index is not None
             yield index, content
 
@@ -195,7 +197,7 @@ class Pool:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         cells = context.RawArray(ctypes.c_double, 2)
-        Beat(cells).at(NO_ITEM)
+        Heartbeat(cells).at(NO_ITEM)
         process = context.Process(target=_work, args=(theirs, cells, self.prepare, self.memory), daemon=True)
         # A child inherits the mask: Ctrl-C cannot hit it before it has said that it ignores it.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -204,11 +206,11 @@ class Pool:
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()
-        return _Worker(process, ours, Beat(cells), time.monotonic())
+        return _Worker(process, ours, Heartbeat(cells), time.monotonic())
 
     def _hand_over(self, worker: _Worker, function: Callable[..., Any], work: _Jobs[JobType], index: int) -> None:
         worker.job = index
-        worker.beat.at(NO_ITEM)
+        worker.heartbeat.at(NO_ITEM)
         try:
             worker.pipe.send((function, work[index]))
         except (BrokenPipeError, ConnectionResetError):  # it has died: the next `recv` finds out
@@ -217,19 +219,19 @@ class Pool:
     def _overdue(self, worker: _Worker) -> bool:
         if not worker.ready:
             return time.monotonic() - worker.started > START_SECONDS
-        at_item = worker.job is not None and worker.beat.item != NO_ITEM
-        return at_item and worker.beat.seconds > self.timeout and not worker.pipe.poll()
+        at_item = worker.job is not None and worker.heartbeat.item != NO_ITEM
+        return at_item and worker.heartbeat.seconds > self.timeout and not worker.pipe.poll()
 
     def _failed(self, worker: _Worker, failure: Failure, work: _Jobs[JobType], queue: deque[int]) -> None:
         """The current item is guilty; the job goes back to the queue without it."""
-        self._bury(worker)
-        guilty, index = worker.beat.item, worker.job
+        self._terminate(worker)
+        guilty, index = worker.heartbeat.item, worker.job
         if index is None or guilty == NO_ITEM:
-            raise WorkFailed(f"a worker process ended by itself (exit status {worker.process.exitcode})")
+            raise JobError(f"a worker process ended by itself (exit status {worker.process.exitcode})")
         work.exclude(index, guilty, failure)
         queue.appendleft(index)
 
-    def _bury(self, worker: _Worker) -> None:
+    def _terminate(self, worker: _Worker) -> None:
         worker.process.kill()
         worker.process.join()
         worker.pipe.close()
@@ -241,7 +243,7 @@ def _work(pipe: Connection, cells: Any, prepare: Callable[[], object], memory: i
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    beat = Beat(cells)
+    heartbeat = Heartbeat(cells)
     prepare()
     # Data, not address space: of that the allocators of a dozen threads reserve gigabytes which nothing ever uses.
     limit = psutil.Process().memory_info().data + memory
@@ -251,12 +253,12 @@ def _work(pipe: Connection, cells: Any, prepare: Callable[[], object], memory: i
         while True:
             function, job = pipe.recv()
             try:
-                result = function(job, beat)
+                result = function(job, heartbeat)
             except Exception as error:
                 words = str(error) if isinstance(error, UserError | RunError) else f"{type(error).__name__}: {error}"
                 pipe.send(("error", words))
                 continue
-            beat.at(NO_ITEM)
+            heartbeat.at(NO_ITEM)
             pipe.send(("result", result))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return

@@ -10,16 +10,16 @@ from typing import Any, Self
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from flows.ingestion.engines.workers import NO_ITEM, Beat, Failure
+from flows.ingestion.engines.workers import NO_ITEM, Failure, Heartbeat
 from flows.ingestion.parsing.store import COLUMNS, Store
-from flows.ingestion.sources import Location, ReadFailure, read_files
+from flows.ingestion.sources import FileRef, ReadFailure, read_files
 from infra.files import Folder
 from tokenization.dataset.manifest import Reason
 from tokenization.fingerprint import fingerprint, note_hash
 from tokenization.midi import MidiError, read_score
 
 
-class ReadingLimits(BaseModel):
+class ParseLimits(BaseModel):
     """What reading one file may cost; a file beyond it is quarantined."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -33,7 +33,7 @@ class ReadingLimits(BaseModel):
 
 
 @dataclass(frozen=True)
-class Guilty:
+class FailedItem:
     """A file that cost its worker."""
 
     item: int
@@ -44,18 +44,18 @@ class Guilty:
 class ParseJob:
     """Files of one partition that the store does not know."""
 
-    locations: tuple[Location, ...]
+    file_refs: tuple[FileRef, ...]
     sha256: tuple[str, ...]
     store: Folder
-    limits: ReadingLimits
-    guilty: tuple[Guilty, ...] = ()
+    limits: ParseLimits
+    failed: tuple[FailedItem, ...] = ()
 
     def without(self, item: int, failure: Failure) -> Self:
-        return replace(self, guilty=(*self.guilty, Guilty(item, failure)))
+        return replace(self, failed=(*self.failed, FailedItem(item, failure)))
 
 
 @dataclass(frozen=True)
-class Parsed:
+class ParseResult:
     """The part that a job added to the store."""
 
     part: str
@@ -63,30 +63,30 @@ class Parsed:
     refused: int
 
 
-def parse(job: ParseJob, beat: Beat) -> Parsed:
+def parse(job: ParseJob, heartbeat: Heartbeat) -> ParseResult:
     """Read the files of a job and add them to the store."""
     rows: dict[str, list[Any]] = {name: [] for name in COLUMNS}
-    for row in _rows(job, beat):
+    for row in _rows(job, heartbeat):
         for name, column in rows.items():
             column.append(row.get(name))
-    beat.at(NO_ITEM)
+    heartbeat.at(NO_ITEM)
     part = Store(job.store).write(rows)
-    return Parsed(part, len(job.sha256), sum(reason is not None for reason in rows["refusal"]))
+    return ParseResult(part, len(job.sha256), sum(reason is not None for reason in rows["refusal"]))
 
 
-def _rows(job: ParseJob, beat: Beat) -> Iterator[dict[str, Any]]:
-    guilty = {each.item: each.failure for each in job.guilty}
-    good = [item for item in range(len(job.sha256)) if item not in guilty]
-    contents = read_files([job.locations[item] for item in good], job.limits.max_bytes)
+def _rows(job: ParseJob, heartbeat: Heartbeat) -> Iterator[dict[str, Any]]:
+    failed = {each.item: each.failure for each in job.failed}
+    good = [item for item in range(len(job.sha256)) if item not in failed]
+    contents = read_files([job.file_refs[item] for item in good], job.limits.max_bytes)
     for item in range(len(job.sha256)):
-        if item in guilty:
-            yield {"sha256": job.sha256[item], **_failed(guilty[item], job.limits)}
+        if item in failed:
+            yield {"sha256": job.sha256[item], **_failed(failed[item], job.limits)}
             continue
-        beat.at(item)
+        heartbeat.at(item)
         yield {"sha256": job.sha256[item], **_read(next(contents), job.sha256[item])}
 
 
-def _failed(failure: Failure, limits: ReadingLimits) -> dict[str, Any]:
+def _failed(failure: Failure, limits: ParseLimits) -> dict[str, Any]:
     if failure is Failure.TIMED_OUT:
         return _refusal(Reason.TIMED_OUT, f"not read within {limits.seconds_per_file:g} s")
     return _refusal(Reason.PARSER_CRASHED, "the parser's process ended while reading this file")

@@ -49,7 +49,7 @@ FACTS = [name for name in COLUMNS if name != "score"]
 
 
 @dataclass(frozen=True)
-class Place:
+class RowRef:
     """Where a piece's row lies."""
 
     part: str
@@ -100,7 +100,7 @@ class Store:
             different = found.unique("sha256", keep="first", maintain_order=True)
         return different
 
-    def scores(self, places: Sequence[Place]) -> list[memoryview]:
+    def scores(self, places: Sequence[RowRef]) -> list[memoryview]:
         """The notes of pieces, each as `Score.to_bytes` gave them, in the order asked for.
 
         Raises OSError or pyarrow's errors for a part that is gone or damaged; that one is dropped, so that the next

@@ -14,7 +14,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from flows.ingestion.dedup.splits import TRAIN
-from flows.ingestion.parsing.store import Place, Store
+from flows.ingestion.parsing.store import RowRef, Store
 from flows.ingestion.sources.inventory import Progress
 from infra.errors import UserError
 from infra.files import Folder
@@ -130,7 +130,7 @@ def _plain_tokens(
     total = int(sample["notes"].sum())
     done = 0
     for rows in sample.iter_slices(BATCH):
-        scores = plain.scores([Place(*place) for place in rows.select("part", "row").iter_rows()])
+        scores = plain.scores([RowRef(*place) for place in rows.select("part", "row").iter_rows()])
         yield from (encoding.encode(Score.from_bytes(data).to_notes(sustain)) for data in scores)
         done += int(rows["notes"].sum())
         progress(done, total)

@@ -16,8 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from flows.ingestion.card.statistics import Statistics
 from flows.ingestion.dedup.splits import TRAIN
-from flows.ingestion.engines.workers import NO_ITEM, Beat, Failure, WorkFailed
-from flows.ingestion.parsing.store import Place, Store
+from flows.ingestion.engines.workers import NO_ITEM, Failure, Heartbeat, JobError
+from flows.ingestion.parsing.store import RowRef, Store
 from infra.files import Folder, write_atomically
 from tokenization.augmentation import (
     ORIGINAL,
@@ -141,7 +141,7 @@ class EncodeJob:
     choice: EncodingChoice
 
     def without(self, item: int, failure: Failure) -> Self:
-        raise WorkFailed(f"encoding item {item} of {self.plans[0].path}: the worker {failure.replace('_', ' ')}")
+        raise JobError(f"encoding item {item} of {self.plans[0].path}: the worker {failure.replace('_', ' ')}")
 
 
 @dataclass(frozen=True)
@@ -157,10 +157,10 @@ class Shard:
     """Of its pieces as they are, without variants."""
 
 
-def encode(job: EncodeJob, beat: Beat) -> list[Shard]:
+def encode(job: EncodeJob, heartbeat: Heartbeat) -> list[Shard]:
     """Write the shards of a job."""
-    beat.at(NO_ITEM)
-    places = [Place(*place) for plan in job.plans for place in plan.pieces.select("part", "row").iter_rows()]
+    heartbeat.at(NO_ITEM)
+    places = [RowRef(*place) for plan in job.plans for place in plan.pieces.select("part", "row").iter_rows()]
     scores = Store(job.store).scores(places)
     shards, first = [], 0
     stamp = Stamp.of(job.choice.encoding)

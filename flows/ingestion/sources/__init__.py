@@ -7,20 +7,20 @@ reaches the same storage. Nothing is ever unpacked to disk, and a name inside an
 
 from flows.ingestion.sources.collections import SUFFIXES, Collection, StyleRule, collection_of, load_collections
 from flows.ingestion.sources.listing import Listing, in_reading_order, list_files
-from flows.ingestion.sources.reading import Kind, Location, ReadFailure, locations, read_files
+from flows.ingestion.sources.reading import ContainerKind, FileRef, ReadFailure, file_refs, read_files
 
 __all__ = [
     "SUFFIXES",
     "Collection",
-    "Kind",
+    "ContainerKind",
+    "FileRef",
     "Listing",
-    "Location",
     "ReadFailure",
     "StyleRule",
     "collection_of",
+    "file_refs",
     "in_reading_order",
     "list_files",
     "load_collections",
-    "locations",
     "read_files",
 ]

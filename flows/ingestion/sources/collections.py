@@ -158,7 +158,7 @@ def load_collections(path: Path) -> list[Collection]:
         [synonyms]                               # for all collections; one may have its own [collection.synonyms]
         bachjohannsebastian = "bach"
 
-    Relative locations and label files are taken from the file's own folder. Raises UserError that names file,
+    Relative file_refs and label files are taken from the file's own folder. Raises UserError that names file,
     table and key, and for a misspelt key the one that was probably meant.
     """
     try:

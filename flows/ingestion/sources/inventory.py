@@ -16,9 +16,9 @@ from flows.ingestion.sources import (
     Collection,
     Listing,
     ReadFailure,
+    file_refs,
     in_reading_order,
     list_files,
-    locations,
     read_files,
 )
 from infra.files import write_atomically
@@ -35,7 +35,7 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
-class Stock:
+class Inventory:
     """All files of an ingestion.
 
     `files`: one row per file, sorted by collection (in the order given) and path: the columns of `Listing.files`,
@@ -53,14 +53,14 @@ class Stock:
         return hashlib.sha256(self.files.select(columns).write_csv().encode()).hexdigest()
 
 
-def take_stock(
+def scan(
     collections: Sequence[Collection],
     lake: str,
     index_folder: Path,
     max_bytes: int,
     threads: int,
     progress: Progress,
-) -> Stock:
+) -> Inventory:
     """List and hash all files. Raises UserError for collections that cannot be read.
 
     `index_folder` keeps what makes a second time quick: indices of archives, and the hashes of objects by the
@@ -84,7 +84,7 @@ def take_stock(
     _remember(hashed, index_folder / HASHES)
     known = found.filter(pl.col("sha256").is_not_null())
     files = pl.concat([known, hashed], how="diagonal").sort("number").drop("number")
-    return Stock(_with_problems(files, listing, collections), listing.ignored)
+    return Inventory(_with_problems(files, listing, collections), listing.ignored)
 
 
 def _with_remembered(found: pl.DataFrame, file: Path) -> pl.DataFrame:
@@ -121,7 +121,7 @@ def _in_turn(
 
 
 def _hash(chunk: pl.DataFrame, max_bytes: int) -> list[str | ReadFailure]:
-    contents = read_files(locations(chunk), max_bytes)
+    contents = read_files(file_refs(chunk), max_bytes)
     return [data if isinstance(data, ReadFailure) else hashlib.sha256(data).hexdigest() for data in contents]
 
 

@@ -22,7 +22,7 @@ from flows.ingestion.sources.archives import ARCHIVE, Members, begins_like_midi,
 from flows.ingestion.sources.collections import SUFFIXES, Collection, distinct
 from flows.ingestion.sources.labels import style_labels
 from flows.ingestion.sources.names import as_text, glob_regex
-from flows.ingestion.sources.reading import LOCATION, Kind, locations, read_heads
+from flows.ingestion.sources.reading import LOCATION, ContainerKind, file_refs, read_heads
 from flows.ingestion.sources.storage import is_url, last_change, local_path, one_line, open_binary, store_of
 from infra.errors import UserError
 
@@ -75,7 +75,7 @@ def list_files(collections: Iterable[Collection], lake: Path | str | None = None
 def in_reading_order(files: pl.DataFrame) -> pl.DataFrame:
     """The rows of a listing as they are read fastest: the members of an archive together, as they lie in it."""
     where = pl.col("location").struct
-    if not len(files) or files.select((where.field("kind") == Kind.FILE.value).all()).item():
+    if not len(files) or files.select((where.field("kind") == ContainerKind.FILE.value).all()).item():
         return files
     return files.sort(where.field("container"), where.field("offset"), maintain_order=True)
 
@@ -110,7 +110,7 @@ class _Search:
         frame = frame.sort("path")
         if (frame["path"] == frame["path"].shift()).any():
             frame = _with_different_paths(frame)
-        in_archive = frame["location"].struct.field("kind") != Kind.FILE.value
+        in_archive = frame["location"].struct.field("kind") != ContainerKind.FILE.value
         return frame.select(
             pl.lit(self._collection.name).alias("collection"),
             pl.col("path"),
@@ -255,7 +255,13 @@ class _Search:
 
     def _search_archive(self, path: str, where: str, size: int, version: str | None) -> None:
         suffix = where.lower()
-        kind = Kind.ZIP if suffix.endswith(".zip") else Kind.TAR if suffix.endswith(".tar") else Kind.TARGZ
+        kind = (
+            ContainerKind.ZIP
+            if suffix.endswith(".zip")
+            else ContainerKind.TAR
+            if suffix.endswith(".tar")
+            else ContainerKind.TARGZ
+        )
         try:
             members = self._members(kind, where, size, version)
         except Exception as error:  # the storage's own errors
@@ -266,12 +272,12 @@ class _Search:
             self._ignored[NOT_A_FILE] += members.not_files
         self._take(_archived_files(kind, where, path, version, members), None)
 
-    def _members(self, kind: Kind, where: str, size: int, version: str | None) -> Members:
-        if kind is Kind.TARGZ:
+    def _members(self, kind: ContainerKind, where: str, size: int, version: str | None) -> Members:
+        if kind is ContainerKind.TARGZ:
             identity = f"{where}\n{size}\n{version or last_change(where)}"
             return targz_members(partial(open_binary, where), identity, size, self._index_folder)
         with open_binary(where) as file:
-            return zip_members(file) if kind is Kind.ZIP else tar_members(file)
+            return zip_members(file) if kind is ContainerKind.ZIP else tar_members(file)
 
     def _take(self, files: pl.DataFrame, root: str | None) -> None:
         """Sort a batch of files into taken ones, archives still to be opened (in `root`) and ignored ones."""
@@ -295,7 +301,7 @@ class _Search:
         self._ignored.update(dict(left_out.iter_rows()))
 
     def _remember_archives(self, archives: pl.DataFrame, root: str) -> None:
-        for path, location, version in zip(archives["path"], locations(archives), archives["version"]):
+        for path, location, version in zip(archives["path"], file_refs(archives), archives["version"]):
             self._archives.append((path, location.source, location.size, version))
 
     @staticmethod
@@ -304,7 +310,7 @@ class _Search:
         known = files["midi"]
         to_read = (asked & known.is_null()).arg_true()
         if len(to_read):
-            heads = read_heads(locations(files[to_read]))
+            heads = read_heads(file_refs(files[to_read]))
             known = known.scatter(to_read, [isinstance(head, bytes) and begins_like_midi(head) for head in heads])
         return (asked & known).fill_null(False)
 
@@ -321,10 +327,10 @@ def _plain_files(
 ) -> pl.DataFrame:
     member = pl.Series(names, dtype=pl.Binary)
     columns = {"member": member, "path": as_text(member), "size": sizes, "version": versions}
-    return _rows(Kind.FILE, container, columns)
+    return _rows(ContainerKind.FILE, container, columns)
 
 
-def _archived_files(kind: Kind, where: str, path: str, version: str | None, members: Members) -> pl.DataFrame:
+def _archived_files(kind: ContainerKind, where: str, path: str, version: str | None, members: Members) -> pl.DataFrame:
     columns: dict[str, Any] = {
         "path": as_text(pl.Series(members.names, dtype=pl.Binary)),
         "size": members.sizes,
@@ -353,7 +359,7 @@ _COLUMNS = {
 }
 
 
-def _rows(kind: Kind, container: str, columns: dict[str, Any], index: str | None = None) -> pl.DataFrame:
+def _rows(kind: ContainerKind, container: str, columns: dict[str, Any], index: str | None = None) -> pl.DataFrame:
     """Rows of path, size, version, location, and `midi`: whether a file begins like MIDI, where that is known."""
     given = {name: column for name, column in columns.items() if column is not None}
     frame = pl.DataFrame(given, schema_overrides={name: _COLUMNS[name] for name in given})

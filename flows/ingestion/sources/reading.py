@@ -43,7 +43,7 @@ ZIP_SLACK = 512
 """Bytes read for name and extra field; a longer one costs a second read."""
 
 
-class Kind(StrEnum):
+class ContainerKind(StrEnum):
     """How a file's bytes lie in its container."""
 
     FILE = "file"
@@ -54,7 +54,7 @@ class Kind(StrEnum):
 
 LOCATION = pl.Struct(
     {
-        "kind": pl.Enum([kind.value for kind in Kind]),
+        "kind": pl.Enum([kind.value for kind in ContainerKind]),
         "container": pl.Binary(),  # names are bytes: old ones are in no known encoding
         "member": pl.Binary(),
         "offset": pl.Int64(),
@@ -67,10 +67,10 @@ LOCATION = pl.Struct(
 
 
 @dataclass(frozen=True, slots=True)
-class Location:
+class FileRef:
     """Where one file's bytes lie: all that another process needs to read them."""
 
-    kind: Kind
+    kind: ContainerKind
     container: str
     """Path or URL: of an archive, else of the folder or prefix that `member` is below."""
     member: str | None
@@ -102,15 +102,15 @@ class ReadFailure:
     """Whether it could be read, but is beyond the limit."""
 
 
-def locations(files: pl.DataFrame) -> list[Location]:
-    """The locations of a listing's rows; of the columns it needs `size` and `location`."""
+def file_refs(files: pl.DataFrame) -> list[FileRef]:
+    """The references of a listing's rows; of the columns it needs `size` and `location`."""
     where = files["location"].struct.unnest()
 
     def text(column: str) -> list[str | None]:
         return [None if value is None else os.fsdecode(value) for value in where[column]]
 
     columns = (
-        [Kind(kind) for kind in where["kind"]],
+        [ContainerKind(kind) for kind in where["kind"]],
         text("container"),
         text("member"),
         files["size"],
@@ -119,31 +119,31 @@ def locations(files: pl.DataFrame) -> list[Location]:
         where["crc"].fill_null(0),
         text("index"),
     )
-    return [Location(*row) for row in zip(*columns)]
+    return [FileRef(*row) for row in zip(*columns)]
 
 
-def read_files(locations: Sequence[Location], max_bytes: int) -> Iterator[bytes | ReadFailure]:
-    """Each file's bytes, or why there are none, in the order of `locations`.
+def read_files(file_refs: Sequence[FileRef], max_bytes: int) -> Iterator[bytes | ReadFailure]:
+    """Each file's bytes, or why there are none, in the order of `file_refs`.
 
     A file of more than `max_bytes` is a failure, whatever size was declared for it. So is one whose size is not the
     listed one any more. Neighbours of one archive should stand together (`in_reading_order`).
     """
     with _Reader(max_bytes) as reader:
-        for batch in _batches(locations):
+        for batch in _batches(file_refs):
             yield from reader.read(batch)
 
 
-def read_heads(locations: Sequence[Location]) -> Iterator[bytes | ReadFailure]:
+def read_heads(file_refs: Sequence[FileRef]) -> Iterator[bytes | ReadFailure]:
     """The first `HEAD` bytes of each file."""
     with _Reader(max_bytes=HEAD, heads=True) as reader:
-        for batch in _batches(locations):
+        for batch in _batches(file_refs):
             yield from reader.read(batch)
 
 
-def _batches(locations: Sequence[Location]) -> Iterator[list[Location]]:
-    batch: list[Location] = []
+def _batches(file_refs: Sequence[FileRef]) -> Iterator[list[FileRef]]:
+    batch: list[FileRef] = []
     size = 0
-    for location in locations:
+    for location in file_refs:
         if batch and (len(batch) == BATCH_FILES or size + location.size > BATCH_BYTES):
             yield batch
             batch, size = [], 0
@@ -180,34 +180,34 @@ class _Reader:
         for _, stack in self._open.values():
             stack.close()
 
-    def read(self, batch: Sequence[Location]) -> Iterator[Outcome]:
+    def read(self, batch: Sequence[FileRef]) -> Iterator[Outcome]:
         """The outcomes of a batch, in order."""
         outcomes: list[Outcome | None] = [self._too_large(location) for location in batch]
         ahead = [
             index
             for index, location in enumerate(batch)
-            if outcomes[index] is None and (location.kind is not Kind.FILE or is_url(location.container))
+            if outcomes[index] is None and (location.kind is not ContainerKind.FILE or is_url(location.container))
         ]
-        streamed = [index for index in ahead if batch[index].kind is Kind.TARGZ]
+        streamed = [index for index in ahead if batch[index].kind is ContainerKind.TARGZ]
         for index in sorted(streamed, key=lambda index: (batch[index].container, batch[index].offset)):
             outcomes[index] = self._from_stream(batch[index])
-        spanned = [index for index in ahead if batch[index].kind is not Kind.TARGZ]
+        spanned = [index for index in ahead if batch[index].kind is not ContainerKind.TARGZ]
         spans = [self._span(batch[index]) for index in spanned]
         for index, raw in zip(spanned, self._fetch(spans)):
             outcomes[index] = raw if isinstance(raw, ReadFailure) else self._decoded(batch[index], raw)
         for location, outcome in zip(batch, outcomes):
             yield self._whole_file(location) if outcome is None else outcome
 
-    def _too_large(self, location: Location) -> ReadFailure | None:
-        largest = max(location.size, 0 if location.kind is not Kind.ZIP else location.stored - ZIP_SLACK)
+    def _too_large(self, location: FileRef) -> ReadFailure | None:
+        largest = max(location.size, 0 if location.kind is not ContainerKind.ZIP else location.stored - ZIP_SLACK)
         if self._heads or largest <= self._max_bytes:
             return None
         return ReadFailure(f"{largest:,} bytes; the limit is {self._max_bytes:,}", too_large=True)
 
-    def _wanted(self, location: Location) -> int:
+    def _wanted(self, location: FileRef) -> int:
         return min(location.size, HEAD) if self._heads else location.size
 
-    def _whole_file(self, location: Location) -> Outcome:
+    def _whole_file(self, location: FileRef) -> Outcome:
         wanted = self._wanted(location)
         try:
             with open(location.source, "rb", buffering=0) as file:  # noqa: PTH123 (a Path costs more than the reading)
@@ -215,7 +215,7 @@ class _Reader:
         except (OSError, ValueError) as error:
             return ReadFailure(getattr(error, "strerror", None) or one_line(error))
 
-    def _checked(self, location: Location, raw: bytes) -> Outcome:
+    def _checked(self, location: FileRef, raw: bytes) -> Outcome:
         wanted = self._wanted(location)
         if len(raw) < wanted:
             return ReadFailure(f"it is cut short: {len(raw):,} of {wanted:,} bytes are there")
@@ -223,22 +223,22 @@ class _Reader:
             return ReadFailure(f"it is longer than the {wanted:,} bytes that were listed")
         return raw
 
-    def _span(self, location: Location) -> _Span:
+    def _span(self, location: FileRef) -> _Span:
         start = location.offset
         match location.kind:
-            case Kind.ZIP:
+            case ContainerKind.ZIP:
                 stored = min(location.stored, ZIP_SLACK) if self._heads else location.stored
                 stop = start + ZIP_HEADER.size + ZIP_SLACK + stored
-            case Kind.FILE if location.size and not self._heads:  # one more than listed: it may have grown
+            case ContainerKind.FILE if location.size and not self._heads:  # one more than listed: it may have grown
                 stop = start + location.size + 1
             case _:
                 stop = start + self._wanted(location)
         return _Span(location.source, start, stop)
 
-    def _decoded(self, location: Location, raw: bytes) -> Outcome:
-        return self._checked(location, raw) if location.kind is not Kind.ZIP else self._unzipped(location, raw)
+    def _decoded(self, location: FileRef, raw: bytes) -> Outcome:
+        return self._checked(location, raw) if location.kind is not ContainerKind.ZIP else self._unzipped(location, raw)
 
-    def _unzipped(self, location: Location, raw: bytes) -> Outcome:
+    def _unzipped(self, location: FileRef, raw: bytes) -> Outcome:
         if len(raw) < ZIP_HEADER.size:
             return ReadFailure("the archive ends before it")
         signature, flags, method, name, extra = ZIP_HEADER.unpack_from(raw)
@@ -255,7 +255,7 @@ class _Reader:
             raw = longer
         return self._inflated(location, method, raw[begin:end])
 
-    def _inflated(self, location: Location, method: int, packed: bytes) -> Outcome:
+    def _inflated(self, location: FileRef, method: int, packed: bytes) -> Outcome:
         wanted = self._wanted(location)
         try:
             match method:
@@ -276,7 +276,7 @@ class _Reader:
             return ReadFailure("its checksum (CRC-32) is wrong")
         return outcome
 
-    def _from_stream(self, location: Location) -> Outcome:
+    def _from_stream(self, location: FileRef) -> Outcome:
         try:
             stream = self._opened(location.container, partial(_open_stream, index=location.index))
             stream.seek(location.offset)

@@ -26,7 +26,7 @@ from typing import Any, NamedTuple, Self
 
 import mido
 
-from flows.ingestion.engines.workers import Beat, Failure, Pool
+from flows.ingestion.engines.workers import Failure, Heartbeat, Pool
 from flows.ingestion.starter.works import COMPOSERS, Composer, Work
 from infra.errors import UserError
 from infra.files import remove_abandoned, staging_folder, write_atomically
@@ -142,11 +142,11 @@ def _prepare(home: str) -> None:
     importlib.import_module("music21.converter")
 
 
-def _convert_one(score: _Score, beat: Beat) -> bytes | str:
+def _convert_one(score: _Score, heartbeat: Heartbeat) -> bytes | str:
     """In a worker: the MIDI file, or why there is none. Raises nothing, for other scores may be fine."""
     if score.failure:
         return score.failure
-    beat.at(0)
+    heartbeat.at(0)
     try:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             return score_to_midi(score.corpus / score.work.path, score.composer.programs, score.work.bpm)
@@ -199,7 +199,7 @@ def _conductor(score: Any, bpm: float) -> mido.MidiTrack:
     """
     marks = [(mark.offset, mark.getQuarterBPM()) for mark in score.flatten().getElementsByClass("MetronomeMark")]
     tempos = {_ticks(offset): mido.bpm2tempo(pace) for offset, pace in [(0, bpm), *marks] if pace}
-    return _track((tick, 0, mido.MetaMessage("set_tempo", tempo=beat)) for tick, beat in tempos.items())
+    return _track((tick, 0, mido.MetaMessage("set_tempo", tempo=heartbeat)) for tick, heartbeat in tempos.items())
 
 
 def _dynamics(stream: Any) -> list[tuple[int, int]]:

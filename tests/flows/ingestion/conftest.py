@@ -106,26 +106,26 @@ def ingest_by() -> IngestBy:
 
 
 # Worker processes must be able to import what they run; a test file is no module that they know.
-GUILTY_FUNCTIONS = """
+FAILING_FUNCTIONS = """
 import os, signal, time
 from dataclasses import dataclass, replace
 
 @dataclass(frozen=True)
 class Job:
     items: tuple
-    guilty: dict
+    failed: dict
 
     def without(self, item, failure):
-        return replace(self, guilty={**self.guilty, item: failure})
+        return replace(self, failed={**self.failed, item: failure})
 
 def ready():
     pass
 
-def act(job, beat):
+def act(job, heartbeat):
     results = []
     for index, item in enumerate(job.items):
-        beat.at(index)
-        results.append(job.guilty[index] if index in job.guilty else act_on(item))
+        heartbeat.at(index)
+        results.append(job.failed[index] if index in job.failed else act_on(item))
     return results
 
 def act_on(item):
@@ -148,7 +148,7 @@ def act_on(item):
         return os.getpid()
     return item * 2
 
-def crash_between_items(job, beat):
+def crash_between_items(job, heartbeat):
     os.abort()
 
 def slow_start():
@@ -157,6 +157,6 @@ def slow_start():
 
 
 @pytest.fixture(scope="session")
-def guilty_functions() -> str:
+def failing_functions() -> str:
     """A module for worker processes whose items double, raise, crash, hang or eat memory, as they say."""
-    return GUILTY_FUNCTIONS
+    return FAILING_FUNCTIONS

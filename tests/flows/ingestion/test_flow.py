@@ -39,7 +39,7 @@ def test_run_again_and_run_with_more(tmp_path: Path, song: Any, capsys: pytest.C
     assert (first.reused, first.files_read, first.shards_encoded) == (False, 4, 1)
     assert first.version.description["fates"] == {"accepted": 3, "quarantined: not_midi": 1}
     lines = [line.split("  ") for line in capsys.readouterr().err.splitlines()]
-    assert [line[0] for line in lines] == ["✓ taking stock", "✓ reading", "✓ deciding", "✓ learning", "✓ publishing"]
+    assert [line[0] for line in lines] == ["✓ scanning", "✓ parsing", "✓ deduplicating", "✓ learning", "✓ publishing"]
     assert [line[-1] for line in lines] == [
         "4 files",
         "4 new files, 1 refused",

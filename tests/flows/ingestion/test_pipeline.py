@@ -18,8 +18,8 @@ from pydantic import ValidationError
 from flows.ingestion.dedup.build_manifest import Limits
 from flows.ingestion.dedup.splits import SplitShares
 from flows.ingestion.engines import Engine, EngineName, open_engine
-from flows.ingestion.engines.workers import WorkFailed
-from flows.ingestion.parsing.parse import ReadingLimits
+from flows.ingestion.engines.workers import JobError
+from flows.ingestion.parsing.parse import ParseLimits
 from flows.ingestion.parsing.store import COLUMNS, Store
 from flows.ingestion.pipeline import (
     IngestParameters,
@@ -317,7 +317,7 @@ class TestASecondRun:
         data = bytearray(path.read_bytes())
         data[column.data_page_offset + column.total_compressed_size // 2] ^= 0x10
         path.write_bytes(data)
-        with pytest.raises(WorkFailed):
+        with pytest.raises(JobError):
             steps(lake, "others", songs)
         healed = steps(lake, "others", songs)
         assert healed.reading.files == 40
@@ -415,7 +415,7 @@ def test_results_are_the_same_for_any_number_of_workers_lake_and_dates(
     for workers in (1, 3):
         lake = Lake(tmp_path / str(workers))
         parameters = parameters_of(lake, mixed, songs, **{**settings, "workers": workers})
-        with open_engine(EngineName.LOCAL, workers, ReadingLimits(), None) as engine:
+        with open_engine(EngineName.LOCAL, workers, ParseLimits(), None) as engine:
             stock = stock_of(parameters, silent)
             reading = read_new(parameters, stock, engine, silent)
             manifest = decide_fates(parameters, stock, reading)

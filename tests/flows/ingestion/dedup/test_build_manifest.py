@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from flows.ingestion.dedup.build_manifest import Duplicates, Limits, decide
+from flows.ingestion.dedup.build_manifest import Duplicates, Limits, build_manifest
 from flows.ingestion.dedup.splits import SPLITS, TEST, TRAIN, SplitShares
 from flows.ingestion.parsing.store import COLUMNS, FACTS
 from tokenization.dataset.manifest import SCHEMA, Reason, Status
@@ -84,7 +84,7 @@ def decided(
     facts = pl.DataFrame(
         [facts_of(file) for file in files if not file.unreadable], schema={name: COLUMNS[name] for name in FACTS}
     )
-    return decide(
+    return build_manifest(
         stock,
         facts.unique("sha256"),
         limits or Limits(),

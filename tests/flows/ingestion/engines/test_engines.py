@@ -24,20 +24,20 @@ import pytest
 
 from flows.ingestion.engines import Engine, EngineName, isolated, open_engine
 from flows.ingestion.engines.dask import event_loop
-from flows.ingestion.engines.workers import Failure, WorkFailed
-from flows.ingestion.parsing.parse import ReadingLimits
+from flows.ingestion.engines.workers import Failure, JobError
+from flows.ingestion.parsing.parse import ParseLimits
 from infra.errors import UserError
 from infra.lake import LAKE_VARIABLE, Lake
 from tokenization.dataset.version import DatasetVersion
 
 MUSENET = Path(sys.executable).with_name("musenet")
-LIMITS = ReadingLimits(seconds_per_file=3.0)
+LIMITS = ParseLimits(seconds_per_file=3.0)
 
 
 @pytest.fixture(scope="module")
-def guilty(tmp_path_factory: pytest.TempPathFactory, guilty_functions: str) -> Iterator[Any]:
-    folder = tmp_path_factory.mktemp("guilty")
-    (folder / "engine_functions.py").write_text(guilty_functions)
+def failing(tmp_path_factory: pytest.TempPathFactory, failing_functions: str) -> Iterator[Any]:
+    folder = tmp_path_factory.mktemp("failing")
+    (folder / "engine_functions.py").write_text(failing_functions)
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(folder)
         patch.setenv("PYTHONPATH", str(folder))
@@ -77,7 +77,7 @@ class Opened:
 
 
 @pytest.fixture(scope="module")
-def dask_cluster(guilty: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def dask_cluster(failing: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a Dask cluster as users have them: a worker below a nanny, with two threads."""
     with started_dask(tmp_path_factory.mktemp("dask"), n_workers=1, threads_per_worker=2) as address:
         yield address
@@ -95,7 +95,7 @@ def started_dask(folder: Path, **settings: Any) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module", params=["local", "dask", "dask cluster", "ray"])
-def opened(request: pytest.FixtureRequest, guilty: Any) -> Iterator[Opened]:
+def opened(request: pytest.FixtureRequest, failing: Any) -> Iterator[Opened]:
     """Each engine with two workers."""
     address = request.getfixturevalue("dask_cluster") if request.param == "dask cluster" else None
     before = processes()
@@ -112,10 +112,10 @@ def expected(mixed_songs: Path, ingest_by: Any, tmp_path_factory: pytest.TempPat
         return ingest_by(engine, Lake(tmp_path_factory.mktemp("expected")), mixed_songs)[1].version
 
 
-def outcomes(engine: Engine, guilty: Any, *jobs: list[Any]) -> list[Any]:
+def outcomes(engine: Engine, failing: Any, *jobs: list[Any]) -> list[Any]:
     """What became of the items of each job."""
     found: dict[int, Any] = {}
-    for index, result in engine.run(guilty.act, [guilty.Job(tuple(items), {}) for items in jobs]):
+    for index, result in engine.run(failing.act, [failing.Job(tuple(items), {}) for items in jobs]):
         assert index not in found, "a job came back twice"
         found[index] = result
     return [found[index] for index in range(len(jobs))]
@@ -134,34 +134,34 @@ class TestEveryEngine:
         for name in version.description["shards"]:
             assert (version.path / name).read_bytes() == (expected.path / name).read_bytes()
 
-    def test_brings_every_job_back_with_its_index(self, opened: Opened, guilty: Any) -> None:
+    def test_brings_every_job_back_with_its_index(self, opened: Opened, failing: Any) -> None:
         jobs = [[number, number + 1] for number in range(30)]
-        assert outcomes(opened.engine, guilty, *jobs) == [[2 * item for item in items] for items in jobs]
-        assert outcomes(opened.engine, guilty) == []
+        assert outcomes(opened.engine, failing, *jobs) == [[2 * item for item in items] for items in jobs]
+        assert outcomes(opened.engine, failing) == []
 
-    def test_loses_only_the_item_that_ends_its_process(self, opened: Opened, guilty: Any) -> None:
-        found = outcomes(opened.engine, guilty, [1, 2], [3, "crash", 4], [5, "crash"])
+    def test_loses_only_the_item_that_ends_its_process(self, opened: Opened, failing: Any) -> None:
+        found = outcomes(opened.engine, failing, [1, 2], [3, "crash", 4], [5, "crash"])
         assert found == [[2, 4], [6, Failure.CRASHED, 8], [10, Failure.CRASHED]]
 
-    def test_loses_only_the_item_that_hangs(self, opened: Opened, guilty: Any) -> None:
+    def test_loses_only_the_item_that_hangs(self, opened: Opened, failing: Any) -> None:
         if opened.name in ("dask cluster", "ray"):  # the others are slower to try than they differ
-            assert outcomes(opened.engine, guilty, [1, "hang", 3]) == [[2, Failure.TIMED_OUT, 6]]
+            assert outcomes(opened.engine, failing, [1, "hang", 3]) == [[2, Failure.TIMED_OUT, 6]]
 
-    def test_says_an_error_in_its_own_words_and_goes_on(self, opened: Opened, guilty: Any) -> None:
-        with pytest.raises(WorkFailed, match=r"^ValueError: the disk is full$"):
-            outcomes(opened.engine, guilty, [1], ["raise"], [2])
-        assert outcomes(opened.engine, guilty, [4]) == [[8]]
+    def test_says_an_error_in_its_own_words_and_goes_on(self, opened: Opened, failing: Any) -> None:
+        with pytest.raises(JobError, match=r"^ValueError: the disk is full$"):
+            outcomes(opened.engine, failing, [1], ["raise"], [2])
+        assert outcomes(opened.engine, failing, [4]) == [[8]]
 
-    def test_works_in_other_processes_and_keeps_them(self, opened: Opened, guilty: Any) -> None:
-        pids = {pid for pids in outcomes(opened.engine, guilty, *[["which"]] * 20) for pid in pids}
+    def test_works_in_other_processes_and_keeps_them(self, opened: Opened, failing: Any) -> None:
+        pids = {pid for pids in outcomes(opened.engine, failing, *[["which"]] * 20) for pid in pids}
         assert 1 <= len(pids) <= 2
         assert os.getpid() not in pids
 
-    def test_may_be_left_in_the_middle(self, opened: Opened, guilty: Any) -> None:
-        results = iter(opened.engine.run(guilty.act, [guilty.Job((number,), {}) for number in range(20)]))
+    def test_may_be_left_in_the_middle(self, opened: Opened, failing: Any) -> None:
+        results = iter(opened.engine.run(failing.act, [failing.Job((number,), {}) for number in range(20)]))
         next(results)
         results.close()  # type: ignore[attr-defined]
-        assert outcomes(opened.engine, guilty, [4]) == [[8]]
+        assert outcomes(opened.engine, failing, [4]) == [[8]]
 
 
 class TestTheCommand:
@@ -266,19 +266,19 @@ class TestSubmitting:
 
 
 class TestAProcessOfAClustersWorker:
-    def test_stays_for_its_run_only(self, guilty: Any) -> None:
+    def test_stays_for_its_run_only(self, failing: Any) -> None:
         before = processes()
-        job = guilty.Job(("which",), {})
-        first, again = (isolated.run_isolated("mine", guilty.act, job, LIMITS) for _ in range(2))
-        (other,) = isolated.run_isolated("other", guilty.act, job, LIMITS)
+        job = failing.Job(("which",), {})
+        first, again = (isolated.run_isolated("mine", failing.act, job, LIMITS) for _ in range(2))
+        (other,) = isolated.run_isolated("other", failing.act, job, LIMITS)
         assert first == again != [other]
         isolated.release("mine")
         assert processes() - before == {other}
         isolated.release("other")
         assert processes() == before
 
-    def test_ends_when_its_run_is_gone(self, guilty: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_ends_when_its_run_is_gone(self, failing: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(isolated, "IDLE_SECONDS", 0.3)
         before = processes()
-        isolated.run_isolated("killed", guilty.act, guilty.Job((1,), {}), LIMITS)
+        isolated.run_isolated("killed", failing.act, failing.Job((1,), {}), LIMITS)
         nothing_is_left(before)

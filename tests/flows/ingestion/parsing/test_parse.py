@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from flows.ingestion.engines.workers import Beat, Failure
+from flows.ingestion.engines.workers import Failure, Heartbeat
 from flows.ingestion.parsing import parse as parsing
-from flows.ingestion.parsing.parse import Guilty, Parsed, ParseJob, ReadingLimits, parse
-from flows.ingestion.parsing.store import Place, Store
-from flows.ingestion.sources import Kind, Location
+from flows.ingestion.parsing.parse import FailedItem, ParseJob, ParseLimits, ParseResult, parse
+from flows.ingestion.parsing.store import RowRef, Store
+from flows.ingestion.sources import ContainerKind, FileRef
 from tokenization.dataset.manifest import Reason
 from tokenization.fingerprint import fingerprint, note_hash
 from tokenization.midi import MidiError, read_score
@@ -27,21 +27,23 @@ def job_of(store: Path, *files: Path, **changes: Any) -> ParseJob:
     """A job over files as they are now."""
     return ParseJob(
         **{
-            "locations": tuple(Location(Kind.FILE, str(file.parent), file.name, file.stat().st_size) for file in files),
+            "file_refs": tuple(
+                FileRef(ContainerKind.FILE, str(file.parent), file.name, file.stat().st_size) for file in files
+            ),
             "sha256": tuple(hashlib.sha256(file.read_bytes()).hexdigest() for file in files),
             "store": store,
-            "limits": ReadingLimits(),
+            "limits": ParseLimits(),
             **changes,
         }
     )
 
 
-def parsed(job: ParseJob) -> tuple[Parsed, list[dict[str, Any]]]:
+def parsed(job: ParseJob) -> tuple[ParseResult, list[dict[str, Any]]]:
     """What the job says it did, and the rows that it added to the store, with their score."""
-    report = parse(job, Beat([0.0, 0.0]))
+    report = parse(job, Heartbeat([0.0, 0.0]))
     store = Store(job.store)
     rows = store.facts([report.part]).to_dicts()
-    scores = store.scores([Place(row["part"], row["row"]) for row in rows if row["refusal"] is None])
+    scores = store.scores([RowRef(row["part"], row["row"]) for row in rows if row["refusal"] is None])
     for row, data in zip([row for row in rows if row["refusal"] is None], scores):
         row["score"] = Score.from_bytes(data)
     return report, rows
@@ -52,7 +54,7 @@ class TestGoodFiles:
         events = [(0.0, 0.5, 60, 72, 0, False), (0.5, 0.5, 67, 72, 40, False), (0.5, 0.1, 36, 90, 0, True)]
         (tmp_path / "1.mid").write_bytes(write_midi(Notes.from_columns(*zip(*events))))
         report, (row,) = parsed(job_of(tmp_path / "store", tmp_path / "1.mid"))
-        assert report == Parsed(row["part"], files=1, refused=0)
+        assert report == ParseResult(row["part"], files=1, refused=0)
         assert (row["notes"], row["seconds"], row["tempo"]) == (3, 1.0, 120.0)
         assert (row["programs"], row["drums"], row["repairs"]) == ([0, 40], True, [])
         assert row["refusal"] is row["detail"] is None
@@ -124,21 +126,21 @@ class TestFilesThatChange:
 
     def test_a_file_that_grew_beyond_the_limit(self, tmp_path: Path, song: Any) -> None:
         (tmp_path / "1").write_bytes(song(1))
-        job = job_of(tmp_path / "store", tmp_path / "1", limits=ReadingLimits(max_bytes=100))
+        job = job_of(tmp_path / "store", tmp_path / "1", limits=ParseLimits(max_bytes=100))
         _, (row,) = parsed(job)
         assert row["refusal"] == Reason.UNREADABLE_FILE
         assert "100" in row["detail"]
 
 
-class TestGuiltyFiles:
+class TestFailedFiles:
     def test_are_refused_unread_and_the_others_are_read(self, tmp_path: Path, song: Any) -> None:
         files = [tmp_path / f"{number}.mid" for number in range(4)]
         for number, file in enumerate(files):
             file.write_bytes(song(number))
-        job = job_of(tmp_path / "store", *files, limits=ReadingLimits(seconds_per_file=2.5))
+        job = job_of(tmp_path / "store", *files, limits=ParseLimits(seconds_per_file=2.5))
         files[1].unlink()  # whoever opened it again would say so
         again = job.without(1, Failure.TIMED_OUT).without(2, Failure.CRASHED)
-        assert again.guilty == (Guilty(1, Failure.TIMED_OUT), Guilty(2, Failure.CRASHED))
+        assert again.failed == (FailedItem(1, Failure.TIMED_OUT), FailedItem(2, Failure.CRASHED))
         report, rows = parsed(again)
         assert [row["sha256"] for row in rows] == list(job.sha256)
         assert [row["refusal"] for row in rows] == [None, Reason.TIMED_OUT, Reason.PARSER_CRASHED, None]
@@ -158,14 +160,14 @@ class TestGuiltyFiles:
         files = [tmp_path / f"{number}.mid" for number in range(3)]
         for number, file in enumerate(files):
             file.write_bytes(song(number))
-        beat, seen = Beat([0.0, 0.0]), []
+        heartbeat, seen = Heartbeat([0.0, 0.0]), []
 
         def watched(data: bytes) -> Score:
-            seen.append((beat.item, data))
+            seen.append((heartbeat.item, data))
             return read_score(data)
 
         monkeypatch.setattr(parsing, "read_score", watched)
-        parse(job_of(tmp_path / "store", *files).without(1, Failure.CRASHED), beat)
+        parse(job_of(tmp_path / "store", *files).without(1, Failure.CRASHED), heartbeat)
         assert seen == [(0, song(0)), (2, song(2))]
 
 
@@ -198,6 +200,6 @@ def test_a_defect_of_the_reader_costs_one_file(
 
 def test_the_same_files_make_the_same_part(tmp_path: Path, song: Any) -> None:
     (tmp_path / "1.mid").write_bytes(song(1))
-    first = parse(job_of(tmp_path / "one", tmp_path / "1.mid"), Beat([0.0, 0.0]))
+    first = parse(job_of(tmp_path / "one", tmp_path / "1.mid"), Heartbeat([0.0, 0.0]))
     os.utime(tmp_path / "1.mid", (0, 0))
-    assert parse(job_of(tmp_path / "two", tmp_path / "1.mid"), Beat([0.0, 0.0])) == first
+    assert parse(job_of(tmp_path / "two", tmp_path / "1.mid"), Heartbeat([0.0, 0.0])) == first

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.ingestion.parsing.store import COLUMNS, FACTS, ROW_GROUP, VERSION, Place, Store
+from flows.ingestion.parsing.store import COLUMNS, FACTS, ROW_GROUP, VERSION, RowRef, Store
 from infra.files import STAGING_PREFIX
 
 GOOD: dict[str, Any] = {
@@ -138,12 +138,12 @@ COUNTS = (2 * ROW_GROUP + 7, 1, ROW_GROUP)
 
 
 @pytest.fixture(scope="module")
-def shelf(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, list[Place]]:
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, list[RowRef]]:
     """A store and the place of every piece in it."""
     store, places, first = Store(tmp_path_factory.mktemp("pieces")), [], 0
     for count in COUNTS:
         part = store.write(columns(pieces(first, count)))
-        places += [Place(part, row) for row in range(count)]
+        places += [RowRef(part, row) for row in range(count)]
         first += count
     return store, places
 
@@ -151,18 +151,18 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, list[Place]]
 class TestScores:
     @settings(deadline=None, max_examples=30)
     @given(wanted=st.lists(st.integers(0, sum(COUNTS) - 1), max_size=20))
-    def test_come_in_the_order_asked_for(self, shelf: tuple[Store, list[Place]], wanted: list[int]) -> None:
+    def test_come_in_the_order_asked_for(self, shelf: tuple[Store, list[RowRef]], wanted: list[int]) -> None:
         store, places = shelf
         found = store.scores([places[number] for number in wanted])
         assert [bytes(data) for data in found] == [score(number) for number in wanted]
 
-    def test_of_all_pieces_at_once(self, shelf: tuple[Store, list[Place]]) -> None:
+    def test_of_all_pieces_at_once(self, shelf: tuple[Store, list[RowRef]]) -> None:
         store, places = shelf
         assert list(map(bytes, store.scores(places))) == [score(number) for number in range(sum(COUNTS))]
 
-    def test_of_a_part_that_is_gone(self, shelf: tuple[Store, list[Place]]) -> None:
+    def test_of_a_part_that_is_gone(self, shelf: tuple[Store, list[RowRef]]) -> None:
         with pytest.raises(FileNotFoundError):
-            shelf[0].scores([Place("gone.parquet", 0)])
+            shelf[0].scores([RowRef("gone.parquet", 0)])
 
     def test_one_bit_of_damage_is_found_and_the_part_is_dropped(self, store: Store) -> None:
         """The facts of such a part may be whole, so reading them finds nothing."""
@@ -172,5 +172,5 @@ class TestScores:
         (store.folder / part).write_bytes(data)
         assert len(store.facts()) == 3
         with pytest.raises(OSError, match="CRC"):
-            store.scores([Place(part, 1)])
+            store.scores([RowRef(part, 1)])
         assert store.parts() == []

@@ -21,7 +21,7 @@ import fsspec
 import pytest
 
 from flows.ingestion.engines import Engine, EngineName, open_engine
-from flows.ingestion.parsing.parse import ReadingLimits
+from flows.ingestion.parsing.parse import ParseLimits
 from flows.ingestion.parsing.store import Store
 from flows.ingestion.pipeline import Reading, reusable, stock_of, unread
 from flows.ingestion.publishing.publish import Published
@@ -82,7 +82,7 @@ def lake(s3_store: Any, local: Path) -> Lake:
 @pytest.fixture(scope="module")
 def workers(s3_store: Any) -> Iterator[Engine]:
     """Two worker processes that know where the store is."""
-    with open_engine(EngineName.LOCAL, 2, ReadingLimits(), None) as engine:
+    with open_engine(EngineName.LOCAL, 2, ParseLimits(), None) as engine:
         yield engine
 
 

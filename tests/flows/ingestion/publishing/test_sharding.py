@@ -13,7 +13,7 @@ import pytest
 from pydantic import ValidationError
 
 from flows.ingestion.dedup.splits import SPLITS, TEST, TRAIN, VALIDATION
-from flows.ingestion.engines.workers import Beat, Failure, WorkFailed
+from flows.ingestion.engines.workers import Failure, Heartbeat, JobError
 from flows.ingestion.parsing.store import COLUMNS, Store
 from flows.ingestion.publishing.sharding import Augmentation, EncodeJob, EncodingChoice, Shard, ShardPlan, encode
 from tokenization.augmentation import ORIGINAL, AugmentationSettings, apply, draw_variants, transpose_range
@@ -48,7 +48,7 @@ def encoded(
     store, pieces = shelf
     plan = ShardPlan(f"{split}/00000.parquet", split, pieces)
     (folder / split).mkdir(parents=True)
-    (shard,) = encode(EncodeJob((plan,), folder, store, choice), Beat([0.0, 0.0]))
+    (shard,) = encode(EncodeJob((plan,), folder, store, choice), Heartbeat([0.0, 0.0]))
     assert shard.key == plan.key(choice)
     return shard, list(rows_of(folder / plan.path))
 
@@ -201,7 +201,7 @@ def test_several_shards_of_one_job(tmp_path: Path, shelf: Any) -> None:
     for split in SPLITS:
         (tmp_path / split).mkdir()
     plans = tuple(ShardPlan(f"{split}/00000.parquet", split, group) for split, group in groups.items())
-    shards = encode(EncodeJob(plans, tmp_path, store, PLAIN), Beat([0.0, 0.0]))
+    shards = encode(EncodeJob(plans, tmp_path, store, PLAIN), Heartbeat([0.0, 0.0]))
     assert [shard.path for shard in shards] == [plan.path for plan in plans]
     for shard, group in zip(shards, groups.values()):
         assert [row.piece_id for row in rows_of(tmp_path / shard.path)] == group["sha256"].to_list()
@@ -209,5 +209,5 @@ def test_several_shards_of_one_job(tmp_path: Path, shelf: Any) -> None:
 
 def test_no_item_of_encoding_can_be_left_out(tmp_path: Path, shelf: Any) -> None:
     plan = ShardPlan("train/00000.parquet", TRAIN, shelf[1])
-    with pytest.raises(WorkFailed, match=r"encoding item 3 of train/00000\.parquet: the worker timed out"):
+    with pytest.raises(JobError, match=r"encoding item 3 of train/00000\.parquet: the worker timed out"):
         EncodeJob((plan,), tmp_path, shelf[0], PLAIN).without(3, Failure.TIMED_OUT)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from flows.ingestion.sources import Collection, Listing, ReadFailure, list_files, locations, read_files
+from flows.ingestion.sources import Collection, Listing, ReadFailure, file_refs, list_files, read_files
 
 Contents = dict[str, bytes]
 
@@ -77,6 +77,6 @@ def read() -> Callable[..., dict[str, bytes | ReadFailure]]:
     """What reading a listing's files gives, by path."""
 
     def contents(listing: Listing, max_bytes: int = 10**6) -> dict[str, bytes | ReadFailure]:
-        return dict(zip(listing.files["path"], read_files(locations(listing.files), max_bytes), strict=True))
+        return dict(zip(listing.files["path"], read_files(file_refs(listing.files), max_bytes), strict=True))
 
     return contents

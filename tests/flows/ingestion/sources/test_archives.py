@@ -20,7 +20,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.ingestion.sources import Collection, Listing, ReadFailure, list_files, locations, read_files
+from flows.ingestion.sources import Collection, Listing, ReadFailure, file_refs, list_files, read_files
 from infra.errors import UserError
 
 Find = Callable[..., Listing]
@@ -78,7 +78,7 @@ class TestEveryKind:
                     archive.addfile(member, io.BytesIO(data))
         files = find(path).files
         assert files["path"].to_list() == ["1.mid", "1.mid [2]"]
-        assert list(read_files(locations(files), 100)) == [b"first", b"second"]
+        assert list(read_files(file_refs(files), 100)) == [b"first", b"second"]
 
     @pytest.mark.parametrize("kind", KINDS)
     def test_members_beyond_the_limit_are_not_read(
@@ -115,7 +115,7 @@ def test_in_another_process(find: Find, lay_out: LayOut, pack: Pack) -> None:
         sys.stdout.buffer.write(pickle.dumps(list(read_files(pickle.load(sys.stdin.buffer), 10**6))))
     """
     child = subprocess.run(
-        [sys.executable, "-c", program], input=pickle.dumps(locations(files)), stdout=subprocess.PIPE, check=True
+        [sys.executable, "-c", program], input=pickle.dumps(file_refs(files)), stdout=subprocess.PIPE, check=True
     )
     expected = {f"{kind}/{path}": data for kind in KINDS for path, data in SONGS.items()} | {"1.mid": b"1.mid"}
     assert dict(zip(files["path"], pickle.loads(child.stdout), strict=True)) == expected
@@ -294,7 +294,7 @@ class TestTarGz:
         files = find(pack(tmp_path / "x.tar.gz", contents, compresslevel=1)).files.sample(
             fraction=1, shuffle=True, seed=1
         )
-        read = dict(zip(files["path"], read_files(locations(files), 10**6), strict=True))
+        read = dict(zip(files["path"], read_files(file_refs(files), 10**6), strict=True))
         assert read == contents
 
     def test_a_second_search_takes_what_the_first_wrote(
@@ -403,5 +403,5 @@ def test_any_damage_is_told_and_nothing_else_happens(
             listing = list_files([collection], index_folder=Path(folder) / "index")
         except UserError:  # nothing is left of it
             return
-        for size, content in zip(listing.files["size"], read_files(locations(listing.files), 20_000), strict=True):
+        for size, content in zip(listing.files["size"], read_files(file_refs(listing.files), 20_000), strict=True):
             assert isinstance(content, ReadFailure) or len(content) == size

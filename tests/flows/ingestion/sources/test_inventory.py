@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 from flows.ingestion.sources import Collection, read_files
-from flows.ingestion.sources.inventory import CHUNK, Stock, take_stock
+from flows.ingestion.sources.inventory import CHUNK, Inventory, scan
 from infra.errors import UserError
 
 
@@ -22,7 +22,7 @@ def stock(home: Path, *collections: Collection, max_bytes: int = 2**20, threads:
         if steps is not None:
             steps.append((done, total))
 
-    return take_stock(collections, home / "lake", home / "lake" / "cache", max_bytes, threads, progress)
+    return scan(collections, home / "lake", home / "lake" / "cache", max_bytes, threads, progress)
 
 
 def collection(folder: Path, **settings: object) -> Collection:
@@ -44,7 +44,7 @@ def zipped(**files: bytes) -> bytes:
     return buffer.getvalue()
 
 
-def hashes(found: Stock) -> dict[str, str | None]:
+def hashes(found: Inventory) -> dict[str, str | None]:
     names = pl.concat_str("collection", "path", separator="/")
     return dict(found.files.select(names, "sha256").iter_rows())
 

@@ -8,7 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from flows.ingestion.sources import Kind, Listing, Location, ReadFailure, in_reading_order, locations, read_files
+from flows.ingestion.sources import (
+    ContainerKind,
+    FileRef,
+    Listing,
+    ReadFailure,
+    file_refs,
+    in_reading_order,
+    read_files,
+)
 from flows.ingestion.sources import reading as module
 
 LayOut = Callable[..., Path]
@@ -16,8 +24,8 @@ Find = Callable[..., Listing]
 Pack = Callable[..., Path]
 
 
-def file(path: Path, size: int) -> Location:
-    return Location(Kind.FILE, str(path.parent), path.name, size)
+def file(path: Path, size: int) -> FileRef:
+    return FileRef(ContainerKind.FILE, str(path.parent), path.name, size)
 
 
 def test_in_the_order_asked_for(find: Find, lay_out: LayOut, pack: Pack) -> None:
@@ -27,7 +35,7 @@ def test_in_the_order_asked_for(find: Find, lay_out: LayOut, pack: Pack) -> None
         pack(root / kind, songs)
     files = find(root).files.sample(fraction=1, shuffle=True, seed=0)
     for order in (files, in_reading_order(files)):
-        for path, data in zip(order["path"], read_files(locations(order), 10**6), strict=True):
+        for path, data in zip(order["path"], read_files(file_refs(order), 10**6), strict=True):
             assert data == (path.encode() if path.count("/") == 0 else songs[path.split("/")[1]])
 
 
@@ -36,7 +44,7 @@ def test_nothing_is_read_of_nothing() -> None:
 
 
 def test_a_location_is_small_and_travels(find: Find, pack: Pack, tmp_path: Path) -> None:
-    where = locations(find(pack(tmp_path / "x.tar.gz", {"1.mid": b"1"})).files)
+    where = file_refs(find(pack(tmp_path / "x.tar.gz", {"1.mid": b"1"})).files)
     assert pickle.loads(pickle.dumps(where)) == where
     assert len(pickle.dumps(where)) < 500
 
@@ -65,7 +73,7 @@ class TestPlainFiles:
 def test_an_archive_that_is_gone(find: Find, pack: Pack, tmp_path: Path) -> None:
     kinds = ["x.zip", "x.tar", "x.tar.gz"]
     archives = [pack(tmp_path / "archives" / kind, {"1.mid": b"1"}) for kind in kinds]
-    where = locations(find(tmp_path / "archives").files)
+    where = file_refs(find(tmp_path / "archives").files)
     for archive in archives:
         archive.unlink()
     details = [failure.detail for failure in read_files(where, 10) if isinstance(failure, ReadFailure)]
@@ -78,7 +86,7 @@ def test_many_archives_keep_few_files_open(find: Find, lay_out: LayOut, pack: Pa
     number = 2 * module.OPEN_CONTAINERS
     for archive in range(number):
         pack(root / f"{archive}.{'tar' if archive % 2 else 'tgz'}", {"1.mid": b"%d" % archive})
-    where = locations(find(root).files)
+    where = file_refs(find(root).files)
     before = len(list(Path("/proc/self/fd").iterdir()))
     contents = read_files(where, 10)
     first = next(contents)
