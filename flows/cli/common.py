@@ -77,7 +77,7 @@ def _expected(error: Exception) -> int | None:
     for module, name, kinds in (
         ("tokenization.vocabulary", "VocabularyError", mistakes),
         ("tokenization.midi", "MidiError", mistakes),
-        ("modeling.network.attention", "ExecutorError", mistakes),
+        ("modeling.network.attention", "BackendError", mistakes),
         ("modeling.config", "PresetError", mistakes),
         ("registry.models", "UnknownModel", mistakes),
         ("pydantic", "ValidationError", mistakes),

@@ -138,7 +138,7 @@ class Round:
             reused=False,
         )
         with staging_folder(self.folder.parent) as staged:
-            save_critic(judged.head, config, self.run.config.model.width, staged)
+            save_critic(judged.head, config, self.run.config.model.d_model, staged)
             (staged / REPORT_FILE).write_text(json.dumps(asdict(report), indent=1) + "\n", encoding="utf-8")
             publish_folder(staged, self.folder)
         bar.update(config.epochs, note=f"held-out AUC {report.auc:.3f}")

@@ -98,7 +98,7 @@ def _where(run: Run, hosts: Sequence[Host]) -> list[str]:
         options.append("--force_multi")  # else a single other host would be taken for this machine
     else:
         options += ["--no_ssh_check", "--master_addr", "127.0.0.1"]
-        devices = chosen_devices(run.config.ranks)
+        devices = chosen_devices(run.config.world_size)
         if devices is not None:
             options += ["--include", f"{hosts[0].name}:{','.join(map(str, devices))}"]
             hosts = [Host(hosts[0].name, max(devices) + 1)]

@@ -16,13 +16,13 @@ from flows.training.history import History, read_history
 from infra.errors import UserError, unknown
 from infra.files import write_atomically
 from infra.lake import Lake
-from modeling.config import Preset, RunConfig
+from modeling.config import Preset, RunConfig, RunFormatError, read_run_config
 from tokenization.dataset.version import DatasetVersion, canonical_digest
 
 RUN_FILE, METRICS_FILE, LOG_FILE, MODEL_FOLDER = "run.json", "metrics.jsonl", "train.log", "model"
 HOSTFILE, LOCK_FILE = "hostfile", ".lock"
 RUN_ID_LENGTH = 12
-HOW_COMPUTED: dict[str, bool | set[str]] = {"recompute": True, "sparsity": {"executor"}}
+HOW_COMPUTED: dict[str, bool | set[str]] = {"recompute": True, "sparsity": {"backend"}}
 """Settings of the model that say how, not what, it computes; they are none of a run's id."""
 HOW_TRAINED = {
     *("micro_batch_size", "zero_stage", "offload", "compile"),
@@ -85,7 +85,7 @@ def prepare_run(lake: Lake, dataset: DatasetVersion, preset: Preset, ranks: int)
         folder=folder,
         model=preset.model,
         training=preset.training,
-        ranks=ranks,
+        world_size=ranks,
         cache=lake.cache / "tokens",
     )
     run = Run(run_id, folder, config, preset.name, f"{dataset.name}@{dataset.digest}")
@@ -116,8 +116,10 @@ def read_run(folder: Path) -> Run:
     """The run in a folder. Raises UserError for one that another version of this program has made."""
     try:
         content = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
-        config = RunConfig.model_validate({**content["config"], "folder": folder})
+        config = read_run_config({**content["config"], "folder": folder})
         return Run(content["run_id"], folder, config, content["preset"], content["dataset"])
+    except RunFormatError as error:
+        raise UserError(f"{folder / RUN_FILE}: {error}") from error
     except (ValueError, KeyError) as error:
         raise UserError(f"{folder / RUN_FILE} does not fit this version of musenet; remove the folder") from error
 

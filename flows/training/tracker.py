@@ -74,7 +74,7 @@ def mlflow_run(lake: Lake, run: Run, dataset: DatasetVersion) -> tuple[Registry,
             parameters = {
                 "dataset": run.dataset,
                 "preset": run.preset,
-                "ranks": run.config.ranks,
+                "ranks": run.config.world_size,
                 "model": run.config.model.model_dump(),
                 "training": run.config.training.model_dump(),
             }

@@ -22,7 +22,7 @@ class Cache:
     """Keys and values of one layer for a batch that grows one position at a time."""
 
     def __init__(self, batch: int, config: ModelConfig, device: torch.device, dtype: torch.dtype) -> None:
-        shape = (batch, config.kv_heads or config.heads, config.context, config.head_width)
+        shape = (batch, config.kv_heads or config.heads, config.context, config.d_head)
         self.key_bktd = torch.empty(shape, device=device, dtype=dtype)
         self.value_bktd = torch.empty(shape, device=device, dtype=dtype)
 
@@ -39,14 +39,14 @@ class Attention(nn.Module):
     def __init__(self, config: ModelConfig, layout: Layout) -> None:
         super().__init__()
         self.layout = layout
-        self.executor = config.sparsity.executor
+        self.backend = config.sparsity.backend
         kv_heads = config.kv_heads or config.heads
         self.heads = [config.heads, kv_heads, kv_heads]
-        self.head_width = config.head_width
-        self.qkv = nn.Linear(config.width, sum(self.heads) * config.head_width)
-        self.norm_query = RMSNorm(config.head_width) if config.qk_norm else None
-        self.norm_key = RMSNorm(config.head_width) if config.qk_norm else None
-        self.output = nn.Linear(config.width, config.width)
+        self.d_head = config.d_head
+        self.qkv_proj = nn.Linear(config.d_model, sum(self.heads) * config.d_head)
+        self.q_norm = RMSNorm(config.d_head) if config.qk_norm else None
+        self.k_norm = RMSNorm(config.d_head) if config.qk_norm else None
+        self.out_proj = nn.Linear(config.d_model, config.d_model)
 
     def forward(
         self,
@@ -57,30 +57,30 @@ class Attention(nn.Module):
         first: int = 0,
     ) -> Tensor:
         """`first`: the position of the first token where a cache holds those before it."""
-        heads_bhtd = self.qkv(x_btc).unflatten(-1, (-1, self.head_width)).transpose(1, 2)
+        heads_bhtd = self.qkv_proj(x_btc).unflatten(-1, (-1, self.d_head)).transpose(1, 2)
         q, k, v = heads_bhtd.split(self.heads, dim=1)
-        if self.norm_query is not None and self.norm_key is not None:
-            q, k = self.norm_query(q), self.norm_key(k)
+        if self.q_norm is not None and self.k_norm is not None:
+            q, k = self.q_norm(q), self.k_norm(k)
         if rotation is not None:
             q, k = rotation(q), rotation(k)
         if cache is not None:
             cache.put(first, k, v)
         if cache is None or first == 0:
-            mixed = attend(self.executor, self.layout, q, k, v, document_bt)
+            mixed = attend(self.backend, self.layout, q, k, v, document_bt)
         else:
             mixed = attend_cached(self.layout, q, cache.key_bktd, cache.value_bktd, first)
-        out: Tensor = self.output(mixed.transpose(1, 2).flatten(2))
+        out: Tensor = self.out_proj(mixed.transpose(1, 2).flatten(2))
         return out
 
 
-def inner_width(config: ModelConfig) -> int:
+def feed_forward_size(config: ModelConfig) -> int:
     """Width inside the feed-forward. A gated one has three matrices for two, and so is two thirds as wide."""
-    if config.feed_forward_width is not None:
-        return config.feed_forward_width
+    if config.d_ff is not None:
+        return config.d_ff
     if config.feed_forward == "gelu":
-        return 4 * config.width
-    width = -(-8 * config.width // 3)
-    return -(-width // ALIGNMENT) * ALIGNMENT if config.width >= ALIGN_FROM else width
+        return 4 * config.d_model
+    width = -(-8 * config.d_model // 3)
+    return -(-width // ALIGNMENT) * ALIGNMENT if config.d_model >= ALIGN_FROM else width
 
 
 class FeedForward(nn.Module):
@@ -88,19 +88,19 @@ class FeedForward(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        inner = inner_width(config)
+        inner = feed_forward_size(config)
         self.gated = config.feed_forward == "swiglu"
-        self.widen = nn.Linear(config.width, 2 * inner if self.gated else inner)
-        self.narrow = nn.Linear(inner, config.width)
+        self.up_proj = nn.Linear(config.d_model, 2 * inner if self.gated else inner)
+        self.down_proj = nn.Linear(inner, config.d_model)
 
     def forward(self, x_btc: Tensor) -> Tensor:
-        wide = self.widen(x_btc)
+        wide = self.up_proj(x_btc)
         if self.gated:
             gate, value = wide.chunk(2, dim=-1)
             wide = silu(gate) * value
         else:
             wide = gelu(wide)
-        out: Tensor = self.narrow(wide)
+        out: Tensor = self.down_proj(wide)
         return out
 
 
@@ -109,9 +109,9 @@ class Block(nn.Module):
 
     def __init__(self, config: ModelConfig, layout: Layout) -> None:
         super().__init__()
-        self.norm_attention = new_norm(config)
+        self.attention_norm = new_norm(config)
         self.attention = Attention(config, layout)
-        self.norm_feed = new_norm(config)
+        self.feed_forward_norm = new_norm(config)
         self.feed_forward = FeedForward(config)
         self.dropout = nn.Dropout(config.dropout)
 
@@ -123,7 +123,7 @@ class Block(nn.Module):
         cache: Cache | None = None,
         first: int = 0,
     ) -> Tensor:
-        attended = self.attention(self.norm_attention(x), rotation, document_bt, cache, first)
+        attended = self.attention(self.attention_norm(x), rotation, document_bt, cache, first)
         x = x + self.dropout(attended)
-        out: Tensor = x + self.dropout(self.feed_forward(self.norm_feed(x)))
+        out: Tensor = x + self.dropout(self.feed_forward(self.feed_forward_norm(x)))
         return out

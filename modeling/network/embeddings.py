@@ -93,16 +93,16 @@ class Embeddings(nn.Module):
         super().__init__()
 
         def table(field: str, size: int) -> nn.Embedding | None:
-            return nn.Embedding(size, config.width) if field in config.structure else None
+            return nn.Embedding(size, config.d_model) if field in config.structure else None
 
         notes = config.note_tokens if config.factored_notes else 0
-        self.token = TokenTable(config.vocabulary_size, notes, config.width)
-        self.position = nn.Embedding(config.context, config.width) if config.positions == "learned" else None
+        self.token = TokenTable(config.vocabulary_size, notes, config.d_model)
+        self.position = nn.Embedding(config.context, config.d_model) if config.positions == "learned" else None
         self.chord = table("chord", CHORD)
         self.part = table("part", PARTS)
         self.countdown = table("countdown", COUNTDOWN)
         has_time = "time" in config.structure
-        self.time = nn.Linear(2 * TIME_PERIODS, config.width, bias=False) if has_time else None
+        self.time = nn.Linear(2 * TIME_PERIODS, config.d_model, bias=False) if has_time else None
 
     def forward(self, batch: Batch, table: Tensor, positions: Tensor) -> Tensor:
         """`table`: the token embeddings; `positions`: as `Batch.positions` gives them."""

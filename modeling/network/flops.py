@@ -15,7 +15,7 @@ from functools import lru_cache
 import torch
 
 from modeling.config import ModelConfig
-from modeling.network.block import inner_width
+from modeling.network.block import feed_forward_size
 from modeling.network.embeddings import TIME_PERIODS
 from modeling.network.sparsity import layer_layouts
 
@@ -68,8 +68,8 @@ class ForwardFlops:
 def forward_flops(config: ModelConfig, length: int | None = None) -> ForwardFlops:
     """Per token of windows of `length` tokens; None: of the configuration's context."""
     length = config.context if length is None else length
-    width, inner = config.width, inner_width(config)
-    kv_width = config.head_width * (config.kv_heads or config.heads)
+    width, inner = config.d_model, feed_forward_size(config)
+    kv_width = config.d_head * (config.kv_heads or config.heads)
     matrices = 3 if config.feed_forward == "swiglu" else 2
     layouts = layer_layouts(config.sparsity, config.layers, config.heads)
     pairs = {layout: layout.pairs(length) for layout in set(layouts)}

@@ -57,4 +57,4 @@ class _RMSNormOnCPU(torch.autograd.Function):
 
 def new_norm(config: ModelConfig) -> nn.LayerNorm | RMSNorm:
     """The configured norm of the residual stream."""
-    return RMSNorm(config.width) if config.norm == "rms" else nn.LayerNorm(config.width, eps=EPSILON)
+    return RMSNorm(config.d_model) if config.norm == "rms" else nn.LayerNorm(config.d_model, eps=EPSILON)

@@ -30,9 +30,9 @@ class Rotation(NamedTuple):
         )
 
 
-def rotation(positions: Tensor, head_width: int, dtype: torch.dtype) -> Rotation:
+def rotation(positions: Tensor, d_head: int, dtype: torch.dtype) -> Rotation:
     """The rotation of positions, shape (t,) or (b, t). Angles are 32-bit, whatever the model's type."""
-    exponent = torch.arange(0, head_width, 2, device=positions.device, dtype=torch.float32) / head_width
+    exponent = torch.arange(0, d_head, 2, device=positions.device, dtype=torch.float32) / d_head
     angle = positions[..., None].float() * BASE**-exponent
     if positions.ndim == 2:
         angle = angle[:, None]

@@ -62,7 +62,7 @@ class MuseNet(nn.Module):
         layouts = layer_layouts(config.sparsity, config.layers, config.heads)
         self.blocks = nn.ModuleList(Block(config, layout) for layout in layouts)
         self.norm = new_norm(config)
-        self.output = None if config.tied_output else OutputTable(config.vocabulary_size, config.width)
+        self.output = None if config.tied_output else OutputTable(config.vocabulary_size, config.d_model)
         self.initialise()
 
     def initialise(self) -> None:
@@ -71,7 +71,7 @@ class MuseNet(nn.Module):
             if parameter.ndim < 2:
                 continue
             scale = 1.0
-            if name.endswith(("attention.output.weight", "narrow.weight")):
+            if name.endswith(("attention.out_proj.weight", "down_proj.weight")):
                 scale = math.sqrt(2 * self.config.layers)
             elif name == "embeddings.time.weight":
                 scale = 1 / math.sqrt(TIME_PERIODS)  # as large as the other embeddings: waves are scaled down
@@ -125,7 +125,7 @@ class MuseNet(nn.Module):
         positions = batch.positions(first)
         x = self.embeddings(batch, table, positions)
         x = self.dropout(x if mix is None else mix.mixed(x))
-        turn = rotation(positions, self.config.head_width, x.dtype) if self.config.positions == "rotary" else None
+        turn = rotation(positions, self.config.d_head, x.dtype) if self.config.positions == "rotary" else None
         for index, block in enumerate(self.blocks):
             if self.config.recompute and torch.is_grad_enabled():
                 x = checkpoint(block, x, turn, batch.document, use_reentrant=False)

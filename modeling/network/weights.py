@@ -17,6 +17,9 @@ from modeling.network.transformer import MuseNet
 
 MODEL_SHAPE, MODEL_WEIGHTS = "model.json", "model.safetensors"
 CRITIC_SHAPE, CRITIC_WEIGHTS = "critic.json", "critic.safetensors"
+MODEL_FORMAT = 2
+"""Format of a stored model. 2: the names of `ModelConfig` and of the weights since `d_model`, `qkv_proj`, `out_proj`,
+`up_proj`, `down_proj`; format 1 was not numbered."""
 UNREADABLE = (OSError, SafetensorError, ValueError, KeyError, TypeError, RuntimeError)
 """What reading raises: no file, a damaged file, or weights (RuntimeError) that do not fit the shape."""
 
@@ -33,18 +36,28 @@ def save_model(model: MuseNet, folder: Path) -> None:
 def save_weights(config: ModelConfig, state: Mapping[str, Tensor], folder: Path) -> None:
     """The same from a model's shape and its weights by name, as a sharded model's are gathered."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / MODEL_SHAPE).write_text(config.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    content = {"format": MODEL_FORMAT, **config.model_dump(mode="json")}
+    (folder / MODEL_SHAPE).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     save_file({name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}, folder / MODEL_WEIGHTS)
 
 
 def load_model(folder: Path, device: torch.device | str = "cpu") -> MuseNet:
     """The model of a folder in 32-bit, in evaluation mode. Raises WeightsError."""
     try:
-        config = ModelConfig.model_validate_json((folder / MODEL_SHAPE).read_text(encoding="utf-8"))
+        content = json.loads((folder / MODEL_SHAPE).read_text(encoding="utf-8"))
+        found = content.pop("format", 1)
+        if found != MODEL_FORMAT:
+            raise WeightsError(
+                f"{folder / MODEL_SHAPE} has format {found}, this version of musenet reads format {MODEL_FORMAT}: "
+                "train the model again and register it"
+            )
+        config = ModelConfig.model_validate(content)
         state = load_file(folder / MODEL_WEIGHTS)
         with torch.device("meta"):  # no first weights are drawn that the file's replace
             model = MuseNet(config)
         model.load_state_dict(state, assign=True)
+    except WeightsError:
+        raise
     except UNREADABLE as error:
         raise WeightsError(f"no model can be read from {folder}: {error}") from error
     return model.float().to(device).eval()

@@ -19,8 +19,8 @@ from pathlib import Path
 import deepspeed.comm as comm
 import torch
 
-from modeling.config import RunConfig
-from modeling.network.attention import ExecutorError
+from modeling.config import RunConfig, read_run_config
+from modeling.network.attention import BackendError
 from modeling.training.checkpoints import CheckpointError
 from modeling.training.deepspeed_config import SettingsError
 from modeling.training.events import Reporter
@@ -28,7 +28,7 @@ from modeling.training.process_group import process_group
 from modeling.training.trainer import Trainer, TrainingError
 from tokenization.dataset.shards import ShardError
 
-EXPECTED = (TrainingError, CheckpointError, ExecutorError, SettingsError, ShardError)
+EXPECTED = (TrainingError, CheckpointError, BackendError, SettingsError, ShardError)
 """What a user has to mend before another attempt makes sense; the message says how."""
 
 
@@ -78,7 +78,7 @@ def main() -> None:
     parser.add_argument("--local_rank", type=int, default=int(os.environ.get("LOCAL_RANK", "0")))
     parser.add_argument("--end-with-stdin", action="store_true", help="end when standard input closes")
     arguments = parser.parse_args()
-    run = RunConfig.model_validate(json.loads(arguments.config.read_text(encoding="utf-8"))["config"])
+    run = read_run_config(json.loads(arguments.config.read_text(encoding="utf-8"))["config"])
     if arguments.end_with_stdin:
         threading.Thread(target=end_with_launcher, daemon=True).start()
     if torch.cuda.is_available():

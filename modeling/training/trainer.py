@@ -76,7 +76,7 @@ class Trainer:
             self.device = torch.device("cuda", torch.cuda.current_device())
         training = run.training
         bf16 = use_bf16(training.precision, self.device)
-        settings = complete(load_settings(training.zero_stage, training.offload), training, run.ranks, bf16)
+        settings = complete(load_settings(training.zero_stage, training.offload), training, run.world_size, bf16)
 
         split = load_split(run.dataset, "train", run.cache)
         self.validation = load_split(run.dataset, "validation", run.cache)
@@ -105,7 +105,7 @@ class Trainer:
                 model=self.model, optimizer=optimiser, lr_scheduler=schedule_for(optimiser, training), config=settings
             )
         self.flops = flops_per_token(shape)
-        self.peak = peak_flops(self.device, torch.bfloat16 if bf16 else torch.float32) * run.ranks
+        self.peak = peak_flops(self.device, torch.bfloat16 if bf16 else torch.float32) * run.world_size
         self.step = 0
         self.seconds = 0.0
         """Time spent in training, earlier attempts included."""
@@ -119,7 +119,7 @@ class Trainer:
             parameters=self.model.parameter_count(),
             precision="bf16" if bf16 else "fp32",
             device=torch.cuda.get_device_name() if self.device.type == "cuda" else "cpu",
-            ranks=run.ranks,
+            ranks=run.world_size,
             train_pieces=len(split.sizes),
             train_tokens=int(split.sizes.sum()),
         )
@@ -161,7 +161,7 @@ class Trainer:
 
     def _batch(self, number: int) -> tuple[Batch, Tensor]:
         """This rank's share of a global batch."""
-        return self.loader.batch(number, self.rank, self.run.ranks)
+        return self.loader.batch(number, self.rank, self.run.world_size)
 
     def train_step(self, batch: Batch, targets: Tensor) -> None:
         """One optimiser step over this rank's share of a global batch."""
@@ -181,7 +181,7 @@ class Trainer:
             share = (own != IGNORED).sum() / total
             loss = self.engine(batch.rows(chosen).to(self.device), own, mix) * share
             # DeepSpeed means to average over accumulated micro-batches and ranks.
-            self.engine.backward(loss * (accumulated * self.run.ranks))
+            self.engine.backward(loss * (accumulated * self.run.world_size))
             self.engine.step()
             loss_sum += loss.detach()
         loss_value = float(self._sum_over_ranks(loss_sum))
@@ -214,7 +214,7 @@ class Trainer:
 
     def _sum_over_ranks(self, value: Tensor) -> Tensor:
         on_device = value.to(self.device)
-        if self.run.ranks > 1:
+        if self.run.world_size > 1:
             comm.all_reduce(on_device)
         return on_device
 
@@ -225,7 +225,7 @@ class Trainer:
         over = limit is not None and self.seconds > limit * 60
         due = pause is not None and time.perf_counter() - self.saved_at > pause * 60
         flags = torch.tensor([over, due], dtype=torch.uint8, device=self.device)
-        if self.run.ranks > 1:
+        if self.run.world_size > 1:
             comm.broadcast(flags, src=0)
         return bool(flags[0]), bool(flags[1])
 
@@ -245,7 +245,7 @@ class Trainer:
             training.micro_batch_size,
             training.evaluation_windows,
             self.rank,
-            self.run.ranks,
+            self.run.world_size,
             add_up,
         )
         self.selection = self.selection.after(self.step, held_out)

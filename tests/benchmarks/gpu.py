@@ -128,7 +128,7 @@ def cudnn(device: torch.device) -> AbstractContextManager[None]:
 def attention_run(layouts: Sequence[Layout] | None, shape: ModelConfig, rows: int, device: torch.device) -> Run:
     """Forward and backward through one attention of each layout; None: through a dense one by cuDNN."""
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
-    size = (rows, shape.context, shape.heads, shape.head_width)
+    size = (rows, shape.context, shape.heads, shape.d_head)
     q, k, v = (torch.randn(size, device=device, dtype=dtype).transpose(1, 2).requires_grad_() for _ in range(3))
     gradient = torch.randn(size, device=device, dtype=dtype).transpose(1, 2)
 

@@ -130,8 +130,8 @@ def contestants(preset: Preset, variants: bool) -> dict[str, Settings]:
     all_four = {key: value for change in MODERN.values() for key, value in change.items()}
     ungated = {key: value for key, value in all_four.items() if key != "model.feed_forward"}
     # What half of the keys and values saves goes into the feed-forward: width² parameters are half a width inside it.
-    heads, width = preset.model.heads, preset.model.width
-    grouped = {"model.kv_heads": max(heads // 2, 1), "model.feed_forward_width": 9 * width // 2}
+    heads, width = preset.model.heads, preset.model.d_model
+    grouped = {"model.kv_heads": max(heads // 2, 1), "model.d_ff": 9 * width // 2}
     adamw: dict[str, Settings] = {
         f"plain, optimiser=adamw {rate:g}": {"training.optimiser": "adamw", "training.learning_rate": rate}
         for rate in ADAMW_RATES

@@ -53,7 +53,7 @@ class Figures:
 
 def network(mode: str, length: int) -> ModelConfig:
     sparsity = SparsityConfig.model_validate({"mode": mode, "block": BLOCK, "stride": BLOCK})
-    return sized(ModelConfig(layers=LAYERS, heads=HEADS, width=WIDTH, context=length, sparsity=sparsity))
+    return sized(ModelConfig(layers=LAYERS, heads=HEADS, d_model=WIDTH, context=length, sparsity=sparsity))
 
 
 def attention_run(layouts: Sequence[Layout], length: int) -> Run:

@@ -34,7 +34,7 @@ MUSENET = [sys.executable, "-c", "from flows.cli import main; main()"]
 STEPS = 120
 SETTINGS = {
     "model.layers": 2,
-    "model.width": 32,
+    "model.d_model": 32,
     "model.context": 64,
     "training.steps": STEPS,
     "training.batch_size": 4,

@@ -19,7 +19,7 @@ from tokenization.encodings.structure import CHORD, COUNTDOWN, PARTS
 
 VOCABULARY_SIZE, NOTE_TOKENS = 4764, 3968
 """Of the vocabulary `musenet`."""
-SMALL_MODEL = {"layers": 2, "heads": 2, "width": 64, "context": 128}
+SMALL_MODEL = {"layers": 2, "heads": 2, "d_model": 64, "context": 128}
 """What makes a preset small enough for any processor."""
 LONGEST_TIME = 2**16
 """Ticks."""

@@ -40,7 +40,7 @@ from tokenization.dataset.version import find_version
 
 SIZES: dict[str, dict[str, Any]] = {
     "tiny": {},
-    "medium": {"model.layers": 6, "model.heads": 6, "model.width": 384},
+    "medium": {"model.layers": 6, "model.heads": 6, "model.d_model": 384},
 }
 """Changes to the preset `tiny`."""
 LOADER = {"training.augmentation.transpose": 5, "training.augmentation.velocity": 12}
@@ -99,7 +99,7 @@ def ours(preset: Preset, dataset: Path, folder: Path) -> Iterator[Contestant]:
 def plain(preset: Preset, tokens: Path, vocabulary_size: int) -> Contestant:
     """The plain loop at the preset's size."""
     model, training = preset.model, preset.training
-    shape = PlainConfig(model.layers, model.heads, model.width, model.context, vocabulary_size, model.dropout)
+    shape = PlainConfig(model.layers, model.heads, model.d_model, model.context, vocabulary_size, model.dropout)
     sizes = (training.batch_size, training.micro_batch_size)
     loop = PlainLoop(shape, tokens, *sizes, training.learning_rate, training.precision == "bf16")
     return Contestant(sum(p.numel() for p in loop.model.parameters()), loop.step)

@@ -148,7 +148,7 @@ def finished_run(lake: Lake, dataset: DatasetVersion, seed: int = 0) -> Run:
     shape = {
         "model.layers": 1,
         "model.heads": 2,
-        "model.width": 16,
+        "model.d_model": 16,
         "model.context": 64,
         "model.sparsity.mode": "dense",
     }

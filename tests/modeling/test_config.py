@@ -11,20 +11,22 @@ from modeling.config import (
     ModelConfig,
     PresetError,
     RunConfig,
+    RunFormatError,
     SparsityConfig,
     TrainingConfig,
     load_preset,
     preset_names,
+    read_run_config,
     with_settings,
 )
 
-MODEL = {"layers": 2, "heads": 2, "width": 32, "context": 64}
+MODEL = {"layers": 2, "heads": 2, "d_model": 32, "context": 64}
 TRAINING = {"steps": 10, "batch_size": 8, "micro_batch_size": 2, "learning_rate": 1e-3}
 
 
 def run_config(ranks: int = 1, **training: int) -> RunConfig:
     return RunConfig.model_validate(
-        {"dataset": "d", "folder": "f", "model": MODEL, "training": {**TRAINING, **training}, "ranks": ranks}
+        {"dataset": "d", "folder": "f", "model": MODEL, "training": {**TRAINING, **training}, "world_size": ranks}
     )
 
 
@@ -52,25 +54,25 @@ class TestStrictness:
         with pytest.raises(ValidationError, match=r"'dense', 'fixed', 'strided', .* or 'bslongformer'"):
             SparsityConfig.model_validate({"mode": mode})
 
-    @pytest.mark.parametrize("key", ["layers", "heads", "width", "context"])
+    @pytest.mark.parametrize("key", ["layers", "heads", "d_model", "context"])
     def test_a_shape_has_no_zero(self, key: str) -> None:
         with pytest.raises(ValidationError, match=key):
             ModelConfig.model_validate({**MODEL, key: 0})
 
 
 class TestShape:
-    def test_the_width_is_shared_among_the_heads(self) -> None:
-        assert ModelConfig.model_validate({**MODEL, "heads": 4}).head_width == 8
+    def test_d_model_is_shared_among_the_heads(self) -> None:
+        assert ModelConfig.model_validate({**MODEL, "heads": 4}).d_head == 8
 
-    def test_heads_that_do_not_divide_the_width_are_refused(self) -> None:
-        with pytest.raises(ValidationError, match="width 32 is not a multiple of heads 3"):
+    def test_heads_that_do_not_divide_d_model_are_refused(self) -> None:
+        with pytest.raises(ValidationError, match="d_model 32 is not a multiple of heads 3"):
             ModelConfig.model_validate({**MODEL, "heads": 3})
 
     @pytest.mark.parametrize(
         ("changes", "words"),
         [
             ({"heads": 4, "kv_heads": 3}, "heads 4 is not a multiple of kv_heads 3"),
-            ({"width": 30, "positions": "rotary"}, "rotary positions need an even head width, not 15"),
+            ({"d_model": 30, "positions": "rotary"}, "rotary positions need an even d_head, not 15"),
             ({"heads": 1, "sparsity": {"factors": "heads"}}, "factors=heads needs an even number of heads, not 1"),
             ({"structure": ["time", "part", "time"]}, "structure names an embedding twice"),
             ({"structure": ["beat"]}, "'time', 'chord', 'part' or 'countdown'"),
@@ -115,7 +117,7 @@ class TestMixup:
 class TestRun:
     @pytest.mark.parametrize("ranks", [1, 2, 4])
     def test_ranks_that_share_the_batch_evenly(self, ranks: int) -> None:
-        assert run_config(ranks).ranks == ranks
+        assert run_config(ranks).world_size == ranks
 
     @pytest.mark.parametrize(("ranks", "unit"), [(3, 6), (8, 16)])
     def test_ranks_that_do_not_are_refused(self, ranks: int, unit: int) -> None:
@@ -129,7 +131,14 @@ class TestRun:
     def test_json_round_trip(self) -> None:
         config = run_config(2)
         assert RunConfig.model_validate_json(config.model_dump_json()) == config
+        assert read_run_config(config.model_dump(mode="json")) == config
         assert config.dataset == Path("d")
+
+    def test_one_of_the_unnumbered_format_is_refused_with_the_way_to_mend_it(self) -> None:
+        model = {"layers": 2, "heads": 2, "width": 32, "context": 64}
+        old = {"dataset": "d", "folder": "f", "model": model, "training": TRAINING, "ranks": 1}
+        with pytest.raises(RunFormatError, match=r"has format 1, .* reads format 2: remove the run's folder and train"):
+            read_run_config(old)
 
 
 class TestPresets:
@@ -212,16 +221,16 @@ class TestSettings:
 
     def test_values_that_do_not_fit_each_other(self) -> None:
         tiny = load_preset("tiny")
-        heads = tiny.model.width - 1
-        with pytest.raises(PresetError, match=f"width {tiny.model.width} is not a multiple of heads {heads}"):
+        heads = tiny.model.d_model - 1
+        with pytest.raises(PresetError, match=f"d_model {tiny.model.d_model} is not a multiple of heads {heads}"):
             with_settings(tiny, {"model.heads": str(heads)})
 
     def test_they_are_named_in_one_short_line(self) -> None:
         tiny = load_preset("tiny")
-        width = tiny.model.heads * 8 + 1
+        d_model = tiny.model.heads * 8 + 1
         with pytest.raises(PresetError) as caught:
-            with_settings(tiny, {"model.width": str(width)})
-        assert str(caught.value) == f"model: width {width} is not a multiple of heads {tiny.model.heads}"
+            with_settings(tiny, {"model.d_model": str(d_model)})
+        assert str(caught.value) == f"model: d_model {d_model} is not a multiple of heads {tiny.model.heads}"
 
     @pytest.mark.parametrize("value", [[1, 2], {"more": 1}], ids=str)
     def test_of_a_value_that_does_not_fit_only_a_scalar_is_shown(self, value: object) -> None:

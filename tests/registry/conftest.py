@@ -32,7 +32,7 @@ def write_bundle(folder: Path, seed: int = 0) -> Path:
     """What `Composer.load` reads, with random weights."""
     vocabulary = Vocabulary.load("musenet", styles=["bach", "jazz"])
     sparsity = SparsityConfig(mode="dense")
-    config = ModelConfig(layers=1, heads=2, width=16, context=64, vocabulary_size=vocabulary.size, sparsity=sparsity)
+    config = ModelConfig(layers=1, heads=2, d_model=16, context=64, vocabulary_size=vocabulary.size, sparsity=sparsity)
     torch.manual_seed(seed)
     save_model(MuseNet(config), folder)
     critic = CriticConfig(window=32, hidden=8)

@@ -1,4 +1,4 @@
-"""Executors: how the attention of a layout is computed.
+"""Backends: how the attention of a layout is computed.
 
 `fold` computes only what the layout keeps, with stock operations on any device; `flex` compiles a kernel for it (CUDA);
 `dense_mask` masks full attention and is the oracle. All are exact, forward and backward, respect documents, and take
@@ -16,56 +16,56 @@ from modeling.network.attention.fold import attend_fold
 from modeling.network.attention.oracle import attend_dense_mask
 from modeling.network.sparsity import Column, Dense, Halves, Layout
 
-__all__ = ["ExecutorError", "attend", "attend_cached"]
+__all__ = ["BackendError", "attend", "attend_cached"]
 
 
-class ExecutorError(ValueError):
-    """An executor that does not exist, or not on this device; the message says what to take instead."""
+class BackendError(ValueError):
+    """A backend that does not exist, or not on this device; the message says what to take instead."""
 
 
 def attend(
-    executor: str, layout: Layout, q_bhtd: Tensor, k_bktd: Tensor, v_bktd: Tensor, document_bt: Tensor | None = None
+    backend: str, layout: Layout, q_bhtd: Tensor, k_bktd: Tensor, v_bktd: Tensor, document_bt: Tensor | None = None
 ) -> Tensor:
     """Attention under a layout, shape (b, h, t, d).
 
     Query head i uses head i // (h / k) of keys and values. `document_bt` holds ids that never fall along a row:
-    positions see only their own document. `auto` takes the fastest executor for layout and device. Raises
-    ExecutorError.
+    positions see only their own document. `auto` takes the fastest backend for layout and device. Raises
+    BackendError.
     """
-    if executor == "dense_mask":
+    if backend == "dense_mask":
         return attend_dense_mask(layout, q_bhtd, k_bktd, v_bktd, document_bt)
     if isinstance(layout, Halves):
-        return _halves(executor, layout, q_bhtd, k_bktd, v_bktd, document_bt)
-    match _resolved(executor, layout, q_bhtd, document_bt):
+        return _halves(backend, layout, q_bhtd, k_bktd, v_bktd, document_bt)
+    match _resolved(backend, layout, q_bhtd, document_bt):
         case "fold":
             return attend_fold(layout, q_bhtd, k_bktd, v_bktd, document_bt)
         case "flex":
             from modeling.network.attention.flex import attend_flex  # brings PyTorch's compiler, seconds to import
 
             return attend_flex(layout, q_bhtd, k_bktd, v_bktd, document_bt)
-    raise ExecutorError(f"no executor {executor!r}; there are: auto, fold, flex, dense_mask")
+    raise BackendError(f"no backend {backend!r}; there are: auto, fold, flex, dense_mask")
 
 
-def _resolved(executor: str, layout: Layout, q_bhtd: Tensor, document_bt: Tensor | None) -> str:
-    """The executor that `auto` stands for. Raises ExecutorError for one that the device does not have."""
+def _resolved(backend: str, layout: Layout, q_bhtd: Tensor, document_bt: Tensor | None) -> str:
+    """The backend that `auto` stands for. Raises BackendError for one that the device does not have."""
     on_gpu = q_bhtd.device.type == "cuda"
-    if executor == "flex" and not on_gpu:
-        raise ExecutorError("executor=flex needs a CUDA device; here take executor=fold")
-    if executor != "auto":
-        return executor
+    if backend == "flex" and not on_gpu:
+        raise BackendError("backend=flex needs a CUDA device; here take backend=fold")
+    if backend != "auto":
+        return backend
     folds_well = isinstance(layout, Column) or (isinstance(layout, Dense) and document_bt is None)
     return "flex" if on_gpu and not folds_well else "fold"
 
 
 def _halves(
-    executor: str, layout: Halves, q_bhtd: Tensor, k_bktd: Tensor, v_bktd: Tensor, document_bt: Tensor | None
+    backend: str, layout: Halves, q_bhtd: Tensor, k_bktd: Tensor, v_bktd: Tensor, document_bt: Tensor | None
 ) -> Tensor:
     """Each half of the heads on its own."""
     half, groups = layout.heads // 2, layout.heads // k_bktd.shape[1]
     outs = []
     for part, first in ((layout.first, 0), (layout.second, half)):
         k, v = (_serving(x, first, half, groups) for x in (k_bktd, v_bktd))
-        outs.append(attend(executor, part, q_bhtd[:, first : first + half], k, v, document_bt))
+        outs.append(attend(backend, part, q_bhtd[:, first : first + half], k, v, document_bt))
     return torch.cat(outs, dim=1)
 
 

@@ -123,7 +123,7 @@ def tiles(layout: Layout, count: int, device: torch.device) -> Tiles:
         square = torch.ones(1, 1, count, count, dtype=torch.bool, device=device)
         return Tiles(square.tril(), square.tril(-1), lambda b, h, q, k: k <= q)
     if not isinstance(layout, BlockLayout):
-        raise NotImplementedError(f"the flex executor has no way to compute {layout}")
+        raise NotImplementedError(f"the flex backend has no way to compute {layout}")
     block, heads = layout.block, layout.heads
     table = layout.table(-(-count * TILE // block)).to(device)
     unit = gcd(block, TILE)

@@ -32,7 +32,7 @@ def attend_fold(layout: Layout, q_bhtd: Tensor, k_bktd: Tensor, v_bktd: Tensor, 
             from modeling.network.attention.gather import attend_blocks  # brings PyTorch's compiler, seconds to import
 
             return attend_blocks(layout, q_bhtd, k_bktd, v_bktd, document_bt)
-    raise NotImplementedError(f"the fold executor has no way to compute {layout}")
+    raise NotImplementedError(f"the fold backend has no way to compute {layout}")
 
 
 def _causal(q_bhtd: Tensor, k_bktd: Tensor, v_bktd: Tensor, document_bt: Tensor | None) -> Tensor:

@@ -1,4 +1,4 @@
-"""Full attention under a layout's mask: slow, and what the other executors are compared with."""
+"""Full attention under a layout's mask: slow, and what the other backends are compared with."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rearrangements that executors share.
+"""Rearrangements that backends share.
 
 Projections give memory in the order (b, t, h, d), of which (b, h, t, d) is a view; what cuts the time into parts does
 so in the former order, so that it copies nothing.

@@ -1,7 +1,7 @@
 """Layouts: which earlier positions each position attends to.
 
-A layout is one definition seen from several sides: the full mask (the oracle that executors are tested against), the
-keys of a single position (generation with a cache), its blocks (what an executor computes) and its share of dense
+A layout is one definition seen from several sides: the full mask (the oracle that backends are tested against), the
+keys of a single position (generation with a cache), its blocks (what a backend computes) and its share of dense
 attention. What a position sees never depends on how long the sequence is.
 """
 

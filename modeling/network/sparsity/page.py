@@ -110,7 +110,7 @@ def _page(title: str, intro: str, cards: Iterable[str]) -> str:
         f"<h1>{escape(title)}</h1>\n<p>{intro}</p>\n"
         "<p>A row is a position that asks, from the first at the top; a column is one that it may see, from the first "
         "at the left. Blue is seen. Grey is what dense attention would compute too. Shares are those of query–key "
-        "pairs: an executor that skips all the rest does that part of the work.</p>\n</header>\n<main>\n"
+        "pairs: a backend that skips all the rest does that part of the work.</p>\n</header>\n<main>\n"
         + "\n".join(cards)
         + "\n</main>\n</body>\n</html>\n"
     )

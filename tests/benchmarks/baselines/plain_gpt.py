@@ -23,7 +23,7 @@ class PlainConfig:
 
     layers: int
     heads: int
-    width: int
+    d_model: int
     context: int
     vocabulary_size: int
     dropout: float = 0.0
@@ -33,8 +33,8 @@ class SelfAttention(nn.Module):
     def __init__(self, config: PlainConfig) -> None:
         super().__init__()
         self.heads, self.dropout = config.heads, config.dropout
-        self.qkv = nn.Linear(config.width, 3 * config.width)
-        self.output = nn.Linear(config.width, config.width)
+        self.qkv = nn.Linear(config.d_model, 3 * config.d_model)
+        self.output = nn.Linear(config.d_model, config.d_model)
 
     def forward(self, x: Tensor) -> Tensor:
         b, t, c = x.shape
@@ -47,12 +47,12 @@ class SelfAttention(nn.Module):
 class Block(nn.Module):
     def __init__(self, config: PlainConfig) -> None:
         super().__init__()
-        self.attention = nn.Sequential(nn.LayerNorm(config.width), SelfAttention(config))
+        self.attention = nn.Sequential(nn.LayerNorm(config.d_model), SelfAttention(config))
         self.feed_forward = nn.Sequential(
-            nn.LayerNorm(config.width),
-            nn.Linear(config.width, 4 * config.width),
+            nn.LayerNorm(config.d_model),
+            nn.Linear(config.d_model, 4 * config.d_model),
             nn.GELU(),
-            nn.Linear(4 * config.width, config.width),
+            nn.Linear(4 * config.d_model, config.d_model),
             nn.Dropout(config.dropout),
         )
 
@@ -67,12 +67,12 @@ class PlainGPT(nn.Module):
 
     def __init__(self, config: PlainConfig) -> None:
         super().__init__()
-        self.token = nn.Embedding(config.vocabulary_size, config.width)
-        self.position = nn.Embedding(config.context, config.width)
+        self.token = nn.Embedding(config.vocabulary_size, config.d_model)
+        self.position = nn.Embedding(config.context, config.d_model)
         self.dropout = nn.Dropout(config.dropout)
         self.blocks = nn.Sequential(*(Block(config) for _ in range(config.layers)))
-        self.norm = nn.LayerNorm(config.width)
-        self.head = nn.Linear(config.width, config.vocabulary_size, bias=False)
+        self.norm = nn.LayerNorm(config.d_model)
+        self.head = nn.Linear(config.d_model, config.vocabulary_size, bias=False)
         self.head.weight = self.token.weight
         for name, parameter in self.named_parameters():
             if parameter.ndim == 2:

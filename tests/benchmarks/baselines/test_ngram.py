@@ -115,7 +115,7 @@ def test_transposed_copies_are_learned_beside_the_pieces(split: Split) -> None:
 
 def test_its_targets_are_those_of_the_network(split: Split) -> None:
     size = split.vocabulary.size
-    shape = {"layers": 1, "heads": 1, "width": 8, "context": 32, "vocabulary_size": size}
+    shape = {"layers": 1, "heads": 1, "d_model": 8, "context": 32, "vocabulary_size": size}
     network = evaluate(MuseNet(ModelConfig.model_validate(shape)), split, 32, batch_size=8, limit=None)
     ignorant = NGram([np.zeros(1, np.uint16)], size, order=3, header=1)
     found = score(ignorant, split, 32)

@@ -12,7 +12,7 @@ from baselines.plain_gpt import PlainConfig, PlainGPT, PlainLoop
 from modeling.config import ModelConfig
 from modeling.network.transformer import MuseNet
 
-SHAPE = {"layers": 2, "heads": 2, "width": 32, "context": 16, "vocabulary_size": 50}
+SHAPE = {"layers": 2, "heads": 2, "d_model": 32, "context": 16, "vocabulary_size": 50}
 
 
 def test_it_is_as_large_as_ours_without_the_extra_embeddings() -> None:

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.timeout(600)
 MUSENET = Path(sys.executable).with_name("musenet")
 TINY = {
     "model.layers": 2,
-    "model.width": 32,
+    "model.d_model": 32,
     "model.context": 64,
     "training.batch_size": 2,
     "training.micro_batch_size": 2,
@@ -121,7 +121,7 @@ class TestTheDemo:
         steps = [report for report in reports if report["event"] == "step"]
         assert [report["step"] for report in steps] == [1, 2, 3, 4]
         assert all(5 < report["loss"] < 12 for report in steps)
-        assert json.loads((folder / "model" / "model.json").read_text())["width"] == 32
+        assert json.loads((folder / "model" / "model.json").read_text())["d_model"] == 32
         assert re.fullmatch(r"4 steps, \d+\.\d\d nats/note held out", made(demo, "train")["made"])
 
     def test_trains_a_critic_and_archives_what_it_heard(self, demo: tuple[dict[str, Any], str], lake: Lake) -> None:

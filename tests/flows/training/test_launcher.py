@@ -28,7 +28,7 @@ def run(studio, tmp_path: Path) -> Run:
     shutil.copytree(version.folder, tmp_path / "songs" / version.digest)
     damaged = read_version(tmp_path / "songs" / version.digest)
     (damaged.folder / "train" / "00000.parquet").unlink()
-    shape = {"model.layers": 1, "model.width": 16, "model.context": 64, "training.steps": 2}
+    shape = {"model.layers": 1, "model.d_model": 16, "model.context": 64, "training.steps": 2}
     return prepare_run(Lake(tmp_path), damaged, with_settings(load_preset("tiny"), shape), ranks=1)
 
 

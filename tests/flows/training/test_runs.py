@@ -60,7 +60,7 @@ class TestTheId:
         [
             {"training.micro_batch_size": 2},
             {"training.zero_stage": 2, "training.offload": True},
-            {"training.compile": "off", "model.recompute": True, "model.sparsity.executor": "dense_mask"},
+            {"training.compile": "off", "model.recompute": True, "model.sparsity.backend": "dense_mask"},
             {"training.checkpoint_every": 1, "training.checkpoint_minutes": None, "training.keep_checkpoints": 9},
             {"training.evaluate_every": 7, "training.evaluation_windows": 3},
             {"training.max_minutes": 90, "training.patience": 5},
@@ -74,7 +74,7 @@ class TestTheId:
         one = prepared(lake, dataset, ranks=1, micro_batch_size=2)
         two = prepared(lake, dataset, ranks=2, micro_batch_size=2)
         assert one.folder == two.folder
-        assert (one.config.ranks, two.config.ranks) == (1, 2)
+        assert (one.config.world_size, two.config.world_size) == (1, 2)
         assert read_run(two.folder) == one, "run.json belongs to who trains, not to who asks"
         write_run(two)
         assert read_run(two.folder) == two
@@ -153,7 +153,7 @@ class TestWhetherAnythingIsLeftToDo:
 
 def test_a_run_of_another_version_of_the_program_is_an_error_in_one_line(lake: Lake, dataset: DatasetVersion) -> None:
     run = prepared(lake, dataset)
-    (run.folder / "run.json").write_text((run.folder / "run.json").read_text().replace('"width"', '"breadth"'))
+    (run.folder / "run.json").write_text((run.folder / "run.json").read_text().replace('"d_model"', '"breadth"'))
     with pytest.raises(UserError, match=r"run\.json does not fit this version of musenet; remove the folder"):
         read_run(run.folder)
     assert runs(lake) == []

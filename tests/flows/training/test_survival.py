@@ -32,7 +32,7 @@ STEPS = 80
 SETTINGS = {
     "model.layers": 1,
     "model.heads": 2,
-    "model.width": 16,
+    "model.d_model": 16,
     "model.context": 64,
     "training.steps": STEPS,
     "training.batch_size": 2,

@@ -1,4 +1,4 @@
-"""Executors: each computes the layout's attention exactly, forward and backward, and nothing from the future."""
+"""Backends: each computes the layout's attention exactly, forward and backward, and nothing from the future."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.attention.flex_attention import BlockMask, flex_attention
 
 from modeling.config import SparsityConfig
-from modeling.network.attention import ExecutorError, attend, attend_cached
+from modeling.network.attention import BackendError, attend, attend_cached
 from modeling.network.attention.flex import TILE, attend_flex, block_mask, document_block_mask
 from modeling.network.attention.gather import plan
 from modeling.network.sparsity import Blocks, Column, Dense, Halves, Layout, Local, Window, layer_layouts
@@ -56,11 +56,11 @@ def documents(length: int, seed: int, batch: int = 2, mean: int = 8) -> Tensor:
 
 
 def with_gradients(
-    executor: str, layout: Layout, length: int, seed: int, heads: int = HEADS, document_bt: Tensor | None = None
+    backend: str, layout: Layout, length: int, seed: int, heads: int = HEADS, document_bt: Tensor | None = None
 ) -> list[Tensor]:
     """The output and the gradients of queries, keys and values under a random linear loss."""
     inputs = [x.requires_grad_() for x in tensors(length, seed, heads)]
-    out = attend(executor, layout, inputs[0], inputs[1], inputs[2], document_bt)
+    out = attend(backend, layout, inputs[0], inputs[1], inputs[2], document_bt)
     weights = tensors(length, seed + 1)[0]
     return [out, *torch.autograd.grad((out * weights).sum(), inputs)]
 
@@ -85,7 +85,7 @@ def assert_equal(found: list[Tensor], expected: list[Tensor]) -> None:
 
 
 class TestOracle:
-    @pytest.mark.parametrize("executor", ["dense_mask", "fold", "auto"])
+    @pytest.mark.parametrize("backend", ["dense_mask", "fold", "auto"])
     @pytest.mark.parametrize(
         ("layout", "means"),
         [
@@ -97,17 +97,17 @@ class TestOracle:
         ],
         ids=str,
     )
-    def test_means_by_hand(self, executor: str, layout: Layout, means: list[float]) -> None:
+    def test_means_by_hand(self, backend: str, layout: Layout, means: list[float]) -> None:
         values = torch.arange(7, dtype=torch.float64)[None, None, :, None]
-        out = attend(executor, layout, torch.zeros_like(values), values, values)
+        out = attend(backend, layout, torch.zeros_like(values), values, values)
         assert out.flatten().tolist() == pytest.approx(means)
 
-    @pytest.mark.parametrize("executor", ["dense_mask", "fold"])
-    def test_documents_and_grouped_heads_by_hand(self, executor: str) -> None:
+    @pytest.mark.parametrize("backend", ["dense_mask", "fold"])
+    def test_documents_and_grouped_heads_by_hand(self, backend: str) -> None:
         """Two documents, four heads of queries, of which two each share values; those of the second are tenfold."""
         values = torch.arange(5, dtype=torch.float64)[None, None, :, None] * torch.tensor([1, 10])[None, :, None, None]
         queries = torch.zeros(1, 4, 5, 1, dtype=torch.float64)
-        out = attend(executor, Dense(), queries, values, values, torch.tensor([[0, 0, 2, 2, 2]]))
+        out = attend(backend, Dense(), queries, values, values, torch.tensor([[0, 0, 2, 2, 2]]))
         first = [0.0, 0.5, 2.0, 2.5, 3.0]
         assert out[0, :, :, 0].tolist() == [first, first, [10 * x for x in first], [10 * x for x in first]]
 
@@ -242,9 +242,9 @@ class TestFlex:
         document_bt = documents(length, 0, mean=300).cuda() if documented else None
         for layout in all_layouts(64):
             results = []
-            for executor in ("flex", "auto", "fold", "dense_mask"):
+            for backend in ("flex", "auto", "fold", "dense_mask"):
                 inputs = [x.float().cuda().requires_grad_() for x in tensors(length, 0, heads=2, width=32)]
-                out = attend(executor, layout, inputs[0], inputs[1], inputs[2], document_bt)
+                out = attend(backend, layout, inputs[0], inputs[1], inputs[2], document_bt)
                 weights = tensors(length, 1, width=32)[0].float().cuda()
                 results.append([out, *torch.autograd.grad((out * weights).sum(), inputs)])
             for found in results[:-1]:
@@ -252,13 +252,13 @@ class TestFlex:
                     torch.testing.assert_close(ours, theirs, rtol=1e-2, atol=1e-2)
 
 
-class TestExecutors:
+class TestBackends:
     def test_flex_needs_a_gpu(self) -> None:
-        with pytest.raises(ExecutorError, match="executor=flex needs a CUDA device; here take executor=fold"):
+        with pytest.raises(BackendError, match="backend=flex needs a CUDA device; here take backend=fold"):
             attend("flex", Local(4), *tensors(8, 0))
 
     def test_an_unknown_executor_is_refused(self) -> None:
-        with pytest.raises(ExecutorError, match="no executor 'dense'; there are: auto, fold, flex, dense_mask"):
+        with pytest.raises(BackendError, match="no backend 'dense'; there are: auto, fold, flex, dense_mask"):
             attend("dense", Local(4), *tensors(8, 0))
 
     def test_an_unknown_layout_is_refused(self) -> None:

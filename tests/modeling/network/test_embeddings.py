@@ -30,7 +30,7 @@ def normal(module: nn.Module) -> None:
 def make_embeddings(**changes: object) -> Embeddings:
     """For 2000 ids, the first 1024 of them notes."""
     torch.manual_seed(0)
-    shape = {"layers": 1, "heads": 1, "width": WIDTH, "context": CONTEXT}
+    shape = {"layers": 1, "heads": 1, "d_model": WIDTH, "context": CONTEXT}
     sizes = {"vocabulary_size": 2000, "note_tokens": 1024}
     embeddings = Embeddings(ModelConfig.model_validate({**shape, **sizes, **changes}))
     normal(embeddings.token)

@@ -14,7 +14,7 @@ from modeling.network.embeddings import Batch
 from modeling.network.flops import flops_per_token, forward_flops, known_peak, peak_flops
 from modeling.network.transformer import MuseNet
 
-PLAIN = {"layers": 2, "heads": 2, "width": 16, "context": 16, "vocabulary_size": 100, "structure": ()}
+PLAIN = {"layers": 2, "heads": 2, "d_model": 16, "context": 16, "vocabulary_size": 100, "structure": ()}
 DENSE = {"mode": "dense"}
 
 
@@ -89,7 +89,7 @@ def added_in_place(out: Any, left: Any, right: Any, **_: Any) -> int:
     [
         {},
         {"feed_forward": "swiglu"},
-        {"feed_forward_width": 96},
+        {"d_ff": 96},
         {"kv_heads": 1},
         {"tied_output": False},
         {"structure": ("time", "chord"), "factored_notes": True},

@@ -78,27 +78,27 @@ class TestSize:
 
     def test_the_vocabulary_s_size_must_be_known(self) -> None:
         with pytest.raises(ValueError, match="vocabulary_size is not set"):
-            MuseNet(ModelConfig(layers=1, heads=1, width=8, context=16))
+            MuseNet(ModelConfig(layers=1, heads=1, d_model=8, context=16))
 
     def test_variants_of_a_layer_are_of_one_size(self, make_model: MakeModel) -> None:
-        plain = make_model(width=256, layers=4, structure=()).parameter_count()
+        plain = make_model(d_model=256, layers=4, structure=()).parameter_count()
         for changes in ({"norm": "rms"}, {"feed_forward": "swiglu"}, {"qk_norm": True}):
-            found = make_model(width=256, layers=4, structure=(), **changes).parameter_count()
+            found = make_model(d_model=256, layers=4, structure=(), **changes).parameter_count()
             assert found == pytest.approx(plain, rel=0.01)
 
 
 class TestFirstWeights:
     def test_what_adds_to_the_residual_stream_is_scaled_down_by_the_depth(self, make_model: MakeModel) -> None:
-        model = make_model(layers=8, width=64)
+        model = make_model(layers=8, d_model=64)
         for name, parameter in model.named_parameters():
             if parameter.ndim < 2 or name == "embeddings.time.weight":
                 continue
-            into_residual = name.endswith(("attention.output.weight", "narrow.weight"))
+            into_residual = name.endswith(("attention.out_proj.weight", "down_proj.weight"))
             expected = INITIAL_STD / math.sqrt(2 * 8) if into_residual else INITIAL_STD
             assert float(parameter.detach().std()) == pytest.approx(expected, rel=0.1), name
 
     def test_the_time_is_as_loud_as_the_other_embeddings(self, make_model: MakeModel) -> None:
-        embeddings = make_model(width=64).embeddings
+        embeddings = make_model(d_model=64).embeddings
         time = embeddings.time(time_waves(torch.arange(0, 20_000, 7)))
         assert time.std().item() == pytest.approx(INITIAL_STD, rel=0.2)
 
@@ -116,8 +116,8 @@ class TestFirstWeights:
 
     def test_a_seed_gives_the_same_weights(self, make_model: MakeModel) -> None:
         first, second, other = make_model(1), make_model(1), make_model(2)
-        assert torch.equal(first.blocks[0].feed_forward.widen.weight, second.blocks[0].feed_forward.widen.weight)
-        assert not torch.equal(first.blocks[0].feed_forward.widen.weight, other.blocks[0].feed_forward.widen.weight)
+        assert torch.equal(first.blocks[0].feed_forward.up_proj.weight, second.blocks[0].feed_forward.up_proj.weight)
+        assert not torch.equal(first.blocks[0].feed_forward.up_proj.weight, other.blocks[0].feed_forward.up_proj.weight)
 
 
 class TestTable:
@@ -335,8 +335,8 @@ class TestTraining:
         batch = make_batch(2, 45)
         targets = batch.tokens.roll(-1, dims=1)
         results = []
-        for executor in ("fold", "dense_mask"):
-            sparsity = {"mode": mode, "block": 8, "stride": 4, "executor": executor}
+        for backend in ("fold", "dense_mask"):
+            sparsity = {"mode": mode, "block": 8, "stride": 4, "backend": backend}
             results.append(loss_and_gradients(make_model(sparsity=sparsity).double(), batch, targets))
         assert results[0][0] == pytest.approx(results[1][0], rel=1e-9)
         for name, gradient in results[0][1].items():
@@ -369,7 +369,7 @@ class TestTraining:
     def test_it_learns_a_small_batch_by_heart(
         self, mode: str, variant: dict[str, object], make_model: MakeModel, split: Split
     ) -> None:
-        model = make_model(mode=mode, width=64, **variant)
+        model = make_model(mode=mode, d_model=64, **variant)
         batch, targets = Loader(split, 64, batch_size=2).batch(0)
         optimiser = torch.optim.AdamW(model.parameters(), lr=5e-3)
         losses = []

@@ -17,6 +17,7 @@ from modeling.network.transformer import MuseNet
 from modeling.network.weights import (
     CRITIC_SHAPE,
     CRITIC_WEIGHTS,
+    MODEL_FORMAT,
     MODEL_SHAPE,
     MODEL_WEIGHTS,
     WeightsError,
@@ -87,13 +88,28 @@ class TestModel:
 
     def test_the_shape_is_readable_json(self, folder: Path, make_model: MakeModel) -> None:
         content = json.loads((folder / MODEL_SHAPE).read_text())
+        assert content.pop("format") == MODEL_FORMAT
         assert ModelConfig.model_validate(content) == make_model().config
+
+    @pytest.mark.parametrize("found", [None, 1, MODEL_FORMAT + 1])
+    def test_another_format_is_refused_with_the_way_to_mend_it(self, found: int | None, folder: Path) -> None:
+        content = json.loads((folder / MODEL_SHAPE).read_text())
+        del content["format"]
+        if found is not None:
+            content["format"] = found
+        (folder / MODEL_SHAPE).write_text(json.dumps(content))
+        with pytest.raises(WeightsError) as caught:
+            load_model(folder)
+        assert str(caught.value) == (
+            f"{folder / MODEL_SHAPE} has format {found or 1}, this version of musenet reads format {MODEL_FORMAT}: "
+            "train the model again and register it"
+        )
 
     def test_saving_again_replaces(self, folder: Path, make_model: MakeModel) -> None:
         other = make_model(seed=1, layers=3)
         save_model(other, folder)
         assert torch.equal(
-            load_model(folder).blocks[2].feed_forward.widen.weight, other.blocks[2].feed_forward.widen.weight
+            load_model(folder).blocks[2].feed_forward.up_proj.weight, other.blocks[2].feed_forward.up_proj.weight
         )
 
 
@@ -147,13 +163,13 @@ class TestDamage:
             load_critic(tmp_path / "nowhere")
 
     def test_weights_of_another_shape(self, folder: Path, tmp_path: Path, make_model: MakeModel) -> None:
-        save_model(make_model(width=16), tmp_path / "other")
+        save_model(make_model(d_model=16), tmp_path / "other")
         (tmp_path / "other" / MODEL_WEIGHTS).replace(folder / MODEL_WEIGHTS)
         with pytest.raises(WeightsError, match="size mismatch"):
             load_model(folder)
 
     @pytest.mark.parametrize(
-        "missing", ["embeddings.token.own", "embeddings.token.row", "blocks.1.feed_forward.widen.bias"]
+        "missing", ["embeddings.token.own", "embeddings.token.row", "blocks.1.feed_forward.up_proj.bias"]
     )
     def test_a_tensor_that_is_missing(self, missing: str, folder: Path) -> None:
         state = load_file(folder / MODEL_WEIGHTS)

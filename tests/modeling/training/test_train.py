@@ -36,7 +36,7 @@ REPOSITORY = Path(__file__).parents[3]
 MODEL = {
     "layers": 2,
     "heads": 2,
-    "width": 32,
+    "d_model": 32,
     "context": 64,
     "dropout": 0.1,
     "sparsity": {"mode": "strided", "block": 16, "stride": 8},
@@ -60,7 +60,7 @@ def run_config(folder: Path, dataset: Path, ranks: int = 1, **training: object) 
             "folder": folder,
             "model": MODEL,
             "training": {**TRAINING, **training},
-            "ranks": ranks,
+            "world_size": ranks,
             "cache": folder / "cache",
         }
     )
@@ -99,7 +99,7 @@ def launch(config: RunConfig) -> Job:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [
-        *(sys.executable, "-m", "deepspeed.launcher.runner", "--num_gpus", str(config.ranks)),
+        *(sys.executable, "-m", "deepspeed.launcher.runner", "--num_gpus", str(config.world_size)),
         *("--master_port", str(port), "--module", "modeling.training.train"),
         *("--config", str(config.folder / "run.json"), "--end-with-stdin"),
     ]

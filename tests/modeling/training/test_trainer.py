@@ -24,7 +24,7 @@ from modeling.training.trainer import Trainer, TrainingError, dropout_seed, use_
 MODEL = {
     "layers": 2,
     "heads": 2,
-    "width": 32,
+    "d_model": 32,
     "context": 64,
     "sparsity": {"mode": "strided", "block": 16, "stride": 8},
 }

@@ -33,7 +33,7 @@ class Checker(HTMLParser):
 
 def model(layers: int = 4, heads: int = 4, **sparsity: Any) -> ModelConfig:
     config = SparsityConfig.model_validate(sparsity)
-    return ModelConfig(layers=layers, heads=heads, width=8 * heads, context=64, sparsity=config)
+    return ModelConfig(layers=layers, heads=heads, d_model=8 * heads, context=64, sparsity=config)
 
 
 def captions(page: str) -> list[str]:

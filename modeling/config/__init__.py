@@ -1,0 +1,35 @@
+"""Typed configuration of a model, of its training and of a run, and the presets that come with the package.
+
+- `ModelConfig`, `SparsityConfig`: the transformer's shape and its attention pattern.
+- `TrainingConfig`, `MixupSchedule`: how a model is trained.
+- `RunConfig`, `read_run_config`: one training run, as `run.json` holds it.
+- `Preset`, `load_preset`, `preset_names`, `with_settings`: models with the training that suits them, by name.
+
+Every class is a `StrictModel`: immutable, and unknown keys are errors.
+"""
+
+from modeling.config.base import StrictModel
+from modeling.config.model import STRUCTURE, ModelConfig, SparsityConfig, StructureName
+from modeling.config.preset import Preset, PresetError, flattened, load_preset, preset_names, with_settings
+from modeling.config.run import RUN_FORMAT, RunConfig, RunFormatError, read_run_config
+from modeling.config.training import MixupSchedule, TrainingConfig
+
+__all__ = [
+    "RUN_FORMAT",
+    "STRUCTURE",
+    "MixupSchedule",
+    "ModelConfig",
+    "Preset",
+    "PresetError",
+    "RunConfig",
+    "RunFormatError",
+    "SparsityConfig",
+    "StrictModel",
+    "StructureName",
+    "TrainingConfig",
+    "flattened",
+    "load_preset",
+    "preset_names",
+    "read_run_config",
+    "with_settings",
+]
