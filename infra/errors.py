@@ -1,20 +1,43 @@
-"""Errors that a user can mend: one line that says what was wrong, where, and what to do."""
+"""Errors that a user can act on: one line that says what was wrong, where, and what to do.
+
+Every error class of the project that may reach a user derives from `MusenetError`; the command line prints its
+message without a traceback and exits with its `exit_status`. Any other exception is a defect and keeps its traceback.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from difflib import get_close_matches
+
+NEAREST_CUTOFF = 0.4
+"""Least similarity (`difflib` ratio, 0–1) of a name that is offered in place of an unknown one."""
 
 
-class UserError(Exception):
-    """Shown as one line, without a traceback; the command exits with status 2."""
+class MusenetError(Exception):
+    """Base of all errors that are reported in one line."""
+
+    exit_status = 1
+    """Exit status of a command that ends with this error."""
 
 
-class RunError(Exception):
-    """A run that failed; shown as one line, and the command exits with status 1."""
+class UserError(MusenetError):
+    """Wrong usage: an unknown name, a bad setting, unusable input."""
+
+    exit_status = 2
 
 
-def unknown(kind: str, name: str, known: Iterable[str], remedy: str = "") -> UserError:
-    """The error for a name that does not exist, listing those that do."""
+class RunError(MusenetError):
+    """A correct request that failed while it ran."""
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str], remedy: str = "") -> UserError:
+    """Return the error for a name that does not exist, listing those that do, or `remedy` where there is none yet."""
     listed = ", ".join(known)
     there_are = f"there are: {listed}" if listed else f"there is none yet{'; ' + remedy if remedy else ''}"
     return UserError(f"no {kind} {name!r}; {there_are}")
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return `; nearest: 'NAME'`, to be put behind the message about an unknown name; empty where nothing is near."""
+    near = get_close_matches(name, list(known), n=1, cutoff=NEAREST_CUTOFF)
+    return f"; nearest: {near[0]!r}" if near else ""

@@ -15,7 +15,7 @@ from pathlib import Path
 from upath import UPath
 
 from infra.errors import UserError
-from infra.files import Folder
+from infra.object_store import Folder
 
 LAKE_VARIABLE = "MUSENET_LAKE"
 LOCAL_VARIABLE = "MUSENET_LOCAL"

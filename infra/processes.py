@@ -1,19 +1,24 @@
-"""Process groups: find and end everything that a started program has started in turn."""
+"""Processes that leave none behind: process groups, and ending together with the process that started this one."""
 
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
 import os
+import sys
+import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from multiprocessing.connection import wait
 
 import psutil
 
 POLL_SECONDS = 0.02
+PARENT_POLL_SECONDS = 0.5
 
 
 def group_members(leader: int) -> list[psutil.Process]:
-    """All processes of the process group that `leader` was started to lead."""
+    """Return all processes of the process group that `leader` was started to lead."""
     members = []
     for process in psutil.process_iter():
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -23,7 +28,10 @@ def group_members(leader: int) -> list[psutil.Process]:
 
 
 def end_groups(leaders: Iterable[int], grace_seconds: float) -> None:
-    """End all processes of groups: politely, then by force. psutil signals no pid that was reused meanwhile."""
+    """End all processes of process groups: by SIGTERM, and after `grace_seconds` by SIGKILL.
+
+    A pid that was reused meanwhile gets no signal: psutil compares start times.
+    """
     left = [member for leader in leaders for member in group_members(leader)]
     for end in (psutil.Process.terminate, psutil.Process.kill):
         for process in left:
@@ -35,8 +43,51 @@ def end_groups(leaders: Iterable[int], grace_seconds: float) -> None:
 
 
 def still_runs(process: psutil.Process) -> bool:
-    """False also for a process that has ended but that its parent has not yet waited for."""
+    """True if the process has not ended; a zombie, which its parent has not waited for yet, has."""
     try:
         return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
+
+
+def exit_now() -> None:
+    """End this process with status 1, without cleaning up."""
+    os._exit(1)
+
+
+def end_with_stdin(end: Callable[[], object] = exit_now) -> None:
+    """Call `end`, in a thread, once standard input closes: whoever holds its other end is gone, however it ended."""
+
+    def closed() -> None:
+        with contextlib.suppress(OSError):
+            while os.read(sys.stdin.fileno(), 1024):
+                pass
+
+    _end_after(closed, end)
+
+
+def end_with_parent(end: Callable[[], object] = exit_now, parent: int | None = None) -> None:
+    """Call `end`, in a thread, once the process that started this one is gone, however it ended.
+
+    `parent` is its pid, by default the present parent's; a child that gets it handed over also notices a parent that
+    ended before this call. A child that `multiprocessing` started waits on the parent's sentinel and needs none.
+    """
+    started_by = multiprocessing.parent_process()
+    watched = os.getppid() if parent is None else parent
+
+    def gone() -> None:
+        if started_by is not None:
+            wait([started_by.sentinel])
+            return
+        while os.getppid() == watched:
+            time.sleep(PARENT_POLL_SECONDS)
+
+    _end_after(gone, end)
+
+
+def _end_after(gone: Callable[[], None], end: Callable[[], object]) -> None:
+    def watch() -> None:
+        gone()
+        end()
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -12,6 +12,7 @@ import mlflow
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
+from infra.errors import UserError
 from registry.lineage import DatasetReference
 from registry.pyfunc_model import BUNDLE, EXAMPLE_PARAMETERS, MuseNetModel, example, signature
 from registry.runs import Registry, RegistryError, one_line
@@ -22,7 +23,7 @@ REQUIREMENTS = ("torch", "numpy", "safetensors", "pydantic", "numba", "mido", "s
 """What a served model needs beside this package."""
 
 
-class UnknownModel(LookupError):
+class UnknownModel(UserError, LookupError):
     """No version under that alias or number; the message lists what exists."""
 
 

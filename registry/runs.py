@@ -14,6 +14,7 @@ from mlflow.entities import Metric, Param, RunStatus, RunTag
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
+from infra.errors import RunError
 from modeling.config import flattened
 
 EXPERIMENT = "musenet"
@@ -27,7 +28,7 @@ FORBIDDEN = re.compile(r"[^\w\-. /:]")
 """What MLflow takes in no metric's name."""
 
 
-class RegistryError(RuntimeError):
+class RegistryError(RunError):
     """MLflow refused; the message is its own, in one line."""
 
 

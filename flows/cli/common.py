@@ -15,6 +15,7 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
+from infra.errors import MusenetError
 from infra.lake import LAKE_VARIABLE, Lake
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -60,36 +61,11 @@ def errors() -> Iterator[None]:
     except KeyboardInterrupt:
         _end("interrupted; what was finished is kept, the same command goes on from there", INTERRUPTED)
     except Exception as error:
-        status = _expected(error)
-        if status is None:
-            raise
-        _end(_message(error), status)
-
-
-def _expected(error: Exception) -> int | None:
-    """The exit status of an error that a user can mend, None for a defect of ours."""
-    from infra.errors import RunError, UserError
-    from infra.services.servers import ServiceError
-
-    failures: list[type[Exception]] = [RunError, ServiceError]
-    mistakes: list[type[Exception]] = [UserError]
-    # Only an error of a module that is already imported can have been raised.
-    for module, name, kinds in (
-        ("tokenization.vocabulary", "VocabularyError", mistakes),
-        ("tokenization.midi", "MidiError", mistakes),
-        ("modeling.network.attention", "BackendError", mistakes),
-        ("modeling.config", "PresetError", mistakes),
-        ("registry.models", "UnknownModel", mistakes),
-        ("pydantic", "ValidationError", mistakes),
-        ("tokenization.dataset.shards", "ShardError", failures),
-        ("modeling.network.weights", "WeightsError", failures),
-        ("registry.runs", "RegistryError", failures),
-    ):
-        if module in sys.modules:
-            kinds.append(getattr(sys.modules[module], name))
-    if isinstance(error, tuple(failures)):
-        return FAILED
-    return WRONG if isinstance(error, tuple(mistakes)) else None
+        if isinstance(error, MusenetError):
+            _end(_message(error), error.exit_status)
+        if "pydantic" in sys.modules and isinstance(error, sys.modules["pydantic"].ValidationError):
+            _end(_message(error), WRONG)
+        raise
 
 
 def _message(error: Exception) -> str:

@@ -115,7 +115,7 @@ def _parameters(
 
 def _no_setting(model: Any, location: tuple[int | str, ...]) -> UserError | None:
     """The error for a setting that does not exist, None if there is one at that place."""
-    from infra.errors import unknown
+    from infra.errors import unknown_name
 
     *path, last = map(str, location)
     for step in path:
@@ -124,7 +124,7 @@ def _no_setting(model: Any, location: tuple[int | str, ...]) -> UserError | None
             return None
     if last in model.model_fields:
         return None
-    return unknown("setting", ".".join((*path, last)), [".".join((*path, name)) for name in model.model_fields])
+    return unknown_name("setting", ".".join((*path, last)), [".".join((*path, name)) for name in model.model_fields])
 
 
 def _nested(given: dict[str, Any], changes: dict[str, str]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from infra.files import staging_folder, write_atomically
+from infra.files import staging_file
 from modeling.data.batches import Split
 from modeling.generation.generate import SamplingConfig, generate
 from modeling.network.transformer import MuseNet
@@ -68,9 +68,8 @@ def keep(path: Path, split: Split, chosen: Sequence[int], twins: Sequence[Tokens
     for index, tokens in zip(chosen, twins):
         groups = split.vocabulary.names[int(tokens[1])]
         rows.append(Row(split.piece_ids[index], split.piece_ids[index], split.styles[index], groups, tokens))
-    with staging_folder(path.parent) as folder:
-        write_shard(folder / path.name, rows, stamp)
-        write_atomically(path, (folder / path.name).read_bytes())
+    with staging_file(path) as staged:
+        write_shard(staged, rows, stamp)
 
 
 def recall(path: Path, split: Split, stamp: Stamp) -> Twins:

@@ -22,7 +22,8 @@ from flows.registration.registration import RegisterParameters
 from flows.sampling.flow import sample
 from flows.sampling.requests import SampleParameters
 from flows.training.flow import TrainParameters, train
-from infra.lake import Lake, available_cores
+from infra.hardware import available_cores
+from infra.lake import Lake
 from registry.models import CHAMPION
 
 Result = TypeVar("Result")

@@ -22,8 +22,9 @@ from flows.ingestion.sources import Collection, file_refs, in_reading_order
 from flows.ingestion.sources.inventory import Inventory, Progress, scan
 from flows.ingestion.sources.partitions import number_partitions
 from flows.parameters import LakeAddress
-from infra.files import folders_in, reachable
-from infra.lake import Lake, available_cores
+from infra.hardware import available_cores
+from infra.lake import Lake
+from infra.object_store import folders_in, reachable
 from tokenization.dataset.manifest import Reason
 from tokenization.dataset.version import DatasetVersion, canonical_digest, dataset_versions, find_by_input
 from tokenization.encodings import Encoding

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import sys
@@ -12,7 +11,9 @@ from pathlib import Path
 
 from flows.training.hostfile import Host
 from infra.errors import UserError
-from infra.lake import Lake, available_cores
+from infra.hardware import available_cores
+from infra.lake import Lake
+from infra.locks import shared
 
 REMOTE_ENVIRONMENT = ".deepspeed_env"
 """DeepSpeed exports on every host what is in this file of the job's folder."""
@@ -46,16 +47,12 @@ def compiled_extensions(folder: Path) -> Iterator[None]:
     Torch marks an extension that is being built by a file `lock`, for which others wait without end, also after its
     owner was killed. Every job holds a shared lock on the folder: who can have it alone removes those files.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".jobs").open("w") as jobs:
-        try:
-            fcntl.flock(jobs, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            pass  # other jobs run, and may be building
-        else:
-            for left in folder.glob("*/lock"):
-                left.unlink(missing_ok=True)
-        fcntl.flock(jobs, fcntl.LOCK_SH)
+
+    def remove_markers() -> None:
+        for marker in folder.glob("*/lock"):
+            marker.unlink(missing_ok=True)
+
+    with shared(folder / ".jobs", if_alone=remove_markers):
         yield
 
 

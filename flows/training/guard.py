@@ -10,26 +10,18 @@ the same way: ranks that watch it end when the guard itself is killed.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import subprocess
 import sys
-import threading
 
-
-def end_with_launcher() -> None:
-    """Kill this process group once standard input closes."""
-    with contextlib.suppress(OSError):
-        while os.read(sys.stdin.fileno(), 1024):
-            pass
-    os.killpg(os.getpgrp(), signal.SIGKILL)
+from infra.processes import end_with_stdin
 
 
 def main() -> int:
     """Run the command to its end; returns its exit status, 128 and the signal's number for a killed one."""
     job = subprocess.Popen(sys.argv[1:], stdin=subprocess.PIPE)
-    threading.Thread(target=end_with_launcher, daemon=True).start()
+    end_with_stdin(lambda: os.killpg(os.getpgrp(), signal.SIGKILL))
     status = job.wait()
     return status if status >= 0 else 128 - status
 

@@ -28,8 +28,9 @@ from flows.training.history import Report, parse_report
 from flows.training.hostfile import Host, as_hostfile, here
 from flows.training.runs import HOSTFILE, LOCK_FILE, RUN_FILE, Run, write_run
 from infra.errors import RunError
-from infra.files import exclusive, write_atomically
+from infra.files import write_atomically
 from infra.lake import Lake
+from infra.locks import exclusive
 from infra.processes import group_members, still_runs
 
 POLL_SECONDS = 0.3

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flows.training.history import History, read_history
-from infra.errors import UserError, unknown
+from infra.errors import UserError, unknown_name
 from infra.files import write_atomically
 from infra.lake import Lake
 from modeling.config import Preset, RunConfig, RunFormatError, read_run_config
@@ -149,5 +149,5 @@ def find_run(lake: Lake, reference: str) -> Run:
         raise UserError(f"{reference!r} fits {len(chosen)} runs; give more digits")
     if not chosen:
         remedy = "train one with `musenet train --dataset NAME --preset tiny`"
-        raise unknown("finished run", reference, [run.run_id for run in finished], remedy)
+        raise unknown_name("finished run", reference, [run.run_id for run in finished], remedy)
     return chosen[0]

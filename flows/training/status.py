@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from flows.training.runs import LOCK_FILE, Run, read_run, run_folders
-from infra.errors import UserError, unknown
+from infra.errors import UserError, unknown_name
 from infra.lake import Lake
+from infra.locks import is_held
 
 STOPPED = {"out_of_time": "time limit", "stopped_early": "no better for long"}
 
@@ -50,7 +50,7 @@ def run_states(lake: Lake, prefix: str = "") -> list[RunState]:
     folders = run_folders(lake)
     chosen = [folder for folder in folders if folder.name.startswith(prefix)]
     if prefix and not chosen:
-        raise unknown("run", prefix, [folder.name for folder in folders], "train one with `musenet train`")
+        raise unknown_name("run", prefix, [folder.name for folder in folders], "train one with `musenet train`")
     return [_state_in(folder) for folder in chosen]
 
 
@@ -88,12 +88,5 @@ def run_state(run: Run) -> RunState:
 
 
 def is_running(run: Run) -> bool:
-    """Whether some process trains this run now: it holds the run's lock."""
-    try:
-        with (run.folder / LOCK_FILE).open() as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except BlockingIOError:
-        return True
-    return False
+    """True while a process trains this run: it holds the run's lock."""
+    return is_held(run.folder / LOCK_FILE)

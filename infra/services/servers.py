@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import importlib
 import json
 import os
@@ -19,7 +18,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,8 +27,11 @@ from pathlib import Path
 
 import psutil
 
+from infra.errors import RunError
+from infra.files import write_atomically
 from infra.lake import Lake
-from infra.processes import end_groups, group_members, still_runs
+from infra.locks import exclusive
+from infra.processes import end_groups, end_with_parent, group_members, still_runs
 
 HOST = "127.0.0.1"
 PREFERRED_PORTS = {"prefect": 4200, "mlflow": 5000}
@@ -43,7 +44,7 @@ STOP_TIMEOUT_S = DRAIN_TIMEOUT_S + 15.0
 START_TIME_TOLERANCE_S = 2.0
 
 
-class ServiceError(RuntimeError):
+class ServiceError(RunError):
     """A server could not be started. The message names its log file."""
 
 
@@ -307,10 +308,7 @@ def _read(lake: Lake, name: str) -> _Record | None:
 
 
 def _write(lake: Lake, name: str, record: _Record) -> None:
-    path = _state_file(lake, name)
-    fresh = path.with_suffix(".new")
-    fresh.write_text(json.dumps(asdict(record), indent=2))
-    fresh.replace(path)
+    write_atomically(_state_file(lake, name), json.dumps(asdict(record), indent=2).encode())
 
 
 def _now() -> str:
@@ -334,8 +332,7 @@ def _lock(lake: Lake) -> Iterator[None]:
     """Lets one process at a time start or stop servers of this lake. Creates the folders they write to."""
     for folder in (lake.services, lake.prefect_home, lake.registry_artifacts):
         folder.mkdir(parents=True, exist_ok=True)
-    with (lake.services / "lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with exclusive(lake.services / "lock"):
         yield
 
 
@@ -349,15 +346,13 @@ def _serve_prefect(port: int, parent: int) -> None:
             await _recorded(quiet_s=0.2 if parent else 2.0)
             await super().shutdown(sockets)
 
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
+    def stop() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(STOP_TIMEOUT_S)
         os._exit(1)
 
     if parent:
-        threading.Thread(target=watch, daemon=True).start()
+        end_with_parent(stop, parent)
     app = "prefect.server.api.server:create_app"
     config = uvicorn.Config(app, factory=True, host=HOST, port=port, log_level="error")
     config.timeout_graceful_shutdown = 3  # a browser may keep its connection open

@@ -10,12 +10,13 @@ from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
+from infra.errors import UserError
 from modeling.config.base import StrictModel
 from modeling.config.model import ModelConfig
 from modeling.config.training import TrainingConfig
 
 
-class PresetError(ValueError):
+class PresetError(UserError, ValueError):
     """An unknown preset or a setting that does not fit; the message says what exists or is expected."""
 
 

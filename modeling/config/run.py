@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from infra.errors import UserError
 from modeling.config.base import StrictModel
 from modeling.config.model import ModelConfig
 from modeling.config.training import TrainingConfig
@@ -17,7 +18,7 @@ RUN_FORMAT: Literal[2] = 2
 these names; format 1 was not numbered."""
 
 
-class RunFormatError(ValueError):
+class RunFormatError(UserError, ValueError):
     """A run's configuration in the format of another version of musenet."""
 
 

@@ -18,7 +18,7 @@ share it, and the page cache with it: the first one makes it, under a lock, and 
 
 from __future__ import annotations
 
-import fcntl
+import contextlib
 import hashlib
 import json
 import shutil
@@ -31,7 +31,8 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from infra.files import sync
+from infra.files import publish_folder, remove_abandoned, staging_folder
+from infra.locks import exclusive
 from modeling.data.augmentation import rooms
 from tokenization.dataset.shards import ShardError
 from tokenization.dataset.windows import marks
@@ -202,37 +203,29 @@ def _column(path: Path, dtype: str, size: int) -> NDArray[Any]:
 
 def _make(folder: Path, origin: Mapping[str, Any], stretches: Iterator[Columns]) -> None:
     """Write the columns, stretch by stretch, and publish the folder whole. To be called under the lock."""
-    partial = folder.with_name(f"{folder.name}.partial")
-    with _written(folder):
-        for left_over in (partial, folder):  # a writer that was killed; a store that is damaged
-            shutil.rmtree(left_over, ignore_errors=True)
-        partial.mkdir(parents=True)
-    try:
+    with contextlib.ExitStack() as stack:
+        with _written(folder):
+            remove_abandoned(folder.parent)
+            shutil.rmtree(folder, ignore_errors=True)  # it is damaged; never two of that size on the disk
+            staged = stack.enter_context(staging_folder(folder.parent))
         for stretch in stretches:
             with _written(folder):
                 for name, dtype in DTYPES.items():
-                    with (partial / name).open("ab") as file:
+                    with (staged / name).open("ab") as file:
                         # Not tofile: it says nothing when the last bytes find no room.
                         file.write(np.ascontiguousarray(stretch[name], dtype).data)
         with _written(folder):
-            sizes = {name: (partial / name).stat().st_size for name in DTYPES}
-            (partial / HEAD).write_text(json.dumps({"origin": origin, "bytes": sizes}, indent=1), encoding="utf-8")
-            for path in (*partial.iterdir(), partial):
-                sync(path)
-            partial.rename(folder)
-            sync(folder.parent)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+            sizes = {name: (staged / name).stat().st_size for name in DTYPES}
+            (staged / HEAD).write_text(json.dumps({"origin": origin, "bytes": sizes}, indent=1), encoding="utf-8")
+            publish_folder(staged, folder)
 
 
 @contextmanager
 def _locked(cache: Path) -> Iterator[None]:
     """One process at a time; the lock ends with the process, however that ends."""
-    with _written(cache):
-        cache.mkdir(parents=True, exist_ok=True)
-        file = (cache / ".lock").open("ab")
-    with file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with contextlib.ExitStack() as stack:
+        with _written(cache):
+            stack.enter_context(exclusive(cache / ".lock"))
         yield
 
 

@@ -11,6 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from infra.errors import RunError
 from modeling.config import ModelConfig
 from modeling.network.critic import CriticConfig, CriticHead
 from modeling.network.transformer import MuseNet
@@ -24,7 +25,7 @@ UNREADABLE = (OSError, SafetensorError, ValueError, KeyError, TypeError, Runtime
 """What reading raises: no file, a damaged file, or weights (RuntimeError) that do not fit the shape."""
 
 
-class WeightsError(ValueError):
+class WeightsError(RunError, ValueError):
     """Weights that are missing or damaged."""
 
 

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
+from infra.errors import UserError
 from modeling.config import StrictModel, TrainingConfig
 
 NEVER = 10**9
@@ -23,7 +24,7 @@ Elements = Annotated[int, Field(ge=1)]
 """Numbers of a tensor, not bytes."""
 
 
-class SettingsError(ValueError):
+class SettingsError(UserError, ValueError):
     """DeepSpeed settings that are unreadable, unknown or do not fit the run; the message is one line."""
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import shutil
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -42,17 +41,6 @@ class Selection:
 def weights_folder(folder: Path, step: int) -> Path:
     """Where the weights of a step are, or will be, below the folder of the best ones."""
     return folder / f"step{step:08d}"
-
-
-def publish(staging: Path, target: Path) -> None:
-    """Put a finished folder in the place of another, by renaming."""
-    if target.exists():
-        aside = staging.with_name(f".old.{os.getpid()}.{target.name}")
-        target.rename(aside)
-        staging.rename(target)
-        shutil.rmtree(aside)
-    else:
-        staging.rename(target)
 
 
 def write_held_out(held_out: HeldOut, step: int, folder: Path) -> None:

@@ -13,36 +13,22 @@ import contextlib
 import json
 import os
 import sys
-import threading
 from pathlib import Path
 
 import deepspeed.comm as comm
 import torch
 
+from infra.errors import MusenetError
+from infra.processes import end_with_stdin
 from modeling.config import RunConfig, read_run_config
-from modeling.network.attention import BackendError
-from modeling.training.checkpoints import CheckpointError
-from modeling.training.deepspeed_config import SettingsError
 from modeling.training.events import Reporter
 from modeling.training.process_group import process_group
-from modeling.training.trainer import Trainer, TrainingError
-from tokenization.dataset.shards import ShardError
-
-EXPECTED = (TrainingError, CheckpointError, BackendError, SettingsError, ShardError)
-"""What a user has to mend before another attempt makes sense; the message says how."""
-
-
-def end_with_launcher() -> None:
-    """End this rank once standard input closes: whoever launched the job is gone, however it ended."""
-    with contextlib.suppress(OSError):
-        while os.read(sys.stdin.fileno(), 1024):
-            pass
-    os._exit(1)
+from modeling.training.trainer import Trainer
 
 
 def explained(error: Exception) -> str | None:
     """What to tell a user of an error, in one line; None of one that is a defect of ours."""
-    if isinstance(error, EXPECTED):
+    if isinstance(error, MusenetError):
         return " ".join(str(error).split())
     if isinstance(error, torch.OutOfMemoryError):
         return (
@@ -80,7 +66,7 @@ def main() -> None:
     arguments = parser.parse_args()
     run = read_run_config(json.loads(arguments.config.read_text(encoding="utf-8"))["config"])
     if arguments.end_with_stdin:
-        threading.Thread(target=end_with_launcher, daemon=True).start()
+        end_with_stdin()
     if torch.cuda.is_available():
         torch.cuda.set_device(arguments.local_rank)
     with process_group() as rank:

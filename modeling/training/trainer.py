@@ -18,6 +18,8 @@ import psutil
 import torch
 from torch import Tensor
 
+from infra.errors import RunError
+from infra.files import replace_folder
 from modeling.config import RunConfig
 from modeling.data.batches import Loader, load_split
 from modeling.data.prefetch import Prefetcher
@@ -41,7 +43,7 @@ DROPOUT_STREAM, MIX_STREAM = 101, 102
 """Independent random streams drawn from one seed; the loader has others."""
 
 
-class TrainingError(RuntimeError):
+class TrainingError(RunError):
     """Training that cannot go on; the message says why and what to do."""
 
 
@@ -265,7 +267,7 @@ class Trainer:
         save_weights(self.model.config, state, staging)
         if held_out is not None:
             selection.write_held_out(held_out, self.step, staging)
-        selection.publish(staging, target)
+        replace_folder(staging, target)
 
     def _checkpoint(self) -> None:
         folder = self.run.folder / CHECKPOINTS
@@ -287,7 +289,7 @@ class Trainer:
         step = self.step if self.selection.best_step is None else self.selection.best_step
         chosen = selection.weights_folder(self.run.folder / BEST, step)
         held_out = None if self.selection.best_step is None else selection.read_held_out(chosen)[1]
-        selection.publish(chosen, self.run.folder / MODEL)
+        replace_folder(chosen, self.run.folder / MODEL)
         shutil.rmtree(self.run.folder / BEST)
         self.report(
             "finished",

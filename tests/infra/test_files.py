@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 from upath import UPath
 
-from infra.errors import UserError
+from infra import files
 from infra.files import (
     STAGING_PREFIX,
-    exclusive,
     publish_folder,
     remove_abandoned,
+    replace_folder,
+    staging_file,
     staging_folder,
     write_atomically,
 )
@@ -125,26 +126,79 @@ class TestAbandonedStaging:
         assert names(tmp_path) == []
 
 
-class TestExclusiveLock:
-    def test_a_second_process_is_told_who_is_busy(self, tmp_path: Path) -> None:
-        script = (
-            "import sys\nfrom pathlib import Path\nfrom infra.files import exclusive\n"
-            "with exclusive(Path(sys.argv[1]), ''):\n print('held', flush=True)\n sys.stdin.read()\n"
-        )
-        lock = tmp_path / "deep" / "lock"
-        with subprocess.Popen(
-            [sys.executable, "-c", script, str(lock)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        ) as holder:
-            assert holder.stdout is not None
-            assert holder.stdout.readline() == "held\n"
-            with pytest.raises(UserError, match="run 7 is being trained; wait for it, or stop it"):
-                exclusive(lock, "run 7 is being trained").__enter__()
-            holder.kill()  # a lock dies with its holder, however that ends
-        with exclusive(lock, "busy"):
-            pass
+class TestReplacedFiles:
+    def test_a_staged_file_is_on_disk_before_it_gets_its_name(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        path = tmp_path / "folder" / "file"
+        synced: list[tuple[str, bool]] = []
+        monkeypatch.setattr(files, "sync", lambda synced_path: synced.append((synced_path.name, path.exists())))
+        with staging_file(path) as staged:
+            staged.write_text("content")
+        assert synced == [(staged.name, False), ("folder", True)]
+        assert path.read_text() == "content"
 
-    def test_it_is_free_after_an_error(self, tmp_path: Path) -> None:
-        with pytest.raises(RuntimeError), exclusive(tmp_path / "lock", "busy"):
-            raise RuntimeError
-        with exclusive(tmp_path / "lock", "busy"):
-            pass
+    def test_the_file_before_stays_when_the_block_fails(self, tmp_path: Path) -> None:
+        path = tmp_path / "file"
+        path.write_text("before")
+
+        def fail() -> None:
+            with staging_file(path) as staged:
+                staged.write_text("half")
+                raise RuntimeError("disk on fire")
+
+        with pytest.raises(RuntimeError, match="disk on fire"):
+            fail()
+        assert path.read_text() == "before"
+        assert names(tmp_path) == ["file"]
+
+
+class TestReplacedFolders:
+    def staged(self, parent: Path, content: str) -> Path:
+        folder = parent / ".being-written"
+        (folder / "below").mkdir(parents=True)
+        (folder / "below" / "file").write_text(content)
+        return folder
+
+    def test_the_first_one_is_published(self, tmp_path: Path) -> None:
+        replace_folder(self.staged(tmp_path, "first"), tmp_path / "final")
+        assert (tmp_path / "final" / "below" / "file").read_text() == "first"
+        assert names(tmp_path) == ["final"]
+
+    def test_a_second_one_takes_its_place(self, tmp_path: Path) -> None:
+        for content in ("first", "second"):
+            replace_folder(self.staged(tmp_path, content), tmp_path / "final")
+        assert (tmp_path / "final" / "below" / "file").read_text() == "second"
+        assert names(tmp_path) == ["final"]
+
+    @pytest.mark.parametrize("exists", [False, True])
+    def test_every_file_and_folder_is_on_disk_before_the_rename(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exists: bool
+    ) -> None:
+        final = tmp_path / "final"
+        if exists:
+            final.mkdir()
+        staged = self.staged(tmp_path, "new")
+        synced: list[tuple[Path, bool]] = []
+        monkeypatch.setattr(files, "sync", lambda path: synced.append((path, staged.exists())))
+        replace_folder(staged, final)
+        *before, after = synced
+        assert before == [(staged / "below" / "file", True), (staged / "below", True), (staged, True)]
+        assert after == (tmp_path, False)
+
+    def test_a_failed_swap_puts_the_folder_before_back(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        final, staged = tmp_path / "final", tmp_path / "staged"
+        final.mkdir()
+        (final / "before").touch()
+        staged.mkdir()
+        rename = Path.rename
+
+        def fail(path: Path, target: Path) -> Path:
+            if path == staged:
+                raise OSError("no space left")
+            return rename(path, target)
+
+        monkeypatch.setattr(Path, "rename", fail)
+        with pytest.raises(OSError, match="no space left"):
+            replace_folder(staged, final)
+        assert names(final) == ["before"]

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from infra.errors import UserError
-from infra.lake import LAKE_VARIABLE, LOCAL_VARIABLE, Lake, available_cores
+from infra.hardware import available_cores
+from infra.lake import LAKE_VARIABLE, LOCAL_VARIABLE, Lake
 
 
 class TestWhereTheLakeIs:

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 import polars as pl
 
-from infra.files import Folder
+from infra.object_store import Folder
 
 
 class Status(StrEnum):

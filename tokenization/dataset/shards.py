@@ -19,6 +19,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from infra.errors import RunError
 from tokenization.encodings import Encoding
 from tokenization.vocabulary import Tokens
 
@@ -42,7 +43,7 @@ SCHEMA = pa.schema(
 )
 
 
-class ShardError(ValueError):
+class ShardError(RunError, ValueError):
     """A shard that is damaged or was written with another encoding or vocabulary."""
 
 

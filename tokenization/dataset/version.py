@@ -17,18 +17,10 @@ from typing import Any
 import polars as pl
 from upath import UPath
 
-from infra.errors import UserError, unknown
-from infra.files import (
-    STAGING_PREFIX,
-    Folder,
-    contents,
-    folders_in,
-    publish_folder,
-    reachable,
-    remove_abandoned,
-    staging_folder,
-)
+from infra.errors import UserError, unknown_name
+from infra.files import STAGING_PREFIX, publish_folder, remove_abandoned, staging_folder
 from infra.lake import Lake
+from infra.object_store import Folder, folders_in, reachable, read_all
 from tokenization.dataset.manifest import read_manifest
 from tokenization.encodings import Encoding, get_encoding
 from tokenization.vocabulary import Vocabulary
@@ -132,7 +124,7 @@ def dataset_versions(lake: Lake, name: str | None = None) -> list[DatasetVersion
     """Published versions, oldest first: of one dataset or of all."""
     homes = [home for home in folders_in(lake.datasets) if name in (None, home.name)]
     folders = [folder for home in homes for folder in folders_in(home) if not folder.name.startswith(STAGING_PREFIX)]
-    texts = zip(folders, contents([folder / DESCRIPTION for folder in folders]))
+    texts = zip(folders, read_all([folder / DESCRIPTION for folder in folders]))
     versions = [_described(folder, text) for folder, text in texts if text is not None]
     return sorted(versions, key=lambda version: (version.description["created"], version.digest))
 
@@ -143,10 +135,10 @@ def find_version(lake: Lake, reference: str) -> DatasetVersion:
     versions = dataset_versions(lake, name) if name else []
     if not versions:
         known = dict.fromkeys(version.name for version in dataset_versions(lake))
-        raise unknown("dataset", name, known, "make one with `musenet ingest PATH --name NAME`")
+        raise unknown_name("dataset", name, known, "make one with `musenet ingest PATH --name NAME`")
     chosen = [version for version in versions if version.digest.startswith(digest)]
     if not chosen:
-        raise unknown(f"version of dataset {name}", digest, [version.digest[:12] for version in versions])
+        raise unknown_name(f"version of dataset {name}", digest, [version.digest[:12] for version in versions])
     if digest and len(chosen) > 1:
         raise UserError(f"{reference!r} fits {len(chosen)} versions; give more digits of the digest")
     return chosen[-1]

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 import numpy as np
 
+from infra.errors import UserError
 from tokenization.midi.notes import Notes
 from tokenization.midi.reader import read_tracks
 from tokenization.midi.score import DEFAULT_BEAT, Repair, Score, repairs_of
@@ -39,7 +40,7 @@ class Unreadable(StrEnum):
     UNSUPPORTED_TIMING = "unsupported_timing"
 
 
-class MidiError(ValueError):
+class MidiError(UserError, ValueError):
     """A file without usable music: `reason` says which kind, the message says what was found."""
 
     def __init__(self, reason: Unreadable, detail: str) -> None:

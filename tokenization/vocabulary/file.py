@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from infra.errors import UserError, nearest
 from tokenization.vocabulary.instruments import Instrument, InstrumentError, Name, program_table
 
 DEFAULT_STYLE_SLOTS = 512
@@ -19,7 +19,7 @@ Group = Annotated[str, Field(pattern=r"^[a-z0-9]+$")]
 """Without an underscore: `piano_strings` is the set of two groups."""
 
 
-class VocabularyError(ValueError):
+class VocabularyError(UserError, ValueError):
     """A vocabulary that cannot be, or a style, instrument or token that it does not have; the message lists what
     exists."""
 
@@ -80,8 +80,7 @@ def parse_vocabulary(content: dict[str, Any], source: str) -> VocabularyFile:
         problem = first["msg"].removeprefix("Value error, ").replace("a valid tuple", "a list").replace("Tuple", "List")
         if first["type"] == "extra_forbidden":
             known = (Instrument if "instruments" in first["loc"] else VocabularyFile).model_fields
-            near = get_close_matches(str(first["loc"][-1]), known, n=1)
-            problem = "this key is not known" + (f"; nearest: {near[0]}" if near else "")
+            problem = f"this key is not known{nearest(str(first['loc'][-1]), known)}"
         raise VocabularyError(f"{source}: {where}{problem}") from error
 
 

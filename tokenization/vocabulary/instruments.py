@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from infra.errors import UserError
+
 PROGRAMS = 128
 ALL_PITCHES = (0, 127)
 
@@ -16,7 +18,7 @@ Seven = Annotated[int, Field(ge=0, le=127)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$")]
 
 
-class InstrumentError(ValueError):
+class InstrumentError(UserError, ValueError):
     """Instruments that do not go together."""
 
 

@@ -14,7 +14,6 @@ import re
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from functools import cached_property
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -24,6 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from infra.errors import nearest
 from tokenization.vocabulary.file import VocabularyError, VocabularyFile, parse_vocabulary
 from tokenization.vocabulary.instruments import Instrument, program_table, velocity_table
 from tokenization.vocabulary.learned_tokens import Spelling, UnitKind, Units
@@ -450,8 +450,7 @@ class Vocabulary:
                 known = f"none of the {len(self.units)} units of" if self.units else "a unit, none of which are in"
                 raise VocabularyError(f"{where}: {word!r} is {known} this vocabulary")
             where, bad = f"{where}, part {part}", parts[part]
-        near = get_close_matches(bad, self.names[: self.unit_base], n=1)
-        raise VocabularyError(f"{where}: {bad!r} is not known" + (f"; nearest: {near[0]!r}" if near else ""))
+        raise VocabularyError(f"{where}: {bad!r} is not known{nearest(bad, self.names[: self.unit_base])}")
 
 
 def _without_ranges(content: dict[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import polars as pl
 from flows.ingestion.card.croissant import croissant
 from flows.ingestion.card.page import page
 from flows.ingestion.card.summary import markdown
-from infra.files import Folder
+from infra.object_store import Folder
 
 CARD = "card.html"
 METADATA = "croissant.json"

@@ -13,7 +13,7 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 
-from infra.files import Folder
+from infra.object_store import Folder
 from tokenization.dataset.shards import SCHEMA, TOKEN_TYPE
 
 Json = dict[str, Any]

@@ -10,7 +10,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from infra.files import Folder
+from infra.object_store import Folder
 from tokenization.dataset.shards import token_arrays
 from tokenization.encodings import Encoding
 from tokenization.midi.notes import Notes

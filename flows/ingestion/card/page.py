@@ -35,7 +35,7 @@ from flows.ingestion.card.tables import (
     splits_table,
     styles_table,
 )
-from infra.files import Folder
+from infra.object_store import Folder
 from tokenization.encodings import Encoding, Time, get_encoding
 from tokenization.pictures.pianoroll_svg import pianoroll_svg
 from tokenization.vocabulary import Vocabulary

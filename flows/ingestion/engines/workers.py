@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import ctypes
 import multiprocessing
-import os
 import resource
 import signal
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -25,7 +23,8 @@ from typing import Any, Generic, Protocol, Self, TypeVar, overload
 
 import psutil
 
-from infra.errors import RunError, UserError
+from infra.errors import MusenetError, RunError
+from infra.processes import end_with_parent
 
 POLL_SECONDS = 0.5
 START_SECONDS = 300.0
@@ -73,7 +72,7 @@ JobType = TypeVar("JobType", bound=Job)
 Result = TypeVar("Result")
 
 
-class JobError(RuntimeError):
+class JobError(RunError):
     """A job failed for a reason that lies in no single item: a full disk, a defect."""
 
 
@@ -242,7 +241,7 @@ def _work(pipe: Connection, cells: Any, prepare: Callable[[], object], memory: i
     """A worker's life: jobs in, results out, until the other end is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()  # a killed parent leaves no worker behind, not even one in the middle of a job
     heartbeat = Heartbeat(cells)
     prepare()
     # Data, not address space: of that the allocators of a dozen threads reserve gigabytes which nothing ever uses.
@@ -255,18 +254,10 @@ def _work(pipe: Connection, cells: Any, prepare: Callable[[], object], memory: i
             try:
                 result = function(job, heartbeat)
             except Exception as error:
-                words = str(error) if isinstance(error, UserError | RunError) else f"{type(error).__name__}: {error}"
+                words = str(error) if isinstance(error, MusenetError) else f"{type(error).__name__}: {error}"
                 pipe.send(("error", words))
                 continue
             heartbeat.at(NO_ITEM)
             pipe.send(("result", result))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return
-
-
-def _end_with_parent() -> None:
-    """A killed parent leaves no worker behind, not even one in the middle of a job."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)

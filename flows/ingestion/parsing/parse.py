@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from flows.ingestion.engines.workers import NO_ITEM, Failure, Heartbeat
 from flows.ingestion.parsing.store import COLUMNS, Store
 from flows.ingestion.sources import FileRef, ReadFailure, read_files
-from infra.files import Folder
+from infra.object_store import Folder
 from tokenization.dataset.manifest import Reason
 from tokenization.fingerprint import fingerprint, note_hash
 from tokenization.midi import MidiError, read_score

@@ -19,7 +19,8 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from infra.files import STAGING_PREFIX, Folder, files_in, reachable, remove_abandoned, write_atomically
+from infra.files import STAGING_PREFIX, remove_abandoned, write_atomically
+from infra.object_store import Folder, files_in, reachable
 from tokenization import fingerprint, midi
 
 VERSION = f"reader{midi.VERSION}-fingerprint{fingerprint.VERSION}"

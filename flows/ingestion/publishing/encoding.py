@@ -17,7 +17,7 @@ from flows.ingestion.dedup.splits import TRAIN
 from flows.ingestion.parsing.store import RowRef, Store
 from flows.ingestion.sources.inventory import Progress
 from infra.errors import UserError
-from infra.files import Folder
+from infra.object_store import Folder
 from tokenization.dataset.manifest import Status
 from tokenization.dataset.version import DatasetVersion
 from tokenization.encodings import ENCODINGS, Encoding, Time, get_encoding, learn_units

@@ -27,8 +27,9 @@ from flows.ingestion.card.statistics import Statistics
 from flows.ingestion.dedup.splits import SPLITS, TRAIN
 from flows.ingestion.engines import Engine
 from flows.ingestion.publishing.sharding import EncodeJob, EncodingChoice, Shard, ShardPlan, encode
-from infra.files import Folder, contents, publish_folder, remembered, remove_abandoned, staging_folder
+from infra.files import publish_folder, remove_abandoned, staging_folder
 from infra.lake import Lake
+from infra.object_store import Folder, read_all, with_cached_listing
 from tokenization.dataset.manifest import Status, fates, write_manifest
 from tokenization.dataset.version import (
     DESCRIPTION,
@@ -176,7 +177,7 @@ def _earlier_shards(lake: Lake, name: str) -> dict[str, tuple[dict[str, Any], Fo
     """The shards of all versions of a dataset, as rows of SHARDS_SCHEMA with their files, by their key."""
     found = {}
     versions = dataset_versions(lake, name)
-    tables = contents([version.folder / SHARDS for version in versions])
+    tables = read_all([version.folder / SHARDS for version in versions])
     for version, table in zip(versions, tables):
         for row in pl.read_parquet(table).iter_rows(named=True) if table is not None else ():
             found[row["key"]] = (row, version.folder / row["path"])
@@ -213,7 +214,7 @@ def _complete(
     with (folder / SHARDS).open("wb") as file:
         pl.DataFrame(rows, schema=SHARDS_SCHEMA, orient="row").write_parquet(file)
     description = describe(digest, manifest, shards, publication)
-    write_card(remembered(folder), manifest, description)
+    write_card(with_cached_listing(folder), manifest, description)
     (folder / DESCRIPTION).write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
 
 

@@ -18,7 +18,8 @@ from flows.ingestion.card.statistics import Statistics
 from flows.ingestion.dedup.splits import TRAIN
 from flows.ingestion.engines.workers import NO_ITEM, Failure, Heartbeat, JobError
 from flows.ingestion.parsing.store import RowRef, Store
-from infra.files import Folder, write_atomically
+from infra.files import write_atomically
+from infra.object_store import Folder
 from tokenization.augmentation import (
     ORIGINAL,
     AugmentationSettings,

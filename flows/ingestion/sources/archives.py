@@ -10,12 +10,10 @@ from __future__ import annotations
 
 import hashlib
 import lzma
-import os
 import posixpath
 import re
 import struct
 import tarfile
-import uuid
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -27,7 +25,7 @@ import indexed_gzip
 import polars as pl
 
 from flows.ingestion.sources.storage import one_line
-from infra.files import STAGING_PREFIX
+from infra.files import staging_file
 
 ARCHIVE = re.compile(r"(?i)\.(zip|tar|tar\.gz|tgz)$")
 HEAD = 12
@@ -205,7 +203,8 @@ def targz_members(open_archive: Callable[[], IO[bytes]], identity: str, size: in
     members.index = str(index)
     if members.problem is None:
         frame = pl.DataFrame({name: getattr(members, name) for name in _TABLE}, schema=_TABLE)
-        _write(table, lambda staged: frame.write_parquet(staged, metadata={_NOT_FILES: str(members.not_files)}))
+        with staging_file(table) as staged:
+            frame.write_parquet(staged, metadata={_NOT_FILES: str(members.not_files)})
     return members
 
 
@@ -223,7 +222,8 @@ def _search_stream(
             members = tar_members(stream)
             while members.problem is None and stream.read(SPACING):  # to the checksum at the stream's end
                 pass
-            _write(index, lambda staged: stream.export_index(filename=str(staged)))
+            with staging_file(index) as staged:
+                stream.export_index(filename=str(staged))
     except FAULTS as error:
         members.problem = members.problem or f"it is damaged: {why(error)}"
     return members
@@ -242,14 +242,3 @@ _TABLE: dict[str, pl.DataType] = {
     "midi": pl.Boolean(),
 }
 _NOT_FILES = "not_files"
-
-
-def _write(path: Path, write: Callable[[Path], object]) -> None:
-    """Write under a temporary name, then rename: other processes see all of it or nothing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    staged = path.with_name(f"{STAGING_PREFIX}{os.getpid()}-{uuid.uuid4().hex[:8]}")
-    try:
-        write(staged)
-        staged.replace(path)
-    finally:
-        staged.unlink(missing_ok=True)

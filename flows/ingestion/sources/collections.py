@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,7 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from flows.ingestion.sources.names import glob_regex
 from flows.ingestion.sources.storage import is_url, local_path
-from infra.errors import UserError
+from infra.errors import UserError, nearest
 from tokenization.vocabulary import style_label
 
 SUFFIXES = (".kar", ".mid", ".midi", ".rmi", ".smf")
@@ -211,8 +210,7 @@ def _fault(error: ValidationError) -> str:
 
 
 def _no_key(key: str, known: Iterable[str]) -> str:
-    near = get_close_matches(key, list(known), n=1, cutoff=0.4)
-    return f"there is no key {key!r}; " + (f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known)}")
+    return f"there is no key {key!r}{nearest(key, known) or '; there are: ' + ', '.join(known)}"
 
 
 def _label(text: str) -> str:

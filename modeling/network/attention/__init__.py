@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
+from infra.errors import UserError
 from modeling.network.attention.fold import attend_fold
 from modeling.network.attention.oracle import attend_dense_mask
 from modeling.network.sparsity import Column, Dense, Halves, Layout
@@ -19,7 +20,7 @@ from modeling.network.sparsity import Column, Dense, Halves, Layout
 __all__ = ["BackendError", "attend", "attend_cached"]
 
 
-class BackendError(ValueError):
+class BackendError(UserError, ValueError):
     """A backend that does not exist, or not on this device; the message says what to take instead."""
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import zlib
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +12,8 @@ from typing import Any
 
 from pydantic import ConfigDict, ValidationError
 
-from infra.files import sync
+from infra.errors import RunError
+from infra.files import publish_folder
 from modeling.config import StrictModel
 
 MANIFEST = "checkpoint.json"
@@ -21,7 +21,7 @@ BLOCK = 1 << 24
 """Bytes read at once."""
 
 
-class CheckpointError(RuntimeError):
+class CheckpointError(RunError, RuntimeError):
     """A checkpoint that cannot be written or read; the message is one line, the same on all ranks."""
 
 
@@ -82,16 +82,11 @@ def publish(manifest: Manifest, staging: Path, target: Path) -> None:
 
     Those of the same and later steps go: steps are done again only if they are damaged.
     """
-    with (staging / MANIFEST).open("w", encoding="utf-8") as file:
-        file.write(manifest.model_dump_json(indent=1) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    sync(staging)
+    (staging / MANIFEST).write_text(manifest.model_dump_json(indent=1) + "\n", encoding="utf-8")
     for worthless in all_of(target.parent):
         if worthless.name >= target.name:
             remove(worthless)
-    staging.rename(target)
-    sync(target.parent)
+    publish_folder(staging, target)
 
 
 def find(folder: Path) -> tuple[Checkpoint | None, list[str]]:

@@ -13,8 +13,8 @@ from deepspeed.launcher.runner import parse_args
 from flows.training.environment import chosen_devices, compiled_extensions, job_environment, remote_environment
 from flows.training.hostfile import Host
 from infra.errors import UserError
-from infra.files import exclusive
 from infra.lake import Lake
+from infra.locks import exclusive
 
 
 def on_a_host(carried: str) -> dict[str, str]:

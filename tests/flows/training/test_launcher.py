@@ -13,8 +13,8 @@ from flows.training.hostfile import Host
 from flows.training.launcher import LONGEST_EXCERPT, JobFailed, _last_words, launch
 from flows.training.runs import Run, prepare_run
 from infra.errors import UserError
-from infra.files import exclusive
 from infra.lake import Lake
+from infra.locks import exclusive
 from modeling.config import load_preset, with_settings
 from tokenization.dataset.version import read_version
 

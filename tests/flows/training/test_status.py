@@ -11,8 +11,8 @@ import pytest
 from flows.training.runs import LOCK_FILE, MODEL_FOLDER, Run, prepare_run
 from flows.training.status import run_state, run_states
 from infra.errors import UserError
-from infra.files import exclusive
 from infra.lake import Lake
+from infra.locks import exclusive
 from modeling.config import load_preset, with_settings
 
 STEP = {"event": "step", "time": 1_700_000_000.0, "step": 3, "loss": 8.0}

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from infra.files import STAGING_PREFIX
 from modeling.data.augmentation import rooms
 from modeling.data.split import Split, load_split
 from modeling.data.token_cache import DTYPES, TokenStore
@@ -117,7 +118,9 @@ class TestCache:
     def test_what_a_killed_process_left(self, version: Path, cache: Path) -> None:
         load_split(version, "train", cache)
         (folder,) = folders(cache)
-        folder.rename(folder.with_name(f"{folder.name}.partial"))
+        with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+            pass
+        folder.rename(folder.with_name(f"{STAGING_PREFIX}{ended.pid}-00000000"))
         assert same(load_split(version, "train", cache), version)
         assert folders(cache) == [folder]
 

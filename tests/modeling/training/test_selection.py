@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from modeling.training.evaluation import HeldOut
-from modeling.training.selection import Selection, prune_weights, publish, read_held_out, weights_folder, write_held_out
+from modeling.training.selection import Selection, prune_weights, read_held_out, weights_folder, write_held_out
 
 
 def held_out(nats: float) -> HeldOut:
@@ -52,22 +52,6 @@ class TestAPlateau:
 
 
 class TestWeights:
-    def make(self, folder: Path, name: str, text: str) -> Path:
-        path = folder / name
-        path.mkdir(parents=True)
-        (path / "weights").write_text(text)
-        return path
-
-    def test_are_published_by_renaming(self, tmp_path: Path) -> None:
-        publish(self.make(tmp_path, ".staging", "new"), tmp_path / "model")
-        assert [path.name for path in tmp_path.iterdir()] == ["model"]
-
-    def test_replace_those_that_are_there(self, tmp_path: Path) -> None:
-        self.make(tmp_path, "model", "old")
-        publish(self.make(tmp_path, ".staging", "new"), tmp_path / "model")
-        assert [path.name for path in tmp_path.iterdir()] == ["model"]
-        assert (tmp_path / "model" / "weights").read_text() == "new"
-
     def test_of_steps_that_nothing_refers_to_are_removed(self, tmp_path: Path) -> None:
         for step in (10, 20, 30):
             weights_folder(tmp_path, step).mkdir()

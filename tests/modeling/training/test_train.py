@@ -24,10 +24,16 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from infra.errors import RunError, UserError
 from modeling.config import RunConfig, TrainingConfig
+from modeling.network.attention import BackendError
 from modeling.network.weights import MODEL_WEIGHTS, load_model
+from modeling.training.checkpoints import CheckpointError
+from modeling.training.deepspeed_config import SettingsError
 from modeling.training.optimisers import learning_rate_factor
-from modeling.training.train import EXPECTED, explained
+from modeling.training.train import explained
+from modeling.training.trainer import TrainingError
+from tokenization.dataset.shards import ShardError
 
 STEPS = 6
 LONGEST_RUN = 240.0
@@ -259,7 +265,9 @@ class TestResumption:
 class TestErrors:
     """What a user is told; that it arrives is in `flows/training/test_launcher.py`."""
 
-    @pytest.mark.parametrize("kind", EXPECTED)
+    @pytest.mark.parametrize(
+        "kind", [TrainingError, CheckpointError, BackendError, SettingsError, ShardError, UserError, RunError]
+    )
     def test_what_a_user_can_mend_is_one_line(self, kind: type[Exception]) -> None:
         assert explained(kind("a shard is missing:\n  ingest again")) == "a shard is missing: ingest again"
 

@@ -148,11 +148,11 @@ WRONG = {
     "missing key": (("max_wait = 4\n", ""), "trio.toml: max_wait: Field required"),
     "misspelt key": (
         ("ticks_per_second", "tick_per_second"),
-        "trio.toml: tick_per_second: this key is not known; nearest: ticks_per_second",
+        "trio.toml: tick_per_second: this key is not known; nearest: 'ticks_per_second'",
     ),
     "unknown key besides all others": (
         ("max_wait = 4", "max_wait = 4\nmax_waits = 5"),
-        "trio.toml: max_waits: this key is not known; nearest: max_wait",
+        "trio.toml: max_waits: this key is not known; nearest: 'max_wait'",
     ),
     "unknown key like no other": (
         ("max_wait = 4", "max_wait = 4\nxyz = 5"),
@@ -160,7 +160,7 @@ WRONG = {
     ),
     "unknown key of an instrument": (
         ("range = [26, 60]", "ranges = [26, 60]"),
-        "trio.toml: instruments 'tuba' ranges: this key is not known; nearest: range",
+        "trio.toml: instruments 'tuba' ranges: this key is not known; nearest: 'range'",
     ),
     "no name": (('name = "tuba"\n', ""), "trio.toml: instruments 1 name: Field required"),
     "a number as text": (

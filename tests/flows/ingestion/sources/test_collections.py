@@ -102,8 +102,8 @@ class TestRefused:
     @pytest.mark.parametrize(
         ("text", "message"),
         [
-            ("[[colection]]", "there is no key 'colection'; did you mean 'collection'?"),
-            (LAKH + 'licens = "x"', "[[collection]] 'lakh': there is no key 'licens'; did you mean 'licence'?"),
+            ("[[colection]]", "there is no key 'colection'; nearest: 'collection'"),
+            (LAKH + 'licens = "x"', "[[collection]] 'lakh': there is no key 'licens'; nearest: 'licence'"),
             (LAKH + "qqq = 1", "[[collection]] 'lakh': there is no key 'qqq'; there are: name, location, licence"),
             ('[[collection]]\nname = "x"', "[[collection]] 'x': location: Field required"),
             (LAKH + '[[collection]]\nlocation = "x"', "[[collection]] number 2: name: Field required"),
@@ -123,7 +123,7 @@ class TestRefused:
         [
             ("pattern = '(?P<style>['", "styles.1.pattern: '(?P<style>[' is no regular expression: unclosed character"),
             ("pattern = '(.*)'", "styles.1.pattern: the regular expression '(.*)' has no group (?P<style>…)"),
-            ("patern = 'x'", "[[collection.styles]] there is no key 'patern'; did you mean 'pattern'?"),
+            ("patern = 'x'", "[[collection.styles]] there is no key 'patern'; nearest: 'pattern'"),
             ("", "styles.1: a style rule has exactly one of pattern, labels and label"),
             ('label = "a"\nlabels = "b"', "styles.1: a style rule has exactly one of pattern, labels and label"),
             ('label = "♪"', "styles.1.label: the label '♪' has neither"),
