@@ -163,7 +163,7 @@ def apply_to_tokens(tokens: Tokens, variant: Variant, encoding: Encoding) -> Tok
     """
     if variant == ORIGINAL:
         return tokens
-    plain = encoding.spell_out(tokens)
+    plain = encoding.expand(tokens)
     if variant.stretch != 1.0:
         notes = encoding.decode(tokens)
         varied = encoding.write(encoding.grid(apply(notes, variant))) if len(notes) else plain.copy()
@@ -178,7 +178,7 @@ def apply_to_tokens(tokens: Tokens, variant: Variant, encoding: Encoding) -> Tok
         )
         if highest >= 0:
             _check_pitches(lowest, highest, variant)
-    return encoding.shorten(varied)
+    return encoding.merge(varied)
 
 
 def transpose_range(notes: Notes, vocabulary: Vocabulary) -> tuple[int, int]:
@@ -194,7 +194,7 @@ def transpose_range(notes: Notes, vocabulary: Vocabulary) -> tuple[int, int]:
 def transpose_range_of_tokens(tokens: Tokens, encoding: Encoding) -> tuple[int, int]:
     """What `transpose_range` says of a piece, from its tokens."""
     vocabulary = encoding.vocabulary
-    used = np.flatnonzero(np.bincount(encoding.spell_out(tokens), minlength=vocabulary.note_end)[: vocabulary.note_end])
+    used = np.flatnonzero(np.bincount(encoding.expand(tokens), minlength=vocabulary.note_end)[: vocabulary.note_end])
     row, pitch = np.divmod(used, PITCHES)
     pitched = ~vocabulary.row_is_drum[row]
     return _room(vocabulary.row_instrument[row[pitched]], pitch[pitched], vocabulary)

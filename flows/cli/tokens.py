@@ -115,7 +115,7 @@ def _encoding(
 
         return find_version(lake, dataset).encoding
     chosen = get_encoding(name or "combined", vocabulary_of(vocabulary or "musenet", styles), time or "seconds")
-    if chosen.units is not None and not chosen.vocabulary.units:
+    if chosen.learns is not None and not chosen.vocabulary.learned:
         plain = "combined" if chosen.writes_ends else "onset"
         click.echo(f"{chosen.name} has learned nothing without --dataset: its tokens are those of {plain}", err=True)
     return chosen

@@ -82,7 +82,7 @@ def learn_task(parameters: IngestParameters, manifest: pl.DataFrame, reading: Re
     with stage("learning", unit="notes") as bar:
         encoding = choose_encoding(parameters, manifest, reading, bar.step)
         vocabulary = encoding.vocabulary
-        units = f", {len(vocabulary.units):,} {vocabulary.units.kind}s" if vocabulary.units else ""
+        units = f", {len(vocabulary.learned):,} {vocabulary.learned.kind}s" if vocabulary.learned else ""
         bar.note = f"{encoding.name} in {encoding.time}, {len(vocabulary.styles):,} styles{units}"
     return encoding
 

@@ -18,7 +18,7 @@ from tokenization.vocabulary import PITCHES, Tokens, Vocabulary
 
 def by_row(settings: AugmentationSettings, encoding: Encoding) -> bool:
     """Whether all variants that the settings leave move notes by their rows alone."""
-    return not encoding.vocabulary.units and not settings.in_time(encoding.time).stretch
+    return not encoding.vocabulary.learned and not settings.in_time(encoding.time).stretch
 
 
 def rooms(tokens: Tokens, offsets: NDArray[np.int64], encoding: Encoding) -> NDArray[np.int8]:
@@ -29,7 +29,7 @@ def rooms(tokens: Tokens, offsets: NDArray[np.int64], encoding: Encoding) -> NDA
     """
     vocabulary = encoding.vocabulary
     out = np.zeros((len(offsets) - 1, 2), np.int8)
-    if not vocabulary.units:
+    if not vocabulary.learned:
         ranges = np.array([instrument.range for instrument in vocabulary.instruments], np.int64)
         _rooms(tokens, offsets, vocabulary.row_instrument, vocabulary.row_is_drum, ranges, out)
     return out

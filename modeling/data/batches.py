@@ -196,7 +196,7 @@ def _lay_out(
         marks,
         parts,
         HEADER,
-        encoding.meaning,
+        encoding.effects,
         encoding.vocabulary.pad,
         Inputs(*(x.numpy() for x in batch[:5])),
         targets.numpy(),

@@ -64,7 +64,7 @@ def load_split(version: Path, split: str, cache: Path | None = None) -> Split:
     if cache is None or not shards:
         columns = in_memory(_stretches(version, shards, encoding))
     else:
-        meaning = hashlib.sha256(encoding.meaning.code.tobytes()).hexdigest()
+        meaning = hashlib.sha256(encoding.effects.code.tobytes()).hexdigest()
         origin = {"shards": shards, "stamp": asdict(Stamp.of(encoding)), "meaning": meaning}
         columns = in_cache(cache, split, origin, lambda: _stretches(version, shards, encoding))
     return Split(

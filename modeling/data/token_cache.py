@@ -145,7 +145,7 @@ def piece_columns(tokens: Tokens, sizes: NDArray[np.int64], base: int, encoding:
     return {
         "tokens": tokens,
         "offsets": base + offsets[1:],
-        "marks": marks(tokens, offsets, base, encoding.meaning),
+        "marks": marks(tokens, offsets, base, encoding.effects),
         "rooms": rooms(tokens, offsets, encoding),
     }
 

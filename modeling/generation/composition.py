@@ -102,7 +102,7 @@ def opening(composer: Composer, request: Request) -> Opening:
         return Opening(np.array(header, np.uint16), 0)
     encoding = composer.encoding
     grid = encoding.grid(request.prompt)
-    whole = encoding.shorten(encoding.write(grid, request.style))[:-1]
+    whole = encoding.merge(encoding.write(grid, request.style))[:-1]
     room = min(composer.model.config.context, request.length) // 2
     kept = whole if len(whole) <= room else _latest(encoding, grid, request.style, room)
     # Of a prompt that ends in many notes at once, or in releases and rests, only the header may be left.
@@ -119,7 +119,7 @@ def _latest(encoding: Encoding, grid: Grid, style: str | None, room: int) -> Tok
     """
 
     def tokens(tick: int) -> Tokens:
-        return encoding.shorten(encoding.write(_behind(encoding, grid, tick), style))[:-1]
+        return encoding.merge(encoding.write(_behind(encoding, grid, tick), style))[:-1]
 
     ticks = np.unique(grid.start)
     first = bisect_left(ticks, True, key=lambda tick: len(tokens(int(tick))) <= room)

@@ -158,7 +158,7 @@ class _Pieces:
     def __init__(self, encoding: Encoding, lengths: NDArray[np.int64], longest: int) -> None:
         self.end = encoding.vocabulary.end
         self.lengths = lengths
-        self.stepper = Stepper(lengths, encoding.meaning)
+        self.stepper = Stepper(lengths, encoding.effects)
         self.rows: NDArray[np.int64] = np.zeros((FIELDS, len(lengths), longest), np.int64)
         self.filled = 0
 

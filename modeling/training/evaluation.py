@@ -52,7 +52,7 @@ def evaluate(
     model.eval()
     windows = epoch_windows(split.sizes, context + 1 - HEADER, seed=0, epoch=0)
     count = len(windows) if limit is None else min(limit, len(windows))
-    onsets = torch.from_numpy(split.encoding.meaning.onsets)
+    onsets = torch.from_numpy(split.encoding.effects.onsets)
     names = sorted({style or NO_STYLE for style in split.styles})
     number = {name: index for index, name in enumerate(names)}
     device = next(model.parameters()).device

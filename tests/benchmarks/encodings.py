@@ -39,7 +39,7 @@ import symusic
 from report import Bar
 
 from tokenization.dataset.windows import windows
-from tokenization.encodings import ENCODINGS, HEADER, Encoding, Time, get_encoding, learn_units
+from tokenization.encodings import ENCODINGS, HEADER, Encoding, Time, get_encoding, learn_tokens
 from tokenization.encodings.structure import Stepper, features
 from tokenization.midi import read_midi
 from tokenization.vocabulary import Vocabulary
@@ -122,7 +122,7 @@ def of_miditok(name: str) -> Contestant:
 
 
 def of_ours(encoding: Encoding) -> Contestant:
-    kind = "plain" if encoding.units is None else "learned"
+    kind = "plain" if encoding.learns is None else "learned"
     return Contestant(
         kind,
         read_midi,
@@ -147,7 +147,7 @@ def learned(encoding: Encoding, files: Sequence[bytes], units: int) -> tuple[Enc
     """The encoding with units from those files, and how many seconds learning took."""
     pieces = [encoding.encode(read_midi(data)) for data in files]
     began = time.perf_counter()
-    encoding = learn_units(encoding, pieces, units)
+    encoding = learn_tokens(encoding, pieces, units)
     return encoding, time.perf_counter() - began
 
 
@@ -220,7 +220,7 @@ def summed_up(
 def feature_figures(encoding: Encoding, files: Sequence[bytes], rounds: int, seed: int) -> FeatureFigures:
     """Tokens a second of the three ways to the structure features, on tokens of the files."""
     pieces = [encoding.encode(read_midi(data)) for data in files]
-    meaning, pad = encoding.meaning, encoding.vocabulary.pad
+    effects, pad = encoding.effects, encoding.vocabulary.pad
     batch = np.resize(np.concatenate(pieces), (BATCH, WINDOW))
     # Windows as an epoch has them: header and body, the body at a multiple of its own length.
     body = WINDOW - HEADER
@@ -231,7 +231,7 @@ def feature_figures(encoding: Encoding, files: Sequence[bytes], rounds: int, see
     in_windows = sum(HEADER + min(len(piece) - HEADER - start, body) for piece, start in drawn)
 
     def step() -> None:
-        stepper = Stepper(np.full(BATCH, WINDOW), meaning)
+        stepper = Stepper(np.full(BATCH, WINDOW), effects)
         for column in batch.T:
             stepper.step(column)
 
@@ -240,8 +240,8 @@ def feature_figures(encoding: Encoding, files: Sequence[bytes], rounds: int, see
         return min(timed(lambda _: run(), range(times)) / times for _ in range(rounds))
 
     return FeatureFigures(
-        batch.size / fastest(lambda: features(batch, meaning), REPEATS),
-        in_windows / fastest(lambda: windows(cut, starts, lengths, HEADER, WINDOW, meaning, pad), REPEATS),
+        batch.size / fastest(lambda: features(batch, effects), REPEATS),
+        in_windows / fastest(lambda: windows(cut, starts, lengths, HEADER, WINDOW, effects, pad), REPEATS),
         batch.size / fastest(step, 1),
     )
 
@@ -302,7 +302,7 @@ def main() -> int:
         parser.error(f"{arguments.corpus} holds no MIDI file that all contestants read")
     learning: dict[str, float] = {}
     for name, encoding in encodings.items():
-        if encoding.units is not None:
+        if encoding.learns is not None:
             encodings[name], learning[name] = learned(encoding, files, arguments.units)
     racing = {name: of_ours(encoding) for name, encoding in encodings.items()}
     racing.update({name: of_miditok(name) for name in MIDITOK})
@@ -311,7 +311,7 @@ def main() -> int:
     notes = sum(len(read_midi(data)) for data in files)
     print(f"{len(files)} of {len(drawn)} files, {sum(map(len, files)) / 2**20:.1f} MiB, {notes:,} notes")
     for name, spent in learning.items():
-        print(f"{name:24}{len(encodings[name].vocabulary.units):6} units learned in {spent:.2f} s")
+        print(f"{name:24}{len(encodings[name].vocabulary.learned):6} units learned in {spent:.2f} s")
     figures = race(files, racing, arguments.rounds)
     of_features = {
         name: feature_figures(encoding, files, arguments.rounds, arguments.seed)

@@ -40,7 +40,7 @@ from numpy.typing import NDArray
 
 from tokenization.augmentation import Variant, apply, apply_to_tokens
 from tokenization.dataset.windows import windows
-from tokenization.encodings import ENCODINGS, HEADER, Encoding, Time, get_encoding, learn_units
+from tokenization.encodings import ENCODINGS, HEADER, Encoding, Time, get_encoding, learn_tokens
 from tokenization.encodings.grid import DRUM_TICKS, LEGATO_TICKS, TIE, Grid
 from tokenization.encodings.structure import Features, Stepper
 from tokenization.midi import MidiError, read_midi, read_score
@@ -312,7 +312,7 @@ def examine_longer(
 
 
 def are_same_steps(tokens: Tokens, whole: Features, encoding: Encoding) -> bool:
-    stepper = Stepper(np.array([len(tokens)]), encoding.meaning)
+    stepper = Stepper(np.array([len(tokens)]), encoding.effects)
     steps = [stepper.step(tokens[at : at + 1]) for at in range(min(len(tokens), STEPS))]
     return all(
         np.array_equal(np.concatenate([getattr(step, name.name) for step in steps]), getattr(whole, name.name)[:STEPS])
@@ -324,7 +324,7 @@ def is_same_window(tokens: Tokens, whole: Features, encoding: Encoding) -> bool:
     """Whether the window from the middle of the body on is header and body as they are in the whole piece."""
     start = (len(tokens) - HEADER) // 2
     at = np.append(np.arange(HEADER), np.arange(HEADER + start, len(tokens)))
-    found = windows([tokens], [start], [len(tokens)], HEADER, len(at), encoding.meaning, encoding.vocabulary.pad)
+    found = windows([tokens], [start], [len(tokens)], HEADER, len(at), encoding.effects, encoding.vocabulary.pad)
     wanted = np.stack([tokens[at], *(getattr(whole, name.name)[at] for name in fields(Features))])
     return np.array_equal([column[0] for column in found], wanted)
 
@@ -355,7 +355,7 @@ def learned(paths: Sequence[Path], units: int) -> Iterator[tuple[str, str, str, 
         for when in Time:
             for name in ENCODINGS:
                 encoding = get_encoding(name, Vocabulary.load(vocabulary), when)
-                encoding = learn_units(encoding, [encoding.encode(notes) for notes in pieces], units)
+                encoding = learn_tokens(encoding, [encoding.encode(notes) for notes in pieces], units)
                 yield vocabulary, encoding.vocabulary.to_json(), name, when
 
 

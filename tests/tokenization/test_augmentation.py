@@ -24,7 +24,7 @@ from tokenization.augmentation import (
     transpose_range_of_tokens,
     vary,
 )
-from tokenization.encodings import ENCODINGS, Encoding, Time, get_encoding, learn_units
+from tokenization.encodings import ENCODINGS, Encoding, Time, get_encoding, learn_tokens
 from tokenization.encodings.combined import Combined
 from tokenization.midi.notes import Notes
 from tokenization.vocabulary import Vocabulary
@@ -121,7 +121,7 @@ def any_encoding(request: pytest.FixtureRequest, vocabulary: Vocabulary, make_no
     encoding = get_encoding(name, vocabulary, time)
     steps = [(0, 4, 7), (5, 9, 12), (7, 11, 14)] * 9
     chords = make_notes([(i / 2, 0.5, 60 + step, 72, 0, False) for i, chord in enumerate(steps) for step in chord])
-    return learn_units(encoding, [encoding.encode(chords)] * 5, 50)
+    return learn_tokens(encoding, [encoding.encode(chords)] * 5, 50)
 
 
 class TestApplyingToTokens:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tokenization.compiled import compiled
-from tokenization.encodings.structure import CHORD, COUNTDOWN, PARTS, TokenMeaning, heard
+from tokenization.encodings.structure import CHORD, COUNTDOWN, PARTS, TokenEffects, advance
 from tokenization.vocabulary import PITCHES, Tokens
 
 Number = TypeVar("Number", bound=np.generic)
@@ -72,7 +72,7 @@ class Parts(NamedTuple):
     """Number of the part in its row."""
 
 
-def marks(tokens: Tokens, offsets: NDArray[np.int64], base: int, meaning: TokenMeaning) -> NDArray[np.int64]:
+def marks(tokens: Tokens, offsets: NDArray[np.int64], base: int, effects: TokenEffects) -> NDArray[np.int64]:
     """What was heard of its piece before every MARK_EVERY-th token.
 
     `offsets`: where pieces begin in `tokens`, and the end, shape (pieces + 1,). `base`: tokens that stand before these
@@ -81,7 +81,7 @@ def marks(tokens: Tokens, offsets: NDArray[np.int64], base: int, meaning: TokenM
     """
     first = -(-base // MARK_EVERY)
     out = np.zeros(max(-(-(base + len(tokens)) // MARK_EVERY) - first, 0), np.int64)
-    _mark(_frozen(tokens), np.asarray(offsets, np.int64), base, meaning.code, out)
+    _mark(_frozen(tokens), np.asarray(offsets, np.int64), base, effects.code, out)
     return out
 
 
@@ -90,7 +90,7 @@ def lay_out(
     marks: NDArray[np.int64],
     parts: Parts,
     header: int,
-    meaning: TokenMeaning,
+    effects: TokenEffects,
     pad: int,
     inputs: Inputs,
     targets: NDArray[np.int32] = NO_TARGETS,
@@ -107,7 +107,7 @@ def lay_out(
     added to ids by their row, its last column to all that are no notes.
     """
     _lay_out(
-        _frozen(tokens), _frozen(marks), parts, changes, header, meaning.code, pad, ignored, inputs, targets, documents
+        _frozen(tokens), _frozen(marks), parts, changes, header, effects.code, pad, ignored, inputs, targets, documents
     )
 
 
@@ -117,7 +117,7 @@ def windows(
     lengths: Sequence[int],
     header: int,
     size: int,
-    meaning: TokenMeaning,
+    effects: TokenEffects,
     pad: int,
 ) -> Inputs:
     """What the network sees of parts of pieces, a row each.
@@ -128,7 +128,7 @@ def windows(
     tokens, parts = side_by_side(pieces, starts, lengths)
     inputs = Inputs.empty(len(pieces), size)
     whole = np.full(len(pieces), size)
-    lay_out(tokens, UNMARKED, parts._replace(until=whole, body=whole), header, meaning, pad, inputs)
+    lay_out(tokens, UNMARKED, parts._replace(until=whole, body=whole), header, effects, pad, inputs)
     return inputs
 
 
@@ -160,7 +160,7 @@ def _mark(
         for at in range(offsets[piece], offsets[piece + 1]):
             if (base + at) % MARK_EVERY == 0:
                 out[(base + at) // MARK_EVERY - first] = time << CHORD_BITS | min(chord, CHORD - 1)
-            time, chord = heard(codes[tokens[at]], time, chord)
+            time, chord = advance(codes[tokens[at]], time, chord)
 
 
 @compiled
@@ -223,7 +223,7 @@ def _before(
         time, chord = marks[mark] >> CHORD_BITS, marks[mark] & CHORD_MASK
         first = mark * MARK_EVERY
     for at in range(first, position):
-        time, chord = heard(codes[tokens[at]], time, chord)
+        time, chord = advance(codes[tokens[at]], time, chord)
     return time, chord
 
 
@@ -250,7 +250,7 @@ def _hear(
 ) -> tuple[int, int]:
     """Time and chord of tokens that follow each other, from those before them; returns the last ones."""
     for i in range(len(ids)):
-        time, chord = heard(codes[np.uint16(ids[i])], time, chord)
+        time, chord = advance(codes[np.uint16(ids[i])], time, chord)
         times[i], chords[i] = time, min(chord, CHORD - 1)
     return time, chord
 

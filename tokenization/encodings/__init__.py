@@ -6,7 +6,7 @@ onset         starts alone
 combined_bpe  combined with byte-pair merges
 onset_bpe     onset with byte-pair merges
 
-Each counts time in seconds or in beats. Chords and merges are learned from a dataset by `learn_units`.
+Each counts time in seconds or in beats. Chords and merges are learned from a dataset by `learn_tokens`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tokenization.encodings.encoding import HEADER, Encoding
 from tokenization.encodings.grid import Time
 from tokenization.encodings.onset import Onset
 from tokenization.vocabulary import Tokens, Vocabulary, VocabularyError
-from tokenization.vocabulary.learned_tokens import UnitKind
+from tokenization.vocabulary.learned_tokens import LearnedKind
 
 ENCODINGS: dict[str, type[Encoding]] = {
     encoding.name: encoding for encoding in (Combined, Chordwise, Onset, CombinedBytePairs, OnsetBytePairs)
@@ -37,16 +37,16 @@ def get_encoding(name: str, vocabulary: Vocabulary, time: Time | str = Time.SECO
     return ENCODINGS[name](vocabulary, Time(time))
 
 
-def learn_units(encoding: Encoding, pieces: Iterable[Tokens], count: int) -> Encoding:
+def learn_tokens(encoding: Encoding, pieces: Iterable[Tokens], count: int) -> Encoding:
     """The encoding with up to `count` units learned from pieces of its plain tokens (`encode` without units).
 
     A plain encoding has nothing to learn and comes back as it is.
     """
-    if encoding.units is None:
+    if encoding.learns is None:
         return encoding
-    learn = learn_chords if encoding.units is UnitKind.CHORD else learn_merges
+    learn = learn_chords if encoding.learns is LearnedKind.CHORD else learn_merges
     units = learn(pieces, encoding.vocabulary, count)
-    return type(encoding)(replace(encoding.vocabulary, units=units), encoding.time)
+    return type(encoding)(replace(encoding.vocabulary, learned=units), encoding.time)
 
 
-__all__ = ["ENCODINGS", "HEADER", "Encoding", "Time", "get_encoding", "learn_units"]
+__all__ = ["ENCODINGS", "HEADER", "Encoding", "Time", "get_encoding", "learn_tokens"]

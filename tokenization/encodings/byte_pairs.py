@@ -20,7 +20,7 @@ from tokenizers.trainers import BpeTrainer
 
 from tokenization.encodings.encoding import HEADER, Encoding
 from tokenization.vocabulary import Tokens, Vocabulary
-from tokenization.vocabulary.learned_tokens import UnitKind, Units
+from tokenization.vocabulary.learned_tokens import LearnedKind, LearnedTokens
 
 FIRST_CHARACTER = 0x10000
 """Token 0 as a character; from here on no code point is special."""
@@ -33,17 +33,17 @@ LEAST = 4
 
 
 class _BytePairs(Encoding):
-    units = UnitKind.MERGE
+    learns = LearnedKind.MERGE
 
-    def shorten(self, tokens: Tokens) -> Tokens:
-        if not self.vocabulary.units:
+    def merge(self, tokens: Tokens) -> Tokens:
+        if not self.vocabulary.learned:
             return tokens
         # The fast one leaves out where in the text each merge lies, which costs as much as the merging.
         music = self._merger.encode_batch_fast([_text(tokens[HEADER:-1])], add_special_tokens=False)[0].ids
         return np.concatenate([tokens[:HEADER], np.array(music, np.uint16), tokens[-1:]])
 
-    def spell_out(self, tokens: Tokens) -> Tokens:
-        spelling = self.vocabulary.spelling
+    def expand(self, tokens: Tokens) -> Tokens:
+        spelling = self.vocabulary.expansion
         ids = np.asarray(tokens).astype(np.int64)
         ids = ids[ids < self.vocabulary.size]
         sizes = spelling.sizes[ids]
@@ -55,9 +55,9 @@ class _BytePairs(Encoding):
     @cached_property
     def _merger(self) -> Tokenizer:
         vocabulary = self.vocabulary
-        words = [chr(FIRST_CHARACTER + token) for token in range(vocabulary.unit_base)]
+        words = [chr(FIRST_CHARACTER + token) for token in range(vocabulary.learned_base)]
         merges = []
-        for left, right in vocabulary.units.items:
+        for left, right in vocabulary.learned.items:
             merges.append((words[left], words[right]))
             words.append(words[left] + words[right])
         return Tokenizer(BPE(vocab={word: token for token, word in enumerate(words)}, merges=merges))
@@ -79,26 +79,26 @@ class OnsetBytePairs(_BytePairs):
     writes_ends = False
 
 
-def learn_merges(pieces: Iterable[Tokens], vocabulary: Vocabulary, count: int) -> Units:
+def learn_merges(pieces: Iterable[Tokens], vocabulary: Vocabulary, count: int) -> LearnedTokens:
     """Up to `count` merges from whole pieces of plain tokens; fewer where pairs are too rare.
 
     The same pieces in the same order give the same merges.
     """
     trainer = BpeTrainer(
-        vocab_size=vocabulary.unit_base + count,
+        vocab_size=vocabulary.learned_base + count,
         min_frequency=LEAST,
         max_token_length=LONGEST,
-        initial_alphabet=[chr(FIRST_CHARACTER + token) for token in range(vocabulary.unit_base)],
+        initial_alphabet=[chr(FIRST_CHARACTER + token) for token in range(vocabulary.learned_base)],
         show_progress=False,
     )
     learner = Tokenizer(BPE())
     learner.train_from_iterator(_words(pieces), trainer)
-    ids = {chr(FIRST_CHARACTER + token): token for token in range(vocabulary.unit_base)}
+    ids = {chr(FIRST_CHARACTER + token): token for token in range(vocabulary.learned_base)}
     items: list[tuple[int, int]] = []
     for left, right in json.loads(learner.to_str())["model"]["merges"]:
-        ids[left + right] = vocabulary.unit_base + len(items)
+        ids[left + right] = vocabulary.learned_base + len(items)
         items.append((ids[left], ids[right]))
-    return Units(UnitKind.MERGE, tuple(items))
+    return LearnedTokens(LearnedKind.MERGE, tuple(items))
 
 
 def _words(pieces: Iterable[Tokens]) -> Iterator[str]:

@@ -21,7 +21,7 @@ from tokenization.encodings.encoding import HEADER, Encoding
 from tokenization.encodings.grid import column_of
 from tokenization.encodings.stream import note_places
 from tokenization.vocabulary import NO_ROW, PITCHES, Tokens, Vocabulary
-from tokenization.vocabulary.learned_tokens import UnitKind, Units
+from tokenization.vocabulary.learned_tokens import LearnedKind, LearnedTokens
 
 FREE = -1
 """A place in the hash table without a chord."""
@@ -33,27 +33,27 @@ class Chordwise(Encoding):
     name = "chordwise"
     version = 2
     writes_ends = True
-    units = UnitKind.CHORD
+    learns = LearnedKind.CHORD
 
-    def shorten(self, tokens: Tokens) -> Tokens:
-        if not self.vocabulary.units:
+    def merge(self, tokens: Tokens) -> Tokens:
+        if not self.vocabulary.learned:
             return tokens
         members, first, hashes, places = self._chords
         music = column_of(tokens, np.uint16)
-        unit_base = self.vocabulary.unit_base
-        return _shorten(music, HEADER, self._off_token, members, first, hashes, places, unit_base)
+        learned_base = self.vocabulary.learned_base
+        return _merge(music, HEADER, self._off_token, members, first, hashes, places, learned_base)
 
-    def spell_out(self, tokens: Tokens) -> Tokens:
-        if not self.vocabulary.units:
+    def expand(self, tokens: Tokens) -> Tokens:
+        if not self.vocabulary.learned:
             return tokens
-        spelling = self.vocabulary.spelling
-        return _spell_out(
+        spelling = self.vocabulary.expansion
+        return _expand(
             column_of(np.asarray(tokens), np.uint16),
             self._off_token,
             self._places,
             spelling.tokens,
             spelling.first,
-            self.vocabulary.unit_base,
+            self.vocabulary.learned_base,
         )
 
     @cached_property
@@ -67,7 +67,7 @@ class Chordwise(Encoding):
     @cached_property
     def _chords(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint64], NDArray[np.int64]]:
         """Members of all chords and where each one's begin; a hash table: hashes, and the chord at each place."""
-        items = self.vocabulary.units.items
+        items = self.vocabulary.learned.items
         members = np.array([token for item in items for token in item], np.int64)
         first = np.cumsum([0, *(len(item) for item in items)])
         hashes, places = _hash_table(members, first, 1 << (2 * len(items)).bit_length())
@@ -81,7 +81,7 @@ def off_tokens(vocabulary: Vocabulary) -> NDArray[np.int64]:
     return np.where(off == NO_ROW, -1, off * PITCHES + pitch)
 
 
-def learn_chords(pieces: Iterable[Tokens], vocabulary: Vocabulary, count: int) -> Units:
+def learn_chords(pieces: Iterable[Tokens], vocabulary: Vocabulary, count: int) -> LearnedTokens:
     """The up to `count` chords that spare most tokens in whole pieces of plain tokens.
 
     The same pieces give the same chords, in whatever order.
@@ -90,7 +90,7 @@ def learn_chords(pieces: Iterable[Tokens], vocabulary: Vocabulary, count: int) -
     off_token = off_tokens(vocabulary)
     found = [_list_chords(tokens, HEADER, off_token) for tokens in music]
     if not found:
-        return Units(UnitKind.CHORD)
+        return LearnedTokens(LearnedKind.CHORD)
     hashes, spared, sizes = (np.concatenate(column) for column in zip(*found))
     chords, where, which = np.unique(hashes, return_index=True, return_inverse=True)
     totals = np.bincount(which, spared, len(chords)).astype(np.int64)
@@ -102,7 +102,7 @@ def learn_chords(pieces: Iterable[Tokens], vocabulary: Vocabulary, count: int) -
     for place in where[best].tolist():
         members = _members(music[piece[place]], HEADER, off_token, number[place], sizes[place])
         items.append(tuple(sorted(members.tolist())))
-    return Units(UnitKind.CHORD, tuple(items))
+    return LearnedTokens(LearnedKind.CHORD, tuple(items))
 
 
 @compiled
@@ -231,7 +231,7 @@ def _members(tokens: Tokens, header: int, off_token: NDArray[np.int64], number: 
 
 
 @compiled
-def _shorten(
+def _merge(
     tokens: Tokens,
     header: int,
     off_token: NDArray[np.int64],
@@ -239,7 +239,7 @@ def _shorten(
     first: NDArray[np.int64],
     hashes: NDArray[np.uint64],
     places: NDArray[np.int64],
-    unit_base: int,
+    learned_base: int,
 ) -> Tokens:
     """The tokens with each group of notes as a chord, if it is one of them."""
     notes, size = len(off_token), len(places)
@@ -274,7 +274,7 @@ def _shorten(
                 out[filled : filled + end - at] = group
                 filled += end - at
             else:
-                out[filled] = unit_base + chord
+                out[filled] = learned_base + chord
                 filled += 1
             held, many = _hold(group, off_token, sounding, held, many)
         if end < len(tokens):
@@ -285,13 +285,13 @@ def _shorten(
 
 
 @compiled
-def _spell_out(
+def _expand(
     tokens: Tokens,
     off_token: NDArray[np.int64],
     order: NDArray[np.int64],
     members: NDArray[np.int64],
     first: NDArray[np.int64],
-    unit_base: int,
+    learned_base: int,
 ) -> Tokens:
     """The tokens with each chord as the changes that lead to it: note-offs, then notes, as `combined` orders them.
 
@@ -300,7 +300,7 @@ def _spell_out(
     notes = len(off_token)
     room = len(tokens)
     for token in tokens:
-        if unit_base <= token < len(first) - 1:
+        if learned_base <= token < len(first) - 1:
             room += first[token + 1] - first[token]
     out = np.empty(2 * room, np.uint16)  # whatever sounds was struck, and ends once
     sounding, goes_on = np.zeros(notes, np.bool_), np.zeros(notes, np.bool_)
@@ -311,7 +311,7 @@ def _spell_out(
         if token < notes:
             out[filled] = token
             filled += 1
-        elif token < unit_base:
+        elif token < learned_base:
             out[filled] = token
             filled += 1
             continue

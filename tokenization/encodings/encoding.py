@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from tokenization.encodings.grid import Grid, Time, column_of, legato, quantise, to_notes, without_late_tempos
 from tokenization.encodings.stream import HEADER, read_tokens, write_tokens
-from tokenization.encodings.structure import Features, TokenMeaning, features
+from tokenization.encodings.structure import Features, TokenEffects, features
 from tokenization.midi.notes import DEFAULT_TEMPO, Notes
 from tokenization.vocabulary import Tokens, Vocabulary, VocabularyError
-from tokenization.vocabulary.learned_tokens import UnitKind
+from tokenization.vocabulary.learned_tokens import LearnedKind
 
 
 class Encoding(ABC):
@@ -29,12 +29,12 @@ class Encoding(ABC):
     """Raised whenever the same notes would give other tokens; part of every dataset's digest."""
     writes_ends: ClassVar[bool]
     """Whether tokens say when notes end."""
-    units: ClassVar[UnitKind | None] = None
+    learns: ClassVar[LearnedKind | None] = None
     """The kind of units that are learned from a dataset; None for a plain encoding."""
 
     def __init__(self, vocabulary: Vocabulary, time: Time = Time.SECONDS) -> None:
         """Raises VocabularyError for a vocabulary with units of another encoding."""
-        if vocabulary.units and vocabulary.units.kind is not self.units:
+        if vocabulary.learned and vocabulary.learned.kind is not self.learns:
             raise VocabularyError(f"vocabulary {vocabulary.name!r} has units that {self.name} does not know")
         self.vocabulary = vocabulary
         self.time = time
@@ -45,24 +45,24 @@ class Encoding(ABC):
         Notes may come in any order. `quantised` says what is kept of them. Raises VocabularyError for an unknown
         style and ValueError for a piece without notes or with values that MIDI does not have.
         """
-        return self.shorten(self.write(self.grid(notes), style))
+        return self.merge(self.write(self.grid(notes), style))
 
     def decode(self, tokens: Tokens) -> Notes:
         """The notes of any token sequence, also an incomplete or invalid one."""
-        return to_notes(self.read(self.spell_out(tokens)), self.vocabulary, self.time)
+        return to_notes(self.read(self.expand(tokens)), self.vocabulary, self.time)
 
     def features(self, tokens: Tokens, lengths: int | NDArray[np.int64] | None = None) -> Features:
         """The structure features of one piece, shape (n,), or a batch of pieces, shape (batch, n)."""
-        return features(tokens, self.meaning, lengths)
+        return features(tokens, self.effects, lengths)
 
     def quantised(self, notes: Notes) -> Notes:
         """The notes as this encoding hears them: `decode(encode(notes))` gives exactly these."""
         return to_notes(self.grid(notes), self.vocabulary, self.time)
 
     @cached_property
-    def meaning(self) -> TokenMeaning:
+    def effects(self) -> TokenEffects:
         """What every id does to time and chords."""
-        return TokenMeaning.of(self.vocabulary)
+        return TokenEffects.of(self.vocabulary)
 
     @property
     def ticks_per_second(self) -> float:
@@ -131,21 +131,21 @@ class Encoding(ABC):
         return grid if self.writes_ends else legato(grid, vocabulary)
 
     @abstractmethod
-    def shorten(self, tokens: Tokens) -> Tokens:
+    def merge(self, tokens: Tokens) -> Tokens:
         """Plain tokens with units wherever they fit."""
 
     @abstractmethod
-    def spell_out(self, tokens: Tokens) -> Tokens:
+    def expand(self, tokens: Tokens) -> Tokens:
         """Tokens without units that mean the same."""
 
 
 class Plain(Encoding):
     """An encoding without units."""
 
-    def shorten(self, tokens: Tokens) -> Tokens:
+    def merge(self, tokens: Tokens) -> Tokens:
         return tokens
 
-    def spell_out(self, tokens: Tokens) -> Tokens:
+    def expand(self, tokens: Tokens) -> Tokens:
         return tokens
 
 

@@ -20,7 +20,7 @@ from tokenization.compiled import compiled
 from tokenization.encodings import Encoding, Time
 from tokenization.encodings.stream import DRUM, KIND_SHIFT, NOTE, OFF, TEMPO, note_places
 from tokenization.vocabulary import PITCHES
-from tokenization.vocabulary.learned_tokens import UnitKind
+from tokenization.vocabulary.learned_tokens import LearnedKind
 
 LONGEST_REST = 4.0
 """Seconds of silence after which a wait is no longer allowed."""
@@ -120,9 +120,9 @@ class Grammar:
             max(round(longest_rest * encoding.ticks_per_second), 1),
             encoding.writes_ends,
             encoding.time is Time.BEATS,
-            vocabulary.unit_base,
-            int(vocabulary.spelling.sizes.max()),
-            vocabulary.units.kind is UnitKind.MERGE,
+            vocabulary.learned_base,
+            int(vocabulary.expansion.sizes.max()),
+            vocabulary.learned.kind is LearnedKind.MERGE,
             vocabulary.end,
             vocabulary.pad,
         )
@@ -165,17 +165,17 @@ def _ids_of(encoding: Encoding) -> _Ids:
     place[notes] = note_places(vocabulary)
     kind[notes] = place[notes] >> KIND_SHIFT
     kind[waits], kind[tempos] = WAIT, TEMPO
-    kind[vocabulary.unit_base :] = CHORD if vocabulary.units.kind is UnitKind.CHORD else MERGE
+    kind[vocabulary.learned_base :] = CHORD if vocabulary.learned.kind is LearnedKind.CHORD else MERGE
     first_row = np.array(vocabulary.first_rows)[instrument]
     behind[notes] = np.where(is_off, place[notes], place[notes] - first_row + row)
     voice[notes] = instrument * PITCHES + pitch
     value[waits], value[tempos] = np.arange(vocabulary.max_wait) + 1, np.arange(len(vocabulary.tempos))
-    if vocabulary.units.kind is UnitKind.MERGE:
-        value[vocabulary.unit_base :] = [left for left, _ in vocabulary.units.items]
+    if vocabulary.learned.kind is LearnedKind.MERGE:
+        value[vocabulary.learned_base :] = [left for left, _ in vocabulary.learned.items]
 
     release = np.zeros(len(vocabulary.instruments) * PITCHES, np.int64)
     release[voice[notes][is_off]] = place[notes][is_off]
-    return _Ids(table, release, vocabulary.spelling.tokens, vocabulary.spelling.first)
+    return _Ids(table, release, vocabulary.expansion.tokens, vocabulary.expansion.first)
 
 
 @compiled

@@ -8,7 +8,7 @@ countdown  127 … 0: tokens that remain until the last one, 127 while there are
 
 `features` computes them for whole pieces, one or a batch, `Stepper` one token at a time while pieces are being
 generated, `tokenization.dataset.windows` for parts of pieces. What a token does to time and chord is in
-`TokenMeaning` and `heard`, so the definitions hold for every encoding. Source: OpenAI, "MuseNet" (2019).
+`TokenEffects` and `advance`, so the definitions hold for every encoding. Source: OpenAI, "MuseNet" (2019).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from tokenization.compiled import compiled
 from tokenization.vocabulary import PITCHES, Tokens, Vocabulary
-from tokenization.vocabulary.learned_tokens import UnitKind
+from tokenization.vocabulary.learned_tokens import LearnedKind
 
 PARTS = 128
 COUNTDOWN = 128
@@ -32,7 +32,7 @@ FIELDS = 5
 
 
 @dataclass(frozen=True, eq=False)
-class TokenMeaning:
+class TokenEffects:
     """What every id does to time and chords; columns of shape (ids,)."""
 
     ticks: NDArray[np.int64]
@@ -45,17 +45,17 @@ class TokenMeaning:
     """Notes that start in it."""
 
     @classmethod
-    def of(cls, vocabulary: Vocabulary) -> TokenMeaning:
-        ids = np.arange(vocabulary.unit_base)
+    def of(cls, vocabulary: Vocabulary) -> TokenEffects:
+        ids = np.arange(vocabulary.learned_base)
         is_wait = (ids > vocabulary.wait_base) & (ids < vocabulary.start)
         is_note = ids < vocabulary.note_end
         onsets = np.zeros(len(ids), np.int64)
         onsets[: vocabulary.note_end] = np.repeat(vocabulary.row_velocity > 0, PITCHES)
         single = cls(np.where(is_wait, ids - vocabulary.wait_base, 0), is_note.astype(np.int64), ~is_note, onsets)
-        return single._of_units(vocabulary) if vocabulary.units else single
+        return single._of_units(vocabulary) if vocabulary.learned else single
 
-    def _of_units(self, vocabulary: Vocabulary) -> TokenMeaning:
-        spelling = vocabulary.spelling
+    def _of_units(self, vocabulary: Vocabulary) -> TokenEffects:
+        spelling = vocabulary.expansion
         unit = np.repeat(np.arange(vocabulary.size), spelling.sizes)
 
         def total(column: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -66,9 +66,9 @@ class TokenMeaning:
         last = broken[spelling.first[1:] - 1]
         behind_last = broken == np.repeat(last, spelling.sizes)
         events = total(self.events[spelling.tokens] * behind_last)
-        if vocabulary.units.kind is UnitKind.CHORD:
-            events = np.maximum(events, np.arange(vocabulary.size) >= vocabulary.unit_base)  # silence, too
-        return TokenMeaning(
+        if vocabulary.learned.kind is LearnedKind.CHORD:
+            events = np.maximum(events, np.arange(vocabulary.size) >= vocabulary.learned_base)  # silence, too
+        return TokenEffects(
             total(self.ticks[spelling.tokens]),
             events,
             total(breaks.astype(np.int64)) > 0,
@@ -100,7 +100,7 @@ class Features:
     countdown: NDArray[np.int64]
 
 
-def features(tokens: Tokens, meaning: TokenMeaning, lengths: int | NDArray[np.int64] | None = None) -> Features:
+def features(tokens: Tokens, effects: TokenEffects, lengths: int | NDArray[np.int64] | None = None) -> Features:
     """Features of pieces from their first token on: of one, shape (n,), or of a batch, shape (batch, n).
 
     `lengths`: the tokens that each piece has in all, n unless given. Ids that the vocabulary does not have let no time
@@ -110,16 +110,16 @@ def features(tokens: Tokens, meaning: TokenMeaning, lengths: int | NDArray[np.in
     whole = np.broadcast_to(rows.shape[1] if lengths is None else lengths, len(rows)).astype(np.int64)
     out = np.empty((4, *rows.shape), np.int64)
     for index, row in enumerate(rows):
-        _fill(row, whole[index], meaning.code, out, index)
+        _fill(row, whole[index], effects.code, out, index)
     return Features(*(column.reshape(np.shape(tokens)) for column in out))
 
 
 class Stepper:
     """The same features for a batch of pieces that grow by one token at a time."""
 
-    def __init__(self, lengths: NDArray[np.int64], meaning: TokenMeaning) -> None:
+    def __init__(self, lengths: NDArray[np.int64], effects: TokenEffects) -> None:
         """`lengths`: the tokens that each piece is planned to have, shape (batch,)."""
-        self.meaning = meaning
+        self.effects = effects
         self.lengths = np.asarray(lengths, np.int64)
         self.position = -1
         self.state = np.zeros((2, len(lengths)), np.int64)
@@ -129,13 +129,13 @@ class Stepper:
         """Features of the next token of every piece, arrays of shape (batch,)."""
         self.position += 1
         out = np.empty((FIELDS, len(self.lengths)), np.int64)
-        _step(np.asarray(tokens, np.int64), self.position, self.lengths, self.meaning.code, self.state, out)
+        _step(np.asarray(tokens, np.int64), self.position, self.lengths, self.effects.code, self.state, out)
         return Features(*out[1:])
 
 
 @compiled
-def heard(code: np.int32, time: int, chord: int) -> tuple[int, int]:
-    """Time and size of the chord once a token has been heard, from those before it and its `TokenMeaning.code`."""
+def advance(code: np.int32, time: int, chord: int) -> tuple[int, int]:
+    """Time and size of the chord once a token has been heard, from those before it and its `TokenEffects.code`."""
     return time + int(code >> TICKS_SHIFT), (chord & int(code & 1) - 1) + int(code >> 1 & EVENT_MASK)
 
 
@@ -150,7 +150,7 @@ def _fill(row: Tokens, length: int, codes: NDArray[np.int32], out: NDArray[np.in
     """Row `index` of `out`, shape (4, rows, size)."""
     time = chord = until = part = 0  # until: where a part ends; divisions are for its beginning only
     for position in range(len(row)):
-        time, chord = heard(codes[row[position]], time, chord)
+        time, chord = advance(codes[row[position]], time, chord)
         if position >= until:
             part, _ = _place(position, length)
             until = -(-(part + 1) * length // PARTS) if part < PARTS - 1 else NEVER
@@ -170,7 +170,7 @@ def _step(
     for row in range(len(tokens)):
         token = tokens[row]
         if token < len(codes):
-            state[0, row], state[1, row] = heard(codes[token], int(state[0, row]), int(state[1, row]))
+            state[0, row], state[1, row] = advance(codes[token], int(state[0, row]), int(state[1, row]))
         part, countdown = _place(position, lengths[row])
         out[0, row], out[1, row], out[2, row], out[3, row], out[4, row] = (
             token,

@@ -26,7 +26,7 @@ from numpy.typing import ArrayLike, NDArray
 from infra.errors import nearest
 from tokenization.vocabulary.file import VocabularyError, VocabularyFile, parse_vocabulary
 from tokenization.vocabulary.instruments import Instrument, program_table, velocity_table
-from tokenization.vocabulary.learned_tokens import Spelling, UnitKind, Units
+from tokenization.vocabulary.learned_tokens import Expansion, LearnedKind, LearnedTokens
 
 PITCHES = 128
 NO_ROW = -1
@@ -68,7 +68,7 @@ class Vocabulary:
     file: VocabularyFile
     styles: tuple[str, ...] = ()
     """Labels in the order of their slots. New ones come last."""
-    units: Units = field(default_factory=Units)
+    learned: LearnedTokens = field(default_factory=LearnedTokens)
     """What the ids of learned encodings stand for."""
 
     def __post_init__(self) -> None:
@@ -104,14 +104,14 @@ class Vocabulary:
             )
 
     def _check_units(self) -> None:
-        is_chord = self.units.kind is UnitKind.CHORD
-        for index, item in enumerate(self.units.items):
-            bound = self.note_end if is_chord else self.unit_base + index
+        is_chord = self.learned.kind is LearnedKind.CHORD
+        for index, item in enumerate(self.learned.items):
+            bound = self.note_end if is_chord else self.learned_base + index
             if not all(0 <= token < bound for token in item):
                 raise VocabularyError(
                     f"vocabulary {self.name!r}: unit {index} is of ids that it cannot have: {list(item)}"
                 )
-        spelled = self.units.spelled(self.unit_base)
+        spelled = self.learned.expanded(self.learned_base)
         if len(set(spelled)) < len(spelled):
             raise VocabularyError(f"vocabulary {self.name!r} has two units for the same tokens")
 
@@ -149,11 +149,11 @@ class Vocabulary:
         styles = data.get("styles", ())
         if not isinstance(styles, list | tuple) or not all(isinstance(style, str) for style in styles):
             raise VocabularyError(f"{source}: styles is not a list of names")
-        return cls(parse_vocabulary(file, source), tuple(styles), Units.from_dict(data.get("units"), source))
+        return cls(parse_vocabulary(file, source), tuple(styles), LearnedTokens.from_dict(data.get("units"), source))
 
     def to_dict(self) -> dict[str, Any]:
-        units = {} if self.units == Units() else {"units": self.units.to_dict()}
-        return {**self.file.model_dump(mode="json", exclude_none=True), "styles": list(self.styles), **units}
+        learned = {} if self.learned == LearnedTokens() else {"units": self.learned.to_dict()}
+        return {**self.file.model_dump(mode="json", exclude_none=True), "styles": list(self.styles), **learned}
 
     def to_json(self) -> str:
         """Canonical JSON: equal vocabularies give equal text, but for the ranges of instruments."""
@@ -315,14 +315,14 @@ class Vocabulary:
         return self.tempo_base + len(self.tempos)
 
     @property
-    def unit_base(self) -> int:
+    def learned_base(self) -> int:
         """The id of the first learned unit, and the number of ids that are not learned."""
         return self.special_base + len(SPECIALS)
 
     @cached_property
     def size(self) -> int:
         """Number of ids."""
-        return self.unit_base + len(self.units)
+        return self.learned_base + len(self.learned)
 
     @property
     def pad(self) -> int:
@@ -337,9 +337,9 @@ class Vocabulary:
         return self.special_base + SPECIALS.index("no_instrumentation")
 
     @cached_property
-    def spelling(self) -> Spelling:
+    def expansion(self) -> Expansion:
         """What each id stands for in ids that are not learned."""
-        return Spelling.of(self.units, self.unit_base)
+        return Expansion.of(self.learned, self.learned_base)
 
     # Single ids.
 
@@ -412,7 +412,7 @@ class Vocabulary:
         styles = [f"style:{style}" if style in own or style.isdecimal() else style for style in self.styles]
         free = [f"style#{slot}" for slot in range(len(styles), self.style_slots)]
         single = (*notes, *waits, *MARKS, *sets, *styles, *free, *tempos, *SPECIALS)
-        return (*single, *self.units.names(single))
+        return (*single, *self.learned.names(single))
 
     @cached_property
     def _ids(self) -> dict[str, int]:
@@ -447,10 +447,10 @@ class Vocabulary:
             parts = word.removeprefix("chord(").removesuffix(")").split("+")
             part = next((index for index, part in enumerate(parts) if part not in self._ids), None)
             if part is None:
-                known = f"none of the {len(self.units)} units of" if self.units else "a unit, none of which are in"
+                known = f"none of the {len(self.learned)} units of" if self.learned else "a unit, none of which are in"
                 raise VocabularyError(f"{where}: {word!r} is {known} this vocabulary")
             where, bad = f"{where}, part {part}", parts[part]
-        raise VocabularyError(f"{where}: {bad!r} is not known{nearest(bad, self.names[: self.unit_base])}")
+        raise VocabularyError(f"{where}: {bad!r} is not known{nearest(bad, self.names[: self.learned_base])}")
 
 
 def _without_ranges(content: dict[str, Any]) -> dict[str, Any]:

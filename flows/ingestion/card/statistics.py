@@ -96,7 +96,7 @@ def _tally_notes(
 
 @compiled
 def _tally_tokens(
-    counts: NDArray[np.int64], tokens: Tokens, note_end: int, wait_base: int, max_wait: int, unit_base: int
+    counts: NDArray[np.int64], tokens: Tokens, note_end: int, wait_base: int, max_wait: int, learned_base: int
 ) -> None:
     """Count note tokens by row, waits by length, and units."""
     for i in range(len(tokens)):
@@ -105,7 +105,7 @@ def _tally_tokens(
             counts[_ROW + token // PITCHES] += 1
         elif token - wait_base <= max_wait:
             counts[_WAIT + _WAIT_BIN[min(token - wait_base, _LAST_WAIT)]] += 1
-        elif token >= unit_base:
+        elif token >= learned_base:
             counts[_UNITS] += 1
 
 
@@ -123,7 +123,7 @@ class Statistics:
         bits = notes.duration.view(np.int64)
         columns = (notes.pitch, notes.velocity, notes.program, notes.drum)
         end, sound = _tally_notes(counts, notes.onset, notes.duration, bits, *columns)
-        bounds = (vocabulary.note_end, vocabulary.wait_base, vocabulary.max_wait, vocabulary.unit_base)
+        bounds = (vocabulary.note_end, vocabulary.wait_base, vocabulary.max_wait, vocabulary.learned_base)
         _tally_tokens(counts, tokens, *bounds)
         for name, value in zip(TOTALS, (1, len(notes), len(tokens), counts[_UNITS], round(end * 1000))):
             counts[FIRST[name]] = value
@@ -179,8 +179,8 @@ class Statistics:
             "drum hit": int(row[drum].sum()),
             "wait": int(self["wait_ticks"].sum()),
         }
-        if vocabulary.units:
-            kinds[str(vocabulary.units.kind)] = int(self["units"][0])
+        if vocabulary.learned:
+            kinds[str(vocabulary.learned.kind)] = int(self["units"][0])
         return kinds | {"header, tempo, end": self.tokens - sum(kinds.values())}
 
     def instrument_notes(self, vocabulary: Vocabulary) -> dict[str, int]:

@@ -20,7 +20,7 @@ from infra.errors import UserError
 from infra.object_store import Folder
 from tokenization.dataset.manifest import Status
 from tokenization.dataset.version import DatasetVersion
-from tokenization.encodings import ENCODINGS, Encoding, Time, get_encoding, learn_units
+from tokenization.encodings import ENCODINGS, Encoding, Time, get_encoding, learn_tokens
 from tokenization.midi.score import Score
 from tokenization.vocabulary import Tokens, Vocabulary
 
@@ -56,8 +56,8 @@ class TokenSettings(BaseModel):
 
     @model_validator(mode="after")
     def _something_to_learn(self) -> TokenSettings:
-        if self.units is not None and ENCODINGS[self.encoding].units is None:
-            learned = ", ".join(name for name, encoding in ENCODINGS.items() if encoding.units is not None)
+        if self.units is not None and ENCODINGS[self.encoding].learns is None:
+            learned = ", ".join(name for name, encoding in ENCODINGS.items() if encoding.learns is not None)
             raise ValueError(f"the encoding {self.encoding!r} learns no units; these do: {learned}")
         return self
 
@@ -74,8 +74,8 @@ class TokenSettings(BaseModel):
 
     @property
     def wanted_units(self) -> int:
-        """Units to learn."""
-        return 0 if ENCODINGS[self.encoding].units is None else self.units or DEFAULT_UNITS
+        """LearnedTokens to learn."""
+        return 0 if ENCODINGS[self.encoding].learns is None else self.units or DEFAULT_UNITS
 
 
 def encoding_of(
@@ -97,15 +97,15 @@ def encoding_of(
     if parent is not None and inherited is not None and inherited.file == vocabulary.file:
         if inherited.styles[: len(vocabulary.styles)] == vocabulary.styles:
             vocabulary = replace(vocabulary, styles=inherited.styles)
-        if not vocabulary.units and _learned_alike(parent, settings):
-            vocabulary = replace(vocabulary, units=inherited.units)
+        if not vocabulary.learned and _learned_alike(parent, settings):
+            vocabulary = replace(vocabulary, learned=inherited.learned)
     vocabulary = vocabulary.with_styles(accepted["style"].drop_nulls().unique())
     encoding = get_encoding(settings.encoding, vocabulary, settings.time)
-    if not settings.wanted_units or vocabulary.units:
+    if not settings.wanted_units or vocabulary.learned:
         return encoding
     sample = _sample(accepted, places)
     pieces = _plain_tokens(sample, store, encoding, settings.sustain, progress)
-    return learn_units(encoding, pieces, settings.wanted_units)
+    return learn_tokens(encoding, pieces, settings.wanted_units)
 
 
 def _learned_alike(parent: DatasetVersion, settings: TokenSettings) -> bool:

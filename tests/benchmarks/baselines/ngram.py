@@ -191,7 +191,7 @@ def score(model: NGram, split: Split, context: int, limit: int | None = None, or
     body = context + 1 - HEADER
     windows = epoch_windows(split.sizes, body, seed=0, epoch=0)
     chosen = np.arange(len(windows) if limit is None else min(limit, len(windows)))
-    onsets = split.encoding.meaning.onsets
+    onsets = split.encoding.effects.onsets
     loss, tokens, notes = 0.0, 0, 0.0
     for first in range(0, len(chosen), BATCH):
         indices = chosen[first : first + BATCH]

@@ -18,12 +18,12 @@ from modeling.generation.generate import SamplingConfig
 from modeling.network.critic import CriticConfig, CriticHead, score
 from modeling.network.transformer import MuseNet
 from modeling.network.weights import WeightsError, save_critic, save_model
-from tokenization.encodings import ENCODINGS, HEADER, Encoding, Time, get_encoding, learn_units
+from tokenization.encodings import ENCODINGS, HEADER, Encoding, Time, get_encoding, learn_tokens
 from tokenization.encodings.combined import Combined
 from tokenization.midi import read_midi
 from tokenization.midi.notes import Notes, TempoMap
 from tokenization.vocabulary import Vocabulary, VocabularyError
-from tokenization.vocabulary.learned_tokens import UnitKind, Units
+from tokenization.vocabulary.learned_tokens import LearnedKind, LearnedTokens
 
 CRITIC = CriticConfig(window=32, hidden=8)
 
@@ -50,13 +50,13 @@ every_encoding = pytest.mark.parametrize(("name", "time"), list(itertools.produc
 def with_units(name: str, vocabulary: Vocabulary, time: Time, tune: Notes) -> Encoding:
     """An encoding; a learned one has the tune's chords, or notes with a short wait behind them as merges."""
     encoding = get_encoding(name, vocabulary, time)
-    if encoding.units is not UnitKind.MERGE:
-        return learn_units(encoding, [encoding.write(encoding.grid(tune))], 500)
+    if encoding.learns is not LearnedKind.MERGE:
+        return learn_tokens(encoding, [encoding.write(encoding.grid(tune))], 500)
     is_note = np.repeat(vocabulary.row_velocity > 0, 128)
     merges = itertools.product(
         np.flatnonzero(is_note).tolist(), range(vocabulary.wait_base + 1, vocabulary.wait_base + 9)
     )
-    return get_encoding(name, replace(vocabulary, units=Units(UnitKind.MERGE, tuple(merges))), time)
+    return get_encoding(name, replace(vocabulary, learned=LearnedTokens(LearnedKind.MERGE, tuple(merges))), time)
 
 
 @pytest.fixture(scope="session")
@@ -174,8 +174,8 @@ class TestOpening:
         assert np.allclose(kept.duration, whole.duration[latest])
         assert np.allclose(kept.onset - kept.onset[0], whole.onset[latest] - whole.onset[latest][0])
         assert len(kept) > room // 8
-        if encoding.units is UnitKind.MERGE:
-            assert (found >= encoding.vocabulary.unit_base).any()
+        if encoding.learns is LearnedKind.MERGE:
+            assert (found >= encoding.vocabulary.learned_base).any()
 
     def test_a_prompt_of_chords_is_cut_between_them(self, composer: Composer, vocabulary: Vocabulary) -> None:
         count = 60  # triads, each until the next
@@ -184,7 +184,7 @@ class TestOpening:
             onset, [0.25] * len(onset), pitch, [64] * len(onset), [0] * len(onset), [False] * len(onset)
         )
         plain = get_encoding("chordwise", vocabulary)
-        encoding = learn_units(plain, [plain.write(plain.grid(triads))], 10)
+        encoding = learn_tokens(plain, [plain.write(plain.grid(triads))], 10)
         found = opening(replace(composer, encoding=encoding), request(prompt=triads, length=45))
         triad, silence = "chord(piano:v64:C4+piano:v64:E4+piano:v64:G4)", "chord()"
         music = " ".join([f"{triad} wait:24"] * 8) + f" {silence}"

@@ -26,7 +26,7 @@ from tokenization.midi import read_midi
 from tokenization.midi.notes import Notes
 from tokenization.midi.writing import write_midi
 from tokenization.vocabulary import Tokens, Vocabulary
-from tokenization.vocabulary.learned_tokens import UnitKind, Units
+from tokenization.vocabulary.learned_tokens import LearnedKind, LearnedTokens
 
 MakeModel = Callable[..., MuseNet]
 Generate = Callable[..., list[Tokens]]
@@ -63,12 +63,12 @@ def header(vocabulary: Vocabulary) -> Tokens:
 
 def with_units(name: str, vocabulary: Vocabulary, time: Time) -> Encoding:
     """An encoding; a learned one has thirds, or notes with a wait behind them, as units."""
-    kind = get_encoding(name, vocabulary).units
+    kind = get_encoding(name, vocabulary).learns
     if kind is None:
         return get_encoding(name, vocabulary, time)
     notes = (vocabulary.from_text("piano:v64:C3")[0] + np.arange(24)).tolist()
-    items = tuple((note, note + 4 if kind is UnitKind.CHORD else vocabulary.wait_base + 8) for note in notes)
-    return get_encoding(name, replace(vocabulary, units=Units(kind, items)), time)
+    items = tuple((note, note + 4 if kind is LearnedKind.CHORD else vocabulary.wait_base + 8) for note in notes)
+    return get_encoding(name, replace(vocabulary, learned=LearnedTokens(kind, items)), time)
 
 
 def assert_well_formed(tokens: Tokens, encoding: Encoding, begin: int = HEADER) -> None:
@@ -81,7 +81,7 @@ def assert_well_formed(tokens: Tokens, encoding: Encoding, begin: int = HEADER) 
     playable = {instrument.name for instrument in vocabulary.instruments if instrument.group in groups}
     others = ("wait:", "tempo") if encoding.time is Time.BEATS else ("wait:",)
     sounding = set()
-    music = encoding.spell_out(tokens)
+    music = encoding.expand(tokens)
     for position, token in enumerate(music[HEADER:].tolist(), HEADER):
         if token == vocabulary.end:
             assert position == len(music) - 1
@@ -275,14 +275,14 @@ class TestEncodings:
         with torch.no_grad():
             model.norm.bias.fill_(1.0)
             model.output.weight[encoding.vocabulary.end] = -0.5
-            model.output.weight[encoding.vocabulary.unit_base :] += 0.1
+            model.output.weight[encoding.vocabulary.learned_base :] += 0.1
             model.output.weight[vocabulary.tempo_base : vocabulary.special_base] += 0.1
         prompt = header.copy()
         prompt[1] = vocabulary.instrumentation_id(vocabulary.group_mask(["piano"]))
         pieces = generate(model, encoding, np.tile(prompt, (3, 1)), [150, 70, 150], FREE, seed=0)
         assert [len(piece) for piece in pieces] == [150, 70, 150]
         tokens = np.concatenate([piece[HEADER:] for piece in pieces])
-        assert (tokens >= encoding.vocabulary.unit_base).any() == bool(encoding.units)
+        assert (tokens >= encoding.vocabulary.learned_base).any() == bool(encoding.learns)
         tempos = (tokens >= vocabulary.tempo_base) & (tokens < vocabulary.special_base)
         assert tempos.any() == (time is Time.BEATS)
         for piece in pieces:

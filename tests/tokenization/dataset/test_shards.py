@@ -27,7 +27,7 @@ from tokenization.dataset.shards import (
 )
 from tokenization.encodings import Encoding, Time, get_encoding
 from tokenization.vocabulary import Vocabulary, style_label
-from tokenization.vocabulary.learned_tokens import UnitKind, Units
+from tokenization.vocabulary.learned_tokens import LearnedKind, LearnedTokens
 
 ROWS = [
     Row("a" * 64, "family-1", "bach", "piano", np.array([4226, 4162, 4096, 956, 4097], np.uint16)),
@@ -215,7 +215,7 @@ class TestRefusals:
         "change",
         [
             lambda it: Vocabulary.load("general_midi", it.styles),
-            lambda it: replace(it, units=Units(UnitKind.MERGE, ((1, 2),))),
+            lambda it: replace(it, learned=LearnedTokens(LearnedKind.MERGE, ((1, 2),))),
             lambda it: Vocabulary.from_dict({**it.to_dict(), "ticks_per_second": 48}),
         ],
         ids=["instruments", "units", "grid"],

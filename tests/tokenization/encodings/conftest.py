@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tokenization.encodings import ENCODINGS, Encoding, Time, get_encoding, learn_units
+from tokenization.encodings import ENCODINGS, Encoding, Time, get_encoding, learn_tokens
 from tokenization.midi import MidiError, read_midi
 from tokenization.midi.notes import Notes
 from tokenization.vocabulary import Vocabulary, builtin_vocabularies
@@ -32,7 +32,7 @@ def real_pieces() -> dict[str, Notes]:
 def learned(name: str, time: Time, vocabulary: str) -> Encoding:
     """An encoding that has learned what there is to learn from the project's files."""
     encoding = get_encoding(name, Vocabulary.load(vocabulary, ["chopin", "bach", "jazz"]), time)
-    return learn_units(encoding, [encoding.encode(notes) for notes in real_pieces().values()], 300)
+    return learn_tokens(encoding, [encoding.encode(notes) for notes in real_pieces().values()], 300)
 
 
 @pytest.fixture(scope="session", params=EVERY, ids=["-".join(case) for case in EVERY])

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenization.encodings import HEADER, Encoding, get_encoding, learn_units
+from tokenization.encodings import HEADER, Encoding, get_encoding, learn_tokens
 from tokenization.encodings.byte_pairs import LEAST, LONGEST, learn_merges
 from tokenization.vocabulary import Tokens, Vocabulary
-from tokenization.vocabulary.learned_tokens import UnitKind, Units
+from tokenization.vocabulary.learned_tokens import LearnedKind, LearnedTokens
 
 C4, D4, WAIT = "piano:v72:C4", "piano:v72:D4", "wait:12"
 
@@ -20,10 +20,10 @@ def over(vocabulary: Vocabulary, *merges: tuple[str, str]) -> Encoding:
     """`onset_bpe` with these merges; the text of an earlier one may stand for it."""
     items: tuple[tuple[int, int], ...] = ()
     for pair in merges:
-        known = replace(vocabulary, units=Units(UnitKind.MERGE, items))
+        known = replace(vocabulary, learned=LearnedTokens(LearnedKind.MERGE, items))
         left, right = known.from_text(" ".join(pair)).tolist()
         items = (*items, (left, right))
-    return get_encoding("onset_bpe", replace(vocabulary, units=Units(UnitKind.MERGE, items)))
+    return get_encoding("onset_bpe", replace(vocabulary, learned=LearnedTokens(LearnedKind.MERGE, items)))
 
 
 def plain(vocabulary: Vocabulary, body: str) -> Tokens:
@@ -31,7 +31,7 @@ def plain(vocabulary: Vocabulary, body: str) -> Tokens:
 
 
 def shortened(encoding: Encoding, body: str) -> str:
-    tokens = encoding.shorten(plain(encoding.vocabulary, body))
+    tokens = encoding.merge(plain(encoding.vocabulary, body))
     return encoding.vocabulary.to_text(tokens[HEADER:-1])
 
 
@@ -58,13 +58,13 @@ class TestMerging:
         encoding = over(vocabulary, (C4, WAIT), (WAIT, D4), (f"{C4}+{WAIT}", D4), (D4, D4), (WAIT, WAIT))
         words = data.draw(st.lists(st.sampled_from([C4, D4, WAIT]), max_size=30))
         ids = vocabulary.from_text(" ".join(words)).tolist()
-        for number, (left, right) in enumerate(encoding.vocabulary.units.items):
+        for number, (left, right) in enumerate(encoding.vocabulary.learned.items):
             merged: list[int] = []
             for token in ids:
                 fits = merged and (merged[-1], token) == (left, right)
-                merged = [*merged[:-1], vocabulary.unit_base + number] if fits else [*merged, token]
+                merged = [*merged[:-1], vocabulary.learned_base + number] if fits else [*merged, token]
             ids = merged
-        found = encoding.shorten(plain(encoding.vocabulary, " ".join(words)))
+        found = encoding.merge(plain(encoding.vocabulary, " ".join(words)))
         assert found[HEADER:-1].tolist() == ids
 
 
@@ -79,7 +79,7 @@ class TestLearning:
 
     def test_no_merge_is_longer_than_the_longest(self, vocabulary: Vocabulary) -> None:
         units = learn_merges([plain(vocabulary, f"{C4} " * 5000)], vocabulary, 100)
-        assert max(len(item) for item in units.spelled(vocabulary.unit_base)) <= LONGEST
+        assert max(len(item) for item in units.expanded(vocabulary.learned_base)) <= LONGEST
 
     def test_no_header_is_learned(self, vocabulary: Vocabulary) -> None:
         units = learn_merges([plain(vocabulary, C4)] * 100, vocabulary, 10)
@@ -93,4 +93,4 @@ class TestLearning:
 @pytest.mark.parametrize("name", ["combined", "onset"])
 def test_a_plain_encoding_learns_nothing(name: str, vocabulary: Vocabulary) -> None:
     encoding = get_encoding(name, vocabulary)
-    assert learn_units(encoding, [plain(vocabulary, C4)], 100) is encoding
+    assert learn_tokens(encoding, [plain(vocabulary, C4)], 100) is encoding

@@ -12,7 +12,7 @@ from tokenization.encodings import HEADER, get_encoding
 from tokenization.encodings.chordwise import Chordwise, learn_chords
 from tokenization.midi.notes import Notes
 from tokenization.vocabulary import Tokens, Vocabulary, VocabularyError
-from tokenization.vocabulary.learned_tokens import UnitKind, Units
+from tokenization.vocabulary.learned_tokens import LearnedKind, LearnedTokens
 
 MakeNotes = Callable[..., Notes]
 C4, D4, E4, G4, BASS_DRUM = "piano:v72:C4", "piano:v72:D4", "piano:v72:E4", "piano:v72:G4", "drums:v80:C2"
@@ -22,7 +22,7 @@ HELD_E4 = "piano:v0:E4"
 def over(vocabulary: Vocabulary, *chords: list[str]) -> Chordwise:
     """The encoding with these chords."""
     items = tuple(tuple(sorted(vocabulary.from_text(" ".join(chord)).tolist())) for chord in chords)
-    return Chordwise(replace(vocabulary, units=Units(UnitKind.CHORD, items)))
+    return Chordwise(replace(vocabulary, learned=LearnedTokens(LearnedKind.CHORD, items)))
 
 
 def plain(vocabulary: Vocabulary, body: str) -> Tokens:
@@ -31,8 +31,8 @@ def plain(vocabulary: Vocabulary, body: str) -> Tokens:
 
 def shortened(encoding: Chordwise, body: str) -> str:
     vocabulary = encoding.vocabulary
-    tokens = encoding.shorten(plain(vocabulary, body))
-    assert encoding.spell_out(tokens).tolist() == plain(vocabulary, body).tolist()
+    tokens = encoding.merge(plain(vocabulary, body))
+    assert encoding.expand(tokens).tolist() == plain(vocabulary, body).tolist()
     return vocabulary.to_text(tokens[HEADER:-1])
 
 
@@ -133,7 +133,7 @@ class TestLearning:
 
 
 def test_units_of_another_kind_are_refused(vocabulary: Vocabulary) -> None:
-    merges = replace(vocabulary, units=Units(UnitKind.MERGE, ((60, 3968),)))
+    merges = replace(vocabulary, learned=LearnedTokens(LearnedKind.MERGE, ((60, 3968),)))
     with pytest.raises(VocabularyError, match="has units that chordwise does not know"):
         get_encoding("chordwise", merges)
 

@@ -64,7 +64,7 @@ class TestAnyPiece:
         vocabulary = any_encoding.vocabulary
         instrument = np.where(notes.drum, vocabulary.drum_instrument, vocabulary.program_instrument[notes.program])
         wanted = {(int(i), int(pitch)) for i, pitch in zip(instrument, notes.pitch)}
-        grid = any_encoding.read(any_encoding.spell_out(any_encoding.encode(notes)))
+        grid = any_encoding.read(any_encoding.expand(any_encoding.encode(notes)))
         voices = list(zip(vocabulary.row_instrument[grid.row].tolist(), grid.pitch.tolist()))
         assert set(voices) == wanted
         assert len(set(zip(voices, grid.start.tolist()))) == len(grid) <= len(notes)
@@ -98,13 +98,13 @@ class TestAnyPiece:
     def test_units_shorten_pieces_and_change_nothing(self, any_encoding: Encoding, music: dict[str, Notes]) -> None:
         plain = get_encoding(
             "combined" if any_encoding.writes_ends else "onset",
-            replace(any_encoding.vocabulary, units=Vocabulary.load("musenet").units),
+            replace(any_encoding.vocabulary, learned=Vocabulary.load("musenet").learned),
             any_encoding.time,
         )
         longer = [plain.encode(notes) for notes in music.values()]
         shorter = [any_encoding.encode(notes) for notes in music.values()]
-        assert [any_encoding.spell_out(tokens).tolist() for tokens in shorter] == [tokens.tolist() for tokens in longer]
-        if any_encoding.units is not None:
+        assert [any_encoding.expand(tokens).tolist() for tokens in shorter] == [tokens.tolist() for tokens in longer]
+        if any_encoding.learns is not None:
             assert sum(map(len, shorter)) < 0.9 * sum(map(len, longer))
 
 
@@ -130,7 +130,7 @@ onset 1 beats 71060844b6839d21
 
 
 @pytest.mark.parametrize("time", Time)
-@pytest.mark.parametrize("name", [name for name, encoding in ENCODINGS.items() if encoding.units is None])
+@pytest.mark.parametrize("name", [name for name, encoding in ENCODINGS.items() if encoding.learns is None])
 def test_a_version_always_gives_the_same_tokens(name: str, time: Time, music: dict[str, Notes]) -> None:
     """Datasets name the encoding's version. If this fails on purpose: raise it, and put the new line above."""
     encoding = get_encoding(name, Vocabulary.load("musenet", ["bach"]), time)

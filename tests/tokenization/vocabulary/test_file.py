@@ -13,7 +13,7 @@ import pytest
 from tokenization.encodings import get_encoding
 from tokenization.midi.notes import Notes
 from tokenization.vocabulary import Vocabulary, VocabularyError, builtin_vocabularies
-from tokenization.vocabulary.learned_tokens import UnitKind, Units
+from tokenization.vocabulary.learned_tokens import LearnedKind, LearnedTokens
 
 TRIO = """\
 name = "trio"
@@ -371,6 +371,6 @@ class TestUnitsOfADataset:
     def test_units_may_take_ids_up_to_the_last_one(self, load: Callable[..., Vocabulary]) -> None:
         trio = load(TRIO)
         pairs = tuple((first, second) for first in range(128) for second in range(768))[: 65536 - 789]
-        assert replace(trio, units=Units(UnitKind.MERGE, pairs)).size == 65536
+        assert replace(trio, learned=LearnedTokens(LearnedKind.MERGE, pairs)).size == 65536
         with pytest.raises(VocabularyError, match="'trio' has 65537 ids"):
-            replace(trio, units=Units(UnitKind.MERGE, (*pairs, (700, 700))))
+            replace(trio, learned=LearnedTokens(LearnedKind.MERGE, (*pairs, (700, 700))))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tokenization.encodings import get_encoding
 from tokenization.vocabulary import Vocabulary, VocabularyError, pitch_name, style_label
-from tokenization.vocabulary.learned_tokens import UnitKind, Units
+from tokenization.vocabulary.learned_tokens import LearnedKind, LearnedTokens
 
 PLAIN = Vocabulary.load("musenet")
 GENERAL_MIDI = Vocabulary.load("general_midi", ["bach", "chopin", "jazz"])
@@ -21,19 +21,21 @@ LABELS = st.text().map(style_label).filter(bool)
 
 def with_merges(vocabulary: Vocabulary) -> Vocabulary:
     """With two units: C4 of row 1 and a wait of 12, and those with the C4 of row 0."""
-    first = vocabulary.unit_base
-    return replace(vocabulary, units=Units(UnitKind.MERGE, ((128 + 60, vocabulary.wait_base + 12), (first, 60))))
+    first = vocabulary.learned_base
+    return replace(
+        vocabulary, learned=LearnedTokens(LearnedKind.MERGE, ((128 + 60, vocabulary.wait_base + 12), (first, 60)))
+    )
 
 
 def with_chords(vocabulary: Vocabulary) -> Vocabulary:
     """With two units: C4 and E4 of rows 0 and 1, and silence."""
-    return replace(vocabulary, units=Units(UnitKind.CHORD, ((60, 128 + 64), ())))
+    return replace(vocabulary, learned=LearnedTokens(LearnedKind.CHORD, ((60, 128 + 64), ())))
 
 
 ALL_KINDS = [
     change(vocabulary) for vocabulary in (PLAIN, GENERAL_MIDI) for change in (replace, with_merges, with_chords)
 ]
-KIND_NAMES = [f"{each.name}-{len(each.units)} {each.units.kind}s" for each in ALL_KINDS]
+KIND_NAMES = [f"{each.name}-{len(each.learned)} {each.learned.kind}s" for each in ALL_KINDS]
 
 
 # MuseNet's ids, with three styles: bach, chopin and jazz.
@@ -127,7 +129,7 @@ class TestIds:
         assert vocabulary.tempo_base == 4738
         assert vocabulary.group_bits.tolist() == [64, 32, 32, 16, 8, 2, 2, 2, 4, 1]
         assert (vocabulary.pad, vocabulary.no_style, vocabulary.no_instrumentation) == (4761, 4762, 4763)
-        assert vocabulary.unit_base == vocabulary.size == len(vocabulary.names) == 4764
+        assert vocabulary.learned_base == vocabulary.size == len(vocabulary.names) == 4764
 
     @pytest.mark.parametrize("row", range(31))
     def test_a_row_is_128_pitches_of_one_velocity(self, row: int, vocabulary: Vocabulary) -> None:

@@ -86,7 +86,7 @@ class TestStyles:
         assert alone.vocabulary.styles == ("jazz",)
 
 
-@pytest.mark.parametrize("name", [name for name, encoding in ENCODINGS.items() if encoding.units is not None])
+@pytest.mark.parametrize("name", [name for name, encoding in ENCODINGS.items() if encoding.learns is not None])
 class TestUnits:
     def settings(self, name: str, **changes: Any) -> dict[str, Any]:
         return {"encoding": name, "units": 60, **changes}
@@ -94,31 +94,31 @@ class TestUnits:
     def test_are_learned_from_what_trains_and_written(self, name: str, folder: Path, steps: Any, lake: Lake) -> None:
         version = steps(lake, "songs", folder, tokens=self.settings(name)).published.version
         encoding = version.encoding
-        assert 10 < len(encoding.vocabulary.units) <= 60
+        assert 10 < len(encoding.vocabulary.learned) <= 60
         assert version.description["encoding"] == {"name": name, "version": encoding.version, "time": "seconds"}
         rows = version.manifest.filter(status="accepted")
         for path, sha256, style in rows.select("path", "sha256", "style").iter_rows():
             notes = read_score((folder / path).read_bytes()).to_notes()
             tokens = np.array(tokens_of(version)[sha256], np.uint16)
             assert tokens.tolist() == encoding.encode(notes, style).tolist()
-            assert (tokens >= encoding.vocabulary.unit_base).any()
+            assert (tokens >= encoding.vocabulary.learned_base).any()
         assert sum(version.description["statistics"][key] for key in ("units",)) > 0
 
     def test_stay_when_pieces_are_added(self, name: str, folder: Path, steps: Any, lake: Lake) -> None:
         first = steps(lake, "songs", folder, tokens=self.settings(name)).published
         add(folder, "jazz/new.mid", harmonies(77))
         second = steps(lake, "songs", folder, tokens=self.settings(name)).published
-        assert second.version.vocabulary.units == first.version.vocabulary.units
+        assert second.version.vocabulary.learned == first.version.vocabulary.learned
         before, after = tokens_of(first.version), tokens_of(second.version)
         assert {piece: after[piece] for piece in before} == before
 
     def test_are_learned_anew_for_other_settings(self, name: str, folder: Path, steps: Any, lake: Lake) -> None:
         steps(lake, "songs", folder, tokens=self.settings(name))
         fewer = steps(lake, "songs", folder, tokens=self.settings(name, units=8)).published.version
-        assert len(fewer.vocabulary.units) == 8
+        assert len(fewer.vocabulary.learned) == 8
         in_beats = steps(lake, "songs", folder, tokens=self.settings(name, time="beats")).published.version
         assert in_beats.encoding.time == "beats"
-        assert len(in_beats.vocabulary.units) > 8
+        assert len(in_beats.vocabulary.learned) > 8
 
     def test_the_same_files_give_the_same_digest(
         self, name: str, folder: Path, steps: Any, lake: Lake, tmp_path: Path
@@ -134,7 +134,7 @@ class TestUnits:
     ) -> None:
         monkeypatch.setattr(vocabularies, "LEARNED_NOTES", 1)
         few = steps(lake, "songs", folder, tokens=self.settings(name)).published.version
-        assert len(few.vocabulary.units) > 0
+        assert len(few.vocabulary.learned) > 0
 
 
 class TestSustain:
