@@ -15,7 +15,7 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
 from infra.errors import RunError
-from modeling.config import flattened
+from infra.settings import flatten
 
 EXPERIMENT = "musenet"
 RUN_KEY = "musenet.run"
@@ -90,7 +90,7 @@ def find_run(registry: Registry, run_key: str) -> str | None:
 def begin_run(registry: Registry, run_key: str, name: str, parameters: Mapping[str, Any]) -> str:
     """Open a new run under our key; returns MLflow's id. `parameters` may be nested: dotted names are logged."""
     run = registry.client.create_run(registry.experiment_id, run_name=name)
-    params = [Param(key, str(value)) for key, value in flattened(parameters).items()]
+    params = [Param(key, str(value)) for key, value in flatten(parameters).items()]
     # The key comes last: what cannot be described is not found, and begun again.
     registry.client.log_batch(run.info.run_id, params=params, tags=[RunTag(RUN_KEY, run_key)])
     return str(run.info.run_id)

@@ -10,8 +10,8 @@ import sys
 
 import click
 
-from flows.cli import datasets, models, pictures, servers, tokens
-from flows.cli.common import TERMINATED
+from flows.cli import datasets, ingest, models, pictures, servers, tokens
+from flows.cli.running import TERMINATED
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -21,7 +21,7 @@ def musenet() -> None:
 
 
 for command in (
-    *(datasets.ingest, datasets.datasets, datasets.why, datasets.families),
+    *(ingest.ingest, datasets.datasets, datasets.why, datasets.families),
     *(models.train, models.critic, models.register, models.sample, models.demo, models.runs, models.models),
     *(tokens.encode, tokens.decode, pictures.roll, pictures.layouts),
     *(servers.up, servers.down, servers.status, servers.open_page),

@@ -9,7 +9,9 @@ from typing import Any
 
 import click
 
-from flows.cli.common import command_prefix, errors, json_option, lake_option, running, settings_of, show
+from flows.cli.options import json_option, lake_option, settings_option
+from flows.cli.output import command_prefix, show
+from flows.cli.running import errors, running
 from infra.lake import Lake
 
 
@@ -17,7 +19,7 @@ from infra.lake import Lake
 @click.option("--dataset", help="NAME or NAME@DIGEST.")
 @click.option("--preset", help="tiny, small, base or musenet.  [default: tiny]")
 @click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="A run file: all this as TOML.")
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a setting: training.steps=400.")
+@settings_option("Change a setting: training.steps=400.")
 @click.option("--ranks", type=click.IntRange(1), help="Data-parallel processes.  [default: 1, or the hostfile's slots]")
 @click.option("--hostfile", type=click.Path(path_type=Path), metavar="FILE", help="Hosts to train on: host slots=N.")
 @click.option("--retries", type=click.IntRange(0), default=2, show_default=True, help="Further attempts on failure.")
@@ -25,7 +27,7 @@ from infra.lake import Lake
 @json_option
 def train(
     config: Path | None,
-    settings: tuple[str, ...],
+    settings: dict[str, str],
     hostfile: Path | None,
     retries: int,
     lake: Lake,
@@ -33,12 +35,11 @@ def train(
     **choices: Any,
 ) -> None:
     """Train a model with DeepSpeed; an interrupted training goes on where it was."""
-    changes = settings_of(settings)
     with errors():
         from flows.training.config_file import train_choices
 
         line = {**choices, "hostfile": None if hostfile is None else str(hostfile.expanduser().absolute())}
-        chosen = train_choices(config, line, changes)
+        chosen = train_choices(config, line, settings)
     with running(lake):
         from flows.training.flow import TrainParameters
         from flows.training.flow import train as train_flow
@@ -123,20 +124,19 @@ def sample(instruments: str, lake: Lake, as_json: bool, **choices: Any) -> None:
 
 
 @click.command()
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a training setting.")
+@settings_option("Change a training setting.")
 @click.option("--length", type=click.IntRange(32), default=1024, show_default=True, help="Tokens of the piece.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @lake_option
 @json_option
-def demo(settings: tuple[str, ...], length: int, seed: int, lake: Lake, as_json: bool) -> None:
+def demo(settings: dict[str, str], length: int, seed: int, lake: Lake, as_json: bool) -> None:
     """The whole way in minutes: starter music, a small model, its critic, the registry, a new piece."""
-    changes = settings_of(settings)
     elsewhere = "" if lake == Lake.at() else f" --lake {lake.address}"
     with running(lake):
         from flows.demo.flow import DemoParameters
         from flows.demo.flow import demo as demo_flow
 
-        report = demo_flow(DemoParameters(settings=changes, length=length, seed=seed, lake=lake.address))
+        report = demo_flow(DemoParameters(settings=settings, length=length, seed=seed, lake=lake.address))
     if as_json:
         show(asdict(report), [], as_json)
         return

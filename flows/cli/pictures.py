@@ -6,7 +6,9 @@ from pathlib import Path
 
 import click
 
-from flows.cli.common import errors, read_bytes, settings_of, write_bytes
+from flows.cli.options import settings_option
+from flows.cli.output import read_bytes, write_bytes
+from flows.cli.running import errors
 from flows.cli.tokens import vocabulary_of
 
 
@@ -38,28 +40,25 @@ def roll(file: Path, out: Path, vocabulary: str, title: str) -> None:
 @click.command()
 @click.argument("out", type=click.Path(path_type=Path), default="layouts.html")
 @click.option("--preset", metavar="NAME", help="Draw the layers of this model.  [default: every mode there is]")
-@click.option(
-    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change the preset: model.sparsity.block=32."
-)
+@settings_option("Change the preset: model.sparsity.block=32.")
 @click.option(
     "--length",
     type=click.IntRange(16, 65_536),
     help="Positions that are drawn.  [default: the model's context, or 1024]",
 )
-def layouts(out: Path, preset: str | None, settings: tuple[str, ...], length: int | None) -> None:
+def layouts(out: Path, preset: str | None, settings: dict[str, str], length: int | None) -> None:
     """Draw what sparse attention sees, as an HTML page, with its share of dense attention.
 
     OUT is layouts.html if not given. With --set alone, the preset is tiny.
     """
-    changes = settings_of(settings)
     with errors():
         from modeling.config import load_preset, with_settings
         from modeling.network.sparsity.page import model_page, modes_page
 
-        if preset is None and not changes:
+        if preset is None and not settings:
             page = modes_page(length or 1024)
         else:
-            chosen = with_settings(load_preset(preset or "tiny"), changes)
+            chosen = with_settings(load_preset(preset or "tiny"), settings)
             page = model_page(chosen.name, chosen.model, length or chosen.model.context)
         write_bytes(out, page.encode())
         click.echo(f"{out}: {page.count('<svg')} layouts", err=True)

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flows.cli.common import FAILED, command_prefix, errors, json_option, lake_option, show
+from flows.cli.options import json_option, lake_option
+from flows.cli.output import command_prefix, show
+from flows.cli.running import FAILED, errors
 from infra.lake import Lake
 
 if TYPE_CHECKING:
-    from infra.services.servers import Service
+    from infra.services import Service
 
 
 @click.command()
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 def up(lake: Lake, as_json: bool) -> None:
     """Start the Prefect and MLflow servers of the lake."""
     with errors():
-        from infra.services.servers import up as start
+        from infra.services import up as start
 
         services = start(lake)
     show_services(services, as_json, "started", "was running")
@@ -33,7 +35,7 @@ def up(lake: Lake, as_json: bool) -> None:
 def down(lake: Lake, as_json: bool) -> None:
     """Stop the servers."""
     with errors():
-        from infra.services.servers import down as stop
+        from infra.services import down as stop
 
         services = stop(lake)
     show_services(services, as_json, "stopped", "was not running")
@@ -45,7 +47,7 @@ def down(lake: Lake, as_json: bool) -> None:
 def status(lake: Lake, as_json: bool) -> None:
     """Say which servers run, and where; status 1 unless both do."""
     with errors():
-        from infra.services.servers import status as ask
+        from infra.services import status as ask
 
         services = ask(lake)
     show_services(services, as_json, "", "")
@@ -58,7 +60,7 @@ def status(lake: Lake, as_json: bool) -> None:
 def open_page(page: str, lake: Lake) -> None:
     """Open a server's page in the browser, starting the servers if need be."""
     with errors():
-        from infra.services.servers import up as start
+        from infra.services import up as start
 
         url = next(service.url for service in start(lake) if service.name == page)
     click.echo(f"{page}: {url}   (stop both servers with `{command_prefix()} down`)")

@@ -9,25 +9,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flows.cli.common import (
-    encoding_option,
-    errors,
-    lake_option,
-    read_bytes,
-    time_option,
-    vocabulary_option,
-    write_bytes,
-)
+from flows.cli.options import dataset_option, encoding_option, lake_option, time_option, vocabulary_option
+from flows.cli.output import read_bytes, write_bytes
+from flows.cli.running import errors
 from infra.lake import Lake
 
 if TYPE_CHECKING:
     from tokenization.encodings import Encoding
     from tokenization.vocabulary import Vocabulary
-
-
-dataset_option = click.option(
-    "--dataset", metavar="NAME[@DIGEST]", help="Take encoding, time, vocabulary and what was learned from a dataset."
-)
 
 
 @click.command()

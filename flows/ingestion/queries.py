@@ -13,6 +13,7 @@ import polars as pl
 from flows.ingestion.pipeline import IngestParameters, reusable, stock_of, unread
 from flows.ingestion.sources.inventory import Progress
 from infra.errors import UserError
+from infra.settings import flatten
 from tokenization.dataset.manifest import FATE, FILE, NAME, Status
 from tokenization.dataset.version import DatasetVersion
 
@@ -99,19 +100,12 @@ def difference(before: DatasetVersion, after: DatasetVersion) -> Difference:
 
 def _settings_changes(before: dict[str, Any], after: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
     flat = [
-        _flat({**about["settings"], "encoding": about["encoding"], "vocabulary": about["vocabulary"]})
+        flatten({**about["settings"], "encoding": about["encoding"], "vocabulary": about["vocabulary"]})
         for about in (before, after)
     ]
     keys = sorted(flat[0].keys() | flat[1].keys())
     pairs = {key: (flat[0].get(key), flat[1].get(key)) for key in keys}
     return {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
-
-
-def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    leaves: dict[str, Any] = {}
-    for key, value in tree.items():
-        leaves.update(_flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value})
-    return leaves
 
 
 @dataclass(frozen=True)

@@ -17,14 +17,14 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from infra.errors import UserError
-from modeling.config import PresetError, flattened, load_preset, with_settings
+from infra.settings import SettingError, flatten, one_line
+from modeling.config import load_preset, with_settings
 
 DEFAULT_PRESET = "tiny"
 
@@ -52,15 +52,10 @@ def read_run_file(path: Path) -> RunFile:
         raise UserError(f"run file {path} cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is no TOML: {error}") from error
-    for key in content:
-        if key not in RunFile.model_fields:
-            near = get_close_matches(key, RunFile.model_fields, n=1, cutoff=0.4)
-            raise UserError(f"{path}: no setting {key!r}" + (f"; nearest: {near[0]!r}" if near else ""))
     try:
         file = RunFile.model_validate(content)
     except ValidationError as error:
-        fault = error.errors()[0]
-        raise UserError(f"{path}: {'.'.join(map(str, fault['loc']))} = {fault['input']!r}: {fault['msg']}") from error
+        raise UserError(f"{path}: {one_line(error, RunFile)}") from error
     if file.hostfile is None:
         return file
     return file.model_copy(update={"hostfile": str(path.absolute().parent / Path(file.hostfile).expanduser())})
@@ -70,7 +65,7 @@ def train_choices(path: Path | None, line: Mapping[str, Any], settings: Mapping[
     """What `TrainParameters` takes: the run file's choices, over them what the command line says (None: nothing) and
     its `--set` settings.
 
-    Raises UserError for a mistake in the file, PresetError for one in the command line.
+    Raises UserError for a mistake in the file, SettingError for one in the command line.
     """
     file = RunFile() if path is None else read_run_file(path)
     said = {key: value for key, value in line.items() if value is not None}
@@ -79,14 +74,14 @@ def train_choices(path: Path | None, line: Mapping[str, Any], settings: Mapping[
         raise UserError(
             "no dataset is named; give --dataset NAME" + ("" if path is None else f", or dataset in {path}")
         )
-    changes = flattened({"model": file.model, "training": file.training})
+    changes = flatten({"model": file.model, "training": file.training})
     preset = load_preset(choices["preset"])
     try:
         with_settings(preset, {**changes, **settings})
-    except PresetError:
+    except SettingError:
         try:  # whose mistake is it?
             with_settings(preset, changes)
-        except PresetError as error:
+        except SettingError as error:
             raise UserError(f"{path}: {error}") from error
         raise
     return {**choices, "settings": {**changes, **settings}}

@@ -10,7 +10,7 @@ Every class is a `StrictModel`: immutable, and unknown keys are errors.
 
 from modeling.config.base import StrictModel
 from modeling.config.model import STRUCTURE, ModelConfig, SparsityConfig, StructureName
-from modeling.config.preset import Preset, PresetError, flattened, load_preset, preset_names, with_settings
+from modeling.config.preset import Preset, PresetError, load_preset, preset_names, with_settings
 from modeling.config.run import RUN_FORMAT, RunConfig, RunFormatError, read_run_config
 from modeling.config.training import MixupSchedule, TrainingConfig
 
@@ -27,7 +27,6 @@ __all__ = [
     "StrictModel",
     "StructureName",
     "TrainingConfig",
-    "flattened",
     "load_preset",
     "preset_names",
     "read_run_config",

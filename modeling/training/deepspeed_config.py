@@ -7,15 +7,15 @@ other one is an error. Names and meanings are DeepSpeed's (https://www.deepspeed
 from __future__ import annotations
 
 import json
-from difflib import get_close_matches
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from infra.errors import UserError
+from infra.settings import one_line
 from modeling.config import StrictModel, TrainingConfig
 
 NEVER = 10**9
@@ -102,7 +102,7 @@ def load_settings(stage: int, offload: bool, source: Path | None = None) -> Deep
     except OSError as error:
         raise SettingsError(f"{file}: cannot be read ({error.strerror}); it holds the DeepSpeed settings") from error
     except ValidationError as error:
-        raise SettingsError(f"{file}: {_first_error(error)}") from error
+        raise SettingsError(f"{file}: {one_line(error, DeepSpeedSettings)}") from error
     except ValueError as error:
         raise SettingsError(f"{file}: not a JSON file: {error}") from error
     found = settings.zero_optimization.stage
@@ -139,25 +139,3 @@ def complete(settings: DeepSpeedSettings, training: TrainingConfig, ranks: int, 
         "zero_force_ds_cpu_optimizer": False,
         "steps_per_print": NEVER,
     }
-
-
-def _first_error(error: ValidationError) -> str:
-    """The first complaint, with the nearest known key where one is unknown: a misspelt one is missing as well."""
-    first, *_ = sorted(error.errors(), key=lambda complaint: complaint["type"] != "extra_forbidden")
-    key = ".".join(map(str, first["loc"]))
-    if first["type"] != "extra_forbidden":
-        reason = first["msg"].removeprefix("Value error, ")
-        return f"{key}: {reason}" if key else reason
-    *path, last = map(str, first["loc"])
-    near = get_close_matches(last, _keys(DeepSpeedSettings, path), n=1, cutoff=0.0)
-    return f"unknown key {key!r}; nearest: {'.'.join([*path, *near])!r}"
-
-
-def _keys(model: type[BaseModel], path: list[str]) -> list[str]:
-    """The known keys at a path of nested settings."""
-    inner: dict[str, type[BaseModel]] = {
-        "zero_optimization": ZeroSettings,
-        "offload_optimizer": Offload,
-        "offload_param": Offload,
-    }
-    return [*(inner[path[-1]] if path else model).model_fields]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, ValidationError
 
+from infra.settings import SettingError
 from modeling.config import (
     ModelConfig,
     PresetError,
@@ -184,7 +185,7 @@ class TestSettings:
         assert changed.model.sparsity.local_window_blocks == (4, 8)
         assert changed.model.structure == ("time",)
         assert with_settings(changed, {"model.structure": ""}).model.structure == ()
-        with pytest.raises(PresetError, match=r"^model\.sparsity\.local_window_blocks\.1 = 'x': "):
+        with pytest.raises(SettingError, match=r"^model\.sparsity\.local_window_blocks\.1 = 'x': "):
             with_settings(changed, {"model.sparsity.local_window_blocks": "4,x"})
 
     def test_text_is_read_as_the_setting_s_type(self) -> None:
@@ -207,32 +208,32 @@ class TestSettings:
         ],
     )
     def test_a_misspelt_key_is_answered_with_the_nearest(self, key: str, nearest: str) -> None:
-        with pytest.raises(PresetError, match=f"no setting '{key}'; nearest: '{nearest}'"):
+        with pytest.raises(SettingError, match=f"no setting '{key}'; nearest: '{nearest}'"):
             with_settings(load_preset("tiny"), {key: 1})
 
     @pytest.mark.parametrize("key", ["name", "model", "model.sparsity", "", "zzzzzz"])
     def test_what_is_no_setting_is_refused(self, key: str) -> None:
-        with pytest.raises(PresetError, match=f"no setting '{key}'"):
+        with pytest.raises(SettingError, match=f"no setting '{key}'"):
             with_settings(load_preset("tiny"), {key: "x"})
 
     def test_a_value_that_does_not_fit_is_named_with_its_key(self) -> None:
-        with pytest.raises(PresetError, match=r"training\.steps = 'many': .*integer"):
+        with pytest.raises(SettingError, match=r"training\.steps = 'many': .*integer"):
             with_settings(load_preset("tiny"), {"training.steps": "many"})
 
     def test_values_that_do_not_fit_each_other(self) -> None:
         tiny = load_preset("tiny")
         heads = tiny.model.d_model - 1
-        with pytest.raises(PresetError, match=f"d_model {tiny.model.d_model} is not a multiple of heads {heads}"):
+        with pytest.raises(SettingError, match=f"d_model {tiny.model.d_model} is not a multiple of heads {heads}"):
             with_settings(tiny, {"model.heads": str(heads)})
 
     def test_they_are_named_in_one_short_line(self) -> None:
         tiny = load_preset("tiny")
         d_model = tiny.model.heads * 8 + 1
-        with pytest.raises(PresetError) as caught:
+        with pytest.raises(SettingError) as caught:
             with_settings(tiny, {"model.d_model": str(d_model)})
         assert str(caught.value) == f"model: d_model {d_model} is not a multiple of heads {tiny.model.heads}"
 
     @pytest.mark.parametrize("value", [[1, 2], {"more": 1}], ids=str)
     def test_of_a_value_that_does_not_fit_only_a_scalar_is_shown(self, value: object) -> None:
-        with pytest.raises(PresetError, match=r"^training\.steps: .*integer$"):
+        with pytest.raises(SettingError, match=r"^training\.steps: .*integer$"):
             with_settings(load_preset("tiny"), {"training.steps": value})

@@ -15,7 +15,6 @@ from registry.runs import (
     begin_run,
     end_run,
     find_run,
-    flattened,
     log_metrics,
     one_line,
     refusals,
@@ -112,10 +111,6 @@ def test_whatever_a_store_refuses_is_one_line(registry: Registry) -> None:
     assert "\n" not in str(error.value)
     with pytest.raises(RegistryError, match=r"^disk full$"), refusals():
         raise OSError("disk full\nand more")
-
-
-def test_nested_parameters_get_dotted_names() -> None:
-    assert flattened({"a": {"b": 1, "c": {"d": None}}, "e": [2]}) == {"a.b": 1, "a.c.d": None, "e": [2]}
 
 
 def test_the_first_line_of_an_error_or_else_its_kind() -> None:

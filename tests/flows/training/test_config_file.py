@@ -8,7 +8,7 @@ import pytest
 
 from flows.training.config_file import RunFile, read_run_file, train_choices
 from infra.errors import UserError
-from modeling.config import PresetError
+from infra.settings import SettingError
 
 WHOLE = """
 dataset = "lakh@0123"
@@ -95,5 +95,5 @@ def test_a_file_that_is_no_toml_is_named_with_the_place(tmp_path: Path) -> None:
 
 
 def test_a_mistake_of_the_command_line_does_not_blame_the_file(tmp_path: Path) -> None:
-    with pytest.raises(PresetError, match=r"^no setting 'training\.step'"):
+    with pytest.raises(SettingError, match=r"^no setting 'training\.step'"):
         train_choices(written(tmp_path, WHOLE), {}, {"training.step": "4"})

@@ -1,0 +1,147 @@
+"""The command that turns MIDI collections into a dataset version."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from flows.cli.options import (
+    encoding_option,
+    json_option,
+    lake_option,
+    settings_option,
+    time_option,
+    vocabulary_option,
+)
+from flows.cli.output import show
+from flows.cli.running import errors, running
+from infra.lake import Lake
+
+if TYPE_CHECKING:
+    from flows.ingestion.pipeline import IngestParameters
+    from flows.ingestion.queries import Plan
+    from flows.ingestion.sources import Collection
+
+LISTED = 20
+"""Lines of a kind that a report shows; `--json` has all."""
+
+
+@click.command()
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
+@click.option("--name", help="The dataset.  [default: the name of a collections.toml]")
+@click.option("--style", help="One style label for all files; by default the first folder below SOURCE names it.")
+@click.option("--licence", help="Licence of the files, for the manifest.  [default: not stated]")
+@encoding_option
+@time_option
+@vocabulary_option
+@click.option("--units", type=click.IntRange(1), help="Chords or merges that a learned encoding learns.")
+@click.option("--sustain", is_flag=True, default=None, help="Notes last as long as the sustain pedal holds them.")
+@click.option("--copies", type=click.IntRange(0), help="Augmented variants of each piece that trains.  [default: 0]")
+@click.option("--seed", type=int, help="Seed of the variants.  [default: 0]")
+@settings_option("Change a setting: limits.min_notes=8.")
+@click.option("--engine", type=click.Choice(["local", "ray", "dask"]), help="Where files are read.  [default: local]")
+@click.option("--cluster", metavar="ADDRESS", help="A running Ray or Dask cluster.")
+@click.option("--workers", type=click.IntRange(1), help="Processes of the engine.  [default: all cores]")
+@click.option("--dry-run", is_flag=True, help="Show what would be done.")
+@lake_option
+@json_option
+def ingest(
+    sources: tuple[str, ...],
+    settings: dict[str, str],
+    dry_run: bool,
+    lake: Lake,
+    as_json: bool,
+    **choices: Any,
+) -> None:
+    """Turn MIDI files into a dataset version.
+
+    SOURCE is a folder, a file, a .zip, .tar or .tar.gz, a URL of an object store, or a collections.toml.
+    """
+    with errors():  # mistakes first: starting a server takes seconds
+        parameters = _parameters(sources, settings, lake, choices)
+    if dry_run:
+        with errors():
+            from flows.ingestion.queries import plan
+            from flows.progress import stage
+
+            with stage("scanning") as bar:
+                planned = plan(parameters, bar.step)
+        show(asdict(planned), _plan_lines(planned), as_json)
+        return
+    with running(lake):
+        from flows.ingestion.flow import ingest as ingest_flow
+
+        report = ingest_flow(parameters)
+    version = report.version
+    about = version.description
+    lines = [f"dataset {version}  {version.folder}"]
+    lines += [f"  {count:>8,}  {fate}" for fate, count in about["fates"].items()]
+    lines += [f"  card: {version.folder / 'card.html'}"]
+    summary = {key: value for key, value in about.items() if key not in ("shards", "statistics")}
+    show({**summary, "folder": str(version.folder), "reused": report.reused}, lines, as_json)
+
+
+def _parameters(
+    sources: tuple[str, ...], changes: dict[str, str], lake: Lake, choices: dict[str, Any]
+) -> IngestParameters:
+    """Return the parameters that a command line gives; `--set` wins over an option. Raises UserError."""
+    from flows.ingestion.pipeline import IngestParameters
+    from infra.errors import UserError
+    from infra.settings import apply
+
+    collections = _collections(sources, choices.pop("style"), choices.pop("licence"))
+    name = choices.pop("name") or _only_toml(sources)
+    if name is None:
+        raise UserError("the dataset has no name; give one with --name")
+    options = {f"augmentation.{key}": choices.pop(key) for key in ("copies", "seed")}
+    options |= {f"tokens.{key}": choices.pop(key) for key in ("encoding", "time", "vocabulary", "units", "sustain")}
+    options = {key: value for key, value in (options | choices).items() if value is not None}
+    given = {"collections": collections, "name": name, "lake": lake.address}
+    parameters = apply(IngestParameters, given, {**options, **changes})
+    parameters.tokens.unlearned()  # raises for a bad vocabulary before anything is listed
+    return parameters
+
+
+def _collections(sources: tuple[str, ...], style: str | None, licence: str | None) -> list[Collection]:
+    from flows.ingestion.sources import collection_of, load_collections
+    from infra.errors import UserError
+
+    if (style or licence) and any(source.endswith(".toml") for source in sources):
+        raise UserError("--style and --licence are for plain sources; a collections.toml says them for each collection")
+    plain = [source for source in sources if not source.endswith(".toml")]
+    stems = [Path(source.rstrip("/")).name.split(".")[0] or Path(source).resolve().name or "root" for source in plain]
+    names = stems if len(set(stems)) == len(stems) else plain
+    collections = [
+        collection_of(name, source, licence=licence or "not stated", style=style)
+        for name, source in zip(names, plain, strict=True)
+    ]
+    for source in sources:
+        if source.endswith(".toml"):
+            collections += load_collections(Path(source))
+    return collections
+
+
+def _only_toml(sources: tuple[str, ...]) -> str | None:
+    return Path(sources[0]).stem if len(sources) == 1 and sources[0].endswith(".toml") else None
+
+
+def _plan_lines(plan: Plan) -> list[str]:
+    lines = []
+    for collection in plan.collections:
+        left_out = ", ".join(
+            f"{count:,} {suffix or 'without suffix'}" for suffix, count in collection["ignored"].items()
+        )
+        lines.append(f"{collection['collection']}: {collection['files']:,} files, {collection['bytes'] / 1e6:,.1f} MB")
+        shown = list(collection["styles"].items())
+        more = f", … ({len(shown):,} styles)" if len(shown) > LISTED else ""
+        lines.append("  styles: " + ", ".join(f"{style} {count:,}" for style, count in shown[:LISTED]) + more)
+        lines += [f"  left out: {left_out}"] if left_out else []
+    lines += [f"cannot be read: {file}: {why}" for file, why in plan.unreadable[:LISTED]]
+    if plan.version:
+        lines.append(f"nothing changed: {plan.version} would be reused")
+    else:
+        lines.append(f"{plan.unread:,} of {plan.files:,} files would be read, and a new version published")
+    return lines

@@ -1,0 +1,60 @@
+"""Options that several commands take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from infra.lake import LAKE_VARIABLE, Lake
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def lake_option(command: Command) -> Command:
+    """Add `--lake DIR`, as a Lake."""
+    return click.option(
+        "--lake",
+        metavar="DIR",
+        envvar=LAKE_VARIABLE,
+        default=None,
+        callback=lambda _context, _parameter, value: Lake.at(value),
+        help="Folder that everything is written to.  [default: ./lake]",
+    )(command)
+
+
+def json_option(command: Command) -> Command:
+    """Add `--json`, which prints the report as JSON on standard output."""
+    return click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")(command)
+
+
+def settings_option(changes: str) -> Callable[[Command], Command]:
+    """Add `--set KEY=VALUE`, as a dict of texts; `changes` begins its help. `infra.settings` has the grammar."""
+    grammar = "VALUE: none for no value; lists as 4,8 or JSON."
+    return click.option(
+        "--set", "settings", multiple=True, metavar="KEY=VALUE", callback=_parsed, help=f"{changes}  {grammar}"
+    )
+
+
+def _parsed(_context: click.Context, _parameter: click.Parameter, pairs: tuple[str, ...]) -> dict[str, str]:
+    if not pairs:
+        return {}
+    from infra.settings import SettingError, parse_assignments
+
+    try:
+        return parse_assignments(pairs)
+    except SettingError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+encoding_option = click.option("--encoding", metavar="NAME", help="Encoding of notes as tokens.  [default: combined]")
+time_option = click.option(
+    "--time", type=click.Choice(["seconds", "beats"]), help="Unit that ticks divide.  [default: seconds]"
+)
+vocabulary_option = click.option(
+    "--vocabulary", metavar="NAME|FILE", help="A name, a .toml, or a dataset's vocabulary.json.  [default: musenet]"
+)
+dataset_option = click.option(
+    "--dataset", metavar="NAME[@DIGEST]", help="Use the encoding, time and vocabulary of a dataset, learned tokens too."
+)

@@ -1,0 +1,42 @@
+"""What commands read, print and write."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from infra.errors import UserError
+from infra.files import write_atomically
+
+
+def show(report: Any, lines: list[str], as_json: bool) -> None:
+    """Print a report on standard output, as JSON or as lines."""
+    click.echo(json.dumps(report, indent=1, default=str) if as_json else "\n".join(lines))
+
+
+def read_bytes(path: Path) -> bytes:
+    """Read a file that the user named. Raises UserError if it cannot be read."""
+    try:
+        return path.expanduser().read_bytes()
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file that the user named, atomically. Raises UserError if it cannot be written."""
+    try:
+        write_atomically(path, data)
+    except OSError as error:
+        raise UserError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def command_prefix() -> str:
+    """Return the command as the user can type it in the current folder."""
+    program = Path(sys.argv[0])
+    if program.is_absolute() and program.is_relative_to(Path.cwd()):
+        program = program.relative_to(Path.cwd())
+    return str(program)
