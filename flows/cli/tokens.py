@@ -72,13 +72,12 @@ def decode(
     with errors():
         from infra.errors import UserError
         from tokenization.midi.writing import write_midi
-        from tokenization.vocabulary.text import parse_text
 
         text = sys.stdin.read() if tokens == "-" else tokens
         if tokens != "-" and _is_file(tokens):
             text = read_bytes(Path(tokens)).decode("utf-8", errors="replace")
         chosen = _encoding(encoding, time, vocabulary, dataset, lake)
-        notes = chosen.decode(parse_text(text, chosen.vocabulary))
+        notes = chosen.decode(chosen.vocabulary.parse_text(text))
         if not len(notes):
             raise UserError("these tokens hold no note; nothing was written")
         write_bytes(out, write_midi(notes, chosen.vocabulary.output_names))

@@ -49,13 +49,6 @@ class SamplingConfig:
             raise ValueError(f"guidance must be at least 1 and finite, not {self.guidance}")
 
 
-def playable_instruments(vocabulary: Vocabulary, instrumentations: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """The instruments in the groups that instrumentation tokens name, shape (batch, instruments)."""
-    masks = instrumentations - vocabulary.instrumentation_base
-    bits = np.array([vocabulary.groups.index(instrument.group) for instrument in vocabulary.instruments])
-    return np.asarray(masks[:, None] >> bits[None, :] & 1, np.bool_)
-
-
 @torch.inference_mode()
 def generate(
     model: MuseNet,
@@ -86,7 +79,7 @@ def generate(
     device = next(model.parameters()).device
     generator = torch.Generator(device=device).manual_seed(seed)
     planned = np.array(lengths, np.int64)
-    playable = playable_instruments(encoding.vocabulary, prompts[:, 1].astype(np.int64))
+    playable = encoding.vocabulary.instruments_of(prompts[:, 1])
     # In the data `end` comes when the countdown has run out; a piece may end while it runs.
     grammar = Grammar(encoding, playable, planned - COUNTDOWN, sampling.longest_note)
     pieces = _Pieces(encoding, planned, longest)

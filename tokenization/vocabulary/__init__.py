@@ -1,21 +1,24 @@
-"""Vocabularies: what every token id means."""
+"""Vocabularies: the meaning of token ids as data.
+
+`Vocabulary.load("musenet")` reads a built-in one. It is built from a vocabulary file (`file`), whose order gives the
+blocks of ids (`layout`), the styles and the learned tokens of a dataset (`learned_tokens`), and has a text form
+(`text`). `general_midi` names programs and percussion keys.
+"""
 
 from tokenization.vocabulary.file import VocabularyError
-from tokenization.vocabulary.vocabulary import (
-    NO_ROW,
-    PITCHES,
-    ROWS,
-    Tokens,
-    Vocabulary,
-    builtin_vocabularies,
-    pitch_name,
-    style_label,
-)
+from tokenization.vocabulary.layout import NO_ROW, PITCHES, ROWS, Tokens
+from tokenization.vocabulary.learned_tokens import Expansion, LearnedKind, LearnedTokens
+from tokenization.vocabulary.sources import builtin_vocabularies
+from tokenization.vocabulary.text import pitch_name, style_label
+from tokenization.vocabulary.vocabulary import Vocabulary
 
 __all__ = [
     "NO_ROW",
     "PITCHES",
     "ROWS",
+    "Expansion",
+    "LearnedKind",
+    "LearnedTokens",
     "Tokens",
     "Vocabulary",
     "VocabularyError",

@@ -1,10 +1,11 @@
-"""What a vocabulary file says: the part of a vocabulary that people write, checked strictly.
+"""The vocabulary file: the part of a vocabulary that people write, as a strict schema.
 
-`vocabularies/musenet.toml` explains each key by example. No id is written down; ids follow from the order.
+`builtin/musenet.toml` explains each key by example. No id is written down; ids follow from the order (`layout`).
 """
 
 from __future__ import annotations
 
+import tomllib
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -20,8 +21,7 @@ Group = Annotated[str, Field(pattern=r"^[a-z0-9]+$")]
 
 
 class VocabularyError(UserError, ValueError):
-    """A vocabulary that cannot be, or a style, instrument or token that it does not have; the message lists what
-    exists."""
+    """An invalid vocabulary, or an unknown style, instrument or token; the message lists those that exist."""
 
 
 class VocabularyFile(BaseModel):
@@ -35,13 +35,13 @@ class VocabularyFile(BaseModel):
     ticks_per_beat: int = Field(ge=1, le=960)
     """The grid of the encodings in beats (quarter notes)."""
     max_wait: int = Field(ge=1, le=4096)
-    """Ticks of the longest wait that is one token."""
+    """Ticks of the longest wait token."""
     style_slots: int = Field(DEFAULT_STYLE_SLOTS, ge=0, le=16384)
-    """Ids kept for styles. A dataset may have as many, and no other id depends on how many it has."""
+    """Ids reserved for styles, so that no other id depends on how many styles a dataset has."""
     tempos: tuple[Tempo, ...] = Field(min_length=1, strict=False)
     """Beats per minute of the tempo buckets, ascending."""
     groups: tuple[Group, ...] = Field(min_length=1, strict=False)
-    """Sets of instruments that are switched on together, the first one with bit 0 of an instrumentation."""
+    """Groups of instruments that are switched on together; the first one is bit 0 of an instrumentation."""
     instruments: tuple[Instrument, ...] = Field(min_length=1, strict=False)
     """In the order of their rows."""
 
@@ -69,14 +69,23 @@ class VocabularyFile(BaseModel):
         return self
 
 
+def parse_toml(text: str, source: str) -> VocabularyFile:
+    """Return a checked vocabulary file from TOML. Raises VocabularyError naming the place in the `source`."""
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise VocabularyError(f"{source} is not valid TOML: {error}") from error
+    return parse_vocabulary(content, source)
+
+
 def parse_vocabulary(content: dict[str, Any], source: str) -> VocabularyFile:
-    """A vocabulary file's content, checked. Raises VocabularyError saying where the `source` is wrong."""
+    """Return a checked vocabulary file from its content. Raises VocabularyError naming the place in the `source`."""
     try:
         return VocabularyFile.model_validate(content)
     except ValidationError as error:
         # A key that is misspelt is unknown and also missing.
         first = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
-        where = _place(content, first["loc"])
+        where = _location(content, first["loc"])
         problem = first["msg"].removeprefix("Value error, ").replace("a valid tuple", "a list").replace("Tuple", "List")
         if first["type"] == "extra_forbidden":
             known = (Instrument if "instruments" in first["loc"] else VocabularyFile).model_fields
@@ -84,8 +93,8 @@ def parse_vocabulary(content: dict[str, Any], source: str) -> VocabularyFile:
         raise VocabularyError(f"{source}: {where}{problem}") from error
 
 
-def _place(content: dict[str, Any], path: tuple[int | str, ...]) -> str:
-    """Where in the file: instruments by name, not by number."""
+def _location(content: dict[str, Any], path: tuple[int | str, ...]) -> str:
+    """Return the place in the file as words, with instruments by name instead of by number."""
     words = []
     here: Any = content
     for step in path:

@@ -1,7 +1,7 @@
-"""General MIDI's names of programs and of percussion keys.
+"""Names of the General MIDI programs and percussion keys.
 
 Source: MIDI Manufacturers Association, "General MIDI System Level 1" (programs, keys 35–81) and "General MIDI 2"
-(keys 27–34 and 82–87), written as words are.
+(keys 27–34 and 82–87), in lower case.
 """
 
 from __future__ import annotations
@@ -51,6 +51,6 @@ PERCUSSION_NAMES = (
 
 
 def percussion_name(key: int) -> str:
-    """What a key of channel 10 sounds like, 42 → `closed hi-hat`; 20 → `key 20`, which has no name."""
+    """Return the name of a percussion key of channel 10: 42 → `closed hi-hat`, 20 → `key 20`, which has no name."""
     index = key - FIRST_PERCUSSION
     return PERCUSSION_NAMES[index] if 0 <= index < len(PERCUSSION_NAMES) else f"key {key}"

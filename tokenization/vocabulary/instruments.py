@@ -1,4 +1,4 @@
-"""Instruments of a vocabulary: which MIDI programs they play and which rows of ids they own."""
+"""Instruments of a vocabulary: the MIDI programs they play and the rows of ids they own."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ PROGRAMS = 128
 ALL_PITCHES = (0, 127)
 
 Seven = Annotated[int, Field(ge=0, le=127)]
-"""A number of MIDI's seven bits."""
+"""A MIDI data value, seven bits."""
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$")]
 
 
 class InstrumentError(UserError, ValueError):
-    """Instruments that do not go together."""
+    """Instruments that contradict each other or leave a program without an instrument."""
 
 
 class Instrument(BaseModel):
-    """One voice of a vocabulary, for example `violin`."""
+    """One instrument of a vocabulary, for example `violin`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     name: Name
     group: str
-    """The switch that turns it on: `strings` holds violin and cello."""
+    """The group that switches it on: `strings` holds violin and cello."""
     output_program: Seven
-    """General MIDI program it is written with."""
+    """General MIDI program with which it is written to MIDI files."""
     rows: tuple[Seven, ...] = Field(strict=False)
     """Velocity of each row of 128 ids, in id order; 0 is the note-off row."""
     programs: tuple[Seven, ...] | None = Field(None, strict=False)
-    """General MIDI programs it plays; None: all that no other instrument claims."""
+    """General MIDI programs it plays; None for all that no other instrument claims."""
     drum: bool = False
-    """Whether it plays the drum channel. It keeps no lengths of notes, so it has no note-off row."""
+    """True for the instrument of the drum channel, whose notes have no lengths and hence no note-off row."""
     range: tuple[Seven, Seven] = Field(ALL_PITCHES, strict=False)
-    """Lowest and highest pitch that it plays, as they sound. It bounds augmentation and gives no id its meaning."""
+    """Lowest and highest sounding pitch. It bounds augmentation and has no part in the meaning of ids."""
 
     @model_validator(mode="after")
     def _rows_and_range(self) -> Self:
@@ -57,7 +57,7 @@ class Instrument(BaseModel):
         return self
 
     def __eq__(self, other: object) -> bool:
-        """Whether both give ids the same meaning, so whatever their ranges."""
+        """Compare everything that gives ids their meaning, which ranges do not."""
         return isinstance(other, Instrument) and self._meaning == other._meaning
 
     def __hash__(self) -> int:
@@ -69,7 +69,7 @@ class Instrument(BaseModel):
 
 
 def program_table(instruments: tuple[Instrument, ...]) -> NDArray[np.uint8]:
-    """The index of the instrument that plays each pitched program, shape (128,).
+    """Return the index of the instrument that plays each pitched program, shape (128,).
 
     Raises InstrumentError when two instruments claim a program or some program has none.
     """
@@ -92,7 +92,7 @@ def program_table(instruments: tuple[Instrument, ...]) -> NDArray[np.uint8]:
 
 
 def velocity_table(instruments: tuple[Instrument, ...], first_rows: tuple[int, ...]) -> NDArray[np.uint8]:
-    """The row that a note-on of each velocity takes, shape (instruments, 128): the nearest velocity wins."""
+    """Return the row of a note-on of each velocity, shape (instruments, 128): that of the nearest velocity."""
     table = np.empty((len(instruments), 128), np.uint8)
     for index, instrument in enumerate(instruments):
         sounding = [(velocity, row) for row, velocity in enumerate(instrument.rows) if velocity > 0]

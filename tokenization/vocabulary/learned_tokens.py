@@ -1,7 +1,7 @@
-"""LearnedTokens: ids that a learned encoding adds to a vocabulary, each standing for several tokens or notes.
+"""Learned tokens: ids that a learned encoding adds to a vocabulary, each standing for several tokens or notes.
 
-A *merge* is a pair of ids, tokens or earlier units, that byte-pair encoding has joined. A *chord* is a set of notes
-that sound together. What was learned is data: it lies in the dataset's `vocabulary.json`.
+A *merge* is a pair of ids, tokens or earlier merges, that byte-pair encoding has joined. A *chord* is a set of notes
+that sound together. Learned tokens are data: they are stored in the dataset's `vocabulary.json`, under `units`.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from tokenization.vocabulary.file import VocabularyError
 
 LONGEST_EXPANSION = 4096
-"""Tokens that a unit stands for at most: merges of merges soon fill any memory."""
+"""Tokens in an expansion at most; merges of merges double in length and would soon fill any memory."""
 
 
 class LearnedKind(StrEnum):
-    """What units are."""
+    """Kind of all learned tokens of one vocabulary."""
 
     MERGE = "merge"
     CHORD = "chord"
@@ -30,58 +30,64 @@ class LearnedKind(StrEnum):
 
 @dataclass(frozen=True)
 class LearnedTokens:
-    """The learned ids of a vocabulary; the first one follows its other ids."""
+    """The learned tokens of a vocabulary, in the order of their ids."""
 
     kind: LearnedKind = LearnedKind.MERGE
     items: tuple[tuple[int, ...], ...] = ()
-    """Of a merge: the two ids it joins. Of a chord: the ids of its notes, ascending; that of a note-off stands for a
-    note that goes on sounding, and a chord of none is silence."""
+    """Of a merge: the two ids it joins. Of a chord: the ids of its notes, ascending; a note-off id stands for a note
+    that is held, and the empty chord is silence."""
 
     def __post_init__(self) -> None:
-        """Raises VocabularyError for a merge that joins not two ids or a chord that is no set in ascending order."""
+        """Raises VocabularyError for a merge that does not join two ids or a chord whose ids do not ascend."""
         for index, item in enumerate(self.items):
             if self.kind is LearnedKind.MERGE and len(item) != 2:
-                raise VocabularyError(f"unit {index} joins not two ids but {len(item)}")
+                raise VocabularyError(f"learned token {index} joins {len(item)} ids, not two")
             if self.kind is LearnedKind.CHORD and list(item) != sorted(set(item)):
-                raise VocabularyError(f"unit {index} is not of different ids, ascending: {list(item)}")
+                raise VocabularyError(f"learned token {index} has ids that do not ascend: {list(item)}")
 
     def __len__(self) -> int:
         return len(self.items)
 
     @classmethod
     def from_dict(cls, data: dict[str, Any] | None, source: str = "vocabulary") -> LearnedTokens:
-        """What `to_dict` gave, or no units. Raises VocabularyError for anything else."""
+        """Return the learned tokens of which `to_dict` gave `data`, none for None. Raises VocabularyError."""
         if data is None:
             return cls()
-        if not _is_units(data):
-            raise VocabularyError(f"{source}: units are not a kind ({' or '.join(LearnedKind)}) and lists of ids")
+        if not _has_form(data):
+            raise VocabularyError(
+                f"{source}: units must have a kind ({' or '.join(LearnedKind)}) and items, lists of ids"
+            )
         try:
             return cls(LearnedKind(data["kind"]), tuple(tuple(item) for item in data["items"]))
         except VocabularyError as error:
             raise VocabularyError(f"{source}: {error}") from error
 
     def to_dict(self) -> dict[str, Any]:
+        """Return the form that is stored as JSON."""
         return {"kind": str(self.kind), "items": [list(item) for item in self.items]}
 
-    def expanded(self, base: int) -> tuple[tuple[int, ...], ...]:
-        """Each unit as ids below `base`, which is the first unit's. Raises VocabularyError for one that is too long."""
+    def expand(self, base: int) -> tuple[tuple[int, ...], ...]:
+        """Return the ids below `base`, the first learned id, that each learned token stands for.
+
+        Raises VocabularyError for an expansion that is too long.
+        """
         if self.kind is LearnedKind.CHORD:
             return self.items
         out: list[tuple[int, ...]] = []
         for index, item in enumerate(self.items):
             out.append(sum(((token,) if token < base else out[token - base] for token in item), ()))
             if len(out[-1]) > LONGEST_EXPANSION:
-                raise VocabularyError(f"unit {index} stands for more than {LONGEST_EXPANSION} tokens")
+                raise VocabularyError(f"learned token {index} stands for more than {LONGEST_EXPANSION} tokens")
         return tuple(out)
 
     def names(self, single: Sequence[str]) -> list[str]:
-        """The text of each unit, given the text of all other ids."""
+        """Return the text of each learned token, given the text of all other ids."""
         form = "chord({})" if self.kind is LearnedKind.CHORD else "{}"
-        return [form.format("+".join(single[token] for token in item)) for item in self.expanded(len(single))]
+        return [form.format("+".join(single[token] for token in item)) for item in self.expand(len(single))]
 
 
-def _is_units(data: Any) -> bool:
-    """Whether it has the form that `LearnedTokens.to_dict` gives."""
+def _has_form(data: Any) -> bool:
+    """True if `data` has the form that `LearnedTokens.to_dict` gives."""
     if not isinstance(data, dict) or data.keys() != {"kind", "items"} or data["kind"] not in [*LearnedKind]:
         return False
     items = data["items"]
@@ -91,19 +97,20 @@ def _is_units(data: Any) -> bool:
 
 @dataclass(frozen=True)
 class Expansion:
-    """What each id of a vocabulary stands for, one after the other: id i is `tokens[first[i] : first[i + 1]]`."""
+    """The ids that each id of a vocabulary stands for, concatenated: id i is `tokens[first[i] : first[i + 1]]`."""
 
     tokens: NDArray[np.int64]
     first: NDArray[np.int64]
 
     @classmethod
-    def of(cls, units: LearnedTokens, base: int) -> Expansion:
-        """Ids below `base` stand for themselves."""
-        spelled = units.expanded(base)
-        sizes = np.concatenate([np.ones(base, np.int64), np.array([len(item) for item in spelled], np.int64)])
-        tokens = np.concatenate([np.arange(base), *(np.array(item, np.int64) for item in spelled)])
+    def of(cls, learned: LearnedTokens, base: int) -> Expansion:
+        """Return the expansion of all ids; those below `base` stand for themselves."""
+        expanded = learned.expand(base)
+        sizes = np.concatenate([np.ones(base, np.int64), np.array([len(item) for item in expanded], np.int64)])
+        tokens = np.concatenate([np.arange(base), *(np.array(item, np.int64) for item in expanded)])
         return cls(tokens, np.concatenate([[0], np.cumsum(sizes)]))
 
     @cached_property
     def sizes(self) -> NDArray[np.int64]:
+        """Number of ids that each id stands for, shape (ids,)."""
         return np.diff(self.first)

@@ -164,10 +164,10 @@ class TestEncodeAndDecode:
     def test_a_vocabulary_file_that_is_none(self, command: Command, midi_fixtures: Path, tmp_path: Path) -> None:
         encode = ("encode", midi_fixtures / "ok_type0.mid", "--vocabulary")
         for name, text, problem in (
-            ("broken.json", "{", "is no JSON: "),
+            ("broken.json", "{", "is not valid JSON: "),
             ("other.json", "{}", ": name: "),
-            ("list.json", "[]", "is no vocabulary"),
-            ("broken.toml", "=", "is no TOML: "),
+            ("list.json", "[]", "is not a vocabulary"),
+            ("broken.toml", "=", "is not valid TOML: "),
         ):
             (tmp_path / name).write_text(text)
             found = mistake(command(*encode, tmp_path / name))

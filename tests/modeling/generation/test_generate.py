@@ -15,7 +15,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modeling.generation.generate import SamplingConfig, draw, generate, playable_instruments
+from modeling.generation.generate import SamplingConfig, draw, generate
 from modeling.network.embeddings import Batch
 from modeling.network.transformer import MuseNet
 from tokenization.encodings import ENCODINGS, HEADER, Encoding, Time, get_encoding
@@ -257,7 +257,7 @@ class TestWindow:
 
 def allowed_after(tokens: Tokens, length: int, encoding: Encoding) -> list[int]:
     """Ids that the grammar allows after the tokens of one piece."""
-    playable = playable_instruments(encoding.vocabulary, tokens[1:2].astype(np.int64))
+    playable = encoding.vocabulary.instruments_of(tokens[1:2])
     grammar = Grammar(encoding, playable, np.array([length - COUNTDOWN]), SamplingConfig().longest_note)
     for token in tokens.tolist():
         grammar.advance(np.array([token]))

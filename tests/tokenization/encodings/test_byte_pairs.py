@@ -79,7 +79,7 @@ class TestLearning:
 
     def test_no_merge_is_longer_than_the_longest(self, vocabulary: Vocabulary) -> None:
         units = learn_merges([plain(vocabulary, f"{C4} " * 5000)], vocabulary, 100)
-        assert max(len(item) for item in units.expanded(vocabulary.learned_base)) <= LONGEST
+        assert max(len(item) for item in units.expand(vocabulary.learned_base)) <= LONGEST
 
     def test_no_header_is_learned(self, vocabulary: Vocabulary) -> None:
         units = learn_merges([plain(vocabulary, C4)] * 100, vocabulary, 10)

@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modeling.generation.generate import playable_instruments
 from tokenization.encodings import ENCODINGS, HEADER, Encoding, Time, get_encoding, learn_tokens
 from tokenization.encodings.combined import Combined
 from tokenization.encodings.grammar import LONGEST_REST, Grammar
@@ -232,7 +231,7 @@ class TestPlayable:
     def test_instrumentation_tokens_name_groups_of_instruments(self, vocabulary: Vocabulary) -> None:
         asked = [["piano"], ["strings"], ["drums", "piano"], ["drums", "strings", "piano"]]
         tokens = np.array([vocabulary.instrumentation_id(vocabulary.group_mask(names)) for names in asked])
-        assert playable_instruments(vocabulary, tokens).astype(int).tolist() == [
+        assert vocabulary.instruments_of(tokens).astype(int).tolist() == [
             [1, 0, 0, 0],
             [0, 1, 1, 0],
             [1, 0, 0, 1],
@@ -533,7 +532,7 @@ class TestRealPieces:
         rows = np.full((len(pieces), longest), encoding.vocabulary.pad, np.int64)
         for row, piece in zip(rows, pieces):
             row[: len(piece)] = piece
-        playable = playable_instruments(encoding.vocabulary, rows[:, 1])
+        playable = encoding.vocabulary.instruments_of(rows[:, 1])
         grammar = Grammar(encoding, playable, np.zeros(len(rows), np.int64), FOR_EVER, longest_rest=FOR_EVER)
         for position, tokens in enumerate(rows.T):
             if position >= HEADER:
@@ -559,7 +558,7 @@ def walk(encoding: Encoding, seed: int, length: int, longest_note: float) -> tup
         vocabulary.start,
         vocabulary.tempo_id(120),
     ]
-    playable = playable_instruments(vocabulary, np.array(header[1:2]))
+    playable = vocabulary.instruments_of(np.array(header[1:2]))
     grammar = Grammar(encoding, playable, np.zeros(1, np.int64), longest_note)
     tokens = []
     for token in header:
@@ -687,7 +686,7 @@ class TestEncodings:
     @given(count=st.integers(1, 40), seed=st.integers(0, 1000))
     def test_whatever_the_encoding_writes_is_grammatical(self, count: int, seed: int, encoding: Combined) -> None:
         piece = encoding.encode(random_notes(count, seed), "bach")
-        playable = playable_instruments(encoding.vocabulary, piece[1:2].astype(np.int64))
+        playable = encoding.vocabulary.instruments_of(piece[1:2])
         grammar = Grammar(encoding, playable, np.zeros(1, np.int64), LONGEST_NOTE / 96)
         for position, token in enumerate(piece.tolist()):
             if position >= HEADER:

@@ -286,22 +286,22 @@ class TestWrongFiles:
         assert str(caught.value) == message
 
     def test_no_toml(self, load: Callable[..., Vocabulary]) -> None:
-        with pytest.raises(VocabularyError, match=r"^trio\.toml is no TOML: .*line 1"):
+        with pytest.raises(VocabularyError, match=r"^trio\.toml is not valid TOML: .*line 1"):
             load("name: trio")
 
     def test_no_json(self, load: Callable[..., Vocabulary]) -> None:
-        with pytest.raises(VocabularyError, match=r"^v\.json is no JSON: .*line 1"):
+        with pytest.raises(VocabularyError, match=r"^v\.json is not valid JSON: .*line 1"):
             load("{", "v.json")
 
     @pytest.mark.parametrize("text", ["[]", "null", "3", '"musenet"'])
     def test_json_that_is_something_else(self, text: str, load: Callable[..., Vocabulary]) -> None:
-        with pytest.raises(VocabularyError, match=r"^v\.json is no vocabulary$"):
+        with pytest.raises(VocabularyError, match=r"^v\.json is not a vocabulary: it holds no JSON object$"):
             load(text, "v.json")
 
     @pytest.mark.parametrize("name", ["trio.toml", "v.json"])
     def test_no_text(self, name: str, tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(b"MThd\x00\x00\xff\xfe")
-        with pytest.raises(VocabularyError, match=rf"{name} is no text: "):
+        with pytest.raises(VocabularyError, match=rf"{name} is not UTF-8 text: "):
             Vocabulary.load(tmp_path / name)
 
     def test_a_toml_file_has_no_styles_of_its_own(self, load: Callable[..., Vocabulary]) -> None:
@@ -320,11 +320,11 @@ class TestStylesOfADataset:
     @pytest.mark.parametrize(
         ("styles", "message"),
         [
-            ("bach", "v.json: styles is not a list of names"),
-            ([1], "v.json: styles is not a list of names"),
+            ("bach", "v.json: styles must be a list of names"),
+            ([1], "v.json: styles must be a list of names"),
             (["bach", "bach"], "vocabulary 'trio' has the style 'bach' twice"),
-            (["R&B"], "vocabulary 'trio': 'R&B' is no style; small letters, digits and single underscores are"),
-            ([""], "vocabulary 'trio': '' is no style; small letters, digits and single underscores are"),
+            (["R&B"], "vocabulary 'trio': 'R&B' is not a style; use small letters, digits and single underscores"),
+            ([""], "vocabulary 'trio': '' is not a style; use small letters, digits and single underscores"),
         ],
     )
     def test_styles_that_cannot_be(self, styles: Any, message: str, load: Callable[..., Vocabulary]) -> None:
@@ -335,24 +335,24 @@ class TestStylesOfADataset:
 
 # In `trio`: note ids are 0–767, the longest wait is 771, the first unit 789.
 WRONG_UNITS = [
-    ("merge", [[1, 2, 3]], "v.json: unit 0 joins not two ids but 3"),
-    ("merge", [[1, 2], [3]], "v.json: unit 1 joins not two ids but 1"),
-    ("merge", [[1, 789]], "vocabulary 'trio': unit 0 is of ids that it cannot have: [1, 789]"),
-    ("merge", [[1, 2], [789, 790]], "vocabulary 'trio': unit 1 is of ids that it cannot have: [789, 790]"),
-    ("merge", [[-1, 2]], "vocabulary 'trio': unit 0 is of ids that it cannot have: [-1, 2]"),
-    ("merge", [[1, 2], [1, 2]], "vocabulary 'trio' has two units for the same tokens"),
+    ("merge", [[1, 2, 3]], "v.json: learned token 0 joins 3 ids, not two"),
+    ("merge", [[1, 2], [3]], "v.json: learned token 1 joins 1 ids, not two"),
+    ("merge", [[1, 789]], "vocabulary 'trio': learned token 0 refers to ids that it cannot hold: [1, 789]"),
+    ("merge", [[1, 2], [789, 790]], "vocabulary 'trio': learned token 1 refers to ids that it cannot hold: [789, 790]"),
+    ("merge", [[-1, 2]], "vocabulary 'trio': learned token 0 refers to ids that it cannot hold: [-1, 2]"),
+    ("merge", [[1, 2], [1, 2]], "vocabulary 'trio' has two learned tokens with the same expansion"),
     # (1 2) 3 and 1 (2 3)
-    ("merge", [[1, 2], [2, 3], [789, 3], [1, 790]], "vocabulary 'trio' has two units for the same tokens"),
-    ("merge", [[1, 1], *([789 + i] * 2 for i in range(60))], "unit 12 stands for more than 4096 tokens"),
-    ("chord", [[60, 768]], "vocabulary 'trio': unit 0 is of ids that it cannot have: [60, 768]"),
-    ("chord", [[64, 60]], "v.json: unit 0 is not of different ids, ascending: [64, 60]"),
-    ("chord", [[60, 60]], "v.json: unit 0 is not of different ids, ascending: [60, 60]"),
-    ("chord", [[60, 64], [60, 64]], "vocabulary 'trio' has two units for the same tokens"),
-    ("merge", [[1.5, 2]], "v.json: units are not a kind (merge or chord) and lists of ids"),
-    ("merge", [["1", "2"]], "v.json: units are not a kind (merge or chord) and lists of ids"),
-    ("merge", ["12"], "v.json: units are not a kind (merge or chord) and lists of ids"),
-    ("merge", 5, "v.json: units are not a kind (merge or chord) and lists of ids"),
-    ("scale", [], "v.json: units are not a kind (merge or chord) and lists of ids"),
+    ("merge", [[1, 2], [2, 3], [789, 3], [1, 790]], "vocabulary 'trio' has two learned tokens with the same expansion"),
+    ("merge", [[1, 1], *([789 + i] * 2 for i in range(60))], "learned token 12 stands for more than 4096 tokens"),
+    ("chord", [[60, 768]], "vocabulary 'trio': learned token 0 refers to ids that it cannot hold: [60, 768]"),
+    ("chord", [[64, 60]], "v.json: learned token 0 has ids that do not ascend: [64, 60]"),
+    ("chord", [[60, 60]], "v.json: learned token 0 has ids that do not ascend: [60, 60]"),
+    ("chord", [[60, 64], [60, 64]], "vocabulary 'trio' has two learned tokens with the same expansion"),
+    ("merge", [[1.5, 2]], "v.json: units must have a kind (merge or chord) and items, lists of ids"),
+    ("merge", [["1", "2"]], "v.json: units must have a kind (merge or chord) and items, lists of ids"),
+    ("merge", ["12"], "v.json: units must have a kind (merge or chord) and items, lists of ids"),
+    ("merge", 5, "v.json: units must have a kind (merge or chord) and items, lists of ids"),
+    ("scale", [], "v.json: units must have a kind (merge or chord) and items, lists of ids"),
 ]
 
 
@@ -365,7 +365,7 @@ class TestUnitsOfADataset:
 
     @pytest.mark.parametrize("units", [[], "merge", {}, {"kind": "merge"}, {"kind": "merge", "items": [], "x": 1}])
     def test_units_of_another_form(self, units: Any, load: Callable[..., Vocabulary]) -> None:
-        with pytest.raises(VocabularyError, match=r"^v\.json: units are not a kind"):
+        with pytest.raises(VocabularyError, match=r"^v\.json: units must have a kind"):
             load(json.dumps({**load(TRIO).to_dict(), "units": units}), "v.json")
 
     def test_units_may_take_ids_up_to_the_last_one(self, load: Callable[..., Vocabulary]) -> None:

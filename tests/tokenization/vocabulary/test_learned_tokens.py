@@ -29,10 +29,10 @@ def merges(draw: st.DrawFn, base: int = 10) -> LearnedTokens:
 
 class TestSpelling:
     def test_a_merge_is_spelled_out_to_the_end(self) -> None:
-        assert MERGES.expanded(10) == ((1, 2), (1, 2, 3), (1, 2, 1, 2, 3))
+        assert MERGES.expand(10) == ((1, 2), (1, 2, 3), (1, 2, 1, 2, 3))
 
     def test_a_chord_is_its_notes_and_silence_none(self) -> None:
-        assert CHORDS.expanded(10) == ((1, 4, 7), (), (2,))
+        assert CHORDS.expand(10) == ((1, 4, 7), (), (2,))
 
     def test_other_ids_stand_for_themselves(self) -> None:
         spelling = Expansion.of(MERGES, 10)
@@ -115,7 +115,7 @@ class TestData:
     @given(units=merges())
     def test_any_merges_are_told_apart_or_refused(self, units: LearnedTokens, vocabulary: Vocabulary) -> None:
         moved = [tuple(t if t < 10 else t - 10 + vocabulary.learned_base for t in item) for item in units.items]
-        spelled = units.expanded(10)
+        spelled = units.expand(10)
         if len(set(spelled)) == len(spelled):
             names = replace(vocabulary, learned=LearnedTokens(LearnedKind.MERGE, tuple(moved))).names[
                 vocabulary.learned_base :
@@ -123,15 +123,15 @@ class TestData:
             assert len(set(names)) == len(names)
             assert [name.count("+") + 1 for name in names] == [len(item) for item in spelled]
         else:
-            with pytest.raises(VocabularyError, match="two units for the same tokens"):
+            with pytest.raises(VocabularyError, match="two learned tokens with the same expansion"):
                 replace(vocabulary, learned=LearnedTokens(LearnedKind.MERGE, tuple(moved)))
 
     @pytest.mark.parametrize("item", [(), (1,), (1, 2, 3)])
     def test_a_merge_joins_two_ids(self, item: tuple[int, ...]) -> None:
-        with pytest.raises(VocabularyError, match=f"unit 1 joins not two ids but {len(item)}"):
+        with pytest.raises(VocabularyError, match=f"learned token 1 joins {len(item)} ids, not two"):
             LearnedTokens(LearnedKind.MERGE, ((1, 2), item))
 
     def test_a_merge_of_merges_of_merges_has_an_end(self) -> None:
         doubled = LearnedTokens(LearnedKind.MERGE, tuple((np.int64(10 + i), np.int64(10 + i)) for i in range(-1, 60)))
-        with pytest.raises(VocabularyError, match="unit 12 stands for more than 4096 tokens"):
-            doubled.expanded(10)
+        with pytest.raises(VocabularyError, match="learned token 12 stands for more than 4096 tokens"):
+            doubled.expand(10)

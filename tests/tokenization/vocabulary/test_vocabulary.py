@@ -354,7 +354,7 @@ class TestInstrumentation:
 
     @pytest.mark.parametrize("mask", [-1, 0, 128])
     def test_there_is_no_other_set(self, mask: int, vocabulary: Vocabulary) -> None:
-        with pytest.raises(VocabularyError, match=f"the mask {mask} has not"):
+        with pytest.raises(VocabularyError, match=f"the mask {mask} is not an instrumentation"):
             vocabulary.instrumentation_id(mask)
 
 
@@ -417,9 +417,12 @@ class TestText:
             ("chord(pianoo:v0:C4)", "token 0, part 0: 'pianoo:v0:C4' is not known; nearest: 'piano:v"),
             (
                 "start piano:v72:C4+wait:12",
-                "token 1: 'piano:v72:C4+wait:12' is none of the 2 units of this vocabulary",
+                "token 1: 'piano:v72:C4+wait:12' is not one of the 2 learned tokens of this vocabulary",
             ),
-            ("chord(piano:v0:C4)", "token 0: 'chord(piano:v0:C4)' is none of the 2 units of this vocabulary"),
+            (
+                "chord(piano:v0:C4)",
+                "token 0: 'chord(piano:v0:C4)' is not one of the 2 learned tokens of this vocabulary",
+            ),
         ],
     )
     def test_an_error_in_a_unit_names_the_part_too(self, text: str, message: str, vocabulary: Vocabulary) -> None:
@@ -489,6 +492,29 @@ class TestData:
     def test_the_vocabularies_of_the_package_never_change(self, name: str, digest: str) -> None:
         # Datasets and models carry these digests: with others, none of them can be read.
         assert Vocabulary.load(name).digest == Vocabulary.load(name).fixed_digest == digest
+
+    @pytest.mark.parametrize(
+        ("kind", "items", "digest", "fixed_digest"),
+        [
+            (
+                LearnedKind.MERGE,
+                ((128 + 60, 3967 + 12), (4764, 60)),
+                "b1d0b1609bb328de4296c9461c8266a62d75f618259ae6992651666fc0592200",
+                "d68ebef489a689575fe6257b23bd93b8bf7def7692103892d383fe2a8b71eeb8",
+            ),
+            (
+                LearnedKind.CHORD,
+                ((60, 128 + 64), ()),
+                "47ac2145a1fc24d91916c4f9ba7d0dbbfa499eec787eb955abe0364c31114e57",
+                "f1a81ed5d729c9c4016a51611e0e8294ddc8ebabcd172ba1e0b70f756e84c778",
+            ),
+        ],
+    )
+    def test_nor_do_those_with_styles_and_learned_tokens(
+        self, kind: LearnedKind, items: tuple[tuple[int, ...], ...], digest: str, fixed_digest: str
+    ) -> None:
+        learned = replace(Vocabulary.load("musenet", ["bach", "jazz"]), learned=LearnedTokens(kind, items))
+        assert (learned.digest, learned.fixed_digest) == (digest, fixed_digest)
 
     def test_only_styles_do_not_change_the_fixed_digest(self, vocabulary: Vocabulary) -> None:
         slower = Vocabulary.from_dict({**vocabulary.to_dict(), "ticks_per_beat": 24})
