@@ -15,7 +15,7 @@ from mlflow.exceptions import MlflowException
 from infra.errors import UserError
 from registry.lineage import DatasetReference
 from registry.pyfunc_model import BUNDLE, EXAMPLE_PARAMETERS, MuseNetModel, example, signature
-from registry.runs import Registry, RegistryError, one_line
+from registry.store import Registry, RegistryError, first_line
 
 MODEL_NAME = "musenet"
 CANDIDATE, CHAMPION = "candidate", "champion"
@@ -77,7 +77,7 @@ def register(
         for key, value in all_tags.items():
             registry.client.set_model_version_tag(MODEL_NAME, version, key, value)
     except MlflowException as error:
-        raise RegistryError(f"the model cannot be registered: {one_line(error)}") from error
+        raise RegistryError(f"the model cannot be registered: {first_line(error)}") from error
     return find_model(registry, version)
 
 
@@ -95,7 +95,7 @@ def set_alias(registry: Registry, version: str, alias: str) -> None:
     try:
         registry.client.set_registered_model_alias(MODEL_NAME, alias, version)
     except MlflowException as error:
-        raise RegistryError(f"version {version} cannot be named {alias!r}: {one_line(error)}") from error
+        raise RegistryError(f"version {version} cannot be named {alias!r}: {first_line(error)}") from error
 
 
 def list_models(registry: Registry) -> list[RegisteredModel]:
@@ -124,7 +124,7 @@ def pull(registry: Registry, model: RegisteredModel) -> Path:
     try:
         folder = Path(mlflow.artifacts.download_artifacts(artifact_uri=model.uri))
     except (MlflowException, OSError) as error:
-        raise RegistryError(f"version {model.version} cannot be pulled: {one_line(error)}") from error
+        raise RegistryError(f"version {model.version} cannot be pulled: {first_line(error)}") from error
     bundle = folder / "artifacts" / BUNDLE
     return bundle if bundle.exists() else next((folder / "artifacts").iterdir())
 

@@ -1,86 +1,39 @@
-"""Tracking: training runs with parameters, metrics and state, in MLflow on SQLite."""
+"""Training runs in MLflow: found by musenet's run id, with parameters, metrics, dataset and status."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunStatus, RunTag
-from mlflow.exceptions import MlflowException
-from sqlalchemy.exc import SQLAlchemyError
 
-from infra.errors import RunError
 from infra.settings import flatten
+from registry.lineage import DatasetReference, log_dataset
+from registry.store import Registry, registry_errors
 
-EXPERIMENT = "musenet"
 RUN_KEY = "musenet.run"
-"""Tag of an MLflow run that holds our own run's id."""
-TRAINING_EXPERIMENT = {"mlflow.experimentKind": "custom_model_development"}
-"""Lets MLflow's page show runs and metrics rather than traces."""
+"""Tag of an MLflow run that holds musenet's run id."""
 BATCH = 500
 """Metrics sent at once; MLflow takes at most 1000."""
-FORBIDDEN = re.compile(r"[^\w\-. /:]")
-"""What MLflow takes in no metric's name."""
-
-
-class RegistryError(RunError):
-    """MLflow refused; the message is its own, in one line."""
+NOT_IN_NAMES = re.compile(r"[^\w\-. /:]")
+"""Characters that MLflow refuses in a metric's name."""
 
 
 @dataclass(frozen=True)
-class Registry:
-    """An open MLflow store."""
+class MetricRow:
+    """The metrics of one step."""
 
-    client: MlflowClient
-    uri: str
-    experiment_id: str
-
-    @classmethod
-    def open(cls, database: Path, artifacts: Path) -> Registry:
-        """The store in a SQLite file, made and migrated where it does not exist yet.
-
-        Raises RegistryError when the file is no MLflow database of this version.
-        """
-        database.parent.mkdir(parents=True, exist_ok=True)
-        artifacts.mkdir(parents=True, exist_ok=True)
-        uri = f"sqlite:///{database}"
-        try:
-            client = MlflowClient(tracking_uri=uri, registry_uri=uri)
-            experiment = client.get_experiment_by_name(EXPERIMENT)
-            if experiment is None:
-                experiment_id = client.create_experiment(
-                    EXPERIMENT, artifact_location=artifacts.as_uri(), tags=TRAINING_EXPERIMENT
-                )
-            else:
-                experiment_id = experiment.experiment_id
-        except (MlflowException, SQLAlchemyError) as error:
-            raise RegistryError(f"the registry in {database} cannot be opened: {one_line(error)}") from error
-        return cls(client, uri, experiment_id)
-
-
-def one_line(error: Exception) -> str:
-    """The first line of an exception's text."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
-
-
-@contextmanager
-def refusals() -> Iterator[None]:
-    """Work with an open store; whatever goes wrong in it is a RegistryError in one line."""
-    try:
-        yield
-    except RegistryError:
-        raise
-    except Exception as error:  # MLflow's own, SQLAlchemy's, SQLite's, alembic's, the disk's: no list is complete
-        raise RegistryError(one_line(error)) from error
+    step: int
+    time: float
+    """Seconds since the epoch."""
+    values: Mapping[str, float]
+    """By name; characters that MLflow refuses in names become `_`."""
 
 
 def find_run(registry: Registry, run_key: str) -> str | None:
-    """MLflow's id of the run with our key, if it has one."""
+    """Return MLflow's id of the run with musenet's id `run_key`; None if there is none."""
     runs = registry.client.search_runs(
         [registry.experiment_id], filter_string=f"tags.`{RUN_KEY}` = '{run_key}'", max_results=1
     )
@@ -88,39 +41,38 @@ def find_run(registry: Registry, run_key: str) -> str | None:
 
 
 def begin_run(registry: Registry, run_key: str, name: str, parameters: Mapping[str, Any]) -> str:
-    """Open a new run under our key; returns MLflow's id. `parameters` may be nested: dotted names are logged."""
+    """Create a run with musenet's id `run_key`; return MLflow's id. Nested `parameters` are logged by dotted name."""
     run = registry.client.create_run(registry.experiment_id, run_name=name)
     params = [Param(key, str(value)) for key, value in flatten(parameters).items()]
-    # The key comes last: what cannot be described is not found, and begun again.
+    # In one batch with the key: a run whose parameters cannot be logged is not found later, and created again.
     registry.client.log_batch(run.info.run_id, params=params, tags=[RunTag(RUN_KEY, run_key)])
     return str(run.info.run_id)
 
 
+def open_run(registry: Registry, key: str, name: str, parameters: Mapping[str, Any], dataset: DatasetReference) -> str:
+    """Return MLflow's id of a training run, which is created where there is none. Raises RegistryError."""
+    with registry_errors():
+        run_id = find_run(registry, key)
+        if run_id is None:
+            run_id = begin_run(registry, key, name, parameters)
+        log_dataset(registry, run_id, dataset, "training")
+    return run_id
+
+
 def reopen_run(registry: Registry, run_id: str) -> None:
-    """Mark a run as running again, whatever became of an earlier attempt."""
+    """Set a run's status to RUNNING, whatever the outcome of an earlier attempt."""
     registry.client.update_run(run_id, status=RunStatus.to_string(RunStatus.RUNNING))
 
 
-@dataclass(frozen=True)
-class Measured:
-    """What was measured at a step."""
-
-    step: int
-    seconds: float
-    """When, as `time.time()` has it."""
-    values: Mapping[str, float]
-    """By name; characters that MLflow does not take in names become `_`."""
-
-
 def log_metrics(
-    registry: Registry, run_id: str, rows: Sequence[Measured], tags: Mapping[str, str] | None = None
+    registry: Registry, run_id: str, rows: Sequence[MetricRow], tags: Mapping[str, str] | None = None
 ) -> None:
-    """Log what was measured, and set tags once it is logged.
+    """Log metrics, then set tags.
 
-    The same row logged twice is one point: MLflow knows a point by name, step, time and value.
+    The same row logged twice is one point: MLflow identifies a point by name, step, time and value.
     """
     metrics = [
-        Metric(FORBIDDEN.sub("_", name), value, int(row.seconds * 1000), row.step)
+        Metric(NOT_IN_NAMES.sub("_", name), value, int(row.time * 1000), row.step)
         for row in rows
         for name, value in row.values.items()
     ]
@@ -131,7 +83,7 @@ def log_metrics(
 
 
 def tag_of(registry: Registry, run_id: str, name: str) -> str | None:
-    """A run's tag, None where it has none of that name."""
+    """Return a run's tag; None if it has none of that name."""
     value = registry.client.get_run(run_id).data.tags.get(name)
     return None if value is None else str(value)
 

@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
-from registry.runs import Registry, refusals
+from registry.store import Registry, registry_errors
 
 
 class SystemMetrics:
@@ -38,6 +38,6 @@ class SystemMetrics:
         except Exception:  # whatever psutil and the GPU's driver lack on this machine
             self._monitor = None
             return
-        with refusals():
+        with registry_errors():
             self._monitor.publish_metrics(metrics)
             self._monitor.mlflow_logger.flush()  # which would else wait until logging is cheap beside what it logs

@@ -36,10 +36,10 @@ def train(
 ) -> None:
     """Train a model with DeepSpeed; an interrupted training goes on where it was."""
     with errors():
-        from flows.training.config_file import train_choices
+        from flows.training.config_file import merge_choices
 
         line = {**choices, "hostfile": None if hostfile is None else str(hostfile.expanduser().absolute())}
-        chosen = train_choices(config, line, settings)
+        chosen = merge_choices(config, line, settings)
     with running(lake):
         from flows.training.flow import TrainParameters
         from flows.training.flow import train as train_flow
@@ -152,11 +152,11 @@ def demo(settings: dict[str, str], length: int, seed: int, lake: Lake, as_json: 
 def runs(run: str | None, lake: Lake, as_json: bool) -> None:
     """List training runs: all, or those whose id begins with RUN."""
     with errors():
-        from flows.training.status import run_states
+        from flows.training.status import list_status
 
-        states = run_states(lake, run or "")
-    lines = [state.line() for state in states]
-    show([asdict(state) for state in states], lines or ["no run yet; `musenet train --dataset NAME`"], as_json)
+        statuses = list_status(lake, run or "")
+    lines = [status.line() for status in statuses]
+    show([asdict(status) for status in statuses], lines or ["no run yet; `musenet train --dataset NAME`"], as_json)
 
 
 @click.command()
@@ -167,7 +167,7 @@ def models(lake: Lake, as_json: bool) -> None:
     with errors():
         os.environ.update(lake.environment())
         from registry.models import list_models
-        from registry.runs import Registry
+        from registry.store import Registry
 
         found = list_models(Registry.open(lake.registry_database, lake.registry_artifacts))
     lines = [f"version {m.version}  {', '.join(m.aliases) or '-'}  {m.dataset}" for m in found]

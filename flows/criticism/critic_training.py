@@ -13,7 +13,7 @@ from torch import Tensor
 from flows.criticism.archive import Twins, choose_pieces, generate_twins, keep, recall
 from flows.parameters import LakeAddress
 from flows.progress import Stage
-from flows.training.runs import MODEL_FOLDER, Run
+from flows.training.runs import Run
 from infra.errors import UserError
 from infra.files import publish_folder, staging_folder
 from infra.lake import Lake
@@ -61,7 +61,7 @@ class CriticReport:
 def critic_folder(run: Run, parameters: CriticParameters) -> Path:
     """Where the critic of a run and these settings lies."""
     key = canonical_digest(parameters.model_dump(exclude={"run", "lake"}, mode="json"))[:12]
-    return run.folder / "critic" / key
+    return run.folder.critics / key
 
 
 def read_report(folder: Path) -> CriticReport:
@@ -94,7 +94,7 @@ class Round:
         self.stamp = Stamp.of(dataset.encoding)
         self.train = load_split(dataset.path, "train")
         self.held_out = joined(load_split(dataset.path, "validation"), load_split(dataset.path, "test"))
-        self.model: MuseNet = load_model(run.folder / MODEL_FOLDER)
+        self.model: MuseNet = load_model(run.folder.model)
 
     def generate(self, bar: Stage) -> tuple[Twins, Twins]:
         """Twins for pieces of the training split and of the held-out ones, archived; archived ones are reused.

@@ -12,16 +12,17 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from flows.criticism.critic_training import CriticReport, read_report
 from flows.parameters import LakeAddress
-from flows.training.report import RunReport, report_of
-from flows.training.runs import MODEL_FOLDER, Run, find_run
-from flows.training.tracker import dataset_reference, mlflow_run
+from flows.training.report import RunReport, build_report
+from flows.training.runs import Run, find_run
 from infra.errors import UserError
 from infra.files import staging_folder
 from infra.lake import Lake
 from modeling.generation.composition import ENCODING_FILE
+from registry.lineage import DatasetReference
 from registry.models import CANDIDATE, RegisteredModel, find_model, register, set_alias
 from registry.pyfunc_model import BUNDLE
-from registry.runs import Measured, log_metrics
+from registry.runs import MetricRow, log_metrics, open_run
+from registry.store import Registry
 from tokenization.dataset.version import DatasetVersion, find_version
 
 
@@ -50,7 +51,7 @@ class RegisterReport:
 
 def newest_critic(run: Run) -> Path:
     """The folder of the run's critic. Raises UserError when it has none."""
-    critics = sorted((run.folder / "critic").glob("*/report.json"), key=lambda file: file.stat().st_mtime)
+    critics = sorted(run.folder.critics.glob("*/report.json"), key=lambda file: file.stat().st_mtime)
     if not critics:
         raise UserError(f"run {run.run_id} has no critic yet; train it with `musenet critic --run {run.run_id}`")
     return critics[-1].parent
@@ -62,10 +63,12 @@ def register_run(parameters: RegisterParameters) -> RegisterReport:
     run = find_run(lake, parameters.run)
     critic_folder = newest_critic(run)
     dataset = find_version(lake, run.dataset).local(lake)
-    training, critic = report_of(run, reused=True), read_report(critic_folder)
-    registry, run_id = mlflow_run(lake, run, dataset)
-    log_metrics(registry, run_id, [Measured(training.steps, time.time(), {"critic_auc": critic.auc})])
-    with staging_folder(run.folder) as staged:
+    training, critic = build_report(run, reused=True), read_report(critic_folder)
+    reference = DatasetReference.of(dataset)
+    registry = Registry.open(lake.registry_database, lake.registry_artifacts)
+    run_id = open_run(registry, run.run_id, run.name, run.parameters, reference)
+    log_metrics(registry, run_id, [MetricRow(training.steps, time.time(), {"critic_auc": critic.auc})])
+    with staging_folder(run.folder.path) as staged:
         files = staged / BUNDLE  # MLflow keeps the folder's name
         files.mkdir()
         bundle(files, run, dataset, critic_folder)
@@ -73,7 +76,7 @@ def register_run(parameters: RegisterParameters) -> RegisterReport:
             registry,
             run_id,
             files,
-            dataset_reference(dataset),
+            reference,
             tags={"run": run.run_id, "preset": run.preset, "critic_auc": f"{critic.auc:.4f}"},
             card=model_card(run, dataset, training, critic),
         )
@@ -86,7 +89,7 @@ def register_run(parameters: RegisterParameters) -> RegisterReport:
 
 def bundle(folder: Path, run: Run, dataset: DatasetVersion, critic_folder: Path) -> None:
     """Gather in a folder all that `modeling.generation.composition.Composer.load` reads, and the lineage."""
-    for source in (run.folder / MODEL_FOLDER, critic_folder):
+    for source in (run.folder.model, critic_folder):
         for file in sorted(source.iterdir()):
             shutil.copy2(file, folder / file.name)
     shutil.copy2(dataset.path / "vocabulary.json", folder / "vocabulary.json")

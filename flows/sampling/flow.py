@@ -15,7 +15,7 @@ from flows.sampling.requests import SampleParameters, piece_request, provenance,
 from infra.lake import Lake
 from modeling.generation.composition import Composer, compose, opening
 from registry.models import RegisteredModel, find_model, pull
-from registry.runs import Registry
+from registry.store import Registry
 
 
 @dataclass(frozen=True)

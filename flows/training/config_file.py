@@ -1,4 +1,4 @@
-"""Run files: what to train, as a TOML file that can be kept, compared and run again.
+"""Configuration files of training runs: what to train, as TOML that can be kept, compared and run again.
 
     dataset = "lakh"
     preset = "base"
@@ -10,7 +10,7 @@
     [model.sparsity]
     mode = "local"
 
-Everything in it may also be said on the command line, which wins; `--set` wins over both.
+The command line takes precedence over the file, and its `--set` over both.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from modeling.config import load_preset, with_settings
 DEFAULT_PRESET = "tiny"
 
 
-class RunFile(BaseModel):
-    """The content of a run file; what it does not say is None."""
+class ConfigFile(BaseModel):
+    """The content of a configuration file; None for what it leaves out."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -39,49 +39,49 @@ class RunFile(BaseModel):
     preset: str | None = None
     ranks: int | None = Field(None, ge=1)
     hostfile: str | None = None
-    """Relative to the run file."""
+    """Relative to the configuration file."""
     model: dict[str, Any] = {}
     training: dict[str, Any] = {}
 
 
-def read_run_file(path: Path) -> RunFile:
-    """A run file, its hostfile's path made absolute. Raises UserError that names the file and the key."""
+def read_config_file(path: Path) -> ConfigFile:
+    """Read a configuration file, its hostfile's path made absolute. Raises UserError naming the file and the key."""
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"run file {path} cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is no TOML: {error}") from error
+        raise UserError(f"{path} is not valid TOML: {error}") from error
     try:
-        file = RunFile.model_validate(content)
+        file = ConfigFile.model_validate(content)
     except ValidationError as error:
-        raise UserError(f"{path}: {one_line(error, RunFile)}") from error
+        raise UserError(f"{path}: {one_line(error, ConfigFile)}") from error
     if file.hostfile is None:
         return file
     return file.model_copy(update={"hostfile": str(path.absolute().parent / Path(file.hostfile).expanduser())})
 
 
-def train_choices(path: Path | None, line: Mapping[str, Any], settings: Mapping[str, str]) -> dict[str, Any]:
-    """What `TrainParameters` takes: the run file's choices, over them what the command line says (None: nothing) and
-    its `--set` settings.
+def merge_choices(path: Path | None, options: Mapping[str, Any], settings: Mapping[str, str]) -> dict[str, Any]:
+    """Return the arguments of `TrainParameters`: those of the configuration file, overridden by the command line.
 
-    Raises UserError for a mistake in the file, SettingError for one in the command line.
+    `options` are the command line's options, None for those not given; `settings` its `--set` pairs. Raises UserError
+    for an error in the file, SettingError for one in the command line.
     """
-    file = RunFile() if path is None else read_run_file(path)
-    said = {key: value for key, value in line.items() if value is not None}
-    choices = {"preset": DEFAULT_PRESET, **file.model_dump(exclude_none=True, exclude={"model", "training"}), **said}
+    file = ConfigFile() if path is None else read_config_file(path)
+    given = {key: value for key, value in options.items() if value is not None}
+    choices = {"preset": DEFAULT_PRESET, **file.model_dump(exclude_none=True, exclude={"model", "training"}), **given}
     if "dataset" not in choices:
         raise UserError(
             "no dataset is named; give --dataset NAME" + ("" if path is None else f", or dataset in {path}")
         )
-    changes = flatten({"model": file.model, "training": file.training})
+    from_file = flatten({"model": file.model, "training": file.training})
     preset = load_preset(choices["preset"])
     try:
-        with_settings(preset, {**changes, **settings})
+        with_settings(preset, {**from_file, **settings})
     except SettingError:
-        try:  # whose mistake is it?
-            with_settings(preset, changes)
+        try:  # does the error lie in the file alone?
+            with_settings(preset, from_file)
         except SettingError as error:
             raise UserError(f"{path}: {error}") from error
         raise
-    return {**choices, "settings": {**changes, **settings}}
+    return {**choices, "settings": {**from_file, **settings}}

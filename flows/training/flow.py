@@ -16,14 +16,15 @@ from rich.markup import escape
 from flows.parameters import LakeAddress
 from flows.progress import say, stage
 from flows.training.config_file import DEFAULT_PRESET
-from flows.training.history import Report
-from flows.training.hostfile import Host, chosen_hosts, read_hostfile
+from flows.training.hostfile import Host, read_hostfile, select_hosts
 from flows.training.launcher import JobFailed, launch
-from flows.training.report import RunReport, report_of
+from flows.training.report import RunReport, build_report
 from flows.training.runs import Run, prepare_run
-from flows.training.tracker import Tracker, catch_up
 from infra.lake import Lake
 from modeling.config import load_preset, with_settings
+from modeling.training.events import Event, StepTrained, Warned
+from registry.lineage import DatasetReference
+from registry.uploader import TrackedRun, Uploader, upload_remaining
 from tokenization.dataset.version import DatasetVersion, find_version
 
 
@@ -38,50 +39,52 @@ class TrainParameters(BaseModel):
     settings: dict[str, Any] = {}
     """Changes to the preset by dotted key: `{"training.steps": 400}`."""
     ranks: int | None = Field(None, ge=1)
-    """Processes of data-parallel training, one per GPU where there are GPUs; None: as many as the hostfile has slots,
-    without a hostfile one."""
+    """Processes of data-parallel training, one per GPU where there are GPUs; None: one per slot of the hostfile, or
+    one without a hostfile."""
     hostfile: str | None = None
     """Hosts to train on; None: this machine."""
     retries: int = Field(2, ge=0)
-    """Further attempts after a failure that may pass, each from the last checkpoint."""
+    """Further attempts after a failure that may be temporary, each from the last checkpoint."""
     retry_seconds: float = Field(10.0, ge=0)
     """Pause before a further attempt."""
     lake: LakeAddress
 
     def hosts(self) -> tuple[Host, ...]:
-        """Where the ranks run. Raises UserError."""
+        """Return the hosts of the ranks. Raises UserError."""
         if self.hostfile is None:
             return (Host("localhost", self.ranks or 1),)
-        return chosen_hosts(read_hostfile(Path(self.hostfile)), self.ranks)
+        return select_hosts(read_hostfile(Path(self.hostfile)), self.ranks)
 
 
-def may_pass(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
-    """Whether another attempt makes sense: not for a fault that somebody has to mend."""
+def is_temporary(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
+    """True if another attempt may succeed without anything being fixed first."""
     error = state.data
     return isinstance(error, JobFailed) and not error.permanent
 
 
-@task(persist_result=False, cache_policy=NO_CACHE, retry_condition_fn=may_pass)
+@task(persist_result=False, cache_policy=NO_CACHE, retry_condition_fn=is_temporary)
 def deepspeed_job(lake: Lake, run: Run, dataset: DatasetVersion, hosts: tuple[Host, ...], retries: int) -> None:
     """Run the DeepSpeed job to its end and track it in MLflow."""
     steps = run.config.training.steps
-    with stage(f"training {run.preset} on {dataset}", steps) as bar, Tracker(lake, run, dataset):
+    uploader = Uploader(lake.registry_database, lake.registry_artifacts, tracked_run(run, dataset), warn)
+    with stage(f"training {run.preset} on {dataset}", steps) as bar, uploader:
         bar.update(0, note="starting DeepSpeed")
 
-        def on_report(report: Report) -> None:
-            if report["event"] == "step":
-                note = f"loss {report['loss']:.3f}  {report['tokens_per_second']:,.0f} tokens/s"
-                bar.update(report["step"], note=note)
-            elif report["event"] == "warning":
-                say(f"[yellow]![/] {escape(report['message'])}")
+        def on_event(event: Event) -> None:
+            match event:
+                case StepTrained():
+                    note = f"loss {event.loss:.3f}  {event.tokens_per_second:,.0f} tokens/s"
+                    bar.update(event.step, note=note)
+                case Warned():
+                    warn(event.message)
 
         try:
-            launch(lake, run, hosts, on_report)
+            launch(lake, run, hosts, on_event)
         except JobFailed as error:
             context = TaskRunContext.get()
             attempt = context.task_run.run_count if context else retries + 1
             if not error.permanent and attempt <= retries:
-                say(f"[yellow]![/] {escape(str(error))}; attempt {attempt + 1} of {retries + 1} follows")
+                warn(f"{error}; attempt {attempt + 1} of {retries + 1} follows")
             raise
 
 
@@ -96,10 +99,20 @@ def train(parameters: TrainParameters) -> RunReport:
     reused = run.is_complete()
     if reused:
         say(f"[green]✓[/] training: nothing changed, run {run.run_id} is reused")
-        catch_up(lake, run, dataset)
+        upload_remaining(lake.registry_database, lake.registry_artifacts, tracked_run(run, dataset), warn)
     else:
         job = deepspeed_job.with_options(retries=parameters.retries, retry_delay_seconds=parameters.retry_seconds)
         job(lake, run, dataset, hosts, parameters.retries)
-    report = report_of(run, reused)
+    report = build_report(run, reused)
     create_markdown_artifact(key="training", markdown=report.markdown(), description=f"run {run.run_id}")
     return report
+
+
+def tracked_run(run: Run, dataset: DatasetVersion) -> TrackedRun:
+    """Return a run as the registry tracks it."""
+    return TrackedRun(run.run_id, run.name, run.parameters, DatasetReference.of(dataset), run.folder.metrics)
+
+
+def warn(message: str) -> None:
+    """Show a warning as one line."""
+    say(f"[yellow]![/] {escape(message)}")

@@ -1,12 +1,10 @@
-"""The launcher: starts the `deepspeed` job of a run, follows its reports, and never leaves a process behind."""
+"""The launcher: starts the `deepspeed` job of a run, follows its events, and ends all of its processes."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -16,36 +14,26 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
-from flows.training.environment import (
-    EXTENSIONS,
-    REMOTE_ENVIRONMENT,
-    chosen_devices,
-    compiled_extensions,
-    job_environment,
-    remote_environment,
-)
-from flows.training.history import Report, parse_report
-from flows.training.hostfile import Host, as_hostfile, here
-from flows.training.runs import HOSTFILE, LOCK_FILE, RUN_FILE, Run, write_run
+from flows.training.compiled_extensions import compiled_extensions
+from flows.training.hostfile import Host, format_hostfile, is_local
+from flows.training.job_environment import EXTENSIONS, chosen_devices, format_remote_environment, job_environment
+from flows.training.job_log import failure_reason
+from flows.training.runs import Run, write_run
 from infra.errors import RunError
 from infra.files import write_atomically
 from infra.lake import Lake
 from infra.locks import exclusive
 from infra.processes import group_members, still_runs
+from modeling.training.events import Event, Failed, Finished, append_event, read_new_events
+from modeling.training.run_folder import RunFolder
 
+RANK_MODULE = "modeling.training.train"
+"""The module that each rank runs."""
 POLL_SECONDS = 0.3
 END_SECONDS = 30.0
-"""Time that a killed job may take to be gone."""
-LONGEST_EXCERPT = 300
-"""Characters of a log line that an error message quotes."""
-RANK = re.compile(r"^(?:[\w.@-]+: )?\[rank\d+\]:")
-"""How torch marks the lines of a rank's traceback, behind the host's name where pdsh brings them."""
-CONSEQUENCES = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "remote process exited")
-"""Words of the errors that ranks end with because another one has ended."""
-KILLED = re.compile(rb"exits with return code = -(\d+)")
-"""How DeepSpeed's launcher says that a rank was ended by a signal."""
+"""Longest wait for the processes of a killed job to be gone."""
 
-OnReport = Callable[[Report], None]
+OnEvent = Callable[[Event], None]
 
 
 class JobFailed(RunError):
@@ -54,69 +42,70 @@ class JobFailed(RunError):
     def __init__(self, message: str, permanent: bool) -> None:
         super().__init__(message)
         self.permanent = permanent
-        """Whether the same job would fail again: something has to be mended first."""
+        """True if the same job would fail again: something has to be fixed first."""
 
 
-def launch(lake: Lake, run: Run, hosts: Sequence[Host], on_report: OnReport) -> None:
-    """Run the job to its end, resuming an earlier attempt; `on_report` gets every line of `metrics.jsonl`.
+def launch(lake: Lake, run: Run, hosts: Sequence[Host], on_event: OnEvent) -> None:
+    """Run the job to its end, resuming an earlier attempt; `on_event` gets each event of this attempt.
 
-    Raises JobFailed when training fails and UserError when another process trains this run. However this function
-    is left, the job's processes have ended.
+    Raises JobFailed when training fails and UserError when another process trains this run. All processes of the job
+    have ended when this function returns or raises.
     """
-    with exclusive(run.folder / LOCK_FILE, f"run {run.run_id} is being trained by another process"), _room(run.folder):
-        environment = job_environment(lake, hosts)
-        options = _where(run, hosts)
+    folder = run.folder
+    with exclusive(folder.lock, f"run {run.run_id} is being trained by another process"), _full_disk_is_final(folder):
+        environment = job_environment(lake, hosts, folder.remote_environment)
+        options = _write_hostfile(run, hosts)
         write_run(run)
-        write_atomically(run.folder / REMOTE_ENVIRONMENT, remote_environment(environment).encode())
-        run.metrics.touch()
-        earlier = run.metrics.stat().st_size
-        finished, error = False, None
-        run.log.touch()
-        log_start = run.log.stat().st_size
+        write_atomically(folder.remote_environment, format_remote_environment(environment).encode())
+        folder.metrics.touch()
+        folder.log.touch()
+        events_start, log_start = folder.metrics.stat().st_size, folder.log.stat().st_size
+        finished, failed = False, None
         with (
             compiled_extensions(Path(environment[EXTENSIONS])),
-            run.log.open("ab") as log,
-            _job(run, options, environment, log) as process,
+            folder.log.open("ab") as log,
+            _job(folder, options, environment, log) as process,
         ):
-            for report in _follow(run.metrics, earlier, process):
-                error = report if report["event"] == "error" else error
-                finished |= report["event"] == "finished"
-                on_report(report)
-        if finished and run.finished:
+            for event in _follow(folder.metrics, events_start, process):
+                failed = event if isinstance(event, Failed) else failed
+                finished |= isinstance(event, Finished)
+                on_event(event)
+        if finished and folder.has_model:
             return
-        if error is None:
-            reason = _last_words(run.log, log_start) or f"it ended without a word, exit status {process.returncode}"
-            error = {"event": "error", "time": time.time(), "message": reason, "permanent": False}
-            _add_report(run.metrics, error)
-        message = f"training failed: {error['message']}; the whole log: {run.log}"
-        raise JobFailed(message, bool(error.get("permanent", False)))
+        if failed is None:
+            reason = failure_reason(folder.log, log_start)
+            reason = reason or f"it ended without an error message, exit status {process.returncode}"
+            failed = Failed(message=reason, permanent=False)
+            with contextlib.suppress(OSError):
+                append_event(folder.metrics, failed)
+        raise JobFailed(f"training failed: {failed.message}; the whole log: {folder.log}", failed.permanent)
 
 
-def _where(run: Run, hosts: Sequence[Host]) -> list[str]:
-    """Writes the job's hostfile; DeepSpeed's options that say where the ranks run. Raises UserError."""
-    options = ["--hostfile", str(run.folder / HOSTFILE), "--master_port", str(_free_port())]
-    if not here(hosts):
-        options.append("--force_multi")  # else a single other host would be taken for this machine
+def _write_hostfile(run: Run, hosts: Sequence[Host]) -> list[str]:
+    """Write the job's hostfile; return DeepSpeed's options that place the ranks. Raises UserError."""
+    options = ["--hostfile", str(run.folder.hostfile), "--master_port", str(_free_port())]
+    if not is_local(hosts):
+        options.append("--force_multi")  # otherwise a single remote host would be taken for this machine
     else:
         options += ["--no_ssh_check", "--master_addr", "127.0.0.1"]
         devices = chosen_devices(run.config.world_size)
         if devices is not None:
             options += ["--include", f"{hosts[0].name}:{','.join(map(str, devices))}"]
             hosts = [Host(hosts[0].name, max(devices) + 1)]
-    write_atomically(run.folder / HOSTFILE, as_hostfile(hosts).encode())
+    write_atomically(run.folder.hostfile, format_hostfile(hosts).encode())
     return options
 
 
 @contextlib.contextmanager
 def _job(
-    run: Run, options: list[str], environment: dict[str, str], log: IO[bytes]
+    folder: RunFolder, options: list[str], environment: dict[str, str], log: IO[bytes]
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """The launched job in a session of its own, led by its guard: see `flows.training.guard`."""
+    """Start the job in a session of its own, led by its guard (`flows.training.guard`); end it with the block."""
     deepspeed = [sys.executable, "-m", "deepspeed.launcher.runner", *options]
-    training = ["--module", "modeling.training.train", "--config", str(run.folder / RUN_FILE), "--end-with-stdin"]
+    training = ["--module", RANK_MODULE, "--config", str(folder.config), "--end-with-stdin"]
     process = subprocess.Popen(
         [sys.executable, "-m", "flows.training.guard", *deepspeed, *training],
-        cwd=run.folder,
+        cwd=folder.path,
         env=environment,
         stdin=subprocess.PIPE,
         stdout=log,
@@ -130,10 +119,10 @@ def _job(
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End every process of the job and take note of its exit status.
+    """Kill every process of the job and collect its exit status.
 
-    By force: a job must survive that at any time, and DeepSpeed's polite end on other hosts would also end the jobs of
-    others there.
+    By SIGKILL: a job must survive that at any time, and DeepSpeed's orderly shutdown on other hosts would also end
+    other users' jobs there.
     """
     if process.stdin is not None:
         process.stdin.close()
@@ -145,54 +134,27 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         time.sleep(POLL_SECONDS)
 
 
-def _follow(metrics: Path, offset: int, process: subprocess.Popen[bytes]) -> Iterator[Report]:
-    """Reports behind a file offset, as they appear, until the process has ended."""
-    with metrics.open("rb") as file:
-        file.seek(offset)
-        partial = b""
-        while True:
-            ended = process.poll() is not None
-            *lines, partial = (partial + file.read()).split(b"\n")
-            yield from filter(None, map(parse_report, lines))
-            if ended:
-                return
+def _follow(metrics: Path, offset: int, process: subprocess.Popen[bytes]) -> Iterator[Event]:
+    """Yield the events behind a file offset, as they appear, until the process has ended."""
+    ended = False
+    while not ended:
+        ended = process.poll() is not None  # before reading, so that the last events are read
+        events, offset = read_new_events(metrics, offset)
+        yield from events
+        if not ended:
             time.sleep(POLL_SECONDS)
 
 
 @contextlib.contextmanager
-def _room(folder: Path) -> Iterator[None]:
-    """Work with a run's folder; a full disk is a failure that somebody has to mend."""
+def _full_disk_is_final(folder: RunFolder) -> Iterator[None]:
+    """Turn the error of a full disk into a permanent JobFailed."""
     try:
         yield
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        message = f"training failed: {folder}: {error.strerror}; make room, the same command goes on"
+        message = f"training failed: {folder}: {error.strerror}; free disk space and run the same command to resume"
         raise JobFailed(message, permanent=True) from error
-
-
-def _add_report(metrics: Path, report: Report) -> None:
-    """Report in the place of a job that ended without a word."""
-    with contextlib.suppress(OSError), metrics.open("ab") as file:
-        torn = metrics.stat().st_size and not metrics.read_bytes().endswith(b"\n")
-        file.write(b"\n" * bool(torn) + json.dumps(report).encode() + b"\n")
-
-
-def _last_words(log: Path, start: int) -> str | None:
-    """Why a job ended, from its log behind byte `start`: a killed rank, or the last line that names an error.
-
-    What other ranks say when one has gone is no reason.
-    """
-    content = log.read_bytes()[start:]
-    lines = [RANK.sub("", line).strip() for line in content.decode("utf-8", errors="replace").splitlines()]
-    killed = KILLED.search(content)
-    if killed:
-        return f"a rank was killed by signal {int(killed[1])}"
-    errors = [line for line in lines if "Error" in line and not line.startswith(("File ", "["))]
-    causes = [line for line in errors if not any(words in line for words in CONSEQUENCES)]
-    if causes:
-        return causes[-1][:LONGEST_EXCERPT]
-    return "a process of the job was lost, and others with it" if errors else None
 
 
 def _free_port() -> int:

@@ -1,4 +1,4 @@
-"""The summary of a training run that has ended."""
+"""The report of a training run that has finished."""
 
 from __future__ import annotations
 
@@ -20,39 +20,39 @@ class RunReport:
     seconds: float
     precision: str
     nats_per_token: float | None
-    """Held-out loss on the validation split."""
+    """Loss on the validation split."""
     nats_per_note: float | None
     stopped_early: bool
-    """Whether the time limit or a plateau came before the last step."""
+    """True if the time limit or a plateau ended the run before its last step."""
     reused: bool
-    """Whether the run had been finished before."""
+    """True if the run had finished before this call."""
 
     def markdown(self) -> str:
-        """The report as a page for Prefect."""
-        held_out = "no validation piece" if self.nats_per_token is None else f"{self.nats_per_token:.3f} nats/token"
+        """Format the report as a page for Prefect."""
+        loss = "no validation pieces" if self.nats_per_token is None else f"{self.nats_per_token:.3f} nats/token"
         return (
             f"# Run {self.run_id}\n\nPreset `{self.preset}` ({self.parameters / 1e6:.1f} M parameters) on "
             f"`{self.dataset}`: {self.steps} steps in {self.seconds / 60:.1f} min ({self.precision}).\n\n"
-            f"Held out: {held_out}.\n"
+            f"Validation loss: {loss}.\n"
         )
 
 
-def report_of(run: Run, reused: bool) -> RunReport:
-    """The report of a finished run."""
+def build_report(run: Run, reused: bool) -> RunReport:
+    """Return the report of a finished run."""
     history = run.history()
     start, finished = history.start, history.finished
-    assert start is not None and finished is not None
+    assert start is not None and finished is not None, f"run {run.run_id} has a model but no events"
     return RunReport(
         run_id=run.run_id,
         folder=str(run.folder),
         dataset=run.dataset,
         preset=run.preset,
-        parameters=start["parameters"],
-        steps=finished["step"],
-        seconds=finished["seconds"],
-        precision=start["precision"],
-        nats_per_token=finished["nats_per_token"],
-        nats_per_note=finished["nats_per_note"],
-        stopped_early=finished["step"] < run.config.training.steps,
+        parameters=start.parameters,
+        steps=finished.step,
+        seconds=finished.seconds,
+        precision=start.precision,
+        nats_per_token=finished.nats_per_token,
+        nats_per_note=finished.nats_per_note,
+        stopped_early=finished.step < run.config.training.steps,
         reused=reused,
     )

@@ -1,92 +1,106 @@
-"""The state of training runs, as `musenet runs` lists them."""
+"""The status of training runs, as `musenet runs` lists them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
+from typing import Literal
 
-from flows.training.runs import LOCK_FILE, Run, read_run, run_folders
+from flows.training.history import History
+from flows.training.runs import Run, read_run
 from infra.errors import UserError, unknown_name
 from infra.lake import Lake
 from infra.locks import is_held
+from modeling.training.events import OutOfTime, StoppedEarly
+from modeling.training.run_folder import RunFolder, run_folders
 
-STOPPED = {"out_of_time": "time limit", "stopped_early": "no better for long"}
+State = Literal["running", "finished", "failed", "unfinished", "unreadable"]
+"""`unreadable`: written by another version of musenet."""
 
 
 @dataclass(frozen=True)
-class RunState:
-    """One run and how far it is."""
+class RunStatus:
+    """One run and its progress."""
 
     run_id: str
     preset: str
     dataset: str
-    state: str
-    """`running`, `finished`, `failed`, `unfinished`, or `unreadable`: made by another version of this program."""
+    state: State
     finished: bool
-    """Whether there is a trained model."""
+    """True if there is a trained model."""
     step: int
     steps: int
     nats_per_note: float | None
     """The best one on the validation split."""
     when: float | None
-    """Time of the last report, as `time.time()` has it."""
+    """Time of the last event, in seconds since the epoch."""
     reason: str | None
-    """Why it failed, or stopped before its last step."""
+    """Why the run failed, is unreadable, or stopped before its last step."""
 
     def line(self) -> str:
-        """The state in one line."""
-        how = f"{self.state} ({self.reason})" if self.state == "finished" and self.reason else self.state
-        how = f"{how}: {self.reason}" if self.state in ("failed", "unreadable") else how
+        """Format the status as one line."""
+        state = f"{self.state} ({self.reason})" if self.state == "finished" and self.reason else self.state
+        state = f"{state}: {self.reason}" if self.state in ("failed", "unreadable") else state
         best = "-" if self.nats_per_note is None else f"{self.nats_per_note:.3f} nats/note"
         when = "-" if self.when is None else f"{datetime.fromtimestamp(self.when):%Y-%m-%d %H:%M}"
-        return (
-            f"{self.run_id}  {self.preset}  {self.dataset}  step {self.step:,} of {self.steps:,}  {best}  {when}  {how}"
-        )
+        progress = f"step {self.step:,} of {self.steps:,}"
+        return f"{self.run_id}  {self.preset}  {self.dataset}  {progress}  {best}  {when}  {state}"
 
 
-def run_states(lake: Lake, prefix: str = "") -> list[RunState]:
-    """The states of the runs whose id begins so, the most recently started last. Raises UserError when none does."""
-    folders = run_folders(lake)
-    chosen = [folder for folder in folders if folder.name.startswith(prefix)]
-    if prefix and not chosen:
-        raise unknown_name("run", prefix, [folder.name for folder in folders], "train one with `musenet train`")
-    return [_state_in(folder) for folder in chosen]
+def list_status(lake: Lake, prefix: str = "") -> list[RunStatus]:
+    """Return the status of the runs whose id begins with a prefix, the most recently started last.
+
+    Raises UserError when there is none with that prefix.
+    """
+    folders = run_folders(lake.runs)
+    matching = [folder for folder in folders if folder.run_id.startswith(prefix)]
+    if prefix and not matching:
+        raise unknown_name("run", prefix, [folder.run_id for folder in folders], "train one with `musenet train`")
+    return [_folder_status(folder) for folder in matching]
 
 
-def _state_in(folder: Path) -> RunState:
+def _folder_status(folder: RunFolder) -> RunStatus:
     try:
-        return run_state(read_run(folder))
+        return run_status(read_run(folder))
     except UserError as error:
-        return RunState(folder.name, "-", "-", "unreadable", False, 0, 0, None, None, str(error))
+        return RunStatus(folder.run_id, "-", "-", "unreadable", False, 0, 0, None, None, str(error))
 
 
-def run_state(run: Run) -> RunState:
-    """The state of a run."""
+def run_status(run: Run) -> RunStatus:
+    """Return the status of a run."""
     history = run.history()
-    if is_running(run):
-        state, reason = "running", None
-    elif history.error is not None:
-        state, reason = "failed", history.error
-    elif run.is_complete():
-        state, reason = "finished", STOPPED.get(history.stopped or "")
-    else:
-        state, reason = "unfinished", None
-    best = history.best
-    return RunState(
+    state, reason = _state(run, history)
+    return RunStatus(
         run_id=run.run_id,
         preset=run.preset,
         dataset=run.dataset,
         state=state,
-        finished=run.finished,
+        finished=run.folder.has_model,
         step=history.step,
         steps=run.config.training.steps,
-        nats_per_note=None if best is None else best["nats_per_note"],
-        when=history.when,
+        nats_per_note=None if history.best is None else history.best.nats_per_note,
+        when=history.last_event_time,
         reason=reason,
     )
 
 
-def is_running(run: Run) -> bool:
-    """True while a process trains this run: it holds the run's lock."""
-    return is_held(run.folder / LOCK_FILE)
+def _state(run: Run, history: History) -> tuple[State, str | None]:
+    """Return the state of a run and the reason for it."""
+    if is_running(run.folder):
+        return "running", None
+    if history.error is not None:
+        return "failed", history.error
+    if not run.is_complete():
+        return "unfinished", None
+    match history.stopped:
+        case OutOfTime():
+            return "finished", "time limit"
+        case StoppedEarly():
+            return "finished", "no further improvement"
+        case None:
+            return "finished", None
+
+
+def is_running(folder: RunFolder) -> bool:
+    """True if some process trains the run now, that is, holds its lock."""
+    return is_held(folder.lock)

@@ -21,8 +21,9 @@ import torch
 from infra.errors import MusenetError
 from infra.processes import end_with_stdin
 from modeling.config import RunConfig, read_run_config
-from modeling.training.events import Reporter
+from modeling.training.events import Failed, append_event
 from modeling.training.process_group import process_group
+from modeling.training.run_folder import RunFolder
 from modeling.training.trainer import Trainer
 
 
@@ -50,7 +51,7 @@ def train(run: RunConfig, rank: int) -> int:
             raise
         # Any rank's, for it may be the only one that knows. Where the disk is full the log may still have room.
         with contextlib.suppress(OSError):
-            Reporter(run.folder, rank=0)("error", message=message, permanent=True)
+            append_event(RunFolder(run.folder).metrics, Failed(message=message, permanent=True))
         print(message, file=sys.stderr)
         return 1
     comm.barrier()  # no rank leaves while another is still publishing

@@ -31,12 +31,22 @@ from modeling.network.weights import save_weights
 from modeling.training import checkpoints, selection
 from modeling.training.deepspeed_config import complete, load_settings
 from modeling.training.evaluation import HeldOut, evaluate
-from modeling.training.events import Reporter
+from modeling.training.events import (
+    CheckpointSaved,
+    Evaluated,
+    EventWriter,
+    Finished,
+    OutOfTime,
+    RunStarted,
+    StepTrained,
+    StoppedEarly,
+    Warned,
+)
 from modeling.training.optimisers import optimiser_for, schedule_for
 from modeling.training.process_group import quiet
+from modeling.training.run_folder import RunFolder
 from modeling.training.selection import Selection
 
-CHECKPOINTS, BEST, MODEL = "checkpoints", "best", "model"
 PREFETCHED, LOADER_THREADS = 4, 2
 """Batches that are made ahead, and the threads that make them: stretching takes the longest."""
 DROPOUT_STREAM, MIX_STREAM = 101, 102
@@ -72,7 +82,8 @@ class Trainer:
         """Raises ShardError, SettingsError, CheckpointError."""
         self.run = run
         self.rank = rank
-        self.report = Reporter(run.folder, rank)
+        self.folder = RunFolder(run.folder)
+        self.events = EventWriter(self.folder.metrics if rank == 0 else None)
         self.device = torch.device("cpu")
         if torch.cuda.is_available():
             self.device = torch.device("cuda", torch.cuda.current_device())
@@ -114,23 +125,24 @@ class Trainer:
         self.selection = Selection()
         self._resume()
         self.saved_at = time.perf_counter()
-        self.report(
-            "start",
-            step=self.step,
-            steps=training.steps,
-            parameters=self.model.parameter_count(),
-            precision="bf16" if bf16 else "fp32",
-            device=torch.cuda.get_device_name() if self.device.type == "cuda" else "cpu",
-            ranks=run.world_size,
-            train_pieces=len(split.sizes),
-            train_tokens=int(split.sizes.sum()),
+        self.events.write(
+            RunStarted(
+                step=self.step,
+                steps=training.steps,
+                parameters=self.model.parameter_count(),
+                precision="bf16" if bf16 else "fp32",
+                device=torch.cuda.get_device_name() if self.device.type == "cuda" else "cpu",
+                ranks=run.world_size,
+                train_pieces=len(split.sizes),
+                train_tokens=int(split.sizes.sum()),
+            )
         )
 
     def _resume(self) -> None:
         """Go on from the newest checkpoint that is whole."""
-        found, remarks = checkpoints.newest_good(self.run.folder / CHECKPOINTS)
+        found, remarks = checkpoints.newest_good(self.folder.checkpoints)
         for remark in remarks:
-            self.report("warning", step=0 if found is None else found.step, message=remark)
+            self.events.write(Warned(step=0 if found is None else found.step, message=remark))
         if found is not None:
             state = checkpoints.restore(self.engine, found)
             self.step, self.seconds = found.step, state["seconds"]
@@ -155,9 +167,9 @@ class Trainer:
                 if done or plateau or save_is_due or self.step % training.checkpoint_every == 0:
                     self._checkpoint()
                 if plateau and not done:
-                    self.report("stopped_early", step=self.step, best_step=self.selection.best_step)
+                    self.events.write(StoppedEarly(step=self.step, best_step=self.selection.best_step))
                 if out_of_time and self.step < training.steps:
-                    self.report("out_of_time", step=self.step, minutes=self.seconds / 60)
+                    self.events.write(OutOfTime(step=self.step, minutes=self.seconds / 60))
                     break
         self._finish()
 
@@ -197,15 +209,16 @@ class Trainer:
                     "training.learning_rate, or train with training.precision=fp32"
                 )
         tokens_per_second = training.batch_size * self.run.model.context / (time.perf_counter() - begun)
-        self.report(
-            "step",
-            step=self.step,
-            loss=loss_value,
-            learning_rate=self.engine.get_lr()[0],
-            gradient_norm=norm_value,
-            tokens_per_second=tokens_per_second,
-            mfu=tokens_per_second * self.flops / self.peak,
-            memory_gb=self._memory() / 1e9,
+        self.events.write(
+            StepTrained(
+                step=self.step,
+                loss=loss_value,
+                learning_rate=self.engine.get_lr()[0],
+                gradient_norm=norm_value,
+                tokens_per_second=tokens_per_second,
+                mfu=tokens_per_second * self.flops / self.peak,
+                memory_gb=self._memory() / 1e9,
+            )
         )
 
     def _memory(self) -> int:
@@ -254,14 +267,14 @@ class Trainer:
         is_best = self.selection.best_step == self.step
         if is_best:
             self._save_weights(held_out)
-        self.report("evaluation", step=self.step, best=is_best, **asdict(held_out))
+        self.events.write(Evaluated(step=self.step, best=is_best, **asdict(held_out)))
 
     def _save_weights(self, held_out: HeldOut | None) -> None:
         """Collective: the weights of this step, in 32 bits, among the best ones."""
         state = checkpoints.full_state_dict(self.engine)
         if state is None:
             return
-        folder = self.run.folder / BEST
+        folder = self.folder.best
         target = selection.weights_folder(folder, self.step)
         staging = folder / f".{target.name}.{os.getpid()}"
         save_weights(self.model.config, state, staging)
@@ -270,15 +283,15 @@ class Trainer:
         replace_folder(staging, target)
 
     def _checkpoint(self) -> None:
-        folder = self.run.folder / CHECKPOINTS
+        folder = self.folder.checkpoints
         state = {"seconds": self.seconds, "selection": asdict(self.selection)}
         size = checkpoints.save(self.engine, folder, self.step, state)
         self.saved_at = time.perf_counter()
         if self.rank == 0:
             kept = checkpoints.prune(folder, self.run.training.keep_checkpoints)
             best = {state["selection"]["best_step"] for state in kept}
-            selection.prune_weights(self.run.folder / BEST, best - {None})
-        self.report("checkpoint", step=self.step, gigabytes=size / 1e9)
+            selection.prune_weights(self.folder.best, best - {None})
+        self.events.write(CheckpointSaved(step=self.step, gigabytes=size / 1e9))
 
     def _finish(self) -> None:
         """Publish the weights of the best evaluation, or the last ones where nothing was held out."""
@@ -287,15 +300,16 @@ class Trainer:
         if self.rank != 0:
             return
         step = self.step if self.selection.best_step is None else self.selection.best_step
-        chosen = selection.weights_folder(self.run.folder / BEST, step)
+        chosen = selection.weights_folder(self.folder.best, step)
         held_out = None if self.selection.best_step is None else selection.read_held_out(chosen)[1]
-        replace_folder(chosen, self.run.folder / MODEL)
-        shutil.rmtree(self.run.folder / BEST)
-        self.report(
-            "finished",
-            step=self.step,
-            best_step=step,
-            seconds=self.seconds,
-            nats_per_token=held_out.nats_per_token if held_out else None,
-            nats_per_note=held_out.nats_per_note if held_out else None,
+        replace_folder(chosen, self.folder.model)
+        shutil.rmtree(self.folder.best)
+        self.events.write(
+            Finished(
+                step=self.step,
+                best_step=step,
+                seconds=self.seconds,
+                nats_per_token=held_out.nats_per_token if held_out else None,
+                nats_per_note=held_out.nats_per_note if held_out else None,
+            )
         )

@@ -6,7 +6,6 @@ is made by hand around a real model with random weights. `demo/test_demo.py` goe
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,7 +29,7 @@ from flows.ingestion.pipeline import (
 from flows.ingestion.publishing.publish import Published
 from flows.ingestion.sources import Collection
 from flows.ingestion.sources.inventory import Inventory
-from flows.training.runs import MODEL_FOLDER, Run, prepare_run
+from flows.training.runs import Run, prepare_run
 from infra.lake import Lake
 from tokenization.dataset.version import DatasetVersion
 from tokenization.midi.notes import Notes
@@ -144,6 +143,7 @@ def finished_run(lake: Lake, dataset: DatasetVersion, seed: int = 0) -> Run:
     from modeling.config import ModelConfig, load_preset, with_settings
     from modeling.network.transformer import MuseNet
     from modeling.network.weights import save_model
+    from modeling.training.events import Finished, RunStarted, append_event
 
     shape = {
         "model.layers": 1,
@@ -157,13 +157,20 @@ def finished_run(lake: Lake, dataset: DatasetVersion, seed: int = 0) -> Run:
     torch.manual_seed(seed)
     size = {"vocabulary_size": dataset.vocabulary.size}
     model = MuseNet(ModelConfig.model_validate({**preset.model.model_dump(), **size}))
-    reports = [
-        {"event": "start", "parameters": model.parameter_count(), "precision": "fp32"},
-        {"event": "step", "step": 4, "loss": 8.25},
-        {"event": "finished", "step": 4, "seconds": 12.0, "nats_per_token": 2.5, "nats_per_note": 7.5},
-    ]
-    run.metrics.write_text("".join(json.dumps(report) + "\n" for report in reports), encoding="utf-8")
-    save_model(model, run.folder / MODEL_FOLDER)
+    start = RunStarted(
+        step=0,
+        steps=4,
+        parameters=model.parameter_count(),
+        precision="fp32",
+        device="cpu",
+        ranks=1,
+        train_pieces=12,
+        train_tokens=1200,
+    )
+    append_event(run.folder.metrics, start)
+    end = Finished(step=4, best_step=4, seconds=12.0, nats_per_token=2.5, nats_per_note=7.5)
+    append_event(run.folder.metrics, end)
+    save_model(model, run.folder.model)
     return run
 
 

@@ -12,7 +12,7 @@ from modeling.network.critic import CriticConfig, CriticHead
 from modeling.network.transformer import MuseNet
 from modeling.network.weights import save_critic, save_model
 from registry.lineage import DatasetReference
-from registry.runs import Registry
+from registry.store import Registry
 from tokenization.vocabulary import Vocabulary
 
 

@@ -8,7 +8,8 @@ import uuid
 import pytest
 
 from registry.lineage import LONGEST_DIGEST, DatasetReference, log_dataset
-from registry.runs import Registry, begin_run
+from registry.runs import begin_run
+from registry.store import Registry
 
 
 def test_the_dataset_is_an_input_of_the_run(registry: Registry, dataset: DatasetReference) -> None:

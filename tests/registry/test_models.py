@@ -19,7 +19,8 @@ from registry.models import (
     register,
     set_alias,
 )
-from registry.runs import Registry, RegistryError, begin_run
+from registry.runs import begin_run
+from registry.store import Registry, RegistryError
 
 
 @pytest.fixture(scope="module")

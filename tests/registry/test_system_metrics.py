@@ -7,7 +7,8 @@ import uuid
 import psutil
 import pytest
 
-from registry.runs import Registry, begin_run
+from registry.runs import begin_run
+from registry.store import Registry
 from registry.system_metrics import SystemMetrics
 
 

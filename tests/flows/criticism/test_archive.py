@@ -11,7 +11,6 @@ import pytest
 from flows.criticism.archive import choose_pieces, generate_twins, keep, recall
 from flows.criticism.critic_training import CriticParameters, Round, critic_folder, read_report
 from flows.progress import stage
-from flows.training.runs import MODEL_FOLDER
 from infra.errors import UserError
 from modeling.data.batches import Split, load_split
 from modeling.network.critic import CriticConfig
@@ -30,7 +29,7 @@ def split(studio) -> Split:
 
 @pytest.fixture
 def model(studio) -> MuseNet:
-    return load_model(studio[2].folder / MODEL_FOLDER)
+    return load_model(studio[2].folder.model)
 
 
 class TestChoosing:

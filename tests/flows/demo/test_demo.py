@@ -134,7 +134,7 @@ class TestTheDemo:
 
     def test_registers_a_champion_with_its_lineage(self, demo: tuple[dict[str, Any], str], lake: Lake) -> None:
         from registry.models import find_model
-        from registry.runs import Registry
+        from registry.store import Registry
 
         registry = Registry.open(lake.registry_database, lake.registry_artifacts)
         model = find_model(registry, "champion")

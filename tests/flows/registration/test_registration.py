@@ -18,7 +18,7 @@ from modeling.config import load_preset
 from modeling.generation.composition import Composer
 from modeling.network.critic import CriticConfig
 from registry.models import find_model, pull
-from registry.runs import Registry
+from registry.store import Registry
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,7 @@ def test_a_run_becomes_a_version_with_its_whole_lineage(criticised) -> None:
     again = register_run(RegisterParameters(run="latest", alias="candidate", lake=lake.root))
     assert again.version == "1", "the same files are one version"
     assert find_model(registry, "1").aliases == ("candidate", "champion")
-    assert not list(run.folder.glob(".staging-*"))
+    assert not list(run.folder.path.glob(".staging-*"))
 
 
 def test_a_run_without_a_critic_says_what_to_do(studio, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.training.config_file import RunFile, read_run_file, train_choices
+from flows.training.config_file import ConfigFile, merge_choices, read_config_file
 from infra.errors import UserError
 from infra.settings import SettingError
 
@@ -34,7 +34,7 @@ def written(folder: Path, text: str) -> Path:
 
 
 def test_all_of_a_command_can_be_in_a_file(tmp_path: Path) -> None:
-    assert train_choices(written(tmp_path, WHOLE), {"dataset": None, "ranks": None}, {}) == {
+    assert merge_choices(written(tmp_path, WHOLE), {"dataset": None, "ranks": None}, {}) == {
         "dataset": "lakh@0123",
         "preset": "base",
         "ranks": 4,
@@ -50,7 +50,7 @@ def test_all_of_a_command_can_be_in_a_file(tmp_path: Path) -> None:
 
 def test_the_command_line_wins_and_settings_win_over_both(tmp_path: Path) -> None:
     line = {"dataset": "mine", "preset": "small", "ranks": 2, "hostfile": "/etc/hosts"}
-    chosen = train_choices(written(tmp_path, WHOLE), line, {"training.steps": "7"})
+    chosen = merge_choices(written(tmp_path, WHOLE), line, {"training.steps": "7"})
     assert {key: chosen[key] for key in line} == line
     assert chosen["settings"]["training.steps"] == "7"
     assert chosen["settings"]["model.dropout"] == 0.2
@@ -58,13 +58,13 @@ def test_the_command_line_wins_and_settings_win_over_both(tmp_path: Path) -> Non
 
 def test_without_a_file_the_command_line_is_all_there_is() -> None:
     line = {"dataset": "mine", "preset": None}
-    assert train_choices(None, line, {}) == {"dataset": "mine", "preset": "tiny", "settings": {}}
+    assert merge_choices(None, line, {}) == {"dataset": "mine", "preset": "tiny", "settings": {}}
     with pytest.raises(UserError, match=r"no dataset is named; give --dataset NAME$"):
-        train_choices(None, {}, {})
+        merge_choices(None, {}, {})
 
 
 def test_an_empty_file_says_nothing(tmp_path: Path) -> None:
-    assert read_run_file(written(tmp_path, "")) == RunFile()
+    assert read_config_file(written(tmp_path, "")) == ConfigFile()
 
 
 @pytest.mark.parametrize(
@@ -83,17 +83,17 @@ def test_an_empty_file_says_nothing(tmp_path: Path) -> None:
 def test_a_mistake_in_the_file_names_file_and_key(tmp_path: Path, text: str, words: str) -> None:
     path = written(tmp_path, text)
     with pytest.raises(UserError) as error:
-        train_choices(path, {"dataset": "x"}, {})
+        merge_choices(path, {"dataset": "x"}, {})
     assert str(error.value).startswith(f"{path}: {words}")
     assert "\n" not in str(error.value)
 
 
 def test_a_file_that_is_no_toml_is_named_with_the_place(tmp_path: Path) -> None:
     path = written(tmp_path, "dataset = lakh\n")
-    with pytest.raises(UserError, match=r"run\.toml is no TOML: Invalid value \(at line 1, column 11\)"):
-        read_run_file(path)
+    with pytest.raises(UserError, match=r"run\.toml is not valid TOML: Invalid value \(at line 1, column 11\)"):
+        read_config_file(path)
 
 
 def test_a_mistake_of_the_command_line_does_not_blame_the_file(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match=r"^no setting 'training\.step'"):
-        train_choices(written(tmp_path, WHOLE), {}, {"training.step": "4"})
+        merge_choices(written(tmp_path, WHOLE), {}, {"training.step": "4"})

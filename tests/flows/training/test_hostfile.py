@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.training.hostfile import Host, as_hostfile, chosen_hosts, here, read_hostfile
+from flows.training.hostfile import Host, format_hostfile, is_local, read_hostfile, select_hosts
 from infra.errors import UserError
 
 
@@ -19,18 +19,18 @@ def read(folder: Path, text: str) -> tuple[Host, ...]:
 def test_a_line_for_each_host(tmp_path: Path) -> None:
     hosts = read(tmp_path, "# the two big ones\nworker-1 slots=8\n\n  me@10.0.0.2\tslots=4  # by address\n")
     assert hosts == (Host("worker-1", 8), Host("me@10.0.0.2", 4))
-    assert read(tmp_path, as_hostfile(hosts)) == hosts
+    assert read(tmp_path, format_hostfile(hosts)) == hosts
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("a slots=1\nb\n", "line 2: a host's name is followed by its slots, such as slots=2, which are missing"),
-        ("a slots=0\n", "line 1: a host's name is followed by its slots, such as slots=2, not 'slots=0'"),
-        ("a slots=two\n", "line 1: a host's name is followed by its slots, such as slots=2, not 'slots=two'"),
-        ("a slot=2\n", "line 1: a host's name is followed by its slots, such as slots=2, not 'slot=2'"),
-        ("a slots=2 max=3\n", "line 1: a host's name is followed by its slots, such as slots=2, not 'slots=2 max=3'"),
-        ("node[1-4] slots=2\n", "line 1: 'node[1-4]' is no name of a host; write a line such as: localhost slots=2"),
+        ("a slots=1\nb\n", "line 2: expected slots=N behind b, such as slots=2, found nothing"),
+        ("a slots=0\n", "line 1: expected slots=N behind a, such as slots=2, found 'slots=0'"),
+        ("a slots=two\n", "line 1: expected slots=N behind a, such as slots=2, found 'slots=two'"),
+        ("a slot=2\n", "line 1: expected slots=N behind a, such as slots=2, found 'slot=2'"),
+        ("a slots=2 max=3\n", "line 1: expected slots=N behind a, such as slots=2, found 'slots=2 max=3'"),
+        ("node[1-4] slots=2\n", "line 1: 'node[1-4]' is not a host name; write a line such as: localhost slots=2"),
         ("a slots=1\n#\na slots=2\n", "line 3: a is in line 1 already; name a host once"),
     ],
 )
@@ -51,18 +51,18 @@ class TestRanks:
     HOSTS = (Host("a", 4), Host("b", 2))
 
     def test_fill_the_hosts_in_order(self) -> None:
-        assert chosen_hosts(self.HOSTS, None) == self.HOSTS
-        assert chosen_hosts(self.HOSTS, 3) == (Host("a", 3),)
-        assert chosen_hosts(self.HOSTS, 4) == (Host("a", 4),)
-        assert chosen_hosts(self.HOSTS, 5) == (Host("a", 4), Host("b", 1))
+        assert select_hosts(self.HOSTS, None) == self.HOSTS
+        assert select_hosts(self.HOSTS, 3) == (Host("a", 3),)
+        assert select_hosts(self.HOSTS, 4) == (Host("a", 4),)
+        assert select_hosts(self.HOSTS, 5) == (Host("a", 4), Host("b", 1))
 
     def test_that_have_no_slot_are_too_many(self) -> None:
         with pytest.raises(UserError, match="7 ranks do not fit in the hostfile's 6 slots; lower ranks or add slots"):
-            chosen_hosts(self.HOSTS, 7)
+            select_hosts(self.HOSTS, 7)
 
 
 def test_only_this_machine_alone_needs_no_ssh() -> None:
     for name in ("localhost", "127.0.0.1", socket.gethostname()):
-        assert here([Host(name, 2)])
-    assert not here([Host("worker-1", 2)])
-    assert not here([Host("localhost", 2), Host("worker-1", 2)])
+        assert is_local([Host(name, 2)])
+    assert not is_local([Host("worker-1", 2)])
+    assert not is_local([Host("localhost", 2), Host("worker-1", 2)])

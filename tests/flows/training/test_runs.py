@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from flows.training.runs import MODEL_FOLDER, Run, find_run, prepare_run, read_run, run_id_of, runs, write_run
+from flows.training.runs import Run, find_run, list_runs, prepare_run, read_run, run_id_of, write_run
 from infra.errors import UserError
 from infra.lake import Lake
 from modeling.config import load_preset, with_settings
+from modeling.training.events import Evaluated, Event, Finished, OutOfTime, encode
 from tokenization.dataset.version import DatasetVersion
 
 
@@ -32,16 +31,16 @@ def prepared(lake: Lake, dataset: DatasetVersion, ranks: int = 1, **settings: ob
 
 
 def finish(run: Run, age: int = 0) -> Run:
-    (run.folder / MODEL_FOLDER).mkdir()
+    run.folder.model.mkdir()
     when = 1_700_000_000 - age
-    os.utime(run.folder / "run.json", (when, when))
+    os.utime(run.folder.config, (when, when))
     return run
 
 
 class TestTheId:
     def test_is_the_same_for_the_same_command(self, lake: Lake, dataset: DatasetVersion) -> None:
         assert prepared(lake, dataset) == prepared(lake, dataset)
-        assert len(runs(lake)) == 1
+        assert len(list_runs(lake)) == 1
 
     def test_differs_with_whatever_changes_the_weights(self, lake: Lake, dataset: DatasetVersion) -> None:
         ids = {
@@ -85,15 +84,15 @@ def test_a_run_reads_back_as_it_was_prepared(lake: Lake, dataset: DatasetVersion
     assert read_run(run.folder) == run
     assert run.dataset == f"songs@{dataset.digest}"
     assert run.config.training.steps == 9
-    assert not run.finished
-    assert finish(run).finished
+    assert not run.folder.has_model
+    assert finish(run).folder.has_model
 
 
 def test_a_lake_that_was_moved_still_has_its_runs(tmp_path: Path, dataset: DatasetVersion) -> None:
     run = finish(prepared(Lake(tmp_path / "old"), dataset))
     (tmp_path / "old").rename(tmp_path / "new")
     found = find_run(Lake(tmp_path / "new"), run.run_id)
-    assert found.folder == found.config.folder == tmp_path / "new" / "runs" / run.run_id
+    assert found.folder.path == found.config.folder == tmp_path / "new" / "runs" / run.run_id
 
 
 class TestFinding:
@@ -104,7 +103,7 @@ class TestFinding:
         )
         prepared(lake, dataset, seed=3)  # unfinished
         assert find_run(lake, "latest") == newest
-        assert [run.run_id for run in runs(lake)][:2] == [older.run_id, newest.run_id]
+        assert [run.run_id for run in list_runs(lake)][:2] == [older.run_id, newest.run_id]
 
     def test_by_id_or_the_beginning_of_it(self, lake: Lake, dataset: DatasetVersion) -> None:
         run = finish(prepared(lake, dataset))
@@ -124,11 +123,10 @@ class TestFinding:
 
 
 class TestWhetherAnythingIsLeftToDo:
-    def ended(self, run: Run, step: int, *more: dict[str, Any]) -> Run:
-        (run.folder / MODEL_FOLDER).mkdir(exist_ok=True)
-        end = {"event": "finished", "step": step, "seconds": 120.0, "nats_per_token": None, "nats_per_note": None}
-        reports = [{"event": "step", "step": step, "loss": 8.0}, *more, end]
-        run.metrics.write_text("".join(json.dumps(report) + "\n" for report in reports))
+    def ended(self, run: Run, step: int, *more: Event) -> Run:
+        run.folder.model.mkdir(exist_ok=True)
+        end = Finished(step=step, best_step=step, seconds=120.0, nats_per_token=None, nats_per_note=None)
+        run.folder.metrics.write_bytes(b"".join(map(encode, [*more, end])))
         return run
 
     def test_all_before_there_is_a_model(self, lake: Lake, dataset: DatasetVersion) -> None:
@@ -138,14 +136,17 @@ class TestWhetherAnythingIsLeftToDo:
         assert self.ended(prepared(lake, dataset, steps=9), 9).is_complete()
 
     def test_something_once_the_time_limit_is_higher(self, lake: Lake, dataset: DatasetVersion) -> None:
-        self.ended(prepared(lake, dataset, steps=9, max_minutes=1.5), 5, {"event": "out_of_time", "step": 5})
+        self.ended(prepared(lake, dataset, steps=9, max_minutes=1.5), 5, OutOfTime(step=5, minutes=2.0))
         assert prepared(lake, dataset, steps=9, max_minutes=1.5).is_complete()
         assert not prepared(lake, dataset, steps=9, max_minutes=3).is_complete()
         assert not prepared(lake, dataset, steps=9, max_minutes=None).is_complete()
 
     def test_something_once_patience_is_greater(self, lake: Lake, dataset: DatasetVersion) -> None:
         losses = {2: 3.0, 4: 2.0, 6: 2.1, 8: 2.2}
-        evaluations = [{"event": "evaluation", "step": step, "nats_per_token": loss} for step, loss in losses.items()]
+        evaluations = [
+            Evaluated(step=step, best=False, nats_per_token=loss, nats_per_note=loss, tokens=9, by_style={})
+            for step, loss in losses.items()
+        ]
         self.ended(prepared(lake, dataset, steps=9, max_minutes=None), 8, *evaluations)
         for patience, complete in ((1, True), (2, True), (3, False), (None, False)):
             assert prepared(lake, dataset, steps=9, max_minutes=None, patience=patience).is_complete() == complete
@@ -153,7 +154,7 @@ class TestWhetherAnythingIsLeftToDo:
 
 def test_a_run_of_another_version_of_the_program_is_an_error_in_one_line(lake: Lake, dataset: DatasetVersion) -> None:
     run = prepared(lake, dataset)
-    (run.folder / "run.json").write_text((run.folder / "run.json").read_text().replace('"d_model"', '"breadth"'))
+    run.folder.config.write_text(run.folder.config.read_text().replace('"d_model"', '"breadth"'))
     with pytest.raises(UserError, match=r"run\.json does not fit this version of musenet; remove the folder"):
         read_run(run.folder)
-    assert runs(lake) == []
+    assert list_runs(lake) == []

@@ -12,7 +12,6 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
@@ -23,6 +22,7 @@ from flows.training.runs import Run, prepare_run
 from infra.lake import Lake
 from infra.processes import still_runs
 from modeling.config import load_preset, with_settings
+from modeling.training.events import CheckpointSaved, Event, RunStarted, StepTrained, Warned, read_events
 from tokenization.dataset.version import DatasetVersion
 
 pytestmark = pytest.mark.timeout(300)
@@ -47,7 +47,8 @@ from infra.lake import Lake
 from flows.training.hostfile import Host
 from flows.training.launcher import launch
 from flows.training.runs import read_run
-launch(Lake(Path(sys.argv[1])), read_run(Path(sys.argv[2])), [Host("localhost", 2)], lambda _: None)
+from modeling.training.run_folder import RunFolder
+launch(Lake(Path(sys.argv[1])), read_run(RunFolder(Path(sys.argv[2]))), [Host("localhost", 2)], lambda _: None)
 """
 
 
@@ -55,15 +56,15 @@ def prepared(lake: Lake, dataset: DatasetVersion) -> Run:
     return prepare_run(lake, dataset, with_settings(load_preset("tiny"), SETTINGS), ranks=2)
 
 
-def trained(lake: Lake, run: Run) -> list[dict[str, Any]]:
-    """Run the job to its good end; its reports."""
-    reports: list[dict[str, Any]] = []
-    launch(lake, run, HOSTS, reports.append)
-    return reports
+def trained(lake: Lake, run: Run) -> list[Event]:
+    """Run the job to its end; return its events."""
+    events: list[Event] = []
+    launch(lake, run, HOSTS, events.append)
+    return events
 
 
 def model_files(run: Run) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted((run.folder / "model").iterdir())}
+    return {path.name: path.read_bytes() for path in sorted(run.folder.model.iterdir())}
 
 
 def job_of(flow: int) -> list[psutil.Process]:
@@ -74,7 +75,7 @@ def job_of(flow: int) -> list[psutil.Process]:
 
 
 def checkpoints(run: Run) -> int:
-    return run.metrics.read_text().count('"event": "checkpoint"') if run.metrics.exists() else 0
+    return sum(isinstance(event, CheckpointSaved) for event in read_events(run.folder.metrics))
 
 
 def wait_for(happened: Callable[[], bool], seconds: float) -> bool:
@@ -89,8 +90,8 @@ def whole(studio, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """The model's files after an uninterrupted run."""
     lake = Lake(tmp_path_factory.mktemp("whole"))
     run = prepared(lake, studio[1])
-    reports = trained(lake, run)
-    assert [report["step"] for report in reports if report["event"] == "step"] == [*range(1, STEPS + 1)]
+    events = trained(lake, run)
+    assert [event.step for event in events if isinstance(event, StepTrained)] == [*range(1, STEPS + 1)]
     return model_files(run)
 
 
@@ -100,33 +101,33 @@ def test_whatever_is_killed_the_weights_are_the_same(studio, whole: dict[str, by
     run = prepared(lake, studio[1])
     job: list[psutil.Process] = []
 
-    def kill_a_rank(report: dict[str, Any]) -> None:
-        if report["event"] == "checkpoint" and not job:
+    def kill_a_rank(event: Event) -> None:
+        if isinstance(event, CheckpointSaved) and not job:
             job.extend(job_of(os.getpid()))
             next(each for each in job if "--local_rank=1" in each.cmdline()).kill()
 
     with pytest.raises(JobFailed) as error:
         launch(lake, run, HOSTS, kill_a_rank)
-    assert str(error.value) == f"training failed: a rank was killed by signal 9; the whole log: {run.log}"
+    assert str(error.value) == f"training failed: a rank was killed by signal 9; the whole log: {run.folder.log}"
     assert not error.value.permanent, "another attempt may succeed"
     assert len(job) == 5, "guard, runner, launcher and two ranks"
     assert not any(map(still_runs, job))
 
     before = checkpoints(run)
-    flow = subprocess.Popen([sys.executable, "-c", LAUNCH, tmp_path, run.folder])
+    flow = subprocess.Popen([sys.executable, "-c", LAUNCH, tmp_path, run.folder.path])
     assert wait_for(lambda: checkpoints(run) >= before + 2, 120)
     job = job_of(flow.pid)
     assert len(job) == 5
     flow.send_signal(signal.SIGKILL)
     flow.wait()
     assert wait_for(lambda: not any(map(still_runs, job)), 5), "orphans"
-    assert not run.finished
+    assert not run.folder.has_model
 
-    newest = max((run.folder / "checkpoints").glob("step*"))
+    newest = max(run.folder.checkpoints.glob("step*"))
     largest = max(newest.iterdir(), key=lambda path: path.stat().st_size)
     os.truncate(largest, largest.stat().st_size // 2)
-    reports = trained(lake, run)
-    assert [report["event"] for report in reports[:2]] == ["warning", "start"]
-    assert newest.name in reports[0]["message"]
-    assert 5 <= reports[1]["step"] < int(newest.name.removeprefix("step")), "it goes on from the one before"
+    warning, start, *_ = trained(lake, run)
+    assert isinstance(warning, Warned) and isinstance(start, RunStarted)
+    assert newest.name in warning.message
+    assert 5 <= start.step < int(newest.name.removeprefix("step")), "it goes on from the one before"
     assert model_files(run) == whole

@@ -10,11 +10,10 @@ import pytest
 from deepspeed.launcher.multinode_runner import PDSHRunner
 from deepspeed.launcher.runner import parse_args
 
-from flows.training.environment import chosen_devices, compiled_extensions, job_environment, remote_environment
 from flows.training.hostfile import Host
+from flows.training.job_environment import chosen_devices, format_remote_environment, job_environment
 from infra.errors import UserError
 from infra.lake import Lake
-from infra.locks import exclusive
 
 
 def on_a_host(carried: str) -> dict[str, str]:
@@ -37,7 +36,9 @@ def test_what_ranks_need_reaches_other_hosts() -> None:
         "NCCL_SOCKET_IFNAME": "eth0",
         "GLOO_SOCKET_IFNAME": "`eth1`",
     }
-    theirs = on_a_host(remote_environment({**mine, "CUDA_VISIBLE_DEVICES": "3", "OMP_NUM_THREADS": "9", "SHELL": "x"}))
+    theirs = on_a_host(
+        format_remote_environment({**mine, "CUDA_VISIBLE_DEVICES": "3", "OMP_NUM_THREADS": "9", "SHELL": "x"})
+    )
     assert {name: theirs.get(name) for name in mine} == mine
     assert not {"CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS"} & theirs.keys(), "these hold for one machine only"
     assert theirs["PATH"] == f"{Path(sys.executable).parent}:/bin", "the host's own behind that of this Python"
@@ -45,11 +46,13 @@ def test_what_ranks_need_reaches_other_hosts() -> None:
 
 def test_threads_are_shared_among_the_ranks_of_a_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    environment = job_environment(Lake(tmp_path), [Host("a", 1), Host("b", 10_000)])
+    remote = tmp_path / ".deepspeed_env"
+    environment = job_environment(Lake(tmp_path), [Host("a", 1), Host("b", 10_000)], remote)
     assert environment["OMP_NUM_THREADS"] == "1"
     assert environment["MUSENET_LOCAL"] == str(tmp_path)
+    assert environment["DS_ENV_FILE"] == ".deepspeed_env"
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
-    assert job_environment(Lake(tmp_path), [Host("a", 1)])["OMP_NUM_THREADS"] == "7"
+    assert job_environment(Lake(tmp_path), [Host("a", 1)], remote)["OMP_NUM_THREADS"] == "7"
 
 
 class TestDevices:
@@ -63,25 +66,3 @@ class TestDevices:
     def test_are_left_to_deepspeed_otherwise(self, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", value)
         assert chosen_devices(2) is None
-
-
-class TestCompiledExtensions:
-    def left(self, folder: Path) -> Path:
-        (folder / "op").mkdir(parents=True, exist_ok=True)
-        (folder / "op" / "lock").touch()
-        (folder / "op" / "op.so").touch()
-        return folder / "op" / "lock"
-
-    def test_of_killed_jobs_are_unlocked(self, tmp_path: Path) -> None:
-        lock = self.left(tmp_path / "extensions")
-        with compiled_extensions(tmp_path / "extensions"):
-            assert not lock.exists()
-        assert lock.with_name("op.so").exists()
-
-    def test_that_another_job_may_be_building_are_left_alone(self, tmp_path: Path) -> None:
-        with compiled_extensions(tmp_path):
-            lock = self.left(tmp_path)
-            with compiled_extensions(tmp_path):
-                assert lock.exists()
-        with compiled_extensions(tmp_path), pytest.raises(UserError), exclusive(tmp_path / ".jobs", "busy"):
-            pass

@@ -1,0 +1,198 @@
+"""The uploader: copies the events of a training run to MLflow while it goes on, without ever delaying training.
+
+It follows `metrics.jsonl` in a thread of its own, from the position that MLflow keeps as a tag beside the metrics.
+What a broken or locked database did not take is therefore uploaded later, by the next attempt or by running the same
+command again, and a lost database is filled anew. Steps that a resumed run repeats are uploaded once, the first time.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from modeling.training.events import Evaluated, StepTrained, read_new_events
+from registry.lineage import DatasetReference
+from registry.runs import MetricRow, end_run, log_metrics, open_run, reopen_run, tag_of
+from registry.store import Registry, RegistryError, registry_errors
+from registry.system_metrics import SystemMetrics
+
+SECONDS_BETWEEN_UPLOADS = 10.0
+LAST_SECONDS = 15.0
+"""Longest wait for the last upload."""
+BYTES_PER_UPLOAD = 1 << 18
+"""Bytes of `metrics.jsonl` in one upload: about a thousand steps."""
+PROGRESS_TAG = "musenet.tracked"
+"""Tag of an MLflow run that holds its UploadProgress, as JSON."""
+NOT_METRICS = ("time", "step", "tokens")
+"""Numeric fields of events that are not metrics."""
+
+OnWarning = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class TrackedRun:
+    """A training run as MLflow shows it."""
+
+    key: str
+    """musenet's run id."""
+    name: str
+    parameters: Mapping[str, Any]
+    """May be nested."""
+    dataset: DatasetReference
+    metrics: Path
+    """Its `metrics.jsonl`."""
+
+
+@dataclass(frozen=True)
+class UploadProgress:
+    """The part of a run's events that MLflow has."""
+
+    offset: int = 0
+    """Bytes of `metrics.jsonl`."""
+    step: int = -1
+    """The last step whose StepTrained event is uploaded."""
+    evaluation: int = -1
+    """The last step whose Evaluated event is uploaded."""
+
+
+def next_rows(metrics: Path, progress: UploadProgress) -> tuple[list[MetricRow], UploadProgress]:
+    """Read the metrics that follow a position in the file; return them with the position behind them."""
+    events, offset = read_new_events(metrics, progress.offset, BYTES_PER_UPLOAD)
+    rows, step, evaluation = [], progress.step, progress.evaluation
+    for event in events:
+        match event:
+            case StepTrained() if event.step > step:
+                step = event.step
+                rows.append(MetricRow(event.step, event.time, _metrics(event)))
+            case Evaluated() if event.step > evaluation:
+                evaluation = event.step
+                rows.append(MetricRow(event.step, event.time, _metrics(event)))
+    return rows, UploadProgress(offset, step, evaluation)
+
+
+def _metrics(event: StepTrained | Evaluated) -> dict[str, float]:
+    """Return the finite numbers of an event under the names that MLflow shows."""
+    metrics = {
+        name: float(value)
+        for name, value in vars(event).items()
+        if isinstance(value, int | float) and not isinstance(value, bool) and name not in NOT_METRICS
+    }
+    if isinstance(event, Evaluated):
+        by_style = {f"nats_per_token/{style}": loss for style, loss in event.by_style.items()}
+        metrics = {f"validation_{name}": value for name, value in (metrics | by_style).items()}
+    return {name: value for name, value in metrics.items() if math.isfinite(value)}
+
+
+class _Connection:
+    """An open MLflow run and the progress of its upload. All methods raise RegistryError."""
+
+    def __init__(self, database: Path, artifacts: Path, run: TrackedRun) -> None:
+        self.metrics = run.metrics
+        self.registry = Registry.open(database, artifacts)
+        self.run_id = open_run(self.registry, run.key, run.name, run.parameters, run.dataset)
+        with registry_errors():
+            progress = tag_of(self.registry, self.run_id, PROGRESS_TAG)
+        self.progress = UploadProgress() if progress is None else UploadProgress(**json.loads(progress))
+
+    def reopen(self) -> None:
+        """Set the run's status to RUNNING."""
+        with registry_errors():
+            reopen_run(self.registry, self.run_id)
+
+    def upload(self) -> int:
+        """Upload all new events; return the number of rows."""
+        uploaded = 0
+        while True:
+            rows, progress = next_rows(self.metrics, self.progress)
+            if progress == self.progress:
+                return uploaded
+            with registry_errors():
+                log_metrics(self.registry, self.run_id, rows, {PROGRESS_TAG: json.dumps(asdict(progress))})
+            self.progress = progress
+            uploaded += len(rows)
+
+    def end(self, status: str) -> None:
+        """Close the run."""
+        with registry_errors():
+            end_run(self.registry, self.run_id, status)
+
+
+def upload_remaining(database: Path, artifacts: Path, run: TrackedRun, on_warning: OnWarning) -> None:
+    """Upload the events of a finished run that MLflow has missed. Failures are passed to `on_warning`."""
+    try:
+        connection = _Connection(database, artifacts, run)
+        if connection.upload():
+            connection.end("FINISHED")
+    except (RegistryError, OSError) as error:
+        on_warning(_warning(error))
+
+
+class Uploader:
+    """Uploads a run's events during a block, and closes MLflow's run when the block ends.
+
+    The first failure of MLflow is passed to `on_warning`, in one line; none reaches the block.
+    """
+
+    def __init__(self, database: Path, artifacts: Path, run: TrackedRun, on_warning: OnWarning) -> None:
+        self._database, self._artifacts, self._run = database, artifacts, run
+        self._on_warning = on_warning
+        self._connection: tuple[_Connection, SystemMetrics] | None = None
+        self._warned = False
+        self._status = ""
+        self._ended = threading.Event()
+        # MLflow may take minutes to fail, and the caller's thread has a job to follow.
+        self._thread = threading.Thread(target=self._work, name="mlflow-uploader", daemon=True)
+
+    def __enter__(self) -> Uploader:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        failed = "FAILED" if kind is not None and issubclass(kind, Exception) else "KILLED"
+        self._status = "FINISHED" if kind is None else failed
+        self._ended.set()
+        self._thread.join(LAST_SECONDS)
+        if self._thread.is_alive():
+            self._warn(RegistryError("no answer"))
+
+    def _work(self) -> None:
+        while not self._ended.is_set():
+            self._upload()
+            self._ended.wait(SECONDS_BETWEEN_UPLOADS)
+        self._upload()
+
+    def _upload(self) -> None:
+        """Upload new events and a sample of the system's metrics; after the block, the run's final status too."""
+        ended = self._ended.is_set()  # read first, so that no event is added behind the last upload
+        try:
+            connection, system = self._connection or self._connect()
+            connection.upload()
+            system.sample()
+            if ended:
+                connection.end(self._status)
+        except (RegistryError, OSError) as error:
+            self._connection = None
+            self._warn(error)
+
+    def _connect(self) -> tuple[_Connection, SystemMetrics]:
+        connection = _Connection(self._database, self._artifacts, self._run)
+        connection.reopen()
+        self._connection = connection, SystemMetrics(connection.registry, connection.run_id)
+        return self._connection
+
+    def _warn(self, error: Exception) -> None:
+        if not self._warned:
+            self._on_warning(_warning(error))
+        self._warned = True
+
+
+def _warning(error: Exception) -> str:
+    return f"MLflow: {' '.join(str(error).split())}; training goes on, missing metrics are uploaded later"

@@ -1,0 +1,204 @@
+"""The uploader: MLflow shows every step once, whatever becomes of runs and databases, and training never waits."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import time
+from pathlib import Path
+
+import pytest
+
+from modeling.training.events import CheckpointSaved, Evaluated, Event, RunStarted, StepTrained, encode
+from registry.lineage import DatasetReference
+from registry.runs import MetricRow, find_run
+from registry.store import Registry
+from registry.uploader import TrackedRun, Uploader, UploadProgress, next_rows, upload_remaining
+
+START = RunStarted(
+    step=0, steps=9, parameters=5, precision="fp32", device="cpu", ranks=1, train_pieces=8, train_tokens=800
+)
+OTHERS = {"learning_rate": 0.1, "tokens_per_second": 9.0, "mfu": 0.5, "memory_gb": 1.0}
+"""The metrics of each step beside the loss."""
+TORN = b'{"event": "step", "ti'
+
+
+def step(number: int, loss: float = 8.0, time: float = 0.0) -> StepTrained:
+    return StepTrained(time=time, step=number, loss=loss, gradient_norm=None, **OTHERS)
+
+
+def evaluation(number: int) -> Evaluated:
+    by_style = {"bach": 1.5}
+    return Evaluated(
+        time=0.0, step=number, best=True, nats_per_token=2.0, nats_per_note=5.0, tokens=99, by_style=by_style
+    )
+
+
+def lines(*events: Event) -> bytes:
+    return b"".join(map(encode, events))
+
+
+class TestTheRows:
+    def test_every_number_that_a_step_or_an_evaluation_measures(self, tmp_path: Path) -> None:
+        metrics = tmp_path / "metrics.jsonl"
+        metrics.write_bytes(lines(START, step(1, time=7.5), evaluation(1), CheckpointSaved(step=1, gigabytes=1.0)))
+        rows, progress = next_rows(metrics, UploadProgress())
+        assert rows == [
+            MetricRow(1, 7.5, {"loss": 8.0, **OTHERS}),
+            MetricRow(
+                1,
+                0.0,
+                {
+                    "validation_nats_per_token": 2.0,
+                    "validation_nats_per_note": 5.0,
+                    "validation_nats_per_token/bach": 1.5,
+                },
+            ),
+        ]
+        assert progress == UploadProgress(metrics.stat().st_size, step=1, evaluation=1)
+
+    def test_what_is_new_and_whole(self, tmp_path: Path) -> None:
+        metrics = tmp_path / "metrics.jsonl"
+        assert next_rows(metrics, UploadProgress()) == ([], UploadProgress())
+        metrics.write_bytes(lines(step(1)) + TORN)
+        _, progress = next_rows(metrics, UploadProgress())
+        assert next_rows(metrics, progress) == ([], progress)
+        metrics.write_bytes(lines(step(1), step(2)))
+        rows, _ = next_rows(metrics, progress)
+        assert [row.step for row in rows] == [2]
+
+    def test_steps_that_a_resumed_run_repeats_are_left_out(self, tmp_path: Path) -> None:
+        metrics = tmp_path / "metrics.jsonl"
+        metrics.write_bytes(lines(step(1), step(2), step(3), START, step(2, 7.0), step(3, 7.0), step(4, 7.0)))
+        rows, _ = next_rows(metrics, UploadProgress())
+        assert [(row.step, row.values["loss"]) for row in rows] == [(1, 8.0), (2, 8.0), (3, 8.0), (4, 7.0)]
+
+    def test_what_is_no_number_is_left_out(self, tmp_path: Path) -> None:
+        (tmp_path / "metrics.jsonl").write_bytes(lines(step(1, float("nan"))))
+        (row,), _ = next_rows(tmp_path / "metrics.jsonl", UploadProgress())
+        assert row.values == OTHERS
+
+    def test_a_file_that_was_begun_again_is_read_again(self, tmp_path: Path) -> None:
+        metrics = tmp_path / "metrics.jsonl"
+        metrics.write_bytes(lines(step(1), step(2)))
+        _, progress = next_rows(metrics, UploadProgress())
+        metrics.write_bytes(lines(step(1)))
+        rows, progress = next_rows(metrics, progress)
+        assert rows == []
+        assert progress == UploadProgress(metrics.stat().st_size, step=2)
+
+
+@pytest.fixture(scope="module")
+def empty_registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An MLflow database as it is created, which takes seconds."""
+    folder = tmp_path_factory.mktemp("registry")
+    Registry.open(folder / "mlflow.db", folder / "artifacts")
+    return folder / "mlflow.db"
+
+
+class Home:
+    """A database, a run, and the warnings about it."""
+
+    def __init__(self, folder: Path, empty_registry: Path, dataset: DatasetReference) -> None:
+        folder.mkdir()
+        self.database, self.artifacts = folder / "mlflow.db", folder / "artifacts"
+        shutil.copy(empty_registry, self.database)
+        metrics = folder / "metrics.jsonl"
+        metrics.write_bytes(lines(START, step(1), step(2), evaluation(2)))
+        parameters = {"preset": "tiny", "training": {"batch_size": 8}}
+        self.run = TrackedRun("0123456789ab", "tiny-0123456789ab", parameters, dataset, metrics)
+        self.warnings: list[str] = []
+
+    def uploader(self) -> Uploader:
+        return Uploader(self.database, self.artifacts, self.run, self.warnings.append)
+
+    def upload_remaining(self) -> None:
+        upload_remaining(self.database, self.artifacts, self.run, self.warnings.append)
+
+    @property
+    def registry(self) -> Registry:
+        return Registry.open(self.database, self.artifacts)
+
+    @property
+    def run_id(self) -> str:
+        run_id = find_run(self.registry, self.run.key)
+        assert run_id is not None
+        return run_id
+
+    @property
+    def status(self) -> str:
+        return str(self.registry.client.get_run(self.run_id).info.status)
+
+    @property
+    def steps(self) -> list[int]:
+        return [metric.step for metric in self.registry.client.get_metric_history(self.run_id, "loss")]
+
+
+@pytest.fixture
+def home(tmp_path: Path, empty_registry: Path, dataset: DatasetReference) -> Home:
+    return Home(tmp_path / "home", empty_registry, dataset)
+
+
+class TestInMlflow:
+    def test_a_run_is_there_with_all_that_is_known_of_it(self, home: Home) -> None:
+        with home.uploader():
+            pass
+        found = home.registry.client.get_run(home.run_id)
+        assert found.info.status == "FINISHED"
+        assert found.info.run_name == "tiny-0123456789ab"
+        assert found.data.params["training.batch_size"] == "8"
+        assert found.data.metrics["validation_nats_per_note"] == 5.0
+        assert "system/cpu_utilization_percentage" in found.data.metrics
+        assert [each.dataset.digest for each in found.inputs.dataset_inputs] == [home.run.dataset.digest]
+        assert home.warnings == []
+
+    def test_a_resumed_run_goes_on_where_it_was(self, home: Home) -> None:
+        with pytest.raises(RuntimeError), home.uploader():
+            raise RuntimeError
+        assert home.status == "FAILED"
+        with home.run.metrics.open("ab") as file:
+            file.write(lines(START, step(2), step(3)))
+        with pytest.raises(KeyboardInterrupt), home.uploader():
+            raise KeyboardInterrupt
+        assert home.status == "KILLED"
+        assert home.steps == [1, 2, 3]
+
+
+class TestABrokenMlflow:
+    def test_is_reported_once_and_ends_nothing(self, home: Home) -> None:
+        home.database.write_bytes(b"no database" * 1000)
+        with home.uploader():
+            pass
+        (warning,) = home.warnings
+        assert warning.startswith("MLflow: the registry in ")
+        assert warning.endswith("; training goes on, missing metrics are uploaded later")
+        assert "\n" not in warning
+
+    def test_that_was_lost_is_filled_anew(self, home: Home, empty_registry: Path) -> None:
+        with home.uploader():
+            pass
+        shutil.copy(empty_registry, home.database)
+        home.upload_remaining()
+        assert home.steps == [1, 2]
+        assert home.status == "FINISHED"
+
+    def test_that_is_locked_gets_later_what_it_missed(self, home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("registry.uploader.LAST_SECONDS", 1.0)
+        with home.uploader():
+            pass
+        with home.run.metrics.open("ab") as file:
+            file.write(lines(step(3)))
+        lock = sqlite3.connect(home.database)
+        lock.execute("begin exclusive")
+        with home.uploader():
+            begun = time.monotonic()
+        assert time.monotonic() - begun < 10
+        lock.rollback()
+        assert len(home.warnings) == 1 and home.warnings[0].startswith("MLflow: ")
+        home.upload_remaining()
+        assert home.steps == [1, 2, 3]
+
+    def test_is_reported_for_a_finished_run_too(self, home: Home) -> None:
+        home.database.write_bytes(b"no database" * 1000)
+        home.upload_remaining()
+        assert len(home.warnings) == 1
