@@ -242,7 +242,7 @@ class Benchmark:
         )
         figures = (report["parameters"], report["steps"], report["seconds"] / 60, report["precision"], self.windows)
         evaluations = read_history(Path(report["folder"]) / "metrics.jsonl").evaluations
-        curve = [(one["step"], one["nats_per_note"]) for one in evaluations]
+        curve = [(one.step, one.nats_per_note) for one in evaluations]
         return Measured(name, seed, report["run_id"], *figures, held_out.nats_per_token, held_out.nats_per_note, curve)
 
     def save(self, bars: list[Bar] | None = None) -> None:

@@ -14,7 +14,8 @@ import pytest
 from registry.lineage import DatasetReference
 from registry.models import CHAMPION, register, set_alias
 from registry.pyfunc_model import DEFAULTS, signature
-from registry.runs import Registry, begin_run
+from registry.runs import begin_run
+from registry.store import Registry
 from tokenization.midi import read_midi
 from tokenization.vocabulary import Vocabulary
 
