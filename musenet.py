@@ -1,0 +1,277 @@
+"""MuseNet as a data platform, from Python: one typed function for each command of `musenet`.
+
+    import musenet
+
+    musenet.ingest("~/midi", name="mine")
+    run = musenet.train("mine", preset="tiny")
+    musenet.critic(run.run_id)
+    musenet.register(run.run_id, alias="champion")
+    report = musenet.sample(style="bach", instruments=["piano"])
+    print(report.samples[0].midi)
+
+A function that runs a flow starts a private Prefect server on the lake for as long as it needs one, unless one
+runs. `lake` is a folder or the URL of one in an object store; None takes `$MUSENET_LAKE`, else `./lake`. `settings`
+change nested settings by dotted name, as `--set` does: `{"training.steps": 400}`. All expected errors are
+`MusenetError`s with a message of one line.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from infra.errors import MusenetError, RunError, UserError
+from infra.lake import Lake
+
+if TYPE_CHECKING:
+    from flows.criticism.critic_training import CriticReport
+    from flows.ingestion.flow import IngestReport
+    from flows.ingestion.sources import Collection
+    from flows.registration.registration import RegisterReport
+    from flows.sampling.flow import SampleReport
+    from flows.training.report import RunReport
+    from tokenization.dataset.version import DatasetVersion
+    from tokenization.encodings import Encoding
+    from tokenization.vocabulary import Tokens
+
+__all__ = [
+    "MusenetError",
+    "RunError",
+    "UserError",
+    "critic",
+    "decode",
+    "encode",
+    "ingest",
+    "open_dataset",
+    "register",
+    "sample",
+    "train",
+]
+
+Address = str | os.PathLike[str]
+"""A path, or the URL of one in an object store."""
+
+
+def ingest(
+    *sources: Address | Collection,
+    name: str,
+    style: str | None = None,
+    licence: str = "not stated",
+    settings: Mapping[str, Any] | None = None,
+    lake: Address | None = None,
+) -> IngestReport:
+    """Ingest collections of MIDI files into a version of the dataset `name`.
+
+    A source is a folder, a file, an archive, a URL of an object store, a `collections.toml` or a `Collection`. `style`
+    labels all files of plain sources; by default the first folder below a source does. `settings` are those of
+    `flows.ingestion.pipeline.IngestParameters`: `{"tokens.encoding": "onset", "engine": "ray"}`. Raises MusenetError.
+    """
+    with _flow(lake) as opened:
+        from flows.ingestion.flow import ingest as flow
+        from flows.ingestion.pipeline import IngestParameters
+
+        given: dict[str, Any] = {
+            "collections": _collections(sources, style, licence),
+            "name": name,
+            "lake": opened.address,
+        }
+        return flow(IngestParameters.model_validate(_nested(given, settings or {})))
+
+
+def train(
+    dataset: str,
+    *,
+    preset: str = "tiny",
+    settings: Mapping[str, Any] | None = None,
+    ranks: int | None = None,
+    hostfile: Address | None = None,
+    retries: int = 2,
+    lake: Address | None = None,
+) -> RunReport:
+    """Train a preset on a dataset, `NAME` or `NAME@DIGEST`; resume an unfinished run, reuse a finished one.
+
+    `ranks` is the number of data-parallel processes, by default one, or the slots of the hostfile. Raises MusenetError.
+    """
+    with _flow(lake) as opened:
+        from flows.training.flow import TrainParameters
+        from flows.training.flow import train as flow
+
+        return flow(
+            TrainParameters(
+                dataset=dataset,
+                preset=preset,
+                settings=dict(settings or {}),
+                ranks=ranks,
+                hostfile=None if hostfile is None else str(Path(hostfile).expanduser().absolute()),
+                retries=retries,
+                lake=opened.address,
+            )
+        )
+
+
+def critic(run: str = "latest", *, seed: int = 0, lake: Address | None = None) -> CriticReport:
+    """Train the inner critic of a finished run, given by its id or the beginning of it. Raises MusenetError."""
+    with _flow(lake) as opened:
+        from flows.criticism.critic_training import CriticParameters
+        from flows.criticism.flow import criticise
+
+        return criticise(CriticParameters(run=run, seed=seed, lake=opened.address))
+
+
+def register(run: str = "latest", *, alias: str = "candidate", lake: Address | None = None) -> RegisterReport:
+    """Register a run and its newest critic as a model version in MLflow, and move the alias. Raises MusenetError."""
+    with _flow(lake) as opened:
+        from flows.registration.flow import register as flow
+        from flows.registration.registration import RegisterParameters
+
+        return flow(RegisterParameters(run=run, alias=alias, lake=opened.address))
+
+
+def sample(
+    model: str = "champion",
+    *,
+    style: str | None = None,
+    instruments: Sequence[str] = (),
+    prompt: Address | None = None,
+    count: int = 1,
+    best_of: int = 8,
+    length: int = 1024,
+    tempo: float = 120.0,
+    temperature: float = 1.0,
+    top_p: float = 0.95,
+    longest_note: float = 8.0,
+    guidance: float = 1.0,
+    seed: int = 0,
+    out: Address | None = None,
+    lake: Address | None = None,
+) -> SampleReport:
+    """Compose `count` pieces with a registered model, given by alias or version number.
+
+    `instruments` are names such as `violin` or groups such as `strings`; none: those of the prompt, a MIDI file to
+    continue, else piano. `length` is in tokens, prompt included, `tempo` in beats per minute, `longest_note` in
+    seconds. The files are written to the folder `out`, by default `samples/` in the lake. Raises MusenetError.
+    """
+    with _flow(lake) as opened:
+        from flows.sampling.flow import sample as flow
+        from flows.sampling.requests import SampleParameters
+
+        return flow(
+            SampleParameters(
+                model=model,
+                style=style,
+                instruments=list(instruments),
+                prompt=None if prompt is None else Path(prompt).expanduser(),
+                count=count,
+                best_of=best_of,
+                length=length,
+                tempo=tempo,
+                temperature=temperature,
+                top_p=top_p,
+                longest_note=longest_note,
+                guidance=guidance,
+                seed=seed,
+                out=None if out is None else Path(out).expanduser(),
+                lake=opened.address,
+            )
+        )
+
+
+def open_dataset(reference: str, *, lake: Address | None = None) -> DatasetVersion:
+    """Open a dataset version, `NAME` (its newest) or `NAME@DIGEST` (a prefix is enough). Raises MusenetError."""
+    from tokenization.dataset.version import find_version
+
+    return find_version(Lake.at(lake), reference)
+
+
+def encode(
+    midi: Address | bytes, *, style: str | None = None, encoding: Encoding | None = None, sustain: bool = False
+) -> Tokens:
+    """Return the token ids of a MIDI file, given by its path or its bytes, as uint16, shape (n,).
+
+    `encoding` is `combined` in seconds over the vocabulary `musenet` unless given, for example
+    `open_dataset("mine").encoding`. With `sustain` notes last as long as the sustain pedal holds them. Raises
+    MusenetError.
+    """
+    from tokenization.midi import read_midi
+
+    data = midi if isinstance(midi, bytes) else _read(Path(midi).expanduser())
+    return (encoding or _default_encoding(style)).encode(read_midi(data, sustain), style)
+
+
+def decode(tokens: Tokens | str, *, encoding: Encoding | None = None) -> bytes:
+    """Return the MIDI file that tokens stand for; `tokens` are ids or the text form. Raises MusenetError."""
+    from tokenization.midi.writing import write_midi
+    from tokenization.vocabulary.text import parse_text
+
+    chosen = encoding or _default_encoding(None)
+    ids = parse_text(tokens, chosen.vocabulary) if isinstance(tokens, str) else tokens
+    return write_midi(chosen.decode(ids), chosen.vocabulary.output_names)
+
+
+@contextmanager
+def _flow(address: Address | None) -> Iterator[Lake]:
+    """Set up what a flow needs: the environment of its libraries and a Prefect API. Flows are imported inside.
+
+    The environment is as before when the block ends. Raises UserError for parameters that pydantic refuses.
+    """
+    from pydantic import ValidationError
+
+    from infra.services.servers import prefect_server
+
+    lake = Lake.at(address)
+    before = dict(os.environ)
+    os.environ.update(lake.environment())
+    try:
+        with prefect_server(lake):
+            yield lake
+    except ValidationError as error:
+        fault = error.errors()[0]
+        where = ".".join(map(str, fault["loc"]))
+        raise UserError(f"{where} = {fault['input']!r}: {fault['msg']}") from error
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def _collections(sources: Sequence[Address | Collection], style: str | None, licence: str) -> list[Collection]:
+    """Return the collections that sources name."""
+    from flows.ingestion.sources import Collection, collection_of, load_collections
+
+    found: list[Collection] = []
+    for source in sources:
+        if isinstance(source, Collection):
+            found.append(source)
+        elif os.fspath(source).endswith(".toml"):
+            found += load_collections(Path(source).expanduser())
+        else:
+            text = os.fspath(source).rstrip("/")
+            found.append(collection_of(Path(text).name.split(".")[0], text, licence=licence, style=style))
+    return found
+
+
+def _nested(given: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `given` with changes by dotted name: `limits.min_notes` inside of `limits`."""
+    for key, value in changes.items():
+        *path, last = key.split(".")
+        inner = given
+        for step in path:
+            inner = inner.setdefault(step, {})
+        inner[last] = value
+    return given
+
+
+def _default_encoding(style: str | None) -> Encoding:
+    from tokenization.encodings import get_encoding
+    from tokenization.vocabulary import Vocabulary
+
+    return get_encoding("combined", Vocabulary.load("musenet", [] if style is None else [style]))
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from error

@@ -1,0 +1,74 @@
+"""The example scripts run as they are, one after the other on one small lake."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tokenization.midi import read_midi
+from tokenization.midi.notes import Notes
+from tokenization.midi.writing import write_midi
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+ROOT = Path(__file__).parents[2]
+
+
+def song(seed: int, notes: int = 40) -> bytes:
+    """Return a MIDI file with a tune of quavers drawn by seed."""
+    pitch = np.random.default_rng(seed).integers(48, 84, notes)
+    columns = (np.arange(notes) / 4, np.full(notes, 0.2), pitch, [80] * notes, [0] * notes, [False] * notes)
+    return write_midi(Notes.from_columns(*columns))
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `midi/{bach,jazz}`, one broken file among them; the lake is below it, too."""
+    home = tmp_path_factory.mktemp("examples")
+    for number, style in enumerate(("bach", "jazz")):
+        folder = home / "midi" / style
+        folder.mkdir(parents=True)
+        for index in range(40):
+            (folder / f"{index:02}.mid").write_bytes(song(100 * number + index))
+    (home / "midi" / "bach" / "broken.mid").write_bytes(b"no music")
+    run(home, "ingest_and_inspect.py", str(home / "midi"), "--name", "mine")
+    return home
+
+
+def run(home: Path, script: str, *arguments: str) -> str:
+    """Run an example in `home`; return what it printed."""
+    variables = {"PYTHONPATH": str(ROOT), "MUSENET_LAKE": str(home / "lake")}
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "examples" / script), *arguments],
+        env={**os.environ, **variables},
+        cwd=home,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_ingest_and_inspect(home: Path) -> None:
+    printed = run(home, "ingest_and_inspect.py", str(home / "midi"), "--name", "mine")
+    assert printed.startswith("mine@")
+    assert "(reused)" in printed, "the second time"
+    assert "refused: bach/broken.mid: not_midi (no MThd header)" in printed
+
+
+def test_open_a_dataset_in_polars(home: Path) -> None:
+    printed = run(home, "open_a_dataset_in_polars.py", "mine", "--out", "first.mid")
+    assert " piano start tempo120 piano:v80:" in printed
+    assert len(read_midi((home / "first.mid").read_bytes())) == 40
+
+
+def test_train_and_sample(home: Path) -> None:
+    printed = run(home, "train_and_sample.py", "mine", "--style", "bach", "--steps", "2", "--length", "64")
+    assert "2 steps" in printed
+    assert "version 1, alias champion" in printed
+    assert len(list((home / "songs").glob("bach-piano-*.mid"))) == 1
