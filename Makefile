@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test lint types imports unit benchmark benchmark-training clean
+.PHONY: setup demo quick test lint types imports docs unit benchmark benchmark-training clean
 
 setup: $(STAMP)
 
@@ -19,7 +19,11 @@ $(STAMP): pyproject.toml constraints.txt
 demo: setup
 	@$(BIN)/musenet demo
 
-test: setup lint types imports unit
+# What to run while working: all tests but those marked slow
+quick: setup
+	@$(BIN)/pytest -m "not slow"
+
+test: setup lint types imports docs unit
 
 lint: setup
 	@$(BIN)/ruff check .
@@ -30,6 +34,10 @@ types: setup
 
 imports: setup
 	@$(BIN)/lint-imports
+
+# Into build/docs; a warning is an error
+docs: setup
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
 unit: setup
 	@$(BIN)/pytest

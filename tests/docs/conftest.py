@@ -1,0 +1,85 @@
+"""A reader's computer: a home with MIDI files, an empty lake, and presets that train in seconds.
+
+The modules beside this one are imported by name.
+"""
+
+from __future__ import annotations
+
+import sys
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from infra.lake import LAKE_VARIABLE, Lake
+from tokenization.midi.notes import Notes
+from tokenization.midi.writing import write_midi
+
+sys.path.append(str(Path(__file__).parent))
+
+SONGS = 24
+"""Of each style: enough that every split has some."""
+SMALL = {
+    "model.layers": 2,
+    "model.heads": 2,
+    "model.d_model": 32,
+    "model.context": 64,
+    "model.sparsity.block": 16,
+    "training.steps": 2,
+    "training.batch_size": 2,
+    "training.micro_batch_size": 2,
+}
+"""What every preset is made to here, so that the commands can be run as they are written."""
+
+
+def song(seed: int, notes: int = 40) -> bytes:
+    """Return a MIDI file with a tune of quavers drawn by seed."""
+    random = np.random.default_rng(seed)
+    pitch = random.integers(48, 84, notes)
+    columns = (np.arange(notes) / 4, np.full(notes, 0.2), pitch, [80] * notes, [0] * notes, [False] * notes)
+    return write_midi(Notes.from_columns(*columns))
+
+
+def write_songs(folder: Path, first: int, count: int) -> None:
+    folder.mkdir(parents=True)
+    for number in range(count):
+        (folder / f"{number:02}.mid").write_bytes(song(first + number))
+
+
+@pytest.fixture(scope="session")
+def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A `reader.Reader` who has followed README.md."""
+    from reader import Reader
+
+    from flows.training import flow as training_flow
+    from infra.services.servers import down, prefect_server
+    from modeling.config import load_preset, with_settings
+
+    work = tmp_path_factory.mktemp("reader")
+    home = work / "home"
+    for number, style in enumerate(("bach", "jazz", "joplin")):
+        write_songs(home / "midi" / style, 100 * number, SONGS)
+    write_songs(work / "downloads" / "classical" / "bach", 1000, 4)
+    write_songs(work / "downloads" / "lakh" / "pop", 2000, 4)
+    with tarfile.open(work / "downloads" / "lmd_full.tar.gz", "w:gz") as archive:
+        archive.add(work / "downloads" / "lakh", "lmd_full")
+    (work / "composers.csv").write_text("path,style\nbach/00.mid,Bach Johann Sebastian\n", encoding="utf-8")
+    for name in ("tune", "my_idea"):
+        (work / f"{name}.mid").write_bytes(song(3000))
+    lake = Lake(work / "lake")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(work)
+        patch.setenv("HOME", str(home))
+        patch.setenv(LAKE_VARIABLE, str(lake.root))
+        patch.setattr(training_flow, "load_preset", lambda name: with_settings(load_preset(name), SMALL))
+        lake.services.mkdir(parents=True)
+        with prefect_server(lake):
+            try:
+                reader = Reader()
+                reader.follow("README.md", "sh")
+                yield reader
+            finally:
+                down(lake)

@@ -1,0 +1,30 @@
+"""The commands that README.md and the documentation show are run as they are written, on small presets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from code_blocks import PAGES, blocks_of
+from reader import Reader
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+
+def pages_with(language: str) -> list[str]:
+    return [page for page in PAGES if any(b.language == language and b.reason is None for b in blocks_of(page))]
+
+
+@pytest.mark.parametrize("page", pages_with("sh"))
+def test_the_commands_of_a_page(page: str, reader: Reader) -> None:
+    reader.follow(page, "sh")
+
+
+@pytest.mark.parametrize("page", pages_with("python"))
+def test_the_snippets_of_a_page(page: str, reader: Reader) -> None:
+    reader.follow(page, "python")
+
+
+def test_a_composed_piece_is_where_the_quick_start_looks_for_it(reader: Reader) -> None:
+    reader.follow("docs/quickstart.md", "sh")
+    assert {path.suffix for path in Path("songs").iterdir()} == {".mid", ".txt", ".png", ".json"}
