@@ -17,8 +17,8 @@ from modeling.data.augmentation import by_row, row_changes
 from modeling.data.buffers import Buffers
 from modeling.data.sampler import INSTRUMENT_STREAM, STYLE_STREAM, VARIANT_STREAM, Order, Rows, Windows, epoch_windows
 from modeling.data.split import Split, load_split
-from modeling.network.embeddings import Batch
-from modeling.network.transformer import IGNORED
+from modeling.network.batch import Batch
+from modeling.network.loss import IGNORED
 from tokenization.augmentation import AugmentationSchedule, AugmentationSettings, vary
 from tokenization.dataset.shards import ShardError
 from tokenization.dataset.windows import NO_DOCUMENTS, UNCHANGED, UNMARKED, Inputs, Parts, lay_out, side_by_side

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from modeling.network.embeddings import Batch
+from modeling.network.batch import Batch
 
 __all__ = ["Buffers"]
 

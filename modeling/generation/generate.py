@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import linear
 
-from modeling.network.embeddings import Batch
+from modeling.network.batch import Batch
 from modeling.network.transformer import MuseNet
 from tokenization.encodings import HEADER, Encoding
 from tokenization.encodings.grammar import Grammar
@@ -122,7 +122,7 @@ class _Predictor:
         self.guidance = guidance
         self.untold = torch.tensor([vocabulary.no_style, vocabulary.no_instrumentation])
         self.copies = 1 if guidance == 1 else 2
-        self.caches = model.new_caches(self.copies * len(pieces.lengths))
+        self.cache = model.new_cache(self.copies * len(pieces.lengths))
         self.table = model.output_table()
         self.held = 0
 
@@ -136,7 +136,7 @@ class _Predictor:
             if is_first:
                 batch.tokens[len(self.pieces.lengths) :, : len(self.untold)] = self.untold
         batch = batch.to(self.table.device)
-        states = self.model.states(batch, self.caches, first=0 if is_first else self.held)[:, -1]
+        states = self.model.states(batch, self.cache, first=0 if is_first else self.held)[:, -1]
         self.held = batch.tokens.shape[1] if is_first else self.held + 1
         logits = linear(states, self.table)
         if self.copies == 1:

@@ -7,34 +7,34 @@ from torch import Tensor, nn
 from torch.nn.functional import gelu, silu
 
 from modeling.config import ModelConfig
-from modeling.network.attention import attend, attend_cached
+from modeling.network.attention import attention, cached_attention
 from modeling.network.norms import RMSNorm, new_norm
 from modeling.network.rotary import Rotation
 from modeling.network.sparsity import Layout
 
 ALIGNMENT = 8
-"""Widths are rounded up to a multiple of this, for matrices that devices multiply fast, from ALIGN_FROM on."""
+"""Hidden sizes are rounded up to a multiple of this, for fast matrix multiplication, from ALIGN_FROM on."""
 ALIGN_FROM = 256
-"""Below this width rounding would cost more than a hundredth of the parameters."""
+"""Below this `d_model` rounding would add more than a hundredth of the parameters."""
 
 
-class Cache:
-    """Keys and values of one layer for a batch that grows one position at a time."""
+class KVCache:
+    """Keys and values of one layer, for a batch that grows one position at a time."""
 
     def __init__(self, batch: int, config: ModelConfig, device: torch.device, dtype: torch.dtype) -> None:
         shape = (batch, config.kv_heads or config.heads, config.context, config.d_head)
         self.key_bktd = torch.empty(shape, device=device, dtype=dtype)
         self.value_bktd = torch.empty(shape, device=device, dtype=dtype)
 
-    def put(self, first: int, key_bktd: Tensor, value_bktd: Tensor) -> None:
-        """Keep keys and values of the positions from `first` on."""
+    def write(self, first: int, key_bktd: Tensor, value_bktd: Tensor) -> None:
+        """Store keys and values at the positions from `first` on."""
         stop = first + key_bktd.shape[2]
         self.key_bktd[:, :, first:stop] = key_bktd
         self.value_bktd[:, :, first:stop] = value_bktd
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention under one layout, with as many or fewer heads of keys and values."""
+    """Multi-head self-attention under one layout, with grouped queries where `kv_heads` is below `heads`."""
 
     def __init__(self, config: ModelConfig, layout: Layout) -> None:
         super().__init__()
@@ -53,10 +53,11 @@ class Attention(nn.Module):
         x_btc: Tensor,
         rotation: Rotation | None = None,
         document_bt: Tensor | None = None,
-        cache: Cache | None = None,
+        cache: KVCache | None = None,
         first: int = 0,
     ) -> Tensor:
-        """`first`: the position of the first token where a cache holds those before it."""
+        """Return attention's output, shape (b, t, c). `first`: position of the first token; the cache holds those
+        before it."""
         heads_bhtd = self.qkv_proj(x_btc).unflatten(-1, (-1, self.d_head)).transpose(1, 2)
         q, k, v = heads_bhtd.split(self.heads, dim=1)
         if self.q_norm is not None and self.k_norm is not None:
@@ -64,48 +65,52 @@ class Attention(nn.Module):
         if rotation is not None:
             q, k = rotation(q), rotation(k)
         if cache is not None:
-            cache.put(first, k, v)
+            cache.write(first, k, v)
         if cache is None or first == 0:
-            mixed = attend(self.backend, self.layout, q, k, v, document_bt)
+            mixed = attention(self.backend, self.layout, q, k, v, document_bt)
         else:
-            mixed = attend_cached(self.layout, q, cache.key_bktd, cache.value_bktd, first)
+            mixed = cached_attention(self.layout, q, cache.key_bktd, cache.value_bktd, first)
         out: Tensor = self.out_proj(mixed.transpose(1, 2).flatten(2))
         return out
 
 
 def feed_forward_size(config: ModelConfig) -> int:
-    """Width inside the feed-forward. A gated one has three matrices for two, and so is two thirds as wide."""
+    """Return the hidden size of the feed-forward: `d_ff`, or its default.
+
+    A gated feed-forward has three matrices for two, so two thirds of the hidden size give as many parameters.
+    """
     if config.d_ff is not None:
         return config.d_ff
     if config.feed_forward == "gelu":
         return 4 * config.d_model
-    width = -(-8 * config.d_model // 3)
-    return -(-width // ALIGNMENT) * ALIGNMENT if config.d_model >= ALIGN_FROM else width
+    size = -(-8 * config.d_model // 3)
+    return -(-size // ALIGNMENT) * ALIGNMENT if config.d_model >= ALIGN_FROM else size
 
 
 class FeedForward(nn.Module):
-    """Widen, activate, narrow; `swiglu` multiplies by a gate of the same width."""
+    """Up-projection, activation, down-projection; `swiglu` multiplies by a gate of the same size."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        inner = feed_forward_size(config)
+        d_ff = feed_forward_size(config)
         self.gated = config.feed_forward == "swiglu"
-        self.up_proj = nn.Linear(config.d_model, 2 * inner if self.gated else inner)
-        self.down_proj = nn.Linear(inner, config.d_model)
+        self.up_proj = nn.Linear(config.d_model, 2 * d_ff if self.gated else d_ff)
+        self.down_proj = nn.Linear(d_ff, config.d_model)
 
     def forward(self, x_btc: Tensor) -> Tensor:
-        wide = self.up_proj(x_btc)
+        """Return the feed-forward's output, shape (b, t, c)."""
+        hidden = self.up_proj(x_btc)
         if self.gated:
-            gate, value = wide.chunk(2, dim=-1)
-            wide = silu(gate) * value
+            gate, value = hidden.chunk(2, dim=-1)
+            hidden = silu(gate) * value
         else:
-            wide = gelu(wide)
-        out: Tensor = self.down_proj(wide)
+            hidden = gelu(hidden)
+        out: Tensor = self.down_proj(hidden)
         return out
 
 
 class Block(nn.Module):
-    """Attention and feed-forward, each behind a norm of its own."""
+    """Attention and feed-forward, each with a norm before it (pre-norm)."""
 
     def __init__(self, config: ModelConfig, layout: Layout) -> None:
         super().__init__()
@@ -117,13 +122,13 @@ class Block(nn.Module):
 
     def forward(
         self,
-        x: Tensor,
+        x_btc: Tensor,
         rotation: Rotation | None = None,
         document_bt: Tensor | None = None,
-        cache: Cache | None = None,
+        cache: KVCache | None = None,
         first: int = 0,
     ) -> Tensor:
-        attended = self.attention(self.attention_norm(x), rotation, document_bt, cache, first)
-        x = x + self.dropout(attended)
-        out: Tensor = x + self.dropout(self.feed_forward(self.feed_forward_norm(x)))
+        """Return the residual stream after this layer, shape (b, t, c); arguments as in `Attention.forward`."""
+        x_btc = x_btc + self.dropout(self.attention(self.attention_norm(x_btc), rotation, document_bt, cache, first))
+        out: Tensor = x_btc + self.dropout(self.feed_forward(self.feed_forward_norm(x_btc)))
         return out

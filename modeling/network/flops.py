@@ -1,9 +1,8 @@
-"""How much arithmetic training takes, and how much a device can do: the two sides of model FLOPs utilisation (MFU).
+"""Model FLOPs and device peaks: numerator and denominator of model FLOPs utilisation (MFU).
 
-Counted is what the model needs: its matrix multiplications, forward and backward, and the query–key pairs that the
-layouts keep. What an implementation adds does not count, neither masked pairs nor recomputed activations (Chowdhery
-et al., 2022, "PaLM", appendix B, but for the pairs, which are all counted there). A multiplication and its addition
-are two operations.
+Model FLOPs are the matrix multiplications that the model needs, forward and backward, with the query–key pairs that
+the layouts keep. What an implementation adds is not counted: masked pairs, recomputed activations (Chowdhery et al.,
+2022, "PaLM", appendix B, which counts all pairs). A multiply–add is two operations.
 """
 
 from __future__ import annotations
@@ -35,65 +34,67 @@ DENSE_16_BIT_PEAKS = {
     "RTX 4090": 165e12,
     "RTX 3090": 71e12,
 }
-"""Multiplications of bfloat16 matrices that add in 32 bits, without structured sparsity, operations/s, by the maker's
-data sheets. The first name whose words are in the device's counts."""
+"""Peak operations/s of dense bfloat16 matrix multiplications that accumulate in 32 bits, from the vendors' data sheets,
+by name; the first one whose words are in the device's name applies."""
 MEASURED_SECONDS = 0.2
 MEASURED_SIDE = {"cpu": 1024, "cuda": 8192}
-"""Rows and columns of the matrices that a device without a known peak multiplies."""
+"""Side of the square matrices that are multiplied on a device without a known peak."""
 
 
 @dataclass(frozen=True)
 class ForwardFlops:
-    """Operations of a forward pass per token, by what they are for."""
+    """Operations of a forward pass per token, by component."""
 
     time: float
-    """The projection of the waves of time; what goes into it needs no gradient."""
+    """Projection of the time features; its input needs no gradient."""
     projections: float
-    """Queries, keys, values and attention's output."""
+    """Projections of queries, keys, values and attention's output."""
     attention: float
-    """Scores and their weighted sums."""
+    """Scores, and weighted sums of values."""
     feed_forward: float
     output: float
+    """Projection to logits."""
 
     @property
     def total(self) -> float:
+        """Operations of the forward pass."""
         return float(sum(astuple(self)))
 
     @property
     def backward(self) -> float:
-        """Operations of the backward pass: two multiplications for each one, for the two factors' gradients."""
+        """Operations of the backward pass: two multiplications for each one, for the gradients of both factors."""
         return 2 * self.total - self.time
 
 
 def forward_flops(config: ModelConfig, length: int | None = None) -> ForwardFlops:
-    """Per token of windows of `length` tokens; None: of the configuration's context."""
+    """Count the operations of a forward pass per token of windows of `length` tokens; None: the context."""
     length = config.context if length is None else length
-    width, inner = config.d_model, feed_forward_size(config)
-    kv_width = config.d_head * (config.kv_heads or config.heads)
+    d_model, d_ff = config.d_model, feed_forward_size(config)
+    d_kv = config.d_head * (config.kv_heads or config.heads)
     matrices = 3 if config.feed_forward == "swiglu" else 2
     layouts = layer_layouts(config.sparsity, config.layers, config.heads)
     pairs = {layout: layout.pairs(length) for layout in set(layouts)}
     kept = sum(pairs[layout] for layout in layouts)
     return ForwardFlops(
-        time=2 * 2 * TIME_PERIODS * width if "time" in config.structure else 0,
-        projections=config.layers * 2 * width * (2 * width + 2 * kv_width),
-        attention=2 * 2 * width * kept / length,
-        feed_forward=config.layers * 2 * width * matrices * inner,
-        output=2 * width * config.vocabulary_size,
+        time=2 * 2 * TIME_PERIODS * d_model if "time" in config.structure else 0,
+        projections=config.layers * 2 * d_model * (2 * d_model + 2 * d_kv),
+        attention=2 * 2 * d_model * kept / length,
+        feed_forward=config.layers * 2 * d_model * matrices * d_ff,
+        output=2 * d_model * config.vocabulary_size,
     )
 
 
 def flops_per_token(config: ModelConfig, length: int | None = None) -> float:
-    """Operations of a training step, forward and backward, per token of windows of `length` tokens."""
+    """Count the operations of a training step, forward and backward, per token of windows of `length` tokens."""
     forward = forward_flops(config, length)
     return forward.total + forward.backward
 
 
 @lru_cache
 def peak_flops(device: torch.device, dtype: torch.dtype) -> float:
-    """Operations/s that a device can do at best in matrix multiplications.
+    """Return the peak of a device in matrix multiplications, operations/s.
 
-    From a table for known accelerators and 16 bits; anything else is measured, once, in a fraction of a second.
+    It is looked up for known accelerators in 16 bits, otherwise measured once, in a fraction of a second.
     """
     if device.type == "cuda" and dtype in (torch.bfloat16, torch.float16):
         known = known_peak(torch.cuda.get_device_name(device))
@@ -103,8 +104,8 @@ def peak_flops(device: torch.device, dtype: torch.dtype) -> float:
 
 
 def known_peak(name: str) -> float | None:
-    """The 16-bit peak of an accelerator by the name that its driver gives, operations/s; None: unknown, or a share of
-    one."""
+    """Return the 16-bit peak of an accelerator by its driver's name for it, operations/s. None: unknown, or a MIG
+    slice."""
     words = f" {name.replace('-', ' ')} "
     if " MIG " in words:
         return None
@@ -125,6 +126,6 @@ def _measured_peak(device: torch.device, dtype: torch.dtype) -> float:
 
 
 def _finish(result: torch.Tensor) -> None:
-    """Wait until the device has computed it."""
+    """Wait until the device has computed a result."""
     if result.is_cuda:
         torch.cuda.synchronize(result.device)

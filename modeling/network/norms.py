@@ -1,7 +1,7 @@
 """Norms of the residual stream and of heads.
 
-PyTorch has one kernel for LayerNorm and, on CUDA, for RMSNorm. On a CPU its RMSNorm is a chain of 32-bit operations
-that takes four times as long; what stands here instead takes less than half of that.
+PyTorch has a fused kernel for LayerNorm and, on CUDA, for RMSNorm. On a CPU its RMSNorm is a chain of 32-bit operations
+that takes four times as long; the one here takes less than half of that.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ EPSILON = 1e-5
 class RMSNorm(nn.RMSNorm):
     """x · w / √(mean(x²) + ε) over the last dimension (Zhang and Sennrich, 2019)."""
 
-    def __init__(self, width: int) -> None:
-        super().__init__(width, eps=EPSILON)
+    def __init__(self, size: int) -> None:
+        super().__init__(size, eps=EPSILON)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Shape (…, width) → the same."""
+        """Normalise the last axis; the shape stays."""
         if x.device.type != "cpu":
             return rms_norm(x, self.normalized_shape, self.weight, self.eps)
         out: Tensor = _RMSNormOnCPU.apply(x, self.weight)  # type: ignore[no-untyped-call]
@@ -33,7 +33,7 @@ class RMSNorm(nn.RMSNorm):
 
 
 class _RMSNormOnCPU(torch.autograd.Function):
-    """Few passes over x, in its own type; squares are summed in 32 bits."""
+    """RMSNorm in few passes over x, in its own dtype; squares are summed in 32 bits."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
@@ -50,11 +50,11 @@ class _RMSNormOnCPU(torch.autograd.Function):
         unit, weight, scale = ctx.saved_tensors
         of_weight = (gradient * unit).flatten(0, -2).sum(0)
         inner = gradient * weight
-        # What would only change x's length changes nothing.
+        # The component along x has no effect on the output.
         along = torch.linalg.vecdot(inner, unit).div_(unit.shape[-1]).unsqueeze(-1)
         return torch.addcmul(inner, unit, along, value=-1).mul_(scale), of_weight
 
 
 def new_norm(config: ModelConfig) -> nn.LayerNorm | RMSNorm:
-    """The configured norm of the residual stream."""
+    """Return the configured norm of the residual stream."""
     return RMSNorm(config.d_model) if config.norm == "rms" else nn.LayerNorm(config.d_model, eps=EPSILON)

@@ -1,6 +1,6 @@
-"""The transformer: MuseNet's decoder over any layout, for training and for cached generation.
+"""The transformer: MuseNet's decoder over any layout, for training and for generation with a cache.
 
-Weights are used only by the module that owns them, while it computes: so they may be sharded among ranks (ZeRO-3).
+Weights are used only by the module that owns them, while it computes, so that they may be sharded among ranks (ZeRO-3).
 """
 
 from __future__ import annotations
@@ -14,43 +14,43 @@ from torch.nn.functional import linear
 from torch.utils.checkpoint import checkpoint
 
 from modeling.config import ModelConfig
-from modeling.network.block import Block, Cache
-from modeling.network.embeddings import TIME_PERIODS, Batch, Embeddings
-from modeling.network.loss import IGNORED, mean_loss, position_losses
+from modeling.network.batch import Batch
+from modeling.network.block import Block, KVCache
+from modeling.network.embeddings import TIME_PERIODS, Embeddings
+from modeling.network.loss import mean_loss, position_losses
 from modeling.network.mixup import Mix
 from modeling.network.norms import new_norm
 from modeling.network.rotary import rotation
 from modeling.network.sparsity import layer_layouts
 
-__all__ = ["IGNORED", "INITIAL_STD", "Caches", "MuseNet"]
-
 INITIAL_STD = 0.02
-"""Standard deviation of initial weights (GPT-2); projections into the residual stream are divided by
-the square root of twice the depth."""
+"""Standard deviation of initial weights (GPT-2); that of projections into the residual stream is
+lower by √(2 · layers)."""
 
 
 class OutputTable(nn.Module):
-    """What projects states to logits where it is not the token embedding, shape (vocabulary, width)."""
+    """The output projection of an untied model, shape (vocabulary, d_model)."""
 
-    def __init__(self, vocabulary_size: int, width: int) -> None:
+    def __init__(self, vocabulary_size: int, d_model: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.empty(vocabulary_size, width))
+        self.weight = nn.Parameter(torch.empty(vocabulary_size, d_model))
 
     def forward(self) -> Tensor:
-        return self.weight.view_as(self.weight)  # not the parameter itself, see TokenTable
+        """Return the whole table."""
+        return self.weight.view_as(self.weight)  # a view, not the parameter: see TokenTable
 
 
 @dataclass(frozen=True)
-class Caches:
-    """What generation keeps from position to position."""
+class ModelCache:
+    """The state that generation keeps from position to position."""
 
-    layers: list[Cache]
+    layers: list[KVCache]
     token_table: Tensor
-    """The embedding of every token, shape (vocabulary, width)."""
+    """The embedding of every token, shape (vocabulary, d_model)."""
 
 
 class MuseNet(nn.Module):
-    """The whole network; calling it gives the training loss."""
+    """The whole network; calling it returns the training loss."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ class MuseNet(nn.Module):
         self.initialise()
 
     def initialise(self) -> None:
-        """Normal weights; what adds to the residual stream is scaled down by the depth."""
+        """Draw normal weights; projections into the residual stream are scaled down by the depth."""
         for name, parameter in self.named_parameters():
             if parameter.ndim < 2:
                 continue
@@ -74,17 +74,19 @@ class MuseNet(nn.Module):
             if name.endswith(("attention.out_proj.weight", "down_proj.weight")):
                 scale = math.sqrt(2 * self.config.layers)
             elif name == "embeddings.time.weight":
-                scale = 1 / math.sqrt(TIME_PERIODS)  # as large as the other embeddings: waves are scaled down
+                scale = 1 / math.sqrt(
+                    TIME_PERIODS
+                )  # as large as the other embeddings, since time_waves are scaled down
             nn.init.normal_(parameter, std=INITIAL_STD / scale)
         for module in self.modules():
             if isinstance(module, nn.Linear) and module.bias is not None:
                 nn.init.zeros_(module.bias)
 
     def forward(self, batch: Batch, targets: Tensor, mix: Mix | None = None, reduce: bool = True) -> Tensor:
-        """Mean loss in nats over the targets, shape (batch, time), that are not IGNORED.
+        """Return the mean loss in nats over targets, shape (batch, time), that are not IGNORED.
 
-        `mix`: windows to be mixed, and their targets with them. `reduce=False`: each position's loss, shape (batch,
-        time), 0 where IGNORED; nothing is mixed then.
+        `mix`: mixup of the windows and of their targets. `reduce=False`: return the loss of each position, shape
+        (batch, time), 0 where IGNORED; nothing is mixed then.
         """
         table = self.embeddings.token()
         states = self._trunk(batch, table, mix if reduce else None).flatten(0, 1)
@@ -97,59 +99,60 @@ class MuseNet(nn.Module):
             both, weights = mix.targets(targets)
         return mean_loss(states, output, both.flatten(1), weights.flatten(1))
 
-    def states(self, batch: Batch, caches: Caches | None = None, first: int = 0) -> Tensor:
-        """The trunk's output, shape (batch, time, width). With caches: see `new_caches`.
+    def states(self, batch: Batch, cache: ModelCache | None = None, first: int = 0) -> Tensor:
+        """Return the last hidden states, shape (batch, time, d_model). `cache`, `first`: see `new_cache`.
 
-        Raises ValueError for caches while gradients are on, of windows with documents, and for more than one position
-        behind a first pass.
+        Raises ValueError for a cache while gradients are on, for one with documents, and for more than one position
+        after the first pass.
         """
-        if caches is None:
+        if cache is None:
             return self._trunk(batch, self.embeddings.token())
         if torch.is_grad_enabled():
-            raise ValueError("caches are for generation: call under torch.inference_mode()")
+            raise ValueError("a cache is for generation: call under torch.inference_mode()")
         if batch.document is not None:
-            raise ValueError("caches hold one document a row")
+            raise ValueError("a cache holds one document a row")
         if first and batch.tokens.shape[1] != 1:
             raise ValueError("a cache grows by one position at a time after the first pass")
-        return self._trunk(batch, caches.token_table, caches=caches.layers, first=first)
+        return self._trunk(batch, cache.token_table, caches=cache.layers, first=first)
 
     def _trunk(
         self,
         batch: Batch,
         table: Tensor,
         mix: Mix | None = None,
-        caches: list[Cache] | None = None,
+        caches: list[KVCache] | None = None,
         first: int = 0,
     ) -> Tensor:
-        """From tokens to states, shape (batch, time, width)."""
+        """Compute the hidden states of tokens, shape (batch, time, d_model)."""
         positions = batch.positions(first)
         x = self.embeddings(batch, table, positions)
-        x = self.dropout(x if mix is None else mix.mixed(x))
-        turn = rotation(positions, self.config.d_head, x.dtype) if self.config.positions == "rotary" else None
+        x = self.dropout(x if mix is None else mix.apply(x))
+        rotary = rotation(positions, self.config.d_head, x.dtype) if self.config.positions == "rotary" else None
         for index, block in enumerate(self.blocks):
             if self.config.recompute and torch.is_grad_enabled():
-                x = checkpoint(block, x, turn, batch.document, use_reentrant=False)
+                x = checkpoint(block, x, rotary, batch.document, use_reentrant=False)
             else:
-                x = block(x, turn, batch.document, None if caches is None else caches[index], first)
+                x = block(x, rotary, batch.document, None if caches is None else caches[index], first)
         out: Tensor = self.norm(x)
         return out
 
     def output_table(self) -> Tensor:
-        """What projects states to logits, shape (vocabulary, width)."""
+        """Return the output projection, shape (vocabulary, d_model)."""
         table: Tensor = self.embeddings.token() if self.output is None else self.output()
         return table
 
     def logits(self, states: Tensor) -> Tensor:
-        """Next-token logits, shape (…, vocabulary)."""
+        """Project states to next-token logits, shape (…, vocabulary)."""
         return linear(states, self.output_table())
 
     @torch.no_grad()
-    def new_caches(self, batch: int) -> Caches:
-        """Empty caches: fill with one pass over a prompt, then pass single positions with `first`."""
+    def new_cache(self, batch: int) -> ModelCache:
+        """Return an empty cache for `states`: the first pass fills it with a prompt, later ones append one position,
+        `first`."""
         table: Tensor = self.embeddings.token()
-        layers = [Cache(batch, self.config, table.device, table.dtype) for _ in self.blocks]
-        return Caches(layers, table)
+        layers = [KVCache(batch, self.config, table.device, table.dtype) for _ in self.blocks]
+        return ModelCache(layers, table)
 
     def parameter_count(self) -> int:
-        """Parameters, tied ones counted once."""
+        """Count the parameters, tied ones once."""
         return sum(parameter.numel() for parameter in self.parameters())

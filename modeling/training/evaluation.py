@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from modeling.data.batches import Split, collate, epoch_windows
-from modeling.network.transformer import IGNORED, MuseNet
+from modeling.network.loss import IGNORED
+from modeling.network.transformer import MuseNet
 from tokenization.encodings import HEADER
 
 NO_STYLE = "(none)"

@@ -23,10 +23,11 @@ from infra.files import replace_folder
 from modeling.config import RunConfig
 from modeling.data.batches import Loader, load_split
 from modeling.data.prefetch import Prefetcher
-from modeling.network.embeddings import Batch
+from modeling.network.batch import Batch
 from modeling.network.flops import flops_per_token, peak_flops
+from modeling.network.loss import IGNORED
 from modeling.network.mixup import draw_mix
-from modeling.network.transformer import IGNORED, MuseNet
+from modeling.network.transformer import MuseNet
 from modeling.network.weights import save_weights
 from modeling.training import checkpoints, selection
 from modeling.training.deepspeed_config import complete, load_settings

@@ -35,7 +35,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import scaled_dot_product_attention
 
 from modeling.config import ModelConfig, SparsityConfig, load_preset
-from modeling.network.attention import attend
+from modeling.network.attention import attention
 from modeling.network.sparsity import Layout, density, layer_layouts
 from modeling.network.transformer import MuseNet
 
@@ -139,7 +139,7 @@ def attention_run(layouts: Sequence[Layout] | None, shape: ModelConfig, rows: in
 
     def sparse() -> None:
         for layout in layouts or ():
-            torch.autograd.grad(attend("auto", layout, q, k, v), (q, k, v), gradient)
+            torch.autograd.grad(attention("auto", layout, q, k, v), (q, k, v), gradient)
 
     return dense if layouts is None else sparse
 

@@ -23,7 +23,7 @@ from synthetic import Run, peak_bytes, race, random_batch, sized
 from torch import Tensor
 
 from modeling.config import ModelConfig, SparsityConfig
-from modeling.network.attention import attend
+from modeling.network.attention import attention
 from modeling.network.sparsity import Layout, density, layer_layouts
 from modeling.network.transformer import MuseNet
 
@@ -65,7 +65,7 @@ def attention_run(layouts: Sequence[Layout], length: int) -> Run:
 
     def run() -> None:
         for layout in layouts:
-            torch.autograd.grad(attend("auto", layout, *inputs), inputs, gradient)
+            torch.autograd.grad(attention("auto", layout, *inputs), inputs, gradient)
 
     return run
 

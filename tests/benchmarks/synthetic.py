@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from modeling.config import ModelConfig
-from modeling.network.embeddings import Batch
+from modeling.network.batch import Batch
 from tokenization.encodings.structure import CHORD, COUNTDOWN, PARTS
 
 VOCABULARY_SIZE, NOTE_TOKENS = 4764, 3968

@@ -13,7 +13,7 @@ import torch
 
 from modeling.config import ModelConfig, SparsityConfig
 from modeling.data.batches import Split
-from modeling.network.embeddings import Batch
+from modeling.network.batch import Batch
 from modeling.network.transformer import MuseNet
 from modeling.training.process_group import process_group
 from tokenization.dataset.shards import Row, Stamp, write_shard

@@ -1,15 +1,17 @@
-"""Layouts: which earlier positions each position attends to.
+"""Layouts: the earlier positions that each position attends to.
 
-A layout is one definition seen from several sides: the full mask (the oracle that backends are tested against), the
-keys of a single position (generation with a cache), its blocks (what a backend computes) and its share of dense
-attention. What a position sees never depends on how long the sequence is.
+`layer_layouts` builds the layouts of a model's layers from a `SparsityConfig`. A `Layout` has several views of one
+definition: the full mask (the reference for backends), the keys of a single position (for generation with a cache), its
+blocks (what a backend computes) and, by `density`, its share of dense attention. The keys of a position never depend on
+the length of the sequence.
 """
 
 from modeling.network.sparsity.assembly import layer_layouts
 from modeling.network.sparsity.blocks import Blocks
-from modeling.network.sparsity.layouts import BlockLayout, Column, Dense, Halves, Layout, Local, Window, density
+from modeling.network.sparsity.layouts import BlockDiagonal, BlockLayout, Column, Dense, Halves, Layout, Local, density
 
 __all__ = [
+    "BlockDiagonal",
     "BlockLayout",
     "Blocks",
     "Column",
@@ -17,7 +19,6 @@ __all__ = [
     "Halves",
     "Layout",
     "Local",
-    "Window",
     "density",
     "layer_layouts",
 ]

@@ -1,9 +1,9 @@
-"""Block layouts put together from rules: DeepSpeed's `fixed`, `variable`, `bigbird` and `bslongformer`.
+"""Block layouts composed of rules: DeepSpeed's `fixed`, `variable`, `bigbird` and `bslongformer`.
 
-Their sources are Child et al., 2019 (fixed), Zaheer et al., 2020 (BigBird), Beltagy et al., 2020 (Longformer) and
-DeepSpeed's classes of these names, of which the unidirectional form is meant. Two things differ, so that what a block
-sees never depends on what follows it: `fixed` has no special global blocks in a last window that is incomplete, and
-the random blocks of a row are a function of the seed, the head and the row. Axes: h head, r row, c column (blocks).
+Sources: Child et al., 2019 (fixed); Zaheer et al., 2020 (BigBird); Beltagy et al., 2020 (Longformer); DeepSpeed's
+classes of these names, in their unidirectional form. Two things differ, so that the keys of a block never depend on
+what follows it: `fixed` has no special global blocks in an incomplete last window, and the random blocks of a row are a
+function of the seed, the head and the row. Axes: h head, r row (query block), c column (key block).
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from torch import Tensor
 from modeling.network.sparsity.layouts import BlockLayout
 
 COUNTED_ROWS = 256
-"""Rows whose blocks are counted at a time, which bounds the memory that it takes."""
+"""Rows whose blocks are counted at a time, which bounds memory."""
 
 Indices = NDArray[np.int64]
 Kept = NDArray[np.bool_]
 
 
 class Rule(Protocol):
-    """Something that keeps blocks."""
+    """A rule that keeps some blocks."""
 
     def kept(self, head: int, rows: Indices, columns: Indices) -> Kept:
-        """Whether it keeps each pair of a row, shape (r, 1), and a column, shape (1, c); causality comes on top."""
+        """Return the mask of kept pairs, shape (r, c), of rows (r, 1) and columns (1, c), before causality."""
         ...
 
 
@@ -46,8 +46,8 @@ class Sliding:
 
 
 @dataclass(frozen=True)
-class Windows:
-    """Windows side by side of so many blocks each, the last number repeated; a block sees its own window."""
+class LocalWindows:
+    """Adjacent windows of these numbers of blocks, the last number repeated; a block keeps its own window."""
 
     blocks: tuple[int, ...]
 
@@ -55,7 +55,7 @@ class Windows:
         return self._start(rows) <= columns
 
     def _start(self, rows: Indices) -> Indices:
-        """The first block of each row's window."""
+        """Return the first block of each row's window."""
         starts = np.array([0, *accumulate(self.blocks)])
         listed = starts[np.minimum(np.searchsorted(starts, rows, side="right"), len(starts)) - 1]
         repeated: Indices = rows - (rows - starts[-1]) % self.blocks[-1]
@@ -64,7 +64,7 @@ class Windows:
 
 @dataclass(frozen=True)
 class Global:
-    """The blocks of some ranges, which all later ones see."""
+    """Ranges of blocks that all later ones keep."""
 
     ranges: tuple[tuple[int, int], ...]
 
@@ -75,8 +75,10 @@ class Global:
 
 @dataclass(frozen=True)
 class Summaries:
-    """`count` blocks of every window of `window` blocks, which all later ones see: the last ones, or of heads that
-    take turns in `patterns` ways those further and further from the end."""
+    """`count` blocks of every window of `window` blocks, which all later ones keep.
+
+    They are the last ones of a window, or, with several `patterns`, heads rotate through groups further from its end.
+    """
 
     window: int
     count: int
@@ -90,7 +92,7 @@ class Summaries:
 
 @dataclass(frozen=True)
 class Blocks(BlockLayout):
-    """What any of some rules keeps, the own block, and `random` more blocks of those that are left before it."""
+    """The own block, the blocks that any of the rules keeps, and `random` more of the remaining earlier ones."""
 
     block: int
     rules: tuple[Rule, ...]
@@ -117,7 +119,7 @@ class Blocks(BlockLayout):
         return torch.from_numpy(np.stack(heads))
 
     def rows(self, first: int, stop: int) -> Tensor:
-        """Rows from `first` until before `stop`, shape (h, r, stop), bool."""
+        """Return rows `first` to `stop` (exclusive), shape (h, r, stop), bool."""
         rows, columns = np.arange(first, stop)[:, None], np.arange(stop)[None]
         return torch.from_numpy(np.stack([self._rows(head, rows, columns) for head in range(self.heads)]))
 
@@ -143,7 +145,7 @@ def _row(layout: Blocks, index: int) -> Tensor:
 
 
 def _drawn(count: int, seed: int, head: int, rows: Indices, columns: Indices, free: Kept) -> Kept:
-    """`count` of each row's free blocks, or all if there are no more: those of the smallest hashes."""
+    """Draw `count` of each row's free blocks, or all if there are fewer: those with the smallest hashes."""
     drawn = np.zeros(free.shape, dtype=np.bool_)
     hashes = np.where(free, _hash(seed, head, rows, columns), np.iinfo(np.uint64).max)
     first = min(count, free.shape[1]) - 1
@@ -152,7 +154,7 @@ def _drawn(count: int, seed: int, head: int, rows: Indices, columns: Indices, fr
 
 
 def _hash(*numbers: int | Indices) -> NDArray[np.uint64]:
-    """64 well-mixed bits of some numbers (the finaliser of SplitMix64; Steele et al., 2014)."""
+    """Hash numbers to 64 bits (the finaliser of SplitMix64; Steele et al., 2014)."""
     mixed = np.zeros(1, dtype=np.uint64)
     for number in numbers:
         mixed = mixed + np.asarray(number).astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)

@@ -1,4 +1,4 @@
-"""What a layout is, and those that a formula describes. Axes: h head, t time, n block."""
+"""The layout protocol, and layouts with a closed form. Axes: h head, t time, n block."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from torch import Tensor
 
 
 class Layout(Protocol):
-    """A causal attention pattern; a value, so that what is made for it can be kept."""
+    """A causal attention pattern; hashable, so that what is derived from it can be cached."""
 
     def __hash__(self) -> int: ...
 
     @property
     def heads(self) -> int:
-        """How many heads it describes one by one; 1: all heads see the same."""
+        """Number of heads with a pattern of their own. 1: all heads share one."""
         ...
 
     def mask(self, length: int) -> Tensor:
-        """Whether query i sees key j, shape (heads, length, length), bool."""
+        """Return the mask of pairs (query, key), shape (heads, length, length), bool."""
         ...
 
     def keys(self, position: int) -> slice | Tensor:
-        """The keys that the query at `position` sees: a slice, or which of them, shape (heads, position + 1), bool."""
+        """Return the keys of the query at `position`: a slice, or a mask of shape (heads, position + 1), bool."""
         ...
 
     def pairs(self, length: int) -> float:
-        """Kept query–key pairs, the mean over heads; no mask is built."""
+        """Count the kept query–key pairs, as a mean over heads; no mask is built."""
         ...
 
 
 def density(layout: Layout, length: int) -> float:
-    """Kept query–key pairs as a share of dense causal attention."""
+    """Return the kept query–key pairs as a fraction of those of dense causal attention."""
     return layout.pairs(length) / _triangle(length)
 
 
@@ -78,21 +78,21 @@ class Column:
 
 
 class BlockLayout:
-    """A layout whose blocks of queries see whole blocks of keys, their own one up to the position itself."""
+    """A layout by which blocks of queries keep whole blocks of keys, their own one up to the position itself."""
 
     block: int
     heads: int = 1
 
     def table(self, blocks: int) -> Tensor:
-        """Which earlier blocks and its own one each block sees, shape (heads, blocks, blocks), bool."""
+        """Return the mask of pairs of blocks, earlier and own ones, shape (heads, blocks, blocks), bool."""
         raise NotImplementedError
 
     def row(self, index: int) -> Tensor:
-        """The last row of `table(index + 1)`, shape (heads, index + 1)."""
+        """Return the last row of `table(index + 1)`, shape (heads, index + 1)."""
         raise NotImplementedError
 
     def counts(self, blocks: int) -> Tensor:
-        """How many blocks each block sees, its own one too, shape (heads, blocks); no table is built."""
+        """Count the blocks that each block keeps, its own included, shape (heads, blocks); no table is built."""
         raise NotImplementedError
 
     def mask(self, length: int) -> Tensor:
@@ -129,8 +129,8 @@ class Local(BlockLayout):
 
 
 @dataclass(frozen=True)
-class Window(BlockLayout):
-    """Windows side by side, each `block` positions long: a position sees its own one."""
+class BlockDiagonal(BlockLayout):
+    """Adjacent windows of `block` positions: a position attends within its own one."""
 
     block: int
 
@@ -146,7 +146,7 @@ class Window(BlockLayout):
 
 @dataclass(frozen=True)
 class Halves:
-    """The first half of the heads has one layout, the second half another."""
+    """Two layouts: one for the first half of the heads, another for the second half."""
 
     first: Layout
     second: Layout

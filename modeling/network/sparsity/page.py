@@ -1,6 +1,6 @@
-"""A page that draws layouts: what each position sees, and how much of dense attention that is.
+"""An HTML page with pictures of layouts: what each position attends to, and its share of dense attention.
 
-One HTML file that needs nothing else: inline SVG, light and dark, no script.
+The page is self-contained: inline SVG, light and dark, no script.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from modeling.config import ModelConfig, SparsityConfig
 from modeling.network.sparsity import BlockLayout, Column, Dense, Halves, Layout, density, layer_layouts
 
 SIDE = 320
-"""Width and height of a picture, in units of its own."""
+"""Width and height of a picture, in user units."""
 LINE = 0.8
-"""Thinnest line that is drawn for positions one by one, in the same units."""
+"""Smallest width of a line that stands for single positions, in user units."""
 LENGTHS = (4096, 16_384, 32_768)
-"""For which the share of dense attention is told besides the length that is drawn."""
+"""Lengths whose share of dense attention is listed beside that of the drawn one."""
 DRAWN_HEADS = 3
-"""Heads that differ are drawn up to this one."""
+"""Number of heads that are drawn where heads differ."""
 
 ABOUT = {
     "dense": "Every position sees all that is earlier.",
@@ -42,7 +42,7 @@ SETTINGS: dict[str, tuple[str, ...]] = {
     "bigbird": ("block", "num_sliding_window_blocks", "num_global_blocks", "num_random_blocks", "seed"),
     "bslongformer": ("block", "num_sliding_window_blocks", "global_block_indices", "global_block_end_indices"),
 }
-"""What matters of the configuration in each mode."""
+"""Settings that matter in each mode."""
 
 STYLE = """
 :root { --ground: #fcfcfa; --text: #1d1f23; --soft: #646973; --line: #dcdedf; --seen: #3b6fb6; --unseen: #e6e8ea }
@@ -74,16 +74,16 @@ thead th { border-bottom: 1px solid var(--line) }
 
 @dataclass(frozen=True)
 class Use:
-    """A layout and who has it."""
+    """A layout, and the layers and heads that use it."""
 
     layout: Layout
     who: str
     head: int = 0
-    """Which of the layout's heads is drawn, where they differ."""
+    """The layout's head that is drawn, where they differ."""
 
 
 def modes_page(length: int) -> str:
-    """Every mode with its defaults, drawn for `length` positions."""
+    """Render every mode with its defaults, for `length` positions."""
     intro = (
         f"What each position sees in each mode of <code>model.sparsity</code> with its defaults, over {length:,} "
         "positions. Every mode can be changed by its settings."
@@ -93,7 +93,7 @@ def modes_page(length: int) -> str:
 
 
 def model_page(name: str, model: ModelConfig, length: int) -> str:
-    """The layouts of a model's layers, drawn for `length` positions."""
+    """Render the layouts of a model's layers, for `length` positions."""
     intro = (
         f"What each position sees in the {model.layers} layers of {model.heads} heads of <code>{escape(name)}</code>, "
         f"over {length:,} positions. The model's context is {model.context:,}."
@@ -117,7 +117,7 @@ def _page(title: str, intro: str, cards: Iterable[str]) -> str:
 
 
 def _card(config: SparsityConfig, layers: int | None, heads: int, length: int) -> str:
-    """A section on a configuration; without `layers` on those of any model."""
+    """Render the section of a configuration. `layers` None: for any number of layers."""
     settings = [f"{key}={_shown(getattr(config, key))}" for key in SETTINGS[config.mode]]
     if config.different_layout_per_head:
         settings.append("different_layout_per_head=true")
@@ -138,7 +138,7 @@ def _shown(value: object) -> str:
 
 
 def _users(config: SparsityConfig, layers: int | None, heads: int) -> list[tuple[Layout, str]]:
-    """Each different layout and the layers that have it."""
+    """Return each distinct layout and a text that names its layers."""
     of_layer = layer_layouts(config, layers or 6, heads)
     found: dict[Layout, list[int]] = {}
     for number, layout in enumerate(of_layer, start=1):
@@ -153,7 +153,7 @@ def _counted(count: int, thing: str) -> str:
 
 
 def _numbered(numbers: Sequence[int], endless: bool) -> str:
-    """`layers 1, 3, 5, … 71`."""
+    """Name layers: `layers 1, 3, 5, … 71`."""
     if endless:
         return f"layers {', '.join(map(str, numbers[:3]))}, …"
     if len(numbers) == 1:
@@ -164,7 +164,7 @@ def _numbered(numbers: Sequence[int], endless: bool) -> str:
 
 
 def _uses(layout: Layout, who: str, heads: int) -> list[Use]:
-    """What is drawn of a layout of `heads` heads."""
+    """Return the pictures to draw of a layout of `heads` heads."""
     if not isinstance(layout, Halves):
         return _heads_of(layout, who, 1, heads)
     half = heads // 2
@@ -180,7 +180,7 @@ def _range(first: int, last: int) -> str:
 
 
 def _heads_of(layout: Layout, who: str, first: int, heads: int) -> list[Use]:
-    """One picture if all heads are alike, else one for each of the first ones; `first` is the first one's number."""
+    """Return one picture if all heads are alike, else one for each of the first ones; `first`: number of the first."""
     if layout.heads == 1:
         return [Use(layout, who)]
     return [Use(layout, f"{who}: head {first + head}", head) for head in range(min(heads, DRAWN_HEADS))]
@@ -228,7 +228,7 @@ def _triangle(start: int, stop: int, unit: float) -> str:
 
 
 def _blocks(layout: BlockLayout, head: int, length: int, unit: float) -> str:
-    """The outlines of a layout's blocks, those of a row that touch each other as one; the own one is a triangle."""
+    """Return the SVG path of a layout's blocks; adjacent ones of a row are merged, the own one is a triangle."""
     block = layout.block
     table = layout.table(-(-length // block))[head].int()
     parts = []

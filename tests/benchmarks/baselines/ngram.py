@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modeling.data.batches import Split, collate, epoch_windows
-from modeling.network.transformer import IGNORED
+from modeling.network.loss import IGNORED
 from tokenization.augmentation import AugmentationSettings, Choices, apply_to_tokens, transpose_range_of_tokens
 from tokenization.encodings import HEADER
 from tokenization.vocabulary import Tokens

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from modeling.data.batches import Loader, Split, collate
 from modeling.data.sampler import VARIANT_STREAM
-from modeling.network.embeddings import Batch
-from modeling.network.transformer import IGNORED
+from modeling.network.batch import Batch
+from modeling.network.loss import IGNORED
 from tokenization.augmentation import AugmentationSchedule, vary
 from tokenization.dataset.shards import ShardError
 from tokenization.encodings import HEADER

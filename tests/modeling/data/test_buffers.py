@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from modeling.data.buffers import Buffers
-from modeling.network.embeddings import Batch
+from modeling.network.batch import Batch
 
 SHAPE = (2, 8)
 

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modeling.generation.generate import SamplingConfig, draw, generate
-from modeling.network.embeddings import Batch
+from modeling.network.batch import Batch
 from modeling.network.transformer import MuseNet
 from tokenization.encodings import ENCODINGS, HEADER, Encoding, Time, get_encoding
 from tokenization.encodings.combined import Combined

@@ -9,11 +9,11 @@ import torch
 from torch import nn
 
 from modeling.config import STRUCTURE, ModelConfig
+from modeling.network.batch import Batch
 from modeling.network.embeddings import (
     LONGEST_PERIOD,
     SHORTEST_PERIOD,
     TIME_PERIODS,
-    Batch,
     Embeddings,
     TokenTable,
     time_waves,

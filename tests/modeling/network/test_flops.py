@@ -10,7 +10,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from modeling.config import ModelConfig
-from modeling.network.embeddings import Batch
+from modeling.network.batch import Batch
 from modeling.network.flops import flops_per_token, forward_flops, known_peak, peak_flops
 from modeling.network.transformer import MuseNet
 

@@ -1,4 +1,4 @@
-"""The loss in parts: what a plain cross-entropy over all logits gives, gradients too, whatever the parts."""
+"""The loss in chunks: what a plain cross-entropy over all logits gives, gradients too, whatever the chunks."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ POSITIONS, VOCABULARY, WIDTH = 23, 40, 8
 
 
 @pytest.fixture(params=[1, 10 * VOCABULARY, 2**23], ids=["single", "tens", "whole"])
-def parts(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+def chunks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """One position at a time, ten at most, all."""
-    monkeypatch.setattr(loss, "PART_ELEMENTS", request.param)
+    monkeypatch.setattr(loss, "CHUNK_ELEMENTS", request.param)
 
 
 def problem(dtype: torch.dtype = torch.float64, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
@@ -33,7 +33,7 @@ def gradients(value: Tensor, *of: Tensor) -> tuple[Tensor, ...]:
     return torch.autograd.grad(value * 3, of)
 
 
-@pytest.mark.usefixtures("parts")
+@pytest.mark.usefixtures("chunks")
 class TestMean:
     def test_it_is_the_cross_entropy_of_the_targets_that_count(self) -> None:
         states, table, targets = problem()
@@ -85,7 +85,7 @@ class TestMean:
             torch.testing.assert_close(one, other, rtol=0.02, atol=0.02)
 
 
-@pytest.mark.usefixtures("parts")
+@pytest.mark.usefixtures("chunks")
 class TestPositions:
     @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
     def test_each_has_its_own_loss_and_0_where_it_is_ignored(self, dtype: torch.dtype) -> None:

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modeling.config import MixupSchedule
-from modeling.network.embeddings import Batch
-from modeling.network.mixup import Mix, draw_mix, rate_at
-from modeling.network.transformer import IGNORED, MuseNet
+from modeling.network.batch import Batch
+from modeling.network.loss import IGNORED
+from modeling.network.mixup import Mix, draw_mix, mixup_rate
+from modeling.network.transformer import MuseNet
 
 MakeModel = Callable[..., MuseNet]
 MakeBatch = Callable[..., Batch]
@@ -25,11 +26,11 @@ class TestRate:
         ("progress", "expected"), [(0.0, 0.4), (0.3, 0.4), (0.5, 0.4), (0.75, 0.2), (0.875, 0.1), (1.0, 0.0)]
     )
     def test_it_falls_to_0_from_its_place_on(self, progress: float, expected: float) -> None:
-        assert rate_at(MixupSchedule(rate=0.4, anneal_from=0.5), progress) == pytest.approx(expected)
+        assert mixup_rate(MixupSchedule(rate=0.4, anneal_from=0.5), progress) == pytest.approx(expected)
 
     def test_it_may_fall_from_the_start_or_stay(self) -> None:
-        assert [rate_at(MixupSchedule(rate=1, anneal_from=0), p) for p in (0, 0.25, 1)] == [1, 0.75, 0]
-        assert [rate_at(MixupSchedule(rate=1, anneal_from=1), p) for p in (0, 0.99, 1)] == [1, 1, 0]
+        assert [mixup_rate(MixupSchedule(rate=1, anneal_from=0), p) for p in (0, 0.25, 1)] == [1, 0.75, 0]
+        assert [mixup_rate(MixupSchedule(rate=1, anneal_from=1), p) for p in (0, 0.99, 1)] == [1, 1, 0]
 
 
 class TestDraw:

@@ -11,8 +11,18 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from modeling.config import SparsityConfig
-from modeling.network.sparsity import Blocks, Column, Dense, Halves, Layout, Local, Window, density, layer_layouts
-from modeling.network.sparsity.blocks import Global, Sliding, Summaries, Windows
+from modeling.network.sparsity import (
+    BlockDiagonal,
+    Blocks,
+    Column,
+    Dense,
+    Halves,
+    Layout,
+    Local,
+    density,
+    layer_layouts,
+)
+from modeling.network.sparsity.blocks import Global, LocalWindows, Sliding, Summaries
 
 QUICK = settings(max_examples=60, deadline=None)
 HEADS = 4
@@ -97,7 +107,7 @@ class TestByHand:
         ]
 
     def test_windows_lie_side_by_side(self) -> None:
-        assert drawn(Window(3).mask(5)) == [
+        assert drawn(BlockDiagonal(3).mask(5)) == [
             "#....",
             "##...",
             "###..",
@@ -118,7 +128,7 @@ class TestByHand:
             "..#..###",
         ]
         local, summaries = layer_layouts(SparsityConfig(mode="fixed", block=1, num_local_blocks=3), 2, HEADS)
-        assert local == Window(3)
+        assert local == BlockDiagonal(3)
         assert drawn(summaries.mask(8)) == [
             "#.......",
             ".#......",
@@ -270,7 +280,7 @@ class TestLayers:
         config = SparsityConfig(mode="strided", block=16, stride=8)
         assert layer_layouts(config, 5, 4) == [Local(16), Column(8), Local(16), Column(8), Local(16)]
         config = SparsityConfig(mode="fixed", block=16, num_local_blocks=2)
-        fixed = [Window(32), Blocks(16, (Summaries(2, 1),))]
+        fixed = [BlockDiagonal(32), Blocks(16, (Summaries(2, 1),))]
         assert layer_layouts(config, 3, 4) == [*fixed, fixed[0]]
 
     def test_heads_share_a_layer(self) -> None:
@@ -280,10 +290,10 @@ class TestLayers:
     def test_the_other_modes_have_one_layout(self) -> None:
         assert layer_layouts(SparsityConfig(mode="dense"), 3, 4) == [Dense()] * 3
         assert layer_layouts(SparsityConfig(mode="local", block=4), 3, 4) == [Local(4)] * 3
-        assert the_layout(mode="variable") == Blocks(64, (Windows((4,)), Global(((0, 1),))), random=1)
+        assert the_layout(mode="variable") == Blocks(64, (LocalWindows((4,)), Global(((0, 1),))), random=1)
         assert the_layout(mode="bigbird") == Blocks(64, (Sliding(1), Global(((0, 1),))), random=1)
         assert the_layout(mode="bslongformer", seed=7) == Blocks(64, (Sliding(1), Global(((0, 1),))))
 
-    @pytest.mark.parametrize(("width", "layout"), [(1, Window(4)), (2, Local(4, 1)), (5, Local(4, 2))])
+    @pytest.mark.parametrize(("width", "layout"), [(1, BlockDiagonal(4)), (2, Local(4, 1)), (5, Local(4, 2))])
     def test_half_of_a_sliding_window_lies_before(self, width: int, layout: Layout) -> None:
         assert the_layout(mode="local", block=4, num_sliding_window_blocks=width) == layout

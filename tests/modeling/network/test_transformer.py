@@ -14,9 +14,11 @@ from torch import Tensor
 
 from modeling.config import ModelConfig, load_preset
 from modeling.data.batches import Loader, Split
-from modeling.network.embeddings import Batch, time_waves
+from modeling.network.batch import Batch
+from modeling.network.embeddings import time_waves
+from modeling.network.loss import IGNORED
 from modeling.network.mixup import Mix
-from modeling.network.transformer import IGNORED, INITIAL_STD, MuseNet
+from modeling.network.transformer import INITIAL_STD, MuseNet
 from tokenization.vocabulary import Vocabulary
 
 MakeModel = Callable[..., MuseNet]
@@ -205,11 +207,11 @@ class TestCaches:
         batch = make_batch(2, 64)
         with torch.inference_mode():
             expected = model.logits(model.states(batch))
-            caches = model.new_caches(2)
-            steps = [model.states(batch.slice(prompt), caches)]
+            cache = model.new_cache(2)
+            steps = [model.states(batch.slice(prompt), cache)]
             for position in range(prompt, 64):
                 single = Batch(*(x[:, position : position + 1] for x in batch[:5]))
-                steps.append(model.states(single, caches, first=position))
+                steps.append(model.states(single, cache, first=position))
             found = model.logits(torch.cat(steps, dim=1))
         torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-12)
 
@@ -219,10 +221,10 @@ class TestCaches:
         model = make_model(mode=mode).eval()
         old, new = make_batch(1, 64, 0), make_batch(1, 20, 1)
         with torch.inference_mode():
-            caches = model.new_caches(1)
-            model.states(old, caches)
-            model.states(new.slice(19), caches)
-            last = model.states(Batch(*(x[:, 19:] for x in new[:5])), caches, first=19)
+            cache = model.new_cache(1)
+            model.states(old, cache)
+            model.states(new.slice(19), cache)
+            last = model.states(Batch(*(x[:, 19:] for x in new[:5])), cache, first=19)
             expected = model.states(new)[:, 19:]
         torch.testing.assert_close(last, expected)
 
@@ -231,11 +233,11 @@ class TestCaches:
             model = make_model(mode=mode, **variant).double().eval()
             batch = make_batch(2, 40)
             with torch.inference_mode():
-                caches = model.new_caches(2)
-                steps = [model.states(batch.slice(21), caches)]
+                cache = model.new_cache(2)
+                steps = [model.states(batch.slice(21), cache)]
                 for position in range(21, 40):
                     single = Batch(*(x[:, position : position + 1] for x in batch[:5]))
-                    steps.append(model.states(single, caches, first=position))
+                    steps.append(model.states(single, cache, first=position))
                 expected = model.states(batch)
             torch.testing.assert_close(
                 torch.cat(steps, dim=1), expected, rtol=1e-9, atol=1e-9, msg=lambda text, v=variant: f"{v}: {text}"
@@ -245,9 +247,9 @@ class TestCaches:
         self, mode: str, make_model: MakeModel, make_batch: MakeBatch
     ) -> None:
         model = make_model(mode=mode).eval()
-        caches = model.new_caches(1)
+        cache = model.new_cache(1)
         with torch.inference_mode(), pytest.raises(ValueError, match="one position at a time"):
-            model.states(make_batch(1, 2), caches, first=4)
+            model.states(make_batch(1, 2), cache, first=4)
 
 
 class TestCachesAreForGeneration:
@@ -257,17 +259,17 @@ class TestCachesAreForGeneration:
     ) -> None:
         model = make_model(recompute=recompute)
         with pytest.raises(ValueError, match="inference_mode"):
-            model.states(make_batch(1, 8), model.new_caches(1))
+            model.states(make_batch(1, 8), model.new_cache(1))
 
     def test_packed_windows_are_refused(self, make_model: MakeModel, make_batch: MakeBatch) -> None:
         model = make_model()
         packed = make_batch(1, 8)._replace(document=torch.zeros(1, 8, dtype=torch.int64))
         with torch.inference_mode(), pytest.raises(ValueError, match="one document"):
-            model.states(packed, model.new_caches(1))
+            model.states(packed, model.new_cache(1))
 
     def test_grouped_queries_keep_fewer_keys(self, make_model: MakeModel) -> None:
         model = make_model(kv_heads=1)
-        assert model.new_caches(3).layers[0].key_bktd.shape == (3, 1, 64, 16)
+        assert model.new_cache(3).layers[0].key_bktd.shape == (3, 1, 64, 16)
 
 
 @pytest.mark.parametrize("mode", MODES)

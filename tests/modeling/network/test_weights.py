@@ -11,14 +11,14 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from modeling.config import ModelConfig
+from modeling.network.batch import Batch
 from modeling.network.critic import CriticConfig, CriticHead
-from modeling.network.embeddings import Batch
 from modeling.network.transformer import MuseNet
 from modeling.network.weights import (
     CRITIC_SHAPE,
     CRITIC_WEIGHTS,
+    MODEL_CONFIG,
     MODEL_FORMAT,
-    MODEL_SHAPE,
     MODEL_WEIGHTS,
     WeightsError,
     load_critic,
@@ -87,21 +87,21 @@ class TestModel:
         assert torch.equal(loaded.norm.weight, model.norm.weight.float())
 
     def test_the_shape_is_readable_json(self, folder: Path, make_model: MakeModel) -> None:
-        content = json.loads((folder / MODEL_SHAPE).read_text())
+        content = json.loads((folder / MODEL_CONFIG).read_text())
         assert content.pop("format") == MODEL_FORMAT
         assert ModelConfig.model_validate(content) == make_model().config
 
     @pytest.mark.parametrize("found", [None, 1, MODEL_FORMAT + 1])
     def test_another_format_is_refused_with_the_way_to_mend_it(self, found: int | None, folder: Path) -> None:
-        content = json.loads((folder / MODEL_SHAPE).read_text())
+        content = json.loads((folder / MODEL_CONFIG).read_text())
         del content["format"]
         if found is not None:
             content["format"] = found
-        (folder / MODEL_SHAPE).write_text(json.dumps(content))
+        (folder / MODEL_CONFIG).write_text(json.dumps(content))
         with pytest.raises(WeightsError) as caught:
             load_model(folder)
         assert str(caught.value) == (
-            f"{folder / MODEL_SHAPE} has format {found or 1}, this version of musenet reads format {MODEL_FORMAT}: "
+            f"{folder / MODEL_CONFIG} has format {found or 1}, this version of musenet reads format {MODEL_FORMAT}: "
             "train the model again and register it"
         )
 
@@ -143,7 +143,7 @@ DAMAGES = [Path.unlink, cut, empty, scramble]
 
 class TestDamage:
     @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
-    @pytest.mark.parametrize("name", [MODEL_SHAPE, MODEL_WEIGHTS])
+    @pytest.mark.parametrize("name", [MODEL_CONFIG, MODEL_WEIGHTS])
     def test_a_damaged_model_is_refused(self, name: str, damage: Callable[[Path], None], folder: Path) -> None:
         damage(folder / name)
         with pytest.raises(WeightsError, match=r"no model can be read from .*model"):
@@ -179,8 +179,8 @@ class TestDamage:
             load_model(folder)
 
     def test_a_shape_with_settings_that_do_not_exist(self, folder: Path) -> None:
-        content = json.loads((folder / MODEL_SHAPE).read_text())
-        (folder / MODEL_SHAPE).write_text(json.dumps({**content, "experts": 8}))
+        content = json.loads((folder / MODEL_CONFIG).read_text())
+        (folder / MODEL_CONFIG).write_text(json.dumps({**content, "experts": 8}))
         with pytest.raises(WeightsError, match="experts"):
             load_model(folder)
 
