@@ -10,8 +10,7 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
 from flows.ingestion.card import markdown
-from flows.ingestion.engines import Engine, open_engine
-from flows.ingestion.engines.workers import JobError
+from flows.ingestion.engines import Engine, JobError, open_engine
 from flows.ingestion.pipeline import (
     IngestParameters,
     Reading,
@@ -24,6 +23,7 @@ from flows.ingestion.pipeline import (
 )
 from flows.ingestion.publishing.publish import Published
 from flows.ingestion.sources.inventory import Inventory
+from flows.ingestion.workers import worker_settings
 from flows.progress import say, stage
 from infra.errors import RunError
 from tokenization.dataset.manifest import Status
@@ -107,7 +107,9 @@ def publish_task(
 def ingest(parameters: IngestParameters) -> IngestReport:
     """Ingest collections; files and settings that were ingested before give the version made then."""
     try:
-        with open_engine(parameters.engine, parameters.workers, parameters.reading, parameters.cluster) as engine:
+        with open_engine(
+            parameters.engine, parameters.workers, worker_settings(parameters.reading), parameters.cluster
+        ) as engine:
             stock = stock_task(parameters)
             known = reusable(parameters, stock)
             if known is not None:

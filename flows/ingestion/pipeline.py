@@ -9,11 +9,11 @@ from typing import Any
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
-from flows.ingestion.dedup.build_manifest import Duplicates, Limits, build_manifest
+from flows.ingestion.dedup import Duplicates, Limits
+from flows.ingestion.dedup.build_manifest import build_manifest
 from flows.ingestion.dedup.splits import SplitShares
-from flows.ingestion.engines import Engine, EngineName
-from flows.ingestion.engines.workers import JobError, LazySequence
-from flows.ingestion.parsing.parse import ParseJob, ParseLimits, parse
+from flows.ingestion.engines import Engine, EngineName, JobError, LazySequence
+from flows.ingestion.parsing import ParseJob, ParseLimits, parse
 from flows.ingestion.parsing.store import VERSION, Store
 from flows.ingestion.publishing.encoding import TokenSettings, encoding_of
 from flows.ingestion.publishing.publish import Publication, Published, publish

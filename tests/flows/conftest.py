@@ -16,7 +16,7 @@ import pytest
 
 from flows.ingestion.dedup.splits import SplitShares
 from flows.ingestion.engines import Engine, EngineName, open_engine
-from flows.ingestion.parsing.parse import ParseLimits
+from flows.ingestion.parsing import ParseLimits
 from flows.ingestion.pipeline import (
     IngestParameters,
     Reading,
@@ -29,6 +29,7 @@ from flows.ingestion.pipeline import (
 from flows.ingestion.publishing.publish import Published
 from flows.ingestion.sources import Collection
 from flows.ingestion.sources.inventory import Inventory
+from flows.ingestion.workers import worker_settings
 from flows.training.runs import Run, prepare_run
 from infra.lake import Lake
 from tokenization.dataset.version import DatasetVersion
@@ -88,7 +89,9 @@ def ingest_parameters(lake: Lake, name: str, *collections: Collection, **setting
 def ingest_collections(lake: Lake, name: str, *collections: Collection, **settings: object) -> DatasetVersion:
     """A version made by an engine of its own."""
     parameters = ingest_parameters(lake, name, *collections, **settings)
-    with open_engine(parameters.engine, parameters.workers, parameters.reading, parameters.cluster) as engine:
+    with open_engine(
+        parameters.engine, parameters.workers, worker_settings(parameters.reading), parameters.cluster
+    ) as engine:
         return ingest_steps(engine, lake, name, *collections, **settings).version
 
 
@@ -111,7 +114,7 @@ def ingest() -> Ingester:
 @pytest.fixture(scope="session")
 def engine() -> Iterator[Engine]:
     """Two worker processes for all tests that do not ask how many there are: starting them takes seconds."""
-    with open_engine(EngineName.LOCAL, 2, ParseLimits(), None) as engine:
+    with open_engine(EngineName.LOCAL, 2, worker_settings(ParseLimits()), None) as engine:
         yield engine
 
 

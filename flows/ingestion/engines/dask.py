@@ -1,4 +1,4 @@
-"""The Dask engine: one Dask task per job, on a running cluster or on a Dask in this process for the run."""
+"""The Dask engine: one Dask task per job, on a running cluster or on one started in this process for the run."""
 
 from __future__ import annotations
 
@@ -18,39 +18,41 @@ import dask
 import distributed
 from tornado.ioloop import IOLoop
 
-from flows.ingestion.engines.isolated import release, run_isolated, submit_ahead
-from flows.ingestion.engines.workers import Heartbeat, JobError, JobType, Result
-from flows.ingestion.parsing.parse import ParseLimits
+from flows.ingestion.engines.heartbeat import Heartbeat
+from flows.ingestion.engines.isolation import release, run_isolated
+from flows.ingestion.engines.jobs import JobError, JobType, Result
+from flows.ingestion.engines.submission import submit_ahead
+from flows.ingestion.engines.worker import WorkerSettings
 from infra.errors import UserError
 from infra.files import remove_abandoned, staging_folder
 
 ANSWER_SECONDS = 5
-"""Time that a cluster has to answer, and to have a worker."""
+"""Time a cluster may take to answer, and to have a worker."""
 
 
 class DaskEngine:
-    """Jobs as Dask tasks."""
+    """Runs jobs as Dask tasks."""
 
-    def __init__(self, client: distributed.Client, run: str, limits: ParseLimits) -> None:
-        """`run` names this run in the cluster's workers."""
+    def __init__(self, client: distributed.Client, run: str, settings: WorkerSettings) -> None:
+        """Submit through `client`; `run` identifies this run in the cluster's workers."""
         self._client = client
         self._run = run
-        self._limits = limits
+        self._settings = settings
 
     def run(
         self, function: Callable[[JobType, Heartbeat], Result], jobs: Sequence[JobType]
     ) -> Iterator[tuple[int, Result]]:
-        """As `Engine.run`."""
+        """Run jobs as `Engine.run` specifies."""
 
         def submit(job: JobType) -> distributed.Future[Any]:
-            return self._client.submit(run_isolated, self._run, function, job, self._limits, pure=False)
+            return self._client.submit(run_isolated, self._run, function, job, self._settings, pure=False)
 
-        for index, future in submit_ahead(jobs, self._slots, submit, _first):
+        for index, future in submit_ahead(jobs, self._slots, submit, _wait_first):
             try:
                 result = future.result()
             except JobError:
                 raise
-            except Exception as error:  # whatever the cluster itself could not do
+            except Exception as error:  # a failure of the cluster, not of the job
                 raise JobError(f"Dask: {type(error).__name__}: {error}") from error
             yield index, result
 
@@ -58,30 +60,32 @@ class DaskEngine:
         return sum(self._client.nthreads().values())
 
 
-def _first(futures: list[distributed.Future[Any]]) -> distributed.Future[Any]:
+def _wait_first(futures: list[distributed.Future[Any]]) -> distributed.Future[Any]:
     return next(iter(distributed.wait(futures, return_when="FIRST_COMPLETED").done))
 
 
 @contextmanager
-def dask_engine(workers: int, limits: ParseLimits, address: str | None) -> Iterator[DaskEngine]:
-    """An engine on the scheduler at `address`, else with `workers` worker processes that end with the block.
+def dask_engine(workers: int, settings: WorkerSettings, address: str | None) -> Iterator[DaskEngine]:
+    """Open an engine on the scheduler at `address`, else one of `workers` processes that end with the block.
 
-    Raises UserError when no scheduler answers, or it has no worker.
+    Raises UserError when no scheduler answers or it has no worker.
     """
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", module="distributed")
     run = uuid.uuid4().hex
-    with _own(workers) if address is None else _connected(address) as client:
+    with _own_cluster(workers) if address is None else _connected(address) as client:
         try:
-            yield DaskEngine(client, run, limits)
+            yield DaskEngine(client, run, settings)
         finally:
             client.run(release, run)
 
 
 @contextmanager
 def event_loop() -> Iterator[IOLoop]:
-    """A running event loop in a thread of its own. The one that Dask starts must run within ten seconds, which a busy
-    machine does not always manage."""
+    """Run an event loop in a thread of its own.
+
+    Dask gives the loop that it starts itself ten seconds to run, which a busy machine does not always manage.
+    """
     started: Future[tuple[IOLoop, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
 
     async def hold() -> None:
@@ -100,8 +104,8 @@ def event_loop() -> Iterator[IOLoop]:
 
 
 @contextmanager
-def _own(workers: int) -> Iterator[distributed.Client]:
-    """A Dask whose workers are threads of this process: the processes below them are enough."""
+def _own_cluster(workers: int) -> Iterator[distributed.Client]:
+    """Start a Dask whose workers are threads of this process; jobs run in child processes (`isolation`)."""
     temporary = Path(tempfile.gettempdir())
     remove_abandoned(temporary)
     with (

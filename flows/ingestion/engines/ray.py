@@ -1,4 +1,4 @@
-"""The Ray engine: one Ray task per job, on a running cluster or on a Ray that is started for the run."""
+"""The Ray engine: one Ray task per job, on a running cluster or on one started for the run."""
 
 from __future__ import annotations
 
@@ -15,54 +15,57 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from flows.ingestion.engines.isolated import run_isolated, submit_ahead
-from flows.ingestion.engines.workers import Heartbeat, JobError, JobType, Result
-from flows.ingestion.parsing.parse import ParseLimits
+from flows.ingestion.engines.heartbeat import Heartbeat
+from flows.ingestion.engines.isolation import run_isolated
+from flows.ingestion.engines.jobs import JobError, JobType, Result
+from flows.ingestion.engines.submission import submit_ahead
+from flows.ingestion.engines.worker import WorkerSettings
 from infra.errors import UserError
 from infra.files import remove_abandoned, staging_folder
 
 SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_BACKEND_LOG_LEVEL": "fatal",  # the terminal belongs to the command
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # else it warns on machines with a GPU
-    "RAY_NUM_REDIS_GET_RETRIES": "5",  # seconds that a cluster has to answer
+    "RAY_BACKEND_LOG_LEVEL": "fatal",  # keeps its log off the terminal
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # avoids a warning on machines with a GPU
+    "RAY_NUM_REDIS_GET_RETRIES": "5",  # seconds a cluster may take to answer
 }
-os.environ.update({**SETTINGS, **os.environ})  # Ray reads them as it is imported
+os.environ.update({**SETTINGS, **os.environ})  # read by Ray on import
 
 import ray  # noqa: E402
 
 ANSWER_SECONDS = 5.0
-"""Time that a cluster has to answer."""
+"""Time a cluster may take to answer."""
 OBJECTS_BYTES = 128 * 2**20
-"""Shared memory of a Ray of our own: jobs and results are small."""
+"""Shared memory of a Ray started for a run; jobs and results are small."""
 TOKEN = secrets.token_hex(32)
+"""Authentication of a Ray started for a run."""
 TEMPORARY = Path("/tmp")
-"""Ray's sockets lie below; their paths may have 107 bytes, which a lake's own folder would exceed."""
+"""Parent of the folder of Ray's sockets, whose paths are limited to 107 bytes; a lake's own folder may be longer."""
 
 
 class RayEngine:
-    """Jobs as Ray tasks."""
+    """Runs jobs as Ray tasks."""
 
-    def __init__(self, limits: ParseLimits) -> None:
-        self._limits = limits
+    def __init__(self, settings: WorkerSettings) -> None:
+        self._settings = settings
         self._run = uuid.uuid4().hex
         self._task = ray.remote(max_retries=2)(run_isolated)
 
     def run(
         self, function: Callable[[JobType, Heartbeat], Result], jobs: Sequence[JobType]
     ) -> Iterator[tuple[int, Result]]:
-        """As `Engine.run`."""
+        """Run jobs as `Engine.run` specifies."""
 
         def submit(job: JobType) -> Any:
-            return self._task.remote(self._run, function, job, self._limits)
+            return self._task.remote(self._run, function, job, self._settings)
 
-        for index, reference in submit_ahead(jobs, _slots, submit, _first):
+        for index, reference in submit_ahead(jobs, _slots, submit, _wait_first):
             try:
                 result = ray.get(reference)
             except ray.exceptions.RayTaskError as error:
                 cause = error.cause
-                words = str(cause) if isinstance(cause, JobError) else f"Ray: {type(cause).__name__}: {cause}"
-                raise JobError(words) from error
+                message = str(cause) if isinstance(cause, JobError) else f"Ray: {type(cause).__name__}: {cause}"
+                raise JobError(message) from error
             except ray.exceptions.RayError as error:
                 raise JobError(f"Ray: {type(error).__name__}: {error}") from error
             yield index, result
@@ -72,32 +75,32 @@ def _slots() -> int:
     return int(ray.cluster_resources().get("CPU", 1))
 
 
-def _first(references: list[Any]) -> Any:
+def _wait_first(references: list[Any]) -> Any:
     return ray.wait(references, num_returns=1)[0][0]
 
 
 @contextmanager
-def ray_engine(workers: int, limits: ParseLimits, address: str | None) -> Iterator[RayEngine]:
-    """An engine on the cluster at `address`, else on a Ray of `workers` processes that ends with the block.
+def ray_engine(workers: int, settings: WorkerSettings, address: str | None) -> Iterator[RayEngine]:
+    """Open an engine on the cluster at `address`, else on a Ray of `workers` processes that ends with the block.
 
     Raises UserError when no cluster answers.
     """
     with _connected(workers, address):
         try:
-            yield RayEngine(limits)
+            yield RayEngine(settings)
         finally:
-            ray.shutdown()  # the processes of this run end with it
+            ray.shutdown()  # ends the worker processes of this run
 
 
 @contextmanager
 def _connected(workers: int, address: str | None) -> Iterator[None]:
     if address is not None:
-        _knock(address)
+        _check_listening(address)
         try:
             _init(address)
         except (ConnectionError, RuntimeError, ValueError) as error:
             if "InvalidAuthToken" in str(error.__cause__):
-                raise UserError(f"the Ray cluster at {address} wants its token: set RAY_AUTH_MODE=token") from error
+                raise UserError(f"the Ray cluster at {address} requires a token; set RAY_AUTH_MODE=token") from error
             raise UserError(f"no Ray cluster answers at {address}: {error}") from error
         yield
         return
@@ -115,12 +118,15 @@ def _connected(workers: int, address: str | None) -> Iterator[None]:
 
 @contextmanager
 def _token() -> Iterator[None]:
-    """Nobody else may use a Ray of our own. Without a token in the environment Ray writes one to the home folder."""
+    """Protect a Ray started for a run with a token.
+
+    Without a token in the environment Ray writes one to the home folder.
+    """
     before = {name: os.environ.get(name) for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN")}
     os.environ.setdefault("RAY_AUTH_TOKEN", TOKEN)
     try:
         yield
-    finally:  # Ray, too, has set them
+    finally:  # Ray has set them, too
         for name, value in before.items():
             os.environ.pop(name, None)
             if value is not None:
@@ -128,7 +134,7 @@ def _token() -> Iterator[None]:
 
 
 def _init(address: str, **settings: Any) -> None:
-    """`ray.init`, without its words and without its handler of SIGTERM: what ends a run is the command's to decide."""
+    """Call `ray.init` silently and restore the handler of SIGTERM, which Ray replaces."""
     before = signal.getsignal(signal.SIGTERM)
     with _silent():
         ray.init(address, log_to_driver=False, logging_level=logging.CRITICAL, **settings)
@@ -138,7 +144,7 @@ def _init(address: str, **settings: Any) -> None:
 
 @contextmanager
 def _silent() -> Iterator[None]:
-    """Ray's compiled part writes to the standard error stream whatever it is told."""
+    """Discard standard error, to which Ray's compiled part writes whatever its log level."""
     sys.stderr.flush()
     kept = os.dup(2)
     try:
@@ -151,8 +157,8 @@ def _silent() -> Iterator[None]:
         os.close(kept)
 
 
-def _knock(address: str) -> None:
-    """Find out quickly whether anything listens there: Ray itself tries for minutes."""
+def _check_listening(address: str) -> None:
+    """Raise UserError if nothing listens at `address`; Ray itself would retry for minutes."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if address in ("auto", "local"):
         return

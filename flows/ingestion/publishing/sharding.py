@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from flows.ingestion.card.statistics import Statistics
 from flows.ingestion.dedup.splits import TRAIN
-from flows.ingestion.engines.workers import NO_ITEM, Failure, Heartbeat, JobError
+from flows.ingestion.engines import NO_ITEM, Failure, Heartbeat, JobError
 from flows.ingestion.parsing.store import RowRef, Store
 from infra.files import write_atomically
 from infra.object_store import Folder

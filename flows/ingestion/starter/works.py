@@ -18,18 +18,18 @@ class Work:
 
     path: str
     bpm: float = 120.0
-    """Quarter notes per minute until the score names a tempo; those without a number here do so at once."""
+    """Quarter notes per minute until the score names a tempo; a work without a number here names one at its start."""
 
     @property
     def midi_name(self) -> str:
-        """`haydn/opus74no1/movement2.mxl` becomes `opus74no1-movement2.mid`."""
+        """File name of the conversion: `haydn/opus74no1/movement2.mxl` becomes `opus74no1-movement2.mid`."""
         inside = self.path.split("/", maxsplit=1)[-1]
         return inside.rsplit(".", maxsplit=1)[0].replace("/", "-") + ".mid"
 
 
 @dataclass(frozen=True)
 class Composer:
-    """The chosen works of one composer, which share their instruments."""
+    """The works of one composer in the collection; they share their instruments."""
 
     style: str
     programs: tuple[int, ...]
@@ -38,12 +38,12 @@ class Composer:
 
 
 def _marked(folder: str, *movements: int) -> tuple[Work, ...]:
-    """Movements whose scores name their tempo."""
+    """Return movements whose scores name their tempo."""
     return tuple(Work(f"{folder}/movement{number}.mxl") for number in movements)
 
 
 def _unmarked(folder: str, bpms: Mapping[int, float]) -> tuple[Work, ...]:
-    """Movements whose scores do not, with ours."""
+    """Return movements whose scores name no tempo, with the tempos chosen here."""
     return tuple(Work(f"{folder}/movement{number}.mxl", bpm) for number, bpm in bpms.items())
 
 

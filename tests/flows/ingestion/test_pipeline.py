@@ -15,11 +15,10 @@ import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
 
-from flows.ingestion.dedup.build_manifest import Limits
+from flows.ingestion.dedup import Limits
 from flows.ingestion.dedup.splits import SplitShares
-from flows.ingestion.engines import Engine, EngineName, open_engine
-from flows.ingestion.engines.workers import JobError
-from flows.ingestion.parsing.parse import ParseLimits
+from flows.ingestion.engines import Engine, EngineName, JobError, open_engine
+from flows.ingestion.parsing import ParseLimits
 from flows.ingestion.parsing.store import COLUMNS, Store
 from flows.ingestion.pipeline import (
     IngestParameters,
@@ -35,6 +34,7 @@ from flows.ingestion.pipeline import (
 from flows.ingestion.publishing.publish import CONTENT, Publication, dataset_digest
 from flows.ingestion.publishing.sharding import EncodingChoice
 from flows.ingestion.sources import Collection
+from flows.ingestion.workers import worker_settings
 from infra.lake import Lake
 from tokenization.dataset.manifest import Reason
 from tokenization.midi import read_midi
@@ -415,7 +415,7 @@ def test_results_are_the_same_for_any_number_of_workers_lake_and_dates(
     for workers in (1, 3):
         lake = Lake(tmp_path / str(workers))
         parameters = parameters_of(lake, mixed, songs, **{**settings, "workers": workers})
-        with open_engine(EngineName.LOCAL, workers, ParseLimits(), None) as engine:
+        with open_engine(EngineName.LOCAL, workers, worker_settings(ParseLimits()), None) as engine:
             stock = stock_of(parameters, silent)
             reading = read_new(parameters, stock, engine, silent)
             manifest = decide_fates(parameters, stock, reading)

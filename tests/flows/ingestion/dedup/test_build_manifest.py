@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from flows.ingestion.dedup.build_manifest import Duplicates, Limits, build_manifest
+from flows.ingestion.dedup import Duplicates, Limits
+from flows.ingestion.dedup.build_manifest import build_manifest
 from flows.ingestion.dedup.splits import SPLITS, TEST, TRAIN, SplitShares
 from flows.ingestion.parsing.store import COLUMNS, FACTS
 from tokenization.dataset.manifest import SCHEMA, Reason, Status

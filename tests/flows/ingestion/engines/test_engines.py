@@ -22,16 +22,16 @@ import distributed
 import psutil
 import pytest
 
-from flows.ingestion.engines import Engine, EngineName, isolated, open_engine
+from flows.ingestion.engines import Engine, EngineName, Failure, JobError, isolation, open_engine, submission
 from flows.ingestion.engines.dask import event_loop
-from flows.ingestion.engines.workers import Failure, JobError
-from flows.ingestion.parsing.parse import ParseLimits
+from flows.ingestion.parsing import ParseLimits
+from flows.ingestion.workers import worker_settings
 from infra.errors import UserError
 from infra.lake import LAKE_VARIABLE, Lake
 from tokenization.dataset.version import DatasetVersion
 
 MUSENET = Path(sys.executable).with_name("musenet")
-LIMITS = ParseLimits(seconds_per_file=3.0)
+SETTINGS = worker_settings(ParseLimits(seconds_per_file=3.0))
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +99,7 @@ def opened(request: pytest.FixtureRequest, failing: Any) -> Iterator[Opened]:
     """Each engine with two workers."""
     address = request.getfixturevalue("dask_cluster") if request.param == "dask cluster" else None
     before = processes()
-    with open_engine(EngineName(request.param.split()[0]), 2, LIMITS, address) as engine:
+    with open_engine(EngineName(request.param.split()[0]), 2, SETTINGS, address) as engine:
         yield Opened(request.param, engine)
     nothing_is_left(before)
     no_folder_is_left()
@@ -108,7 +108,7 @@ def opened(request: pytest.FixtureRequest, failing: Any) -> Iterator[Opened]:
 @pytest.fixture(scope="module")
 def expected(mixed_songs: Path, ingest_by: Any, tmp_path_factory: pytest.TempPathFactory) -> DatasetVersion:
     """The version that one process makes."""
-    with open_engine(EngineName.LOCAL, 1, LIMITS, None) as engine:
+    with open_engine(EngineName.LOCAL, 1, SETTINGS, None) as engine:
         return ingest_by(engine, Lake(tmp_path_factory.mktemp("expected")), mixed_songs)[1].version
 
 
@@ -187,13 +187,13 @@ class TestWhatCannotBeOpened:
         with pytest.raises(
             UserError, match=rf"^the engine {engine} needs its package: pip install 'musenet\[{engine}\]'$"
         ):
-            open_engine(EngineName(engine), 1, LIMITS, None)
+            open_engine(EngineName(engine), 1, SETTINGS, None)
 
     def test_a_defect_is_not_taken_for_a_missing_package(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delitem(sys.modules, "flows.ingestion.engines.dask", raising=False)
-        monkeypatch.setitem(sys.modules, "flows.ingestion.engines.isolated", None)
+        monkeypatch.setitem(sys.modules, "flows.ingestion.engines.isolation", None)
         with pytest.raises(ModuleNotFoundError):
-            open_engine(EngineName.DASK, 1, LIMITS, None)
+            open_engine(EngineName.DASK, 1, SETTINGS, None)
 
     @pytest.mark.parametrize(
         ("engine", "address", "words"),
@@ -227,7 +227,7 @@ class TestWhatCannotBeOpened:
 
 
 def _opened(name: EngineName, address: str) -> Any:
-    return open_engine(name, 1, LIMITS, address)
+    return open_engine(name, 1, SETTINGS, address)
 
 
 class TestSubmitting:
@@ -246,10 +246,10 @@ class TestSubmitting:
             return int(job)
 
         jobs: Any = list(range(100))
-        done = list(isolated.submit_ahead(jobs, lambda: slots, submit, first))
+        done = list(submission.submit_ahead(jobs, lambda: slots, submit, first))
         assert sorted(done) == [(job, job) for job in jobs]
         assert submitted == jobs
-        assert most == isolated.AHEAD * max(1, slots)
+        assert most == submission.AHEAD * max(1, slots)
 
     def test_follows_a_growing_cluster(self) -> None:
         sizes = iter([1, 5, 5])
@@ -261,24 +261,24 @@ class TestSubmitting:
 
         jobs: Any = list(range(100))
         submit: Callable[[Any], int] = int
-        list(isolated.submit_ahead(jobs, lambda: next(sizes, 5), submit, first))
-        assert waiting[:2] == [isolated.AHEAD, 5 * isolated.AHEAD]
+        list(submission.submit_ahead(jobs, lambda: next(sizes, 5), submit, first))
+        assert waiting[:2] == [submission.AHEAD, 5 * submission.AHEAD]
 
 
 class TestAProcessOfAClustersWorker:
     def test_stays_for_its_run_only(self, failing: Any) -> None:
         before = processes()
         job = failing.Job(("which",), {})
-        first, again = (isolated.run_isolated("mine", failing.act, job, LIMITS) for _ in range(2))
-        (other,) = isolated.run_isolated("other", failing.act, job, LIMITS)
+        first, again = (isolation.run_isolated("mine", failing.act, job, SETTINGS) for _ in range(2))
+        (other,) = isolation.run_isolated("other", failing.act, job, SETTINGS)
         assert first == again != [other]
-        isolated.release("mine")
+        isolation.release("mine")
         assert processes() - before == {other}
-        isolated.release("other")
+        isolation.release("other")
         assert processes() == before
 
     def test_ends_when_its_run_is_gone(self, failing: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(isolated, "IDLE_SECONDS", 0.3)
+        monkeypatch.setattr(isolation, "IDLE_SECONDS", 0.3)
         before = processes()
-        isolated.run_isolated("killed", failing.act, failing.Job((1,), {}), LIMITS)
+        isolation.run_isolated("killed", failing.act, failing.Job((1,), {}), SETTINGS)
         nothing_is_left(before)

@@ -21,11 +21,12 @@ import fsspec
 import pytest
 
 from flows.ingestion.engines import Engine, EngineName, open_engine
-from flows.ingestion.parsing.parse import ParseLimits
+from flows.ingestion.parsing import ParseLimits
 from flows.ingestion.parsing.store import Store
 from flows.ingestion.pipeline import Reading, reusable, stock_of, unread
 from flows.ingestion.publishing.publish import Published
 from flows.ingestion.queries import difference, families_of, fates_of
+from flows.ingestion.workers import worker_settings
 from flows.training.runs import prepare_run
 from infra.errors import RunError, UserError
 from infra.lake import LAKE_VARIABLE, LOCAL_VARIABLE, Lake
@@ -82,7 +83,7 @@ def lake(s3_store: Any, local: Path) -> Lake:
 @pytest.fixture(scope="module")
 def workers(s3_store: Any) -> Iterator[Engine]:
     """Two worker processes that know where the store is."""
-    with open_engine(EngineName.LOCAL, 2, ParseLimits(), None) as engine:
+    with open_engine(EngineName.LOCAL, 2, worker_settings(ParseLimits()), None) as engine:
         yield engine
 
 

@@ -13,7 +13,7 @@ import pytest
 from pydantic import ValidationError
 
 from flows.ingestion.dedup.splits import SPLITS, TEST, TRAIN, VALIDATION
-from flows.ingestion.engines.workers import Failure, Heartbeat, JobError
+from flows.ingestion.engines import Failure, Heartbeat, JobError
 from flows.ingestion.parsing.store import COLUMNS, Store
 from flows.ingestion.publishing.sharding import Augmentation, EncodeJob, EncodingChoice, Shard, ShardPlan, encode
 from tokenization.augmentation import ORIGINAL, AugmentationSettings, apply, draw_variants, transpose_range

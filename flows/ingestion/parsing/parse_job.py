@@ -1,4 +1,4 @@
-"""Parsing: files' bytes to what the store keeps of them. Runs in worker processes, a partition at a time."""
+"""Parse jobs: turn the bytes of a partition's files into rows of the store. They run in worker processes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from flows.ingestion.engines.workers import NO_ITEM, Failure, Heartbeat
+from flows.ingestion.engines import NO_ITEM, Failure, Heartbeat
 from flows.ingestion.parsing.store import COLUMNS, Store
 from flows.ingestion.sources import FileRef, ReadFailure, read_files
 from infra.object_store import Folder
@@ -20,21 +20,21 @@ from tokenization.midi import MidiError, read_score
 
 
 class ParseLimits(BaseModel):
-    """What reading one file may cost; a file beyond it is quarantined."""
+    """Limits on the cost of reading one file; a file beyond one is quarantined."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     max_bytes: int = Field(16 * 2**20, gt=0)
-    """A larger file is not read."""
+    """Largest file that is read."""
     seconds_per_file: float = Field(30.0, gt=0)
     """Time a worker may take over one file."""
     worker_bytes: int = Field(2 * 2**30, gt=2**28)
-    """Memory a worker may take beyond what it starts with."""
+    """Memory a worker may allocate beyond what it starts with."""
 
 
 @dataclass(frozen=True)
 class FailedItem:
-    """A file that cost its worker."""
+    """A file that crashed its worker or exceeded the time limit."""
 
     item: int
     failure: Failure
@@ -42,21 +42,23 @@ class FailedItem:
 
 @dataclass(frozen=True)
 class ParseJob:
-    """Files of one partition that the store does not know."""
+    """Files of one partition that are missing from the store."""
 
     file_refs: tuple[FileRef, ...]
     sha256: tuple[str, ...]
     store: Folder
     limits: ParseLimits
     failed: tuple[FailedItem, ...] = ()
+    """Items not to be read again; each becomes a refusal."""
 
     def without(self, item: int, failure: Failure) -> Self:
+        """Return the job with one item marked as failed."""
         return replace(self, failed=(*self.failed, FailedItem(item, failure)))
 
 
 @dataclass(frozen=True)
 class ParseResult:
-    """The part that a job added to the store."""
+    """The part that a job added to the store, and its counts."""
 
     part: str
     files: int
@@ -64,7 +66,7 @@ class ParseResult:
 
 
 def parse(job: ParseJob, heartbeat: Heartbeat) -> ParseResult:
-    """Read the files of a job and add them to the store."""
+    """Read the files of a job and add them to the store as one part."""
     rows: dict[str, list[Any]] = {name: [] for name in COLUMNS}
     for row in _rows(job, heartbeat):
         for name, column in rows.items():
@@ -93,7 +95,7 @@ def _failed(failure: Failure, limits: ParseLimits) -> dict[str, Any]:
 
 
 def _read(data: bytes | ReadFailure, sha256: str) -> dict[str, Any]:
-    """The columns of a file's row."""
+    """Return the columns of a file's row, all but its hash: facts and score, or a refusal."""
     if isinstance(data, ReadFailure):
         return _refusal(Reason.UNREADABLE_FILE, data.detail)
     if hashlib.sha256(data).hexdigest() != sha256:

@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 import pytest
 
-from flows.ingestion.engines.workers import Failure, JobError, Pool
+from flows.ingestion.engines import Failure, JobError, Pool, WorkerSettings
 
 GIGABYTE = 2**30
 PLENTY = 8 * GIGABYTE
@@ -43,7 +43,7 @@ def outcomes(
 ) -> list[Any]:
     """What became of the items of each job."""
     found: dict[int, Any] = {}
-    with Pool(workers, timeout, memory, failing.ready) as pool:
+    with Pool(workers, WorkerSettings(timeout, memory, failing.ready)) as pool:
         for index, result in pool.run(failing.act, [failing.Job(tuple(items), {}) for items in jobs]):
             assert index not in found, "a job came back twice"
             found[index] = result
@@ -66,7 +66,7 @@ def test_work_is_shared_among_processes_other_than_this(failing: Any) -> None:
 
 
 def test_workers_stay_for_the_next_run(failing: Any) -> None:
-    with Pool(1, 60.0, PLENTY, failing.ready) as pool:
+    with Pool(1, WorkerSettings(60.0, PLENTY, failing.ready)) as pool:
         pids = {pid for _ in range(3) for _, [pid] in pool.run(failing.act, [failing.Job(("which",), {})])}
     assert len(pids) == 1
 
@@ -87,7 +87,7 @@ def test_an_item_that_hangs_is_the_only_loss(failing: Any) -> None:
 
 
 def test_getting_ready_counts_against_no_item(failing: Any) -> None:
-    with Pool(1, 1.0, PLENTY, failing.slow_start) as pool:
+    with Pool(1, WorkerSettings(1.0, PLENTY, failing.slow_start)) as pool:
         assert list(pool.run(failing.act, [failing.Job((1,), {})])) == [(0, [2])]
 
 
@@ -102,14 +102,17 @@ def test_an_error_that_is_no_items_fault_ends_the_run_with_its_words(failing: An
 
 
 def test_a_pool_goes_on_after_a_failed_run(failing: Any) -> None:
-    with Pool(2, 60.0, PLENTY, failing.ready) as pool:
+    with Pool(2, WorkerSettings(60.0, PLENTY, failing.ready)) as pool:
         with pytest.raises(JobError):
             list(pool.run(failing.act, [failing.Job(("raise",), {}), failing.Job(("hang",), {})]))
         assert list(pool.run(failing.act, [failing.Job((4,), {})])) == [(0, [8])]
 
 
 def test_a_worker_that_ends_outside_of_any_item_is_no_items_fault(failing: Any) -> None:
-    with Pool(1, 60.0, PLENTY, failing.ready) as pool, pytest.raises(JobError, match="ended by itself"):
+    with (
+        Pool(1, WorkerSettings(60.0, PLENTY, failing.ready)) as pool,
+        pytest.raises(JobError, match="ended outside of any item"),
+    ):
         list(pool.run(failing.crash_between_items, [failing.Job((1,), {})]))
 
 
@@ -118,7 +121,7 @@ def test_results_larger_than_a_pipe_holds(failing: Any) -> None:
 
 
 def test_a_caller_that_stops_early_leaves_no_worker_at_work(failing: Any) -> None:
-    with Pool(2, 60.0, PLENTY, failing.ready) as pool:
+    with Pool(2, WorkerSettings(60.0, PLENTY, failing.ready)) as pool:
         results = pool.run(failing.act, [failing.Job(("hang",), {}), failing.Job((1,), {})])
         assert next(results) == (1, [2])
         results.close()
@@ -126,7 +129,7 @@ def test_a_caller_that_stops_early_leaves_no_worker_at_work(failing: Any) -> Non
 
 
 def test_ctrl_c_is_the_callers_to_handle(failing: Any) -> None:
-    with Pool(1, 60.0, PLENTY, failing.ready) as pool:
+    with Pool(1, WorkerSettings(60.0, PLENTY, failing.ready)) as pool:
         results = pool.run(failing.act, [failing.Job(("which",), {})] * 10)
         _, [pid] = next(results)
         os.kill(pid, signal.SIGINT)
@@ -137,10 +140,10 @@ def test_ctrl_c_is_the_callers_to_handle(failing: Any) -> None:
 PARENT = """
 import os, signal, sys, threading, time
 import failing_functions
-from flows.ingestion.engines.workers import Pool
+from flows.ingestion.engines import Pool, WorkerSettings
 
 if __name__ == "__main__":
-    with Pool(2, 60.0, 2**33, failing_functions.ready) as pool:
+    with Pool(2, WorkerSettings(60.0, 2**33, failing_functions.ready)) as pool:
         results = pool.run(failing_functions.act, [failing_functions.Job((what,), {}) for what in ("hang", "which")])
         print(next(results)[1][0], flush=True)
         os.kill(os.getpid(), signal.SIGKILL)

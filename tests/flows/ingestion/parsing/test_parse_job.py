@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from flows.ingestion.engines.workers import Failure, Heartbeat
-from flows.ingestion.parsing import parse as parsing
-from flows.ingestion.parsing.parse import FailedItem, ParseJob, ParseLimits, ParseResult, parse
+from flows.ingestion.engines import Failure, Heartbeat
+from flows.ingestion.parsing import FailedItem, ParseJob, ParseLimits, ParseResult, parse
+from flows.ingestion.parsing import parse_job as parsing
 from flows.ingestion.parsing.store import RowRef, Store
 from flows.ingestion.sources import ContainerKind, FileRef
 from tokenization.dataset.manifest import Reason
