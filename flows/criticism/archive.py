@@ -1,7 +1,7 @@
-"""The archive: generations kept for the critic, each the twin of a real piece.
+"""The archive of generations: for each chosen real piece a generated one with the same header and planned length.
 
-A twin has its piece's header and planned length; the rest is the model's. Archives are shards like any others,
-one file per run and settings, published whole.
+Style, instrumentation and length are equal within a pair, so that a critic has only the music to tell them by.
+Archives are shards like those of a dataset version, one file per run, settings and split.
 """
 
 from __future__ import annotations
@@ -21,29 +21,33 @@ from tokenization.encodings import HEADER
 from tokenization.vocabulary import Tokens
 
 BATCH = 32
+"""Pieces generated at once."""
 
 
 @dataclass(frozen=True)
-class Twins:
-    """Real pieces and the generations that answer them, in the same order."""
+class RealFakePairs:
+    """Real pieces and their generated counterparts, in the same order."""
 
     real: list[Tokens]
     generated: list[Tokens]
 
+    def __len__(self) -> int:
+        return len(self.real)
+
     @property
     def lengths(self) -> list[int]:
-        """Tokens that each pair has, or was planned to have."""
+        """Tokens of each real piece, which is also the planned length of its counterpart."""
         return [len(tokens) for tokens in self.real]
 
 
-def choose_pieces(split: Split, count: int, least: int, seed: int) -> list[int]:
-    """Indices of up to `count` pieces with more than `least` tokens, drawn by seed."""
-    long_enough = np.flatnonzero(split.sizes > least)
+def choose_pieces(split: Split, count: int, longer_than: int, seed: int) -> list[int]:
+    """Return the indices of up to `count` pieces of more than `longer_than` tokens, drawn by seed."""
+    long_enough = np.flatnonzero(split.sizes > longer_than)
     order = np.random.default_rng(seed).permutation(len(long_enough))
     return sorted(long_enough[order[:count]].tolist())
 
 
-def generate_twins(
+def generate_counterparts(
     model: MuseNet,
     split: Split,
     chosen: Sequence[int],
@@ -51,30 +55,31 @@ def generate_twins(
     seed: int,
     on_progress: Callable[[int], None],
 ) -> list[Tokens]:
-    """The first `size` tokens of a twin for each chosen piece; `on_progress` gets the number of each batch's twins."""
-    twins: list[Tokens] = []
+    """Generate the first `size` tokens of a counterpart for each chosen piece; `on_progress` gets each batch's size."""
+    generated: list[Tokens] = []
     for first in range(0, len(chosen), BATCH):
         batch = [split.pieces[index] for index in chosen[first : first + BATCH]]
         prompts = np.stack([tokens[:HEADER] for tokens in batch])
         lengths = [len(tokens) for tokens in batch]
-        twins += generate(model, split.encoding, prompts, lengths, SamplingConfig(), seed + first, stop=size)
+        generated += generate(model, split.encoding, prompts, lengths, SamplingConfig(), seed + first, stop=size)
         on_progress(len(batch))
-    return twins
+    return generated
 
 
-def keep(path: Path, split: Split, chosen: Sequence[int], twins: Sequence[Tokens], stamp: Stamp) -> None:
-    """Archive the twins of the chosen pieces."""
+def write_pairs(path: Path, split: Split, chosen: Sequence[int], generated: Sequence[Tokens], stamp: Stamp) -> None:
+    """Write the generated counterparts of the chosen pieces as a shard, under the ids of the real ones."""
     rows = []
-    for index, tokens in zip(chosen, twins):
-        groups = split.vocabulary.names[int(tokens[1])]
-        rows.append(Row(split.piece_ids[index], split.piece_ids[index], split.styles[index], groups, tokens))
+    for index, tokens in zip(chosen, generated):
+        instrumentation = split.vocabulary.names[int(tokens[1])]
+        piece_id = split.piece_ids[index]
+        rows.append(Row(piece_id, piece_id, split.styles[index], instrumentation, tokens))
     with staging_file(path) as staged:
         write_shard(staged, rows, stamp)
 
 
-def recall(path: Path, split: Split, stamp: Stamp) -> Twins:
-    """Archived twins with their pieces. Raises ShardError when the file is damaged."""
+def read_pairs(path: Path, split: Split, stamp: Stamp) -> RealFakePairs:
+    """Read archived generations with their real pieces. Raises ShardError when the file is damaged."""
     table = read_shard(path, stamp, ("piece_id", "tokens"))
     by_id = dict(zip(split.piece_ids, split.pieces))
     real = [by_id[piece_id] for piece_id in table.column("piece_id").to_pylist()]
-    return Twins(real, [tokens.copy() for tokens in token_arrays(table)])
+    return RealFakePairs(real, [tokens.copy() for tokens in token_arrays(table)])

@@ -114,5 +114,5 @@ def model_card(run: Run, dataset: DatasetVersion, training: RunReport, critic: C
         f"`{run.dataset}`: {sum(about['pieces'].values())} pieces, {about['notes']:,} notes, {about['hours']:.1f} h; "
         f"styles: {', '.join(about['styles'])}. Licences of the music: {', '.join(about['licences'])}.\n\n"
         f"{held_out} The critic tells real pieces from generated ones with AUC {critic.auc:.3f} on "
-        f"{critic.held_out_twins} held-out pairs.\n"
+        f"{critic.held_out_pairs} held-out pairs.\n"
     )

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
+from modeling.criticism import CriticConfig, CriticHead, load_critic, score
 from modeling.generation.generate import SamplingConfig, generate
-from modeling.network.critic import CriticConfig, CriticHead, score
 from modeling.network.transformer import MuseNet
-from modeling.network.weights import UNREADABLE, WeightsError, load_critic, load_model
+from modeling.network.weights import UNREADABLE, WeightsError, load_model
 from tokenization.encodings import HEADER, Encoding, Time, get_encoding
 from tokenization.encodings.grid import Grid, without_late_tempos
 from tokenization.midi.notes import DEFAULT_TEMPO, Notes

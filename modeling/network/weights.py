@@ -13,11 +13,9 @@ from torch import Tensor
 
 from infra.errors import RunError
 from modeling.config import ModelConfig
-from modeling.network.critic import CriticConfig, CriticHead
 from modeling.network.transformer import MuseNet
 
 MODEL_CONFIG, MODEL_WEIGHTS = "model.json", "model.safetensors"
-CRITIC_SHAPE, CRITIC_WEIGHTS = "critic.json", "critic.safetensors"
 MODEL_FORMAT = 2
 """Format of a stored model. 2: the names of `ModelConfig` and of the weights since `d_model`, `qkv_proj`, `out_proj`,
 `up_proj`, `down_proj`; format 1 was not numbered."""
@@ -62,24 +60,3 @@ def load_model(folder: Path, device: torch.device | str = "cpu") -> MuseNet:
     except UNREADABLE as error:
         raise WeightsError(f"no model can be read from {folder}: {error}") from error
     return model.float().to(device).eval()
-
-
-def save_critic(head: CriticHead, config: CriticConfig, width: int, folder: Path) -> None:
-    """Write a critic's head into a folder. Not atomic: write into a staging folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    shape = {"width": width, "config": config.model_dump()}
-    (folder / CRITIC_SHAPE).write_text(json.dumps(shape, indent=1) + "\n", encoding="utf-8")
-    save_file({name: tensor.detach().cpu() for name, tensor in head.state_dict().items()}, folder / CRITIC_WEIGHTS)
-
-
-def load_critic(folder: Path, device: torch.device | str = "cpu") -> tuple[CriticHead, CriticConfig]:
-    """The critic of a folder. Raises WeightsError."""
-    try:
-        shape = json.loads((folder / CRITIC_SHAPE).read_text(encoding="utf-8"))
-        state = load_file(folder / CRITIC_WEIGHTS)
-        config = CriticConfig(**shape["config"])
-        head = CriticHead(shape["width"], config.hidden)
-        head.load_state_dict(state)
-    except UNREADABLE as error:
-        raise WeightsError(f"no critic can be read from {folder}: {error}") from error
-    return head.to(device).eval(), config

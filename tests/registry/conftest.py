@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from modeling.config import ModelConfig, SparsityConfig
-from modeling.network.critic import CriticConfig, CriticHead
+from modeling.criticism import CriticConfig, CriticHead, save_critic
 from modeling.network.transformer import MuseNet
-from modeling.network.weights import save_critic, save_model
+from modeling.network.weights import save_model
 from registry.lineage import DatasetReference
 from registry.store import Registry
 from tokenization.vocabulary import Vocabulary
@@ -36,7 +36,7 @@ def write_bundle(folder: Path, seed: int = 0) -> Path:
     torch.manual_seed(seed)
     save_model(MuseNet(config), folder)
     critic = CriticConfig(window=32, hidden=8)
-    save_critic(CriticHead(16, 8), critic, 16, folder)
+    save_critic(CriticHead(16, 8), critic, folder)
     (folder / "vocabulary.json").write_text(vocabulary.to_json(), encoding="utf-8")
     (folder / "encoding.json").write_text('{"name": "combined", "time": "seconds"}', encoding="utf-8")
     return folder

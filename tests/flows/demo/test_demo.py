@@ -124,11 +124,11 @@ class TestTheDemo:
         assert json.loads((folder / "model" / "model.json").read_text())["d_model"] == 32
         assert re.fullmatch(r"4 steps, \d+\.\d\d nats/note held out", made(demo, "train")["made"])
 
-    def test_trains_a_critic_and_archives_what_it_heard(self, demo: tuple[dict[str, Any], str], lake: Lake) -> None:
+    def test_trains_a_critic_and_archives_its_generations(self, demo: tuple[dict[str, Any], str], lake: Lake) -> None:
         folder = Path(made(demo, "critic")["where"])
         report = json.loads((folder / "report.json").read_text())
         assert 0 <= report["auc"] <= 1
-        assert report["held_out_twins"] >= 4
+        assert report["held_out_pairs"] >= 4
         archives = sorted(path.name for path in lake.archive.rglob("*.parquet"))
         assert archives == ["held_out.parquet", "train.parquet"]
 

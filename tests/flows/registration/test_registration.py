@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from flows.criticism.critic_training import CriticParameters, Round
+from flows.criticism.critic_training import CriticParameters, CriticTraining
 from flows.progress import stage
 from flows.registration.registration import RegisterParameters, newest_critic, register_run
 from flows.training.runs import prepare_run
 from infra.errors import UserError
 from infra.lake import Lake
 from modeling.config import load_preset
+from modeling.criticism import CriticConfig
 from modeling.generation.composition import Composer
-from modeling.network.critic import CriticConfig
 from registry.models import find_model, pull
 from registry.store import Registry
 
@@ -25,9 +25,9 @@ from registry.store import Registry
 def criticised(studio):
     lake, dataset, run = studio
     parameters = CriticParameters(train_pieces=8, held_out_pieces=4, critic=CriticConfig(window=40, hidden=8, epochs=1))
-    one_round = Round(lake, run, dataset, parameters)
+    training = CriticTraining(lake, run, dataset, parameters)
     with stage("critic") as bar:
-        one_round.learn(*one_round.generate(bar), bar)
+        training.fit(*training.generate(bar), bar)
     return studio
 
 

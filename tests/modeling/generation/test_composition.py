@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 import torch
 
+from modeling.criticism import CriticConfig, CriticHead, save_critic, score
 from modeling.generation import composition
 from modeling.generation.composition import Composer, Request, compose, opening
 from modeling.generation.generate import SamplingConfig
-from modeling.network.critic import CriticConfig, CriticHead, score
 from modeling.network.transformer import MuseNet
-from modeling.network.weights import WeightsError, save_critic, save_model
+from modeling.network.weights import WeightsError, save_model
 from tokenization.encodings import ENCODINGS, HEADER, Encoding, Time, get_encoding, learn_tokens
 from tokenization.encodings.combined import Combined
 from tokenization.midi import read_midi
@@ -284,7 +284,7 @@ def register(composer: Composer, tmp_path: Path) -> Path:
     """Writes the files of a registered version."""
     folder = tmp_path / "version"
     save_model(composer.model, folder)
-    save_critic(composer.critic, composer.critic_config, 32, folder)
+    save_critic(composer.critic, composer.critic_config, folder)
     (folder / "vocabulary.json").write_text(composer.vocabulary.to_json(), encoding="utf-8")
     chosen = {"name": composer.encoding.name, "time": composer.encoding.time}
     (folder / "encoding.json").write_text(json.dumps(chosen), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Models and critics as files: they come back bit for bit, and nothing damaged is read in silence."""
+"""Models as files: they come back bit for bit, and nothing damaged is read in silence."""
 
 from __future__ import annotations
 
@@ -12,18 +12,13 @@ from safetensors.torch import load_file, save_file
 
 from modeling.config import ModelConfig
 from modeling.network.batch import Batch
-from modeling.network.critic import CriticConfig, CriticHead
 from modeling.network.transformer import MuseNet
 from modeling.network.weights import (
-    CRITIC_SHAPE,
-    CRITIC_WEIGHTS,
     MODEL_CONFIG,
     MODEL_FORMAT,
     MODEL_WEIGHTS,
     WeightsError,
-    load_critic,
     load_model,
-    save_critic,
     save_model,
     save_weights,
 )
@@ -33,10 +28,8 @@ MakeModel = Callable[..., MuseNet]
 
 @pytest.fixture
 def folder(tmp_path: Path, make_model: MakeModel) -> Path:
-    """A saved model and critic."""
-    torch.manual_seed(0)
+    """A saved model."""
     save_model(make_model(), tmp_path / "model")
-    save_critic(CriticHead(32, 8), CriticConfig(hidden=8, window=32), 32, tmp_path / "model")
     return tmp_path / "model"
 
 
@@ -113,17 +106,6 @@ class TestModel:
         )
 
 
-class TestCritic:
-    def test_it_comes_back_bit_for_bit(self, tmp_path: Path) -> None:
-        config = CriticConfig(window=32, hidden=8, epochs=3)
-        head = CriticHead(32, 8)
-        save_critic(head, config, 32, tmp_path / "critic")
-        loaded, loaded_config = load_critic(tmp_path / "critic")
-        assert loaded_config == config
-        assert all(torch.equal(loaded.state_dict()[name], tensor) for name, tensor in head.state_dict().items())
-        assert not loaded.training
-
-
 def cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-10])
 
@@ -149,18 +131,9 @@ class TestDamage:
         with pytest.raises(WeightsError, match=r"no model can be read from .*model"):
             load_model(folder)
 
-    @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
-    @pytest.mark.parametrize("name", [CRITIC_SHAPE, CRITIC_WEIGHTS])
-    def test_a_damaged_critic_is_refused(self, name: str, damage: Callable[[Path], None], folder: Path) -> None:
-        damage(folder / name)
-        with pytest.raises(WeightsError, match=r"no critic can be read from .*model"):
-            load_critic(folder)
-
     def test_a_folder_that_is_not_there(self, tmp_path: Path) -> None:
         with pytest.raises(WeightsError, match="nowhere"):
             load_model(tmp_path / "nowhere")
-        with pytest.raises(WeightsError, match="nowhere"):
-            load_critic(tmp_path / "nowhere")
 
     def test_weights_of_another_shape(self, folder: Path, tmp_path: Path, make_model: MakeModel) -> None:
         save_model(make_model(d_model=16), tmp_path / "other")
@@ -183,11 +156,3 @@ class TestDamage:
         (folder / MODEL_CONFIG).write_text(json.dumps({**content, "experts": 8}))
         with pytest.raises(WeightsError, match="experts"):
             load_model(folder)
-
-    @pytest.mark.parametrize(
-        "content", [{}, {"width": 32, "config": {"hiden": 8}}, {"width": 16, "config": {"hidden": 8}}]
-    )
-    def test_a_critic_of_another_shape(self, content: dict[str, object], folder: Path) -> None:
-        (folder / CRITIC_SHAPE).write_text(json.dumps(content))
-        with pytest.raises(WeightsError, match="no critic can be read"):
-            load_critic(folder)

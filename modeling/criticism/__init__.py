@@ -1,0 +1,24 @@
+"""The inner critic: a small head on a trained network that tells real music from the network's own generations.
+
+- `CriticHead`, `CriticConfig`: the head and its settings
+- `fit_critic`: train a head on real and generated windows, and measure it on held-out ones (`CriticResult`)
+- `window_states`, `score`: run the network over windows of pieces; score pieces by a head
+- `save_critic`, `load_critic`: a head as files
+"""
+
+from modeling.criticism.fitting import CriticResult, LabelledStates, fit_critic
+from modeling.criticism.head import CriticConfig, CriticHead
+from modeling.criticism.scoring import score, window_states
+from modeling.criticism.weights import load_critic, save_critic
+
+__all__ = [
+    "CriticConfig",
+    "CriticHead",
+    "CriticResult",
+    "LabelledStates",
+    "fit_critic",
+    "load_critic",
+    "save_critic",
+    "score",
+    "window_states",
+]
