@@ -72,13 +72,10 @@ def ingest(
     with _flow(lake) as opened:
         from flows.ingestion.flow import ingest as flow
         from flows.ingestion.pipeline import IngestParameters
+        from infra.settings import apply
 
-        given: dict[str, Any] = {
-            "collections": _collections(sources, style, licence),
-            "name": name,
-            "lake": opened.address,
-        }
-        return flow(IngestParameters.model_validate(_nested(given, settings or {})))
+        given = {"collections": _collections(sources, style, licence), "name": name, "lake": opened.address}
+        return flow(apply(IngestParameters, given, settings or {}))
 
 
 def train(
@@ -204,10 +201,9 @@ def encode(
 def decode(tokens: Tokens | str, *, encoding: Encoding | None = None) -> bytes:
     """Return the MIDI file that tokens stand for; `tokens` are ids or the text form. Raises MusenetError."""
     from tokenization.midi.writing import write_midi
-    from tokenization.vocabulary.text import parse_text
 
     chosen = encoding or _default_encoding(None)
-    ids = parse_text(tokens, chosen.vocabulary) if isinstance(tokens, str) else tokens
+    ids = chosen.vocabulary.parse_text(tokens) if isinstance(tokens, str) else tokens
     return write_midi(chosen.decode(ids), chosen.vocabulary.output_names)
 
 
@@ -219,7 +215,8 @@ def _flow(address: Address | None) -> Iterator[Lake]:
     """
     from pydantic import ValidationError
 
-    from infra.services.servers import prefect_server
+    from infra.services import prefect_server
+    from infra.settings import one_line
 
     lake = Lake.at(address)
     before = dict(os.environ)
@@ -228,11 +225,10 @@ def _flow(address: Address | None) -> Iterator[Lake]:
         with prefect_server(lake):
             yield lake
     except ValidationError as error:
-        fault = error.errors()[0]
-        where = ".".join(map(str, fault["loc"]))
-        raise UserError(f"{where} = {fault['input']!r}: {fault['msg']}") from error
+        raise UserError(one_line(error)) from error
     finally:
-        os.environ.clear()
+        for name in os.environ.keys() - before.keys():
+            del os.environ[name]
         os.environ.update(before)
 
 
@@ -250,17 +246,6 @@ def _collections(sources: Sequence[Address | Collection], style: str | None, lic
             text = os.fspath(source).rstrip("/")
             found.append(collection_of(Path(text).name.split(".")[0], text, licence=licence, style=style))
     return found
-
-
-def _nested(given: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `given` with changes by dotted name: `limits.min_notes` inside of `limits`."""
-    for key, value in changes.items():
-        *path, last = key.split(".")
-        inner = given
-        for step in path:
-            inner = inner.setdefault(step, {})
-        inner[last] = value
-    return given
 
 
 def _default_encoding(style: str | None) -> Encoding:

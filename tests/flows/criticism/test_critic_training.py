@@ -78,7 +78,5 @@ class TestCriticTraining:
 
 def test_a_report_of_another_format_is_refused_with_the_remedy(tmp_path: Path) -> None:
     (tmp_path / "report.json").write_text(json.dumps({"run_id": "a", "auc": 0.5, "train_twins": 8}))
-    with pytest.raises(
-        UserError, match=r"report\.json has format 1, this version of musenet reads format 2"
-    ):
+    with pytest.raises(UserError, match=r"report\.json has format 1, this version of musenet reads format 2"):
         read_report(tmp_path)
