@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from flows.registration.registration import RegisterReport
     from flows.sampling.flow import SampleReport
     from flows.training.report import RunReport
-    from tokenization.dataset.version import DatasetVersion
+    from tokenization.dataset import DatasetVersion
     from tokenization.encodings import Encoding
     from tokenization.vocabulary import Tokens
 
@@ -178,7 +178,7 @@ def sample(
 
 def open_dataset(reference: str, *, lake: Address | None = None) -> DatasetVersion:
     """Open a dataset version, `NAME` (its newest) or `NAME@DIGEST` (a prefix is enough). Raises MusenetError."""
-    from tokenization.dataset.version import find_version
+    from tokenization.dataset import find_version
 
     return find_version(Lake.at(lake), reference)
 

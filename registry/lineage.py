@@ -9,7 +9,7 @@ from typing import Any
 from mlflow.entities import Dataset, DatasetInput, InputTag
 
 from registry.store import Registry
-from tokenization.dataset.version import DatasetVersion
+from tokenization.dataset import DatasetVersion
 
 LONGEST_DIGEST = 36
 """Characters that MLflow keeps of a dataset's digest."""
@@ -34,7 +34,7 @@ class DatasetReference:
     @classmethod
     def of(cls, version: DatasetVersion) -> DatasetReference:
         """Return the reference to a published version."""
-        profile = {key: version.description[key] for key in PROFILE}
+        profile = version.description.model_dump(include=set(PROFILE))
         return cls(version.name, version.digest, str(version.folder), profile)
 
     def __str__(self) -> str:

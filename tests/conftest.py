@@ -5,12 +5,17 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from infra.lake import Lake
+
+if TYPE_CHECKING:
+    from tokenization.encodings import Encoding
 
 # Libraries read their settings as they are imported, which other folders' conftest files do before any hook runs.
 SCRATCH = Path(tempfile.mkdtemp(prefix="musenet-tests-"))
@@ -30,6 +35,41 @@ def environment_as_before() -> Iterator[None]:
     for name in os.environ.keys() - before.keys():
         del os.environ[name]
     os.environ.update(before)
+
+
+@pytest.fixture(scope="session")
+def make_description() -> Callable[..., Any]:
+    """Makes the description of a version of `songs` without pieces: `make_description(encoding, **changes)`."""
+    from tokenization.dataset.description import Description, FamilyCounts, VocabularyInfo
+    from tokenization.dataset.encoding_files import EncodingInfo
+    from tokenization.dataset.splits import SPLITS
+
+    def describe(encoding: Encoding, **changes: Any) -> Description:
+        values: dict[str, Any] = {
+            "name": "songs",
+            "digest": "0123456789abcdef" * 2,
+            "input_key": "fedcba9876543210" * 2,
+            "parent": None,
+            "created": datetime(2026, 11, 1, tzinfo=UTC),
+            "encoding": EncodingInfo.of(encoding),
+            "vocabulary": VocabularyInfo(name=encoding.vocabulary.name, digest=encoding.vocabulary.digest),
+            "settings": {"splits": {"validation": 0.1, "test": 0.1, "seed": 0}},
+            "files": 0,
+            "outcomes": {},
+            "ignored": {},
+            **{count: dict.fromkeys(SPLITS, 0) for count in ("pieces", "variants", "tokens")},
+            "notes": 0,
+            "hours": 0.0,
+            "styles": {},
+            "licences": [],
+            "families": FamilyCounts(families=0, members=0, largest=0),
+            "repairs": {},
+            "statistics": {},
+            "shards": {},
+        }
+        return Description(**{**values, **changes})
+
+    return describe
 
 
 @pytest.fixture(scope="session")

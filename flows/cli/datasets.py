@@ -28,15 +28,16 @@ def datasets(context: click.Context, lake: Lake, as_json: bool) -> None:
     if context.invoked_subcommand:
         return
     with errors():
-        from tokenization.dataset.version import dataset_versions
+        from tokenization.dataset import dataset_versions
 
         versions = dataset_versions(lake)
     lines = [
-        f"{v}  {v.description['created']}  {sum(v.description['pieces'].values()):,} pieces, "
-        f"{sum(v.description['tokens'].values()):,} tokens"
+        f"{v}  {v.description.created:%Y-%m-%d %H:%M:%S}  {sum(v.description.pieces.values()):,} pieces, "
+        f"{sum(v.description.tokens.values()):,} tokens"
         for v in versions
     ]
-    show([v.description for v in versions], lines or ["no dataset yet; `musenet ingest PATH --name NAME`"], as_json)
+    reports = [v.description.model_dump(mode="json") for v in versions]
+    show(reports, lines or ["no dataset yet; `musenet ingest PATH --name NAME`"], as_json)
 
 
 @datasets.command(name="show")
@@ -47,11 +48,11 @@ def show_dataset(reference: str, lake: Lake, as_json: bool) -> None:
     """Say what a dataset version holds."""
     with errors():
         from flows.ingestion.card import markdown
-        from tokenization.dataset.version import find_version
+        from tokenization.dataset import find_version
 
         version = find_version(lake, reference)
         lines = [markdown(version)]
-    show({**version.description, "folder": str(version.folder)}, lines, as_json)
+    show({**version.description.model_dump(mode="json"), "folder": str(version.folder)}, lines, as_json)
 
 
 @datasets.command()
@@ -63,7 +64,7 @@ def diff(before: str, after: str, lake: Lake, as_json: bool) -> None:
     """Say what changed from one dataset version to another."""
     with errors():
         from flows.ingestion.queries import difference
-        from tokenization.dataset.version import find_version
+        from tokenization.dataset import find_version
 
         first, second = find_version(lake, before), find_version(lake, after)
         changes = difference(first, second)
@@ -79,7 +80,7 @@ def _difference_lines(changes: Difference) -> list[str]:
     ):
         lines += [f"{len(files):,} files {word}"] if files else []
         lines += [f"  {sign} {file}" for file in files[:LISTED]] + _more(files)
-    for word, rows in (("fates", changes.fates), ("splits", changes.splits), ("styles", changes.styles)):
+    for word, rows in (("outcomes", changes.outcomes), ("splits", changes.splits), ("styles", changes.styles)):
         lines += [f"{len(rows):,} {word} changed"] if rows else []
         lines += [f"    {row['file']}: {row['before']} → {row['after']}" for row in rows[:LISTED]] + _more(rows)
     return lines or ["  no difference"]
@@ -97,11 +98,11 @@ def _more(rows: list[Any]) -> list[str]:
 def why(path: str, dataset: str | None, lake: Lake, as_json: bool) -> None:
     """Say what became of a file, and why. PATH may also be a path in a collection or a SHA-256."""
     with errors():
-        from flows.ingestion.queries import fates_of
-        from tokenization.dataset.version import dataset_versions, find_version
+        from flows.ingestion.queries import outcomes_of
+        from tokenization.dataset import dataset_versions, find_version
 
         newest = {version.name: version for version in dataset_versions(lake)}
-        rows = fates_of([find_version(lake, dataset)] if dataset else list(newest.values()), path)
+        rows = outcomes_of([find_version(lake, dataset)] if dataset else list(newest.values()), path)
     lines = []
     for row in rows:
         reason = f" ({row['reason']}: {row['detail']})" if row["reason"] else ""
@@ -133,7 +134,7 @@ def families(reference: str, limit: int, lake: Lake, as_json: bool) -> None:
     """Show families of near-duplicates with their similarity to the kept piece."""
     with errors():
         from flows.ingestion.queries import families_of
-        from tokenization.dataset.version import find_version
+        from tokenization.dataset import find_version
 
         found = families_of(find_version(lake, reference))
     count = sum(len(family.members) for family in found)

@@ -22,7 +22,7 @@ from infra.lake import Lake
 
 if TYPE_CHECKING:
     from flows.ingestion.pipeline import IngestParameters
-    from flows.ingestion.queries import Plan
+    from flows.ingestion.queries import DryRun
     from flows.ingestion.sources import Collection
 
 LISTED = 20
@@ -64,11 +64,11 @@ def ingest(
         parameters = _parameters(sources, settings, lake, choices)
     if dry_run:
         with errors():
-            from flows.ingestion.queries import plan
+            from flows.ingestion import queries
             from flows.progress import stage
 
             with stage("scanning") as bar:
-                planned = plan(parameters, bar.step)
+                planned = queries.dry_run(parameters, bar.step)
         show(asdict(planned), _plan_lines(planned), as_json)
         return
     with running(lake):
@@ -78,9 +78,9 @@ def ingest(
     version = report.version
     about = version.description
     lines = [f"dataset {version}  {version.folder}"]
-    lines += [f"  {count:>8,}  {fate}" for fate, count in about["fates"].items()]
+    lines += [f"  {count:>8,}  {outcome}" for outcome, count in about.outcomes.items()]
     lines += [f"  card: {version.folder / 'card.html'}"]
-    summary = {key: value for key, value in about.items() if key not in ("shards", "statistics")}
+    summary = about.model_dump(mode="json", exclude={"shards", "statistics"})
     show({**summary, "folder": str(version.folder), "reused": report.reused}, lines, as_json)
 
 
@@ -101,7 +101,7 @@ def _parameters(
     options = {key: value for key, value in (options | choices).items() if value is not None}
     given = {"collections": collections, "name": name, "lake": lake.address}
     parameters = apply(IngestParameters, given, {**options, **changes})
-    parameters.tokens.unlearned()  # raises for a bad vocabulary before anything is listed
+    parameters.tokens.base_encoding()  # raises for a bad vocabulary before anything is listed
     return parameters
 
 
@@ -128,7 +128,7 @@ def _only_toml(sources: tuple[str, ...]) -> str | None:
     return Path(sources[0]).stem if len(sources) == 1 and sources[0].endswith(".toml") else None
 
 
-def _plan_lines(plan: Plan) -> list[str]:
+def _plan_lines(plan: DryRun) -> list[str]:
     lines = []
     for collection in plan.collections:
         left_out = ", ".join(

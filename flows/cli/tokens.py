@@ -99,7 +99,7 @@ def _encoding(
     if dataset is not None:
         if name or time or vocabulary:
             raise UserError("--dataset says encoding, time and vocabulary: give it or them, not both")
-        from tokenization.dataset.version import find_version
+        from tokenization.dataset import find_version
 
         return find_version(lake, dataset).encoding
     chosen = get_encoding(name or "combined", vocabulary_of(vocabulary or "musenet", styles), time or "seconds")

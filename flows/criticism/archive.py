@@ -16,7 +16,7 @@ from infra.files import staging_file
 from modeling.data.batches import Split
 from modeling.generation.generate import SamplingConfig, generate
 from modeling.network.transformer import MuseNet
-from tokenization.dataset.shards import Row, Stamp, read_shard, token_arrays, write_shard
+from tokenization.dataset.shards import Row, TokenFormat, read_shard, token_arrays, write_shard
 from tokenization.encodings import HEADER
 from tokenization.vocabulary import Tokens
 
@@ -66,7 +66,9 @@ def generate_counterparts(
     return generated
 
 
-def write_pairs(path: Path, split: Split, chosen: Sequence[int], generated: Sequence[Tokens], stamp: Stamp) -> None:
+def write_pairs(
+    path: Path, split: Split, chosen: Sequence[int], generated: Sequence[Tokens], token_format: TokenFormat
+) -> None:
     """Write the generated counterparts of the chosen pieces as a shard, under the ids of the real ones."""
     rows = []
     for index, tokens in zip(chosen, generated):
@@ -74,12 +76,12 @@ def write_pairs(path: Path, split: Split, chosen: Sequence[int], generated: Sequ
         piece_id = split.piece_ids[index]
         rows.append(Row(piece_id, piece_id, split.styles[index], instrumentation, tokens))
     with staging_file(path) as staged:
-        write_shard(staged, rows, stamp)
+        write_shard(staged, rows, token_format)
 
 
-def read_pairs(path: Path, split: Split, stamp: Stamp) -> RealFakePairs:
+def read_pairs(path: Path, split: Split, token_format: TokenFormat) -> RealFakePairs:
     """Read archived generations with their real pieces. Raises ShardError when the file is damaged."""
-    table = read_shard(path, stamp, ("piece_id", "tokens"))
+    table = read_shard(path, token_format, ("piece_id", "tokens"))
     by_id = dict(zip(split.piece_ids, split.pieces))
     real = [by_id[piece_id] for piece_id in table.column("piece_id").to_pylist()]
     return RealFakePairs(real, [tokens.copy() for tokens in token_arrays(table)])

@@ -13,6 +13,7 @@ from flows.criticism.archive import RealFakePairs, choose_pieces, generate_count
 from flows.parameters import LakeAddress
 from flows.progress import Stage
 from flows.training.runs import Run
+from infra.digests import canonical_digest
 from infra.errors import UserError
 from infra.files import publish_folder, staging_folder
 from infra.lake import Lake
@@ -20,8 +21,8 @@ from modeling.criticism import CriticConfig, LabelledStates, fit_critic, save_cr
 from modeling.data.batches import Split, load_split
 from modeling.network.transformer import MuseNet
 from modeling.network.weights import load_model
-from tokenization.dataset.shards import Stamp
-from tokenization.dataset.version import DatasetVersion, canonical_digest
+from tokenization.dataset import DatasetVersion
+from tokenization.dataset.shards import TokenFormat
 
 REPORT_FILE = "report.json"
 REPORT_FORMAT = 2
@@ -105,7 +106,7 @@ class CriticTraining:
         self.critic = parameters.critic.model_copy(update={"window": window})
         self.folder = critic_folder(run, parameters)
         self.archive = lake.archive / run.run_id / self.folder.name
-        self.stamp = Stamp.of(dataset.encoding)
+        self.token_format = TokenFormat.of(dataset.encoding)
         self.train = load_split(dataset.path, "train")
         self.held_out = concatenate(load_split(dataset.path, "validation"), load_split(dataset.path, "test"))
         self.model: MuseNet = load_model(run.folder.model)
@@ -134,9 +135,9 @@ class CriticTraining:
         for path, split, chosen in wanted:
             if not path.exists():
                 generated = generate_counterparts(self.model, split, chosen, size, seed, bar.advance)
-                write_pairs(path, split, chosen, generated, self.stamp)
+                write_pairs(path, split, chosen, generated, self.token_format)
         bar.update(total, note=f"{total} pieces")
-        train, held_out = (read_pairs(path, split, self.stamp) for path, split, _ in wanted)
+        train, held_out = (read_pairs(path, split, self.token_format) for path, split, _ in wanted)
         return train, held_out
 
     def fit(self, train: RealFakePairs, held_out: RealFakePairs, bar: Stage) -> CriticReport:

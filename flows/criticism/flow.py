@@ -11,7 +11,7 @@ from flows.criticism.critic_training import CriticParameters, CriticReport, Crit
 from flows.progress import say, stage
 from flows.training.runs import find_run
 from infra.lake import Lake
-from tokenization.dataset.version import find_version
+from tokenization.dataset import find_version
 
 
 @task(name="generate counterparts", persist_result=False, cache_policy=NO_CACHE)

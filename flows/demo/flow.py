@@ -86,7 +86,7 @@ def demo(parameters: DemoParameters) -> DemoReport:
     stages = [
         StageReport(
             "ingest",
-            f"{sum(about['pieces'].values())} pieces, {sum(about['tokens'].values()):,} tokens",
+            f"{sum(about.pieces.values())} pieces, {sum(about.tokens.values()):,} tokens",
             str(version.folder),
             ingested.reused,
         ),

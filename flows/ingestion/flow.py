@@ -26,8 +26,8 @@ from flows.ingestion.sources.inventory import Inventory
 from flows.ingestion.workers import worker_settings
 from flows.progress import say, stage
 from infra.errors import RunError
+from tokenization.dataset import DatasetVersion
 from tokenization.dataset.manifest import Status
-from tokenization.dataset.version import DatasetVersion
 from tokenization.encodings import Encoding
 
 

@@ -22,11 +22,13 @@ from flows.ingestion.sources import Collection, file_refs, in_reading_order
 from flows.ingestion.sources.inventory import Inventory, Progress, scan
 from flows.ingestion.sources.partitions import number_partitions
 from flows.parameters import LakeAddress
+from infra.digests import canonical_digest
 from infra.hardware import available_cores
 from infra.lake import Lake
 from infra.object_store import folders_in, reachable
+from tokenization.dataset.catalogue import dataset_versions, find_by_input
 from tokenization.dataset.manifest import Reason
-from tokenization.dataset.version import DatasetVersion, canonical_digest, dataset_versions, find_by_input
+from tokenization.dataset.version import DatasetVersion
 from tokenization.encodings import Encoding
 
 TRANSIENT = [str(reason) for reason in (Reason.UNREADABLE_FILE, Reason.PARSER_CRASHED, Reason.TIMED_OUT)]
@@ -94,7 +96,7 @@ def stock_of(parameters: IngestParameters, progress: Progress) -> Inventory:
 
 def input_key(parameters: IngestParameters, stock: Inventory) -> str:
     """Equal for equal files, rules and settings: they give an equal version."""
-    encoding = parameters.tokens.unlearned()
+    encoding = parameters.tokens.base_encoding()
     return canonical_digest(
         {
             "files": stock.digest,
@@ -110,7 +112,7 @@ def reusable(parameters: IngestParameters, stock: Inventory) -> DatasetVersion |
 
     None, too, if a file of it is to be tried again.
     """
-    known = find_by_input(Lake.at(parameters.lake), parameters.name, input_key(parameters, stock))
+    known = find_by_input(dataset_versions(Lake.at(parameters.lake), parameters.name), input_key(parameters, stock))
     if known is None:
         return None
     again = pl.col("reason").is_in(TRANSIENT) & pl.col("sha256").is_not_null()
@@ -206,6 +208,6 @@ def publish_version(
 def _inherited(parameters: IngestParameters) -> pl.DataFrame | None:
     """Where the dataset's newest version placed its pieces, if it was split by the same rule."""
     versions = dataset_versions(Lake.at(parameters.lake), parameters.name)
-    if not versions or versions[-1].description["settings"]["splits"] != parameters.splits.model_dump(mode="json"):
+    if not versions or versions[-1].description.settings["splits"] != parameters.splits.model_dump(mode="json"):
         return None
     return versions[-1].manifest.drop_nulls("split").select("sha256", "split")

@@ -14,11 +14,12 @@ from flows.ingestion.pipeline import IngestParameters, reusable, stock_of, unrea
 from flows.ingestion.sources.inventory import Progress
 from infra.errors import UserError
 from infra.settings import flatten
-from tokenization.dataset.manifest import FATE, FILE, NAME, Status
-from tokenization.dataset.version import DatasetVersion
+from tokenization.dataset import DatasetVersion
+from tokenization.dataset.description import Description
+from tokenization.dataset.manifest import FILE, NAME, OUTCOME, Status
 
 
-def fates_of(versions: Sequence[DatasetVersion], path: str) -> list[dict[str, Any]]:
+def outcomes_of(versions: Sequence[DatasetVersion], path: str) -> list[dict[str, Any]]:
     """The manifest rows of a file in some versions, each with `version` and, for shared music, `members`.
 
     `path` is a file on disk (found by its bytes, then by its name), a path as the manifest has it, with or without
@@ -63,8 +64,8 @@ class Difference:
     removed: list[str]
     changed: list[str]
     """Other bytes under the same name."""
-    fates: list[dict[str, str]]
-    """`file`, `before`, `after` of files with the same bytes and another fate."""
+    outcomes: list[dict[str, str]]
+    """`file`, `before`, `after` of files with the same bytes and another outcome."""
     splits: list[dict[str, str]]
     styles: list[dict[str, str]]
     settings: dict[str, tuple[Any, Any]]
@@ -73,7 +74,7 @@ class Difference:
 
 def difference(before: DatasetVersion, after: DatasetVersion) -> Difference:
     """What changed from one version to the other."""
-    columns = (*FILE, "sha256", "style", "split", FATE.alias("fate"))
+    columns = (*FILE, "sha256", "style", "split", OUTCOME.alias("outcome"))
     joined = before.manifest.select(columns).join(after.manifest.select(columns), on=FILE, how="full", suffix="_after")
     old = joined.filter(pl.col("collection_after").is_null())
     new = joined.filter(pl.col("collection").is_null())
@@ -91,16 +92,16 @@ def difference(before: DatasetVersion, after: DatasetVersion) -> Difference:
         added=sorted(new.select(pl.concat_str("collection_after", "path_after", separator="/")).to_series()),
         removed=sorted(old.select(NAME).to_series()),
         changed=sorted(both.filter(pl.col("sha256").ne_missing(pl.col("sha256_after"))).select(NAME).to_series()),
-        fates=changes("fate"),
+        outcomes=changes("outcome"),
         splits=changes("split"),
         styles=changes("style"),
         settings=_settings_changes(before.description, after.description),
     )
 
 
-def _settings_changes(before: dict[str, Any], after: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+def _settings_changes(before: Description, after: Description) -> dict[str, tuple[Any, Any]]:
     flat = [
-        flatten({**about["settings"], "encoding": about["encoding"], "vocabulary": about["vocabulary"]})
+        flatten({**about.settings, **about.model_dump(mode="json", include={"encoding", "vocabulary"})})
         for about in (before, after)
     ]
     keys = sorted(flat[0].keys() | flat[1].keys())
@@ -137,7 +138,7 @@ def families_of(version: DatasetVersion) -> list[Family]:
 
 
 @dataclass(frozen=True)
-class Plan:
+class DryRun:
     """What an ingestion would do."""
 
     collections: list[dict[str, Any]]
@@ -151,7 +152,7 @@ class Plan:
     """The version that would be reused because nothing changed."""
 
 
-def plan(parameters: IngestParameters, progress: Progress) -> Plan:
+def dry_run(parameters: IngestParameters, progress: Progress) -> DryRun:
     """Find out what an ingestion would do, without doing it. Raises UserError as ingestion would."""
     stock = stock_of(parameters, progress)
     known = reusable(parameters, stock)
@@ -170,4 +171,4 @@ def plan(parameters: IngestParameters, progress: Progress) -> Plan:
         for row in summary.iter_rows(named=True)
     ]
     broken = stock.files.filter(pl.col("reason").is_not_null()).select(NAME.alias("file"), "detail")
-    return Plan(collections, len(stock.files), len(lacking), list(broken.iter_rows()), str(known) if known else None)
+    return DryRun(collections, len(stock.files), len(lacking), list(broken.iter_rows()), str(known) if known else None)

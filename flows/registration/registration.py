@@ -17,13 +17,12 @@ from flows.training.runs import Run, find_run
 from infra.errors import UserError
 from infra.files import staging_folder
 from infra.lake import Lake
-from modeling.generation.composition import ENCODING_FILE
 from registry.lineage import DatasetReference
 from registry.models import CANDIDATE, RegisteredModel, find_model, register, set_alias
 from registry.pyfunc_model import BUNDLE
 from registry.runs import MetricRow, log_metrics, open_run
 from registry.store import Registry
-from tokenization.dataset.version import DatasetVersion, find_version
+from tokenization.dataset import DatasetVersion, find_version, write_encoding
 
 
 class RegisterParameters(BaseModel):
@@ -92,8 +91,7 @@ def bundle(folder: Path, run: Run, dataset: DatasetVersion, critic_folder: Path)
     for source in (run.folder.model, critic_folder):
         for file in sorted(source.iterdir()):
             shutil.copy2(file, folder / file.name)
-    shutil.copy2(dataset.path / "vocabulary.json", folder / "vocabulary.json")
-    (folder / ENCODING_FILE).write_text(json.dumps(dataset.description["encoding"]) + "\n", encoding="utf-8")
+    write_encoding(folder, dataset.encoding)
     lineage = {"run": run.run_id, "dataset": dataset.name, "digest": dataset.digest, "preset": run.preset}
     (folder / "lineage.json").write_text(json.dumps(lineage, indent=1) + "\n", encoding="utf-8")
 
@@ -111,8 +109,8 @@ def model_card(run: Run, dataset: DatasetVersion, training: RunReport, critic: C
         f"MuseNet, preset `{run.preset}`: {training.parameters / 1e6:.1f} M parameters, {model.layers} layers, "
         f"{model.heads} heads, context {model.context}, {model.sparsity.mode} attention.\n\n"
         f"Trained {training.steps} steps ({training.seconds / 60:.1f} min, {training.precision}) on "
-        f"`{run.dataset}`: {sum(about['pieces'].values())} pieces, {about['notes']:,} notes, {about['hours']:.1f} h; "
-        f"styles: {', '.join(about['styles'])}. Licences of the music: {', '.join(about['licences'])}.\n\n"
+        f"`{run.dataset}`: {sum(about.pieces.values())} pieces, {about.notes:,} notes, {about.hours:.1f} h; "
+        f"styles: {', '.join(about.styles)}. Licences of the music: {', '.join(about.licences)}.\n\n"
         f"{held_out} The critic tells real pieces from generated ones with AUC {critic.auc:.3f} on "
         f"{critic.held_out_pairs} held-out pairs.\n"
     )

@@ -25,7 +25,7 @@ from modeling.config import load_preset, with_settings
 from modeling.training.events import Event, StepTrained, Warned
 from registry.lineage import DatasetReference
 from registry.uploader import TrackedRun, Uploader, upload_remaining
-from tokenization.dataset.version import DatasetVersion, find_version
+from tokenization.dataset import DatasetVersion, find_version
 
 
 class TrainParameters(BaseModel):

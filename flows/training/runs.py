@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from flows.training.history import History, read_history
+from infra.digests import canonical_digest
 from infra.errors import UserError, unknown_name
 from infra.files import write_atomically
 from infra.lake import Lake
 from modeling.config import Preset, RunConfig, RunFormatError, read_run_config
 from modeling.training.run_folder import RunFolder, run_folders
-from tokenization.dataset.version import DatasetVersion, canonical_digest
+from tokenization.dataset import DatasetVersion
 
 RUN_ID_LENGTH = 12
 """Hexadecimal digits."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -15,9 +14,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from infra.digests import file_sha256
 from modeling.data.token_cache import NO_STYLE, Columns, Names, Styles, TokenStore, in_cache, in_memory, piece_columns
-from tokenization.dataset.shards import TOKEN_TYPE, ShardError, Stamp, read_shard
-from tokenization.encodings import Encoding, get_encoding
+from tokenization.dataset import ShardError, TokenFormat, open_version, read_shard
+from tokenization.dataset.shards import TOKEN_TYPE
+from tokenization.encodings import Encoding
 from tokenization.vocabulary import Tokens, Vocabulary
 
 
@@ -54,10 +55,8 @@ def load_split(version: Path, split: str, cache: Path | None = None) -> Split:
     Raises ShardError when a shard is missing, damaged, not the one that the version lists or of another encoding than
     the version says, and when the cache cannot be written.
     """
-    vocabulary = Vocabulary.from_json((version / "vocabulary.json").read_text(encoding="utf-8"))
-    description = json.loads((version / "dataset.json").read_text(encoding="utf-8"))
-    encoding = get_encoding(description["encoding"]["name"], vocabulary, description["encoding"]["time"])
-    shards = {name: sha256 for name, sha256 in sorted(description["shards"].items()) if name.startswith(f"{split}/")}
+    opened = open_version(version)
+    encoding, shards = opened.encoding, opened.shards(split)
     for name in shards:
         if not (version / name).exists():
             raise ShardError(f"{version / name} is missing although dataset.json lists it: ingest again")
@@ -65,12 +64,12 @@ def load_split(version: Path, split: str, cache: Path | None = None) -> Split:
         columns = in_memory(_stretches(version, shards, encoding))
     else:
         meaning = hashlib.sha256(encoding.effects.code.tobytes()).hexdigest()
-        origin = {"shards": shards, "stamp": asdict(Stamp.of(encoding)), "meaning": meaning}
+        origin = {"shards": shards, "stamp": asdict(TokenFormat.of(encoding)), "meaning": meaning}
         columns = in_cache(cache, split, origin, lambda: _stretches(version, shards, encoding))
     return Split(
         TokenStore.from_columns(columns),
         Names(columns["ids"], columns["id_offsets"]),
-        Styles(columns["styles"], vocabulary.styles),
+        Styles(columns["styles"], encoding.vocabulary.styles),
         encoding,
     )
 
@@ -81,15 +80,14 @@ def _stretches(version: Path, shards: dict[str, str], encoding: Encoding) -> Ite
     start = np.zeros(1, np.int64)
     none = np.zeros(0, np.uint16)
     yield {**nothing, "offsets": start, "styles": none, "ids": none.astype(np.uint8), "id_offsets": start}
-    stamp = Stamp.of(encoding)
+    stamp = TokenFormat.of(encoding)
     styles = pa.array(encoding.vocabulary.styles, pa.string())
     tokens_before = id_bytes_before = 0
     for name, sha256 in shards.items():
         path = version / name
         table = read_shard(path, stamp, ("piece_id", "style", "tokens"))
-        with path.open("rb") as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
-                raise ShardError(f"{path} is not the file that dataset.json lists: ingest again")
+        if file_sha256(path) != sha256:
+            raise ShardError(f"{path} is not the file that dataset.json lists: ingest again")
         for batch in table.to_batches():
             content, ends = _values(batch.column("tokens"))
             if (ends % TOKEN_TYPE.itemsize).any():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,13 +13,12 @@ from modeling.criticism import CriticConfig, CriticHead, load_critic, score
 from modeling.generation.generate import SamplingConfig, generate
 from modeling.network.transformer import MuseNet
 from modeling.network.weights import UNREADABLE, WeightsError, load_model
-from tokenization.encodings import HEADER, Encoding, Time, get_encoding
+from tokenization.dataset import read_encoding
+from tokenization.encodings import HEADER, Encoding, Time
 from tokenization.encodings.grid import Grid, without_late_tempos
 from tokenization.midi.notes import DEFAULT_TEMPO, Notes
 from tokenization.vocabulary import Tokens, Vocabulary
 
-ENCODING_FILE = "encoding.json"
-"""A registered version's encoding: its name, and the time that it counts."""
 LONGEST_BATCH = 32
 """Candidates generated at once."""
 
@@ -38,9 +36,7 @@ class Composer:
     def load(cls, folder: Path, device: str = "cpu") -> Composer:
         """From a registered version's files. Raises WeightsError."""
         try:
-            vocabulary = Vocabulary.from_json((folder / "vocabulary.json").read_text(encoding="utf-8"))
-            chosen = json.loads((folder / ENCODING_FILE).read_text(encoding="utf-8"))
-            encoding = get_encoding(chosen["name"], vocabulary, chosen["time"])
+            encoding = read_encoding(folder)
         except UNREADABLE as error:
             raise WeightsError(f"no vocabulary and encoding can be read from {folder}: {error}") from error
         critic, config = load_critic(folder, device)

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from tokenization.dataset.manifest import FATE
+from tokenization.dataset.manifest import OUTCOME
 
 MUSENET = Path(sys.executable).with_name("musenet")
 ANY_MUSIC = ("limits.min_notes=1", "limits.max_notes_per_second=1000000", "limits.max_seconds=1000000")
@@ -120,8 +120,8 @@ def _mutations(corpus: Path, count: int, seed: int) -> list[str]:
         manifest = _ingest(folder, Path(scratch) / "lake")
         seconds = time.perf_counter() - begun
     print(f"{count:,} mutated files in {seconds:.1f} s")
-    fates = manifest.select(FATE.alias("fate")).group_by("fate").len().sort("len", descending=True)
-    for name, files in fates.iter_rows():
+    outcomes = manifest.select(OUTCOME.alias("outcome")).group_by("outcome").len().sort("len", descending=True)
+    for name, files in outcomes.iter_rows():
         print(f"{files:>7,}  {name}")
     repairs = manifest["repairs"].explode().drop_nulls().value_counts(sort=True)
     print("mended: " + ", ".join(f"{name} {files:,}" for name, files in repairs.iter_rows()))

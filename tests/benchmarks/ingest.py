@@ -90,7 +90,7 @@ def _measure(corpus: Path, scale: int, startup: float, scratch: Path) -> dict[st
         "ratio": seconds / bare,
         "per_file": seconds / len(files),
         "memory": max(run["memory"] for run in runs),
-        "fates": middle["fates"],
+        "outcomes": middle["outcomes"],
     }
 
 
@@ -106,7 +106,7 @@ def _bare(files: list[Path]) -> float:
 
 
 def _ingest(folder: Path, scratch: Path) -> dict[str, Any]:
-    """Seconds, greatest resident memory of all processes together, and fates of an ingestion."""
+    """Seconds, greatest resident memory of all processes together, and outcomes of an ingestion."""
     lake = scratch / "lake"
     for name in ("datasets", "pieces"):
         shutil.rmtree(lake / name, ignore_errors=True)
@@ -122,8 +122,8 @@ def _ingest(folder: Path, scratch: Path) -> dict[str, Any]:
         output.seek(0)
         if process.returncode:
             sys.exit(process.stderr.read().decode() if process.stderr else "ingestion failed")
-        fates = json.loads(output.read())["fates"]
-    return {"seconds": seconds, "memory": memory, "fates": fates}
+        outcomes = json.loads(output.read())["outcomes"]
+    return {"seconds": seconds, "memory": memory, "outcomes": outcomes}
 
 
 def _resident(pid: int) -> int:

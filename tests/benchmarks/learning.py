@@ -47,7 +47,7 @@ from modeling.config import Preset, load_preset, with_settings
 from modeling.data.batches import Split, load_split
 from modeling.network.weights import load_model
 from modeling.training.evaluation import evaluate
-from tokenization.dataset.version import find_version
+from tokenization.dataset import find_version
 
 Settings = Mapping[str, Any]
 PLAIN_ARCHITECTURE: Settings = {

@@ -47,7 +47,7 @@ from modeling.data.batches import Loader, Split, load_split
 from modeling.data.prefetch import Prefetcher
 from modeling.network.transformer import MuseNet
 from tokenization.augmentation import AugmentationSchedule
-from tokenization.dataset.version import find_version
+from tokenization.dataset import find_version
 
 try:
     import litdata

@@ -20,7 +20,7 @@ from report import circumstances, table, write_json
 
 from infra.lake import Lake
 from modeling.data.batches import load_split
-from tokenization.dataset.version import find_version
+from tokenization.dataset import find_version
 from tokenization.encodings import HEADER
 
 

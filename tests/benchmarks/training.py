@@ -36,7 +36,7 @@ from synthetic import Run, race
 from infra.lake import Lake
 from modeling.config import Preset, RunConfig, load_preset, with_settings
 from modeling.data.batches import load_split
-from tokenization.dataset.version import find_version
+from tokenization.dataset import find_version
 
 SIZES: dict[str, dict[str, Any]] = {
     "tiny": {},

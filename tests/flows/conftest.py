@@ -32,7 +32,7 @@ from flows.ingestion.sources.inventory import Inventory
 from flows.ingestion.workers import worker_settings
 from flows.training.runs import Run, prepare_run
 from infra.lake import Lake
-from tokenization.dataset.version import DatasetVersion
+from tokenization.dataset import DatasetVersion
 from tokenization.midi.notes import Notes
 from tokenization.midi.writing import write_midi
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,7 +15,7 @@ from modeling.data.batches import Split
 from modeling.network.batch import Batch
 from modeling.network.transformer import MuseNet
 from modeling.training.process_group import process_group
-from tokenization.dataset.shards import Row, Stamp, write_shard
+from tokenization.dataset import Description, Row, TokenFormat, write_description, write_shard, write_vocabulary
 from tokenization.encodings.combined import Combined
 from tokenization.midi.notes import Notes
 from tokenization.vocabulary import Tokens, Vocabulary
@@ -97,23 +96,23 @@ def split(make_piece: Callable[..., Tokens], encoding: Combined) -> Split:
     return Split(pieces, [f"piece-{i}" for i in range(len(pieces))], styles, encoding)
 
 
-def write_version(folder: Path, splits: dict[str, list[list[Row]]], encoding: Combined) -> Path:
-    stamp = Stamp.of(encoding)
+def write_version(
+    folder: Path, splits: dict[str, list[list[Row]]], encoding: Combined, make_description: Callable[..., Description]
+) -> Path:
+    token_format = TokenFormat.of(encoding)
     shards = {}
     for split, files in splits.items():
         (folder / split).mkdir(parents=True)
         for number, rows in enumerate(files):
             name = f"{split}/{number:05d}.parquet"
-            shards[name] = write_shard(folder / name, rows, stamp)
-    (folder / "vocabulary.json").write_text(encoding.vocabulary.to_json(), encoding="utf-8")
-    (folder / "dataset.json").write_text(
-        json.dumps({"encoding": {"name": "combined", "time": "seconds"}, "shards": shards}), encoding="utf-8"
-    )
+            shards[name] = write_shard(folder / name, rows, token_format)
+    write_vocabulary(folder, encoding.vocabulary)
+    write_description(folder, make_description(encoding, shards=shards))
     return folder
 
 
 @pytest.fixture(scope="session")
-def make_version(split: Split) -> Callable[[Path], Path]:
+def make_version(split: Split, make_description: Callable[..., Description]) -> Callable[[Path], Path]:
     """Writes a dataset version: eight pieces in two shards to train on, four in one shard for validation."""
 
     def version(folder: Path) -> Path:
@@ -121,7 +120,8 @@ def make_version(split: Split) -> Callable[[Path], Path]:
             Row(name, name, style, "piano", tokens)
             for name, style, tokens in zip(split.piece_ids, split.styles, split.pieces)
         ]
-        return write_version(folder, {"train": [rows[:5], rows[5:8]], "validation": [rows[8:]]}, split.encoding)
+        splits = {"train": [rows[:5], rows[5:8]], "validation": [rows[8:]]}
+        return write_version(folder, splits, split.encoding, make_description)
 
     return version
 

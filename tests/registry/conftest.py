@@ -13,6 +13,8 @@ from modeling.network.transformer import MuseNet
 from modeling.network.weights import save_model
 from registry.lineage import DatasetReference
 from registry.store import Registry
+from tokenization.dataset import write_encoding
+from tokenization.encodings.combined import Combined
 from tokenization.vocabulary import Vocabulary
 
 
@@ -37,8 +39,7 @@ def write_bundle(folder: Path, seed: int = 0) -> Path:
     save_model(MuseNet(config), folder)
     critic = CriticConfig(window=32, hidden=8)
     save_critic(CriticHead(16, 8), critic, folder)
-    (folder / "vocabulary.json").write_text(vocabulary.to_json(), encoding="utf-8")
-    (folder / "encoding.json").write_text('{"name": "combined", "time": "seconds"}', encoding="utf-8")
+    write_encoding(folder, Combined(vocabulary))
     return folder
 
 

@@ -1,4 +1,7 @@
-"""The manifest: one row per source file ever seen, with its fate. It is the truth; Prefect's database is not."""
+"""The manifest: one row per source file ever seen, with its outcome.
+
+It is the record of an ingestion; Prefect's database may be deleted at any time.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,11 @@ import polars as pl
 
 from infra.object_store import Folder
 
+MANIFEST_FILE = "manifest.parquet"
+
 
 class Status(StrEnum):
-    """What became of a file."""
+    """The outcome of a file."""
 
     ACCEPTED = "accepted"
     DUPLICATE = "duplicate"
@@ -18,7 +23,7 @@ class Status(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why a file is not in the shards. The list is closed."""
+    """The reason for which a file is not in the shards. The list is closed."""
 
     NOT_MIDI = "not_midi"
     TRUNCATED = "truncated"
@@ -32,7 +37,7 @@ class Reason(StrEnum):
     UNREADABLE_FILE = "unreadable_file"
     UNREADABLE_ARCHIVE = "unreadable_archive"
     REPAIRED = "repaired"
-    """It was mended in a way that the settings do not allow."""
+    """It needed a repair that the settings refuse."""
     PARSER_CRASHED = "parser_crashed"
     TIMED_OUT = "timed_out"
     SAME_BYTES = "same_bytes"
@@ -49,7 +54,7 @@ SCHEMA: dict[str, pl.DataType] = {
     "style": pl.String(),
     "status": pl.String(),
     "reason": pl.String(),
-    "detail": pl.String(),  # what exactly was found; for duplicates collection and path of the kept file
+    "detail": pl.String(),  # the finding behind the reason; for duplicates collection and path of the kept file
     "kept": pl.String(),  # for duplicates the SHA-256 of the kept file
     "similarity": pl.Float32(),  # to the best piece of its family
     "family": pl.String(),  # SHA-256 of the family's best piece
@@ -59,31 +64,32 @@ SCHEMA: dict[str, pl.DataType] = {
     "tempo": pl.Float64(),  # quarter notes a minute
     "programs": pl.List(pl.UInt8()),  # General MIDI programs of the pitched notes
     "drums": pl.Boolean(),
-    "repairs": pl.List(pl.String()),  # what had to be mended to read it
-    "partition": pl.Int64(),  # the run of neighbouring files that its row is published with
+    "repairs": pl.List(pl.String()),  # repairs that reading it needed
+    "partition": pl.Int64(),  # number of the run of neighbouring files that share its shards
 }
 
 
 FILE = ("collection", "path")
-"""The columns that name a file."""
+"""The columns that identify a file."""
 NAME = pl.concat_str(*FILE, separator="/")
-FATE = pl.concat_str("status", "reason", separator=": ", ignore_nulls=True)
+"""The name of a file across collections: `collection/path`."""
+OUTCOME = pl.concat_str("status", "reason", separator=": ", ignore_nulls=True)
 """`accepted`, `duplicate: same_bytes`, `quarantined: no_notes`, …"""
 
 
 def write_manifest(path: Folder, manifest: pl.DataFrame) -> None:
-    """Write the manifest, its columns and types as in SCHEMA. Not atomic: write into a staging folder."""
+    """Write a manifest, its columns and types as in SCHEMA. Not atomic: write into a staging folder."""
     rows = manifest.select(pl.col(name).cast(kind) for name, kind in SCHEMA.items())
     with path.open("wb") as file:
         rows.write_parquet(file, compression="zstd")
 
 
 def read_manifest(path: Folder) -> pl.DataFrame:
-    """The manifest, columns as in SCHEMA."""
+    """Read a manifest, columns as in SCHEMA."""
     with path.open("rb") as file:
         return pl.read_parquet(file)
 
 
-def fates(manifest: pl.DataFrame) -> dict[str, int]:
-    """How many files had each fate, as FATE says it."""
-    return dict(manifest.select(FATE.alias("fate")).group_by("fate").len().sort("fate").iter_rows())
+def outcome_counts(manifest: pl.DataFrame) -> dict[str, int]:
+    """Count files by OUTCOME, in alphabetical order."""
+    return dict(manifest.select(OUTCOME.alias("outcome")).group_by("outcome").len().sort("outcome").iter_rows())

@@ -1,15 +1,14 @@
 """Shards: Parquet files of token rows, one row per variant of a piece.
 
 Tokens are a binary column of little-endian uint16: Parquet has no 16-bit type, and a list column costs twice
-the bytes and reads ten times slower. The file's metadata says what the ids mean, and a reader that expects another
-meaning refuses. Styles are the exception: a shard names those it uses, so that one stays as it is when a dataset
-gets new ones.
+the bytes and reads ten times slower. The file's metadata records the token format, and reading with another format is
+refused. Of the styles a shard records only those it uses, so that adding styles to a dataset leaves its shards alone.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,14 +18,17 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from infra.digests import file_sha256
 from infra.errors import RunError
+from infra.files import write_atomically
+from infra.object_store import Folder
 from tokenization.encodings import Encoding
 from tokenization.vocabulary import Tokens
 
 TOKEN_TYPE = np.dtype("<u2")
-_STAMPED = ("encoding", "time", "vocabulary", "styles")
+_FORMAT_KEYS = ("encoding", "time", "vocabulary", "styles")
 ROW_GROUP = 128
-"""Rows per row group: what one read brings in."""
+"""Rows per row group, the unit of reading."""
 
 SCHEMA = pa.schema(
     [
@@ -48,26 +50,26 @@ class ShardError(RunError, ValueError):
 
 
 @dataclass(frozen=True)
-class Stamp:
-    """What the ids in a shard mean."""
+class TokenFormat:
+    """The meaning of the ids in a shard, from the metadata of its file."""
 
     encoding: str
     time: str
-    """What ticks count: `seconds` or `beats`."""
+    """Unit of ticks: `seconds` or `beats`."""
     vocabulary: str
-    """`Vocabulary.fixed_digest`: all but the styles."""
+    """`Vocabulary.fixed_digest`: covers all but the styles."""
     styles: Mapping[str, int]
-    """The ids of styles: those that a shard uses, or all that a reader knows."""
+    """Ids by style: those that a shard uses, or all that a reader knows."""
 
     @classmethod
-    def of(cls, encoding: Encoding) -> Stamp:
-        """What ids mean to an encoding."""
+    def of(cls, encoding: Encoding) -> TokenFormat:
+        """Return the format of an encoding's ids."""
         vocabulary = encoding.vocabulary
         styles = {style: vocabulary.style_id(style) for style in vocabulary.styles}
         return cls(encoding.name, str(encoding.time), vocabulary.fixed_digest, styles)
 
     def metadata(self, used: Iterable[str]) -> dict[str, str]:
-        """As a file's metadata, with the `used` ones of the styles."""
+        """Return the metadata of a file that uses some of the styles."""
         return {
             "musenet.encoding": self.encoding,
             "musenet.time": self.time,
@@ -76,8 +78,8 @@ class Stamp:
             "musenet.dtype": TOKEN_TYPE.str,
         }
 
-    def misread_by(self, reader: Stamp) -> str:
-        """How a reader would take the ids for something else; empty if it does not."""
+    def mismatch(self, reader: TokenFormat) -> str:
+        """Describe the first difference by which a reader would misread the ids; empty if there is none."""
         if (self.encoding, self.time) != (reader.encoding, reader.time):
             return f"encoding {self.encoding!r} in {self.time}, not {reader.encoding!r} in {reader.time}"
         if self.vocabulary != reader.vocabulary:
@@ -97,7 +99,7 @@ class Row:
     family: str
     style: str | None
     instrumentation: str
-    """Groups that sound, as the text form names them: `piano_strings`."""
+    """Sounding instrument groups in the text form: `piano_strings`."""
     tokens: Tokens
     transpose: int = 0
     """Semitones."""
@@ -106,8 +108,22 @@ class Row:
     """Factor on all durations."""
 
 
-def write_shard(path: Path, rows: Sequence[Row], stamp: Stamp) -> str:
-    """Write a shard and return the SHA-256 of the file. Not atomic: write into a staging folder."""
+def write_shard(path: Folder, rows: Sequence[Row], token_format: TokenFormat) -> str:
+    """Write a shard and return the SHA-256 of the file.
+
+    Not atomic on a disk: write into a staging folder. In an object store the file appears whole.
+    """
+    if isinstance(path, Path):
+        _write_table(path, rows, token_format)
+        return file_sha256(path)
+    with tempfile.TemporaryDirectory(prefix="musenet-") as folder:
+        local = Path(folder, path.name)
+        _write_table(local, rows, token_format)
+        write_atomically(path, local.read_bytes())
+        return file_sha256(local)
+
+
+def _write_table(path: Path, rows: Sequence[Row], token_format: TokenFormat) -> None:
     # Through polars: pyarrow's own conversion of lists imports pandas, a third of a second in every worker.
     frame = pl.DataFrame(
         {
@@ -123,7 +139,7 @@ def write_shard(path: Path, rows: Sequence[Row], stamp: Stamp) -> str:
         },
         schema_overrides={"style": pl.String},
     )
-    schema = SCHEMA.with_metadata(stamp.metadata({row.style for row in rows if row.style is not None}))
+    schema = SCHEMA.with_metadata(token_format.metadata({row.style for row in rows if row.style is not None}))
     table = frame.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(schema)
     labels = [name for name in SCHEMA.names if name != "tokens"]
     pq.write_table(
@@ -135,28 +151,26 @@ def write_shard(path: Path, rows: Sequence[Row], stamp: Stamp) -> str:
         write_statistics=labels,
         write_page_checksum=True,
     )
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def read_stamp(path: Path) -> Stamp:
-    """What a shard says of itself. Raises ShardError for a file that is no shard."""
+def read_token_format(path: Path) -> TokenFormat:
+    """Read the token format of a shard. Raises ShardError for a file that is not a shard."""
     try:
         metadata = pq.read_schema(path).metadata or {}
     except (pa.ArrowInvalid, OSError) as error:
         raise ShardError(f"{path} cannot be read as a shard: {error}") from error
     try:
-        encoding, time, vocabulary, styles = (metadata[f"musenet.{name}".encode()].decode() for name in _STAMPED)
-        return Stamp(encoding, time, vocabulary, json.loads(styles))
+        encoding, time, vocabulary, styles = (metadata[f"musenet.{name}".encode()].decode() for name in _FORMAT_KEYS)
+        return TokenFormat(encoding, time, vocabulary, json.loads(styles))
     except KeyError as error:
         raise ShardError(f"{path} has no {error.args[0].decode()} in its metadata: it is not a shard") from error
     except ValueError as error:
         raise ShardError(f"{path} is damaged: its metadata cannot be read: {error}") from error
 
 
-def read_shard(path: Path, expected: Stamp, columns: Iterable[str] = SCHEMA.names) -> pa.Table:
-    """Columns of a shard. Raises ShardError when it is damaged or its ids mean something else."""
-    difference = read_stamp(path).misread_by(expected)
+def read_shard(path: Path, expected: TokenFormat, columns: Iterable[str] = SCHEMA.names) -> pa.Table:
+    """Read columns of a shard. Raises ShardError when it is damaged or its ids mean something else."""
+    difference = read_token_format(path).mismatch(expected)
     if difference:
         raise ShardError(f"{path} was written with {difference}: its ids mean something else")
     try:
@@ -167,7 +181,7 @@ def read_shard(path: Path, expected: Stamp, columns: Iterable[str] = SCHEMA.name
 
 
 def token_arrays(table: pa.Table) -> Iterator[Tokens]:
-    """The token rows of a table, without copying them out of Arrow's buffers."""
+    """Yield the token rows of a table, without copying them out of Arrow's buffers."""
     for chunk in table.column("tokens").chunks:
         _, offsets_buffer, data_buffer = chunk.buffers()
         if data_buffer is None:

@@ -6,15 +6,18 @@ Source: MLCommons, "Croissant Format Specification" 1.0 (2024).
 
 from __future__ import annotations
 
-import hashlib
 import re
 from typing import Any
 
 import polars as pl
 import pyarrow as pa
 
+from infra.digests import file_sha256
 from infra.object_store import Folder
+from tokenization.dataset.encoding_files import VOCABULARY_FILE
+from tokenization.dataset.manifest import MANIFEST_FILE
 from tokenization.dataset.shards import SCHEMA, TOKEN_TYPE
+from tokenization.dataset.version import CARD_FILE, DatasetVersion
 
 Json = dict[str, Any]
 
@@ -70,46 +73,46 @@ CONTEXT: Json = {
 }
 
 
-def croissant(folder: Folder, manifest: pl.DataFrame, description: Json) -> Json:
-    """The metadata of a version whose manifest, vocabulary and shards lie in `folder`, as JSON-LD."""
-    about = description
-    pieces, tokens = sum(about["pieces"].values()), sum(about["tokens"].values())
+def croissant(version: DatasetVersion, manifest: pl.DataFrame) -> Json:
+    """Build the metadata of a version, published or staged, as JSON-LD."""
+    folder, about = version.folder, version.description
+    pieces, tokens = sum(about.pieces.values()), sum(about.tokens.values())
     rows = ("rows", "Rows of the shards: one variant of one piece each.")
     files = ("files", "Every file that was found, with its fate: accepted, duplicate or quarantined, and why.")
     return {
         "@context": CONTEXT,
         "@type": "sc:Dataset",
         "conformsTo": "http://mlcommons.org/croissant/1.0",
-        "name": about["name"],
+        "name": about.name,
         "description": (
-            f"{pieces:,} pieces of symbolic music ({about['hours']:,.1f} hours) from MIDI files, as {tokens:,} tokens "
-            f"of the {about['encoding']['name']} encoding in {about['encoding']['time']}, version "
-            f"{about['encoding']['version']}, over the {about['vocabulary']['name']} vocabulary."
+            f"{pieces:,} pieces of symbolic music ({about.hours:,.1f} hours) from MIDI files, as {tokens:,} tokens "
+            f"of the {about.encoding.name} encoding in {about.encoding.time}, version "
+            f"{about.encoding.version}, over the {about.vocabulary.name} vocabulary."
         ),
-        "version": about["digest"],
-        "url": "card.html",
-        "license": [licence_url(licence) for licence in about["licences"]],
+        "version": about.digest,
+        "url": CARD_FILE,
+        "license": [licence_url(licence) for licence in about.licences],
         "creator": {"@type": "sc:Organization", "name": "musenet ingest"},
-        "datePublished": about["created"],
-        "citeAs": f"{about['name']}@{about['digest']}",
-        "keywords": ["symbolic music", "MIDI", *about["styles"]],
+        "datePublished": about.created.isoformat(timespec="milliseconds"),
+        "citeAs": f"{about.name}@{about.digest}",
+        "keywords": ["symbolic music", "MIDI", *about.styles],
         "isLiveDataset": False,
         "distribution": [
-            _file(folder, "manifest.parquet", PARQUET, "One row per source file ever seen."),
-            _file(folder, "vocabulary.json", "application/json", "What every token id means."),
-            *(_file(folder, path, PARQUET, "A shard.", sha256) for path, sha256 in about["shards"].items()),
+            _file(folder, MANIFEST_FILE, PARQUET, "One row per source file ever seen."),
+            _file(folder, VOCABULARY_FILE, "application/json", "What every token id means."),
+            *(_file(folder, path, PARQUET, "A shard.", sha256) for path, sha256 in about.shards.items()),
             {
                 "@type": "cr:FileSet",
                 "@id": "shards",
                 "name": "shards",
                 "description": "The shards of all splits; each is also listed by itself, with size and hash.",
                 "encodingFormat": PARQUET,
-                "includes": [f"{split}/*.parquet" for split in about["pieces"]],
+                "includes": [f"{split}/*.parquet" for split in about.pieces],
             },
         ],
         "recordSet": [
-            _splits(list(about["pieces"])),
-            _record_set(*rows, [_split_field(list(about["pieces"])), *map(_row_field, SCHEMA)]),
+            _splits(list(about.pieces)),
+            _record_set(*rows, [_split_field(list(about.pieces)), *map(_row_field, SCHEMA)]),
             _record_set(*files, [_file_field(name, kind) for name, kind in manifest.schema.items()]),
         ],
     }
@@ -130,7 +133,7 @@ def _file(folder: Folder, path: str, encoding: str, description: str, sha256: st
         "contentUrl": path,
         "contentSize": f"{(folder / path).stat().st_size} B",
         "encodingFormat": encoding,
-        "sha256": sha256 or hashlib.sha256((folder / path).read_bytes()).hexdigest(),
+        "sha256": sha256 or file_sha256(folder / path),
     }
 
 
@@ -191,5 +194,5 @@ def _file_field(name: str, kind: pl.DataType) -> Json:
         "name": name,
         "dataType": next(name for known, name in FILE_TYPES if inner == known),
         **({"repeated": True} if isinstance(kind, pl.List) else {}),
-        "source": {"fileObject": {"@id": "manifest.parquet"}, "extract": {"column": name}},
+        "source": {"fileObject": {"@id": MANIFEST_FILE}, "extract": {"column": name}},
     }

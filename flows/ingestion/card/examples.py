@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -12,7 +11,8 @@ import pyarrow.parquet as pq
 
 from infra.object_store import Folder
 from tokenization.dataset.shards import token_arrays
-from tokenization.encodings import Encoding
+from tokenization.dataset.splits import TRAIN
+from tokenization.dataset.version import DatasetVersion
 from tokenization.midi.notes import Notes
 from tokenization.vocabulary import Tokens
 
@@ -32,10 +32,14 @@ class Example:
     notes: Notes
 
 
-def draw_examples(folder: Folder, description: dict[str, Any], encoding: Encoding) -> list[Example]:
-    """Up to PIECES different pieces, drawn by the version's digest; of as many styles as can be, without copies."""
-    random = np.random.default_rng(int(description["digest"], 16))
-    shards = sorted(path for path in description["shards"] if path.startswith("train/"))
+def draw_examples(version: DatasetVersion) -> list[Example]:
+    """Draw up to PIECES different pieces, seeded by the version's digest, of as many styles as possible.
+
+    Augmented copies are drawn only where there is nothing else.
+    """
+    folder, encoding = version.folder, version.encoding
+    random = np.random.default_rng(int(version.digest, 16))
+    shards = list(version.shards(TRAIN))
     if not shards:
         return []
     some = sorted(random.choice(shards, min(len(shards), MOST_SHARDS), replace=False).tolist())

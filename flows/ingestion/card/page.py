@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -35,23 +34,22 @@ from flows.ingestion.card.tables import (
     splits_table,
     styles_table,
 )
-from infra.object_store import Folder
-from tokenization.encodings import Encoding, Time, get_encoding
+from tokenization.dataset.version import DatasetVersion
+from tokenization.encodings import Time
 from tokenization.pictures.pianoroll_svg import pianoroll_svg
-from tokenization.vocabulary import Vocabulary
 
 TEMPLATE = "card.html.jinja"
 
 
-def page(folder: Folder, manifest: pl.DataFrame, description: dict[str, Any]) -> str:
-    """The page of a version whose manifest, vocabulary and shards lie in `folder`."""
-    statistics = Statistics.from_dict(description["statistics"])
-    vocabulary = Vocabulary.from_json((folder / "vocabulary.json").read_text(encoding="utf-8"))
-    encoding = get_encoding(description["encoding"]["name"], vocabulary, description["encoding"]["time"])
+def page(version: DatasetVersion, manifest: pl.DataFrame) -> str:
+    """Render the page of a version, published or staged."""
+    description, encoding = version.description, version.encoding
+    vocabulary = encoding.vocabulary
+    statistics = Statistics.from_dict(description.statistics)
     similarity = similarity_picture(manifest)
     return _template().render(
         about=description,
-        created=datetime.fromisoformat(description["created"]).strftime("%-d %B %Y, %H:%M %Z"),
+        created=description.created.strftime("%-d %B %Y, %H:%M %Z"),
         fates=dict(manifest.group_by("status").len().iter_rows()),
         files=len(manifest),
         families=family_sizes(manifest).text,
@@ -67,12 +65,12 @@ def page(folder: Folder, manifest: pl.DataFrame, description: dict[str, Any]) ->
             "families": families_table(manifest),
             "collections": collections_table(manifest),
             "licences": licences_table(manifest),
-            "styles": styles_table(manifest, list(description["pieces"])),
+            "styles": styles_table(manifest, list(description.pieces)),
             "splits": splits_table(manifest, description),
             "sizes": sizes_table(manifest),
-            "repairs": counts_table("repair", "files", description["repairs"]),
-            "ignored": ignored_table(description["ignored"]),
-            "settings": settings_table(description["settings"]),
+            "repairs": counts_table("repair", "files", description.repairs),
+            "ignored": ignored_table(description.ignored),
+            "settings": settings_table(description.settings),
         },
         similarity=None if similarity is None else Markup(similarity),
         pictures={
@@ -81,15 +79,13 @@ def page(folder: Folder, manifest: pl.DataFrame, description: dict[str, Any]) ->
             "instruments": [Markup(picture) for picture in instrument_pictures(statistics, manifest)],
             "tokens": [Markup(picture) for picture in token_pictures(statistics, encoding)],
         },
-        examples=_examples(folder, manifest, description, encoding),
+        examples=_examples(version, manifest),
     )
 
 
-def _examples(
-    folder: Folder, manifest: pl.DataFrame, description: dict[str, Any], encoding: Encoding
-) -> list[dict[str, Any]]:
-    """Example pieces with the row of their file and their picture."""
-    drawn = draw_examples(folder, description, encoding)
+def _examples(version: DatasetVersion, manifest: pl.DataFrame) -> list[dict[str, Any]]:
+    """Draw example pieces, each with its file's row of the manifest and a piano roll."""
+    drawn = draw_examples(version)
     wanted = [example.piece_id for example in drawn]
     rows = {row["sha256"]: row for row in manifest.filter(ACCEPTED & pl.col("sha256").is_in(wanted)).to_dicts()}
     return [
@@ -97,7 +93,7 @@ def _examples(
             "file": rows[example.piece_id],
             "tokens": example.tokens,
             "notes": len(example.notes),
-            "roll": Markup(pianoroll_svg(example.notes, encoding.vocabulary, shown(rows[example.piece_id]["path"]))),
+            "roll": Markup(pianoroll_svg(example.notes, version.vocabulary, shown(rows[example.piece_id]["path"]))),
         }
         for example in drawn
     ]

@@ -18,7 +18,7 @@ from flows.ingestion.card.tables import (
 )
 
 if TYPE_CHECKING:
-    from tokenization.dataset.version import DatasetVersion
+    from tokenization.dataset import DatasetVersion
 
 MARKUP = re.compile(r"[\\`*\[\]|~]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|(?<=:)//|(?<=www)\.")
 """Signs that mean something within a line; an underscore between letters does not."""
@@ -30,10 +30,10 @@ def markdown(version: DatasetVersion) -> str:
     manifest = version.manifest
     parts = [
         f"# Dataset {escaped(version.name)}",
-        f"{sum(about['pieces'].values()):,} pieces, {about['hours']:,.1f} hours, {about['notes']:,} notes, "
-        f"{sum(about['tokens'].values()):,} tokens of the `{about['encoding']['name']}` encoding in "
-        f"{about['encoding']['time']} over the `{about['vocabulary']['name']}` vocabulary. "
-        f"Licences: {', '.join(map(escaped, about['licences']))}.",
+        f"{sum(about.pieces.values()):,} pieces, {about.hours:,.1f} hours, {about.notes:,} notes, "
+        f"{sum(about.tokens.values()):,} tokens of the `{about.encoding.name}` encoding in "
+        f"{about.encoding.time} over the `{about.vocabulary.name}` vocabulary. "
+        f"Licences: {', '.join(map(escaped, about.licences))}.",
         f"Digest `{version.digest}`, folder `{shown(str(version.folder))}`; `card.html` there says more.",
         "## What became of every file",
         _table(fates_table(manifest)),
@@ -43,10 +43,10 @@ def markdown(version: DatasetVersion) -> str:
         "## Splits",
         _table(splits_table(manifest, about)),
         "## Styles",
-        _table(styles_table(manifest, list(about["pieces"]))),
+        _table(styles_table(manifest, list(about.pieces))),
     ]
-    if about["repairs"]:
-        parts += ["## Repaired files", _table(counts_table("repair", "files", about["repairs"]))]
+    if about.repairs:
+        parts += ["## Repaired files", _table(counts_table("repair", "files", about.repairs))]
     return "\n\n".join(parts) + "\n"
 
 

@@ -13,6 +13,8 @@ from typing import Any
 
 import polars as pl
 
+from tokenization.dataset.description import Description
+
 Cell = str | int | float | None
 
 LONGEST_TEXT = 120
@@ -116,17 +118,17 @@ def styles_table(manifest: pl.DataFrame, splits: Sequence[str]) -> Table:
     return _summed(frame.group_by("style").agg(*_measures(), *in_split), ["style"])
 
 
-def splits_table(manifest: pl.DataFrame, description: dict[str, Any]) -> Table:
+def splits_table(manifest: pl.DataFrame, description: Description) -> Table:
     """What each split holds; rows and tokens are of the shards, with augmented copies."""
     unique = [pl.col(name).n_unique().alias(heading) for name, heading in (("family", "families"), ("style", "styles"))]
     frame = manifest.filter(ACCEPTED).group_by("split").agg(*_measures(), *unique)
     by_split = {row["split"]: row for row in frame.to_dicts()}
     headings = ("split", "pieces", "families", "styles", "hours", "notes", "rows", "tokens")
     lines: list[tuple[Cell, ...]] = []
-    for split in description["pieces"]:
+    for split in description.pieces:
         of = by_split.get(split, {})
         measured = (of.get(name, 0) for name in headings[1:6])
-        lines.append((split, *measured, description["variants"][split], description["tokens"][split]))
+        lines.append((split, *measured, description.variants[split], description.tokens[split]))
     return Table(headings, lines, _total(lines, frozenset({"styles"}), headings))
 
 

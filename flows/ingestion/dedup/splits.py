@@ -11,8 +11,8 @@ import hashlib
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
-TRAIN, VALIDATION, TEST = "train", "validation", "test"
-SPLITS = (TRAIN, VALIDATION, TEST)
+from tokenization.dataset.splits import TEST, TRAIN, VALIDATION
+
 STRICTNESS = {TRAIN: 0, VALIDATION: 1, TEST: 2}
 
 

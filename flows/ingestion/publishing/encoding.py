@@ -13,12 +13,12 @@ from typing import Any
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from flows.ingestion.dedup.splits import TRAIN
 from flows.ingestion.parsing.store import RowRef, Store
 from flows.ingestion.sources.inventory import Progress
 from infra.errors import UserError
 from infra.object_store import Folder
 from tokenization.dataset.manifest import Status
+from tokenization.dataset.splits import TRAIN
 from tokenization.dataset.version import DatasetVersion
 from tokenization.encodings import ENCODINGS, Encoding, Time, get_encoding, learn_tokens
 from tokenization.midi.score import Score
@@ -61,7 +61,7 @@ class TokenSettings(BaseModel):
             raise ValueError(f"the encoding {self.encoding!r} learns no units; these do: {learned}")
         return self
 
-    def unlearned(self) -> Encoding:
+    def base_encoding(self) -> Encoding:
         """The encoding before anything is learned. Raises UserError for a vocabulary that cannot be read."""
         try:
             return get_encoding(self.encoding, Vocabulary.load(self.vocabulary), self.time)
@@ -70,7 +70,7 @@ class TokenSettings(BaseModel):
 
     def content(self) -> dict[str, Any]:
         """The settings that tokens depend on: of the vocabulary its name, for its digest is known besides."""
-        return {**self.model_dump(mode="json"), "vocabulary": self.unlearned().vocabulary.name}
+        return {**self.model_dump(mode="json"), "vocabulary": self.base_encoding().vocabulary.name}
 
     @property
     def wanted_units(self) -> int:
@@ -90,7 +90,7 @@ def encoding_of(
 
     `places`: columns `sha256`, `part`, `row` of the accepted pieces in the store.
     """
-    encoding = settings.unlearned()
+    encoding = settings.base_encoding()
     vocabulary = encoding.vocabulary
     accepted = manifest.filter(pl.col("status") == Status.ACCEPTED)
     inherited = None if parent is None else parent.vocabulary
@@ -110,8 +110,8 @@ def encoding_of(
 
 def _learned_alike(parent: DatasetVersion, settings: TokenSettings) -> bool:
     """Whether the units of an earlier version are what these settings would learn, on other pieces."""
-    about, chosen = parent.description["encoding"], parent.description["settings"]["tokens"]
-    same = (about["name"], about["time"]) == (settings.encoding, settings.time)
+    about, chosen = parent.description.encoding, parent.description.settings["tokens"]
+    same = (about.name, about.time) == (settings.encoding, settings.time)
     return same and (chosen["units"], chosen["sustain"]) == (settings.units, settings.sustain)
 
 

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,30 +23,26 @@ from upath import UPath
 
 from flows.ingestion.card import write_card
 from flows.ingestion.card.statistics import Statistics
-from flows.ingestion.dedup.splits import SPLITS, TRAIN
 from flows.ingestion.engines import Engine
-from flows.ingestion.publishing.sharding import EncodeJob, EncodingChoice, Shard, ShardPlan, encode
+from flows.ingestion.publishing.sharding import EncodeJob, EncodingChoice, ShardPlan, encode
+from infra.digests import canonical_digest
 from infra.files import publish_folder, remove_abandoned, staging_folder
 from infra.lake import Lake
 from infra.object_store import Folder, read_all, with_cached_listing
-from tokenization.dataset.manifest import Status, fates, write_manifest
-from tokenization.dataset.version import (
-    DESCRIPTION,
-    SHARDS,
-    DatasetVersion,
-    canonical_digest,
-    dataset_versions,
-    read_version,
+from tokenization.dataset.catalogue import dataset_versions
+from tokenization.dataset.description import (
+    DESCRIPTION_FILE,
+    Description,
+    FamilyCounts,
+    VocabularyInfo,
+    write_description,
 )
+from tokenization.dataset.encoding_files import EncodingInfo, write_vocabulary
+from tokenization.dataset.manifest import MANIFEST_FILE, Status, outcome_counts, write_manifest
+from tokenization.dataset.shard_index import SHARD_INDEX_FILE, ShardEntry, parse_shard_index, write_shard_index
+from tokenization.dataset.splits import SPLITS, TRAIN, split_of
+from tokenization.dataset.version import DatasetVersion, open_version
 
-SHARDS_SCHEMA = {
-    "path": pl.String,
-    "key": pl.String,
-    "sha256": pl.String,
-    "rows": pl.Int64,
-    "tokens": pl.Int64,
-    "statistics": pl.String,  # JSON
-}
 CONTENT = ("collection", "path", "sha256", "licence", "style", "status", "reason", "family", "split", "partition")
 """What of the manifest the digest covers: what files are and became, not where they lie."""
 
@@ -104,9 +99,9 @@ def publish(
     """
     digest = dataset_digest(manifest, publication)
     final = lake.datasets / publication.name / digest
-    if (final / DESCRIPTION).exists():
-        version = read_version(final)
-        return Published(version, 0, len(version.description["shards"]))
+    if (final / DESCRIPTION_FILE).exists():
+        version = open_version(final)
+        return Published(version, 0, len(version.description.shards))
     plans = plan_shards(manifest, places)
     with _workplace(final) as folder:
         earlier = _earlier_shards(lake, publication.name)
@@ -127,7 +122,7 @@ def publish(
             progress(done, len(missing))
         shards.sort(key=lambda shard: shard.path)
         _complete(folder, digest, manifest, shards, publication)
-    return Published(read_version(final), len(missing), len(plans))
+    return Published(open_version(final), len(missing), len(plans))
 
 
 @contextmanager
@@ -173,18 +168,18 @@ def _jobs(plans: Sequence[ShardPlan], folder: Folder, lake: Lake, choice: Encodi
         yield EncodeJob(tuple(group), folder, lake.pieces, choice)
 
 
-def _earlier_shards(lake: Lake, name: str) -> dict[str, tuple[dict[str, Any], Folder]]:
-    """The shards of all versions of a dataset, as rows of SHARDS_SCHEMA with their files, by their key."""
+def _earlier_shards(lake: Lake, name: str) -> dict[str, tuple[ShardEntry, Folder]]:
+    """The shards of all versions of a dataset with their files, by their key."""
     found = {}
     versions = dataset_versions(lake, name)
-    tables = read_all([version.folder / SHARDS for version in versions])
+    tables = read_all([version.folder / SHARD_INDEX_FILE for version in versions])
     for version, table in zip(versions, tables):
-        for row in pl.read_parquet(table).iter_rows(named=True) if table is not None else ():
-            found[row["key"]] = (row, version.folder / row["path"])
+        for shard in parse_shard_index(table) if table is not None else ():
+            found[shard.key] = (shard, version.folder / shard.path)
     return found
 
 
-def _taken(reused: Sequence[tuple[dict[str, Any], Folder, ShardPlan]], folder: Folder) -> list[Shard]:
+def _taken(reused: Sequence[tuple[ShardEntry, Folder, ShardPlan]], folder: Folder) -> list[ShardEntry]:
     """The same bytes under new names: second links where the file system has them, copies within an object store."""
     if isinstance(folder, Path):
         for _, file, plan in reused:
@@ -195,63 +190,57 @@ def _taken(reused: Sequence[tuple[dict[str, Any], Folder, ShardPlan]], folder: F
     elif reused:
         sources = [UPath(file).path for _, file, _ in reused]
         folder.fs.copy(sources, [(folder / plan.path).path for _, _, plan in reused])  # side by side
-    return [
-        Shard(**{**row, "path": plan.path, "statistics": Statistics.from_dict(json.loads(row["statistics"]))})
-        for row, _, plan in reused
-    ]
+    return [replace(shard, path=plan.path) for shard, _, plan in reused]
 
 
 def _complete(
-    folder: Folder, digest: str, manifest: pl.DataFrame, shards: Sequence[Shard], publication: Publication
+    folder: Folder, digest: str, manifest: pl.DataFrame, shards: Sequence[ShardEntry], publication: Publication
 ) -> None:
     """Write all that a version holds besides its shards; the description, last, makes it visible."""
-    write_manifest(folder / "manifest.parquet", manifest)
-    (folder / "vocabulary.json").write_text(publication.choice.vocabulary_json, encoding="utf-8")
-    rows = [
-        (shard.path, shard.key, shard.sha256, shard.rows, shard.tokens, json.dumps(shard.statistics.to_dict()))
-        for shard in shards
-    ]
-    with (folder / SHARDS).open("wb") as file:
-        pl.DataFrame(rows, schema=SHARDS_SCHEMA, orient="row").write_parquet(file)
+    write_manifest(folder / MANIFEST_FILE, manifest)
+    write_vocabulary(folder, publication.choice.encoding.vocabulary)
+    write_shard_index(folder, shards)
     description = describe(digest, manifest, shards, publication)
-    write_card(with_cached_listing(folder), manifest, description)
-    (folder / DESCRIPTION).write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
+    write_card(DatasetVersion(with_cached_listing(folder), description), manifest)
+    write_description(folder, description)
 
 
-def describe(digest: str, manifest: pl.DataFrame, shards: Sequence[Shard], publication: Publication) -> dict[str, Any]:
+def describe(
+    digest: str, manifest: pl.DataFrame, shards: Sequence[ShardEntry], publication: Publication
+) -> Description:
     """The content of `dataset.json`."""
     choice = publication.choice
     vocabulary = choice.encoding.vocabulary
     accepted = manifest.filter(pl.col("status") == Status.ACCEPTED)
     styles = accepted.group_by(pl.col("style").fill_null("(none)")).len().sort("style")
     families = manifest.drop_nulls("family").group_by("family").len()["len"]
-    by_split = {split: [shard for shard in shards if shard.path.startswith(f"{split}/")] for split in SPLITS}
-    statistics = sum((shard.statistics for shard in shards), Statistics())
-    return {
-        "name": publication.name,
-        "digest": digest,
-        "input_key": publication.input_key,
-        "parent": publication.parent,
-        "created": datetime.now(UTC).isoformat(timespec="milliseconds"),
-        "encoding": {"name": choice.name, "version": choice.version, "time": str(choice.time)},
-        "vocabulary": {"name": vocabulary.name, "digest": vocabulary.digest},
-        "settings": publication.settings,
-        "files": len(manifest),
-        "fates": fates(manifest),
-        "ignored": publication.ignored,
-        "pieces": {split: int((accepted["split"] == split).sum()) for split in SPLITS},
-        "variants": {split: sum(shard.rows for shard in chosen) for split, chosen in by_split.items()},
-        "tokens": {split: sum(shard.tokens for shard in chosen) for split, chosen in by_split.items()},
-        "notes": int(accepted["notes"].sum()),
-        "hours": round(accepted["seconds"].sum() / 3600, 3),
-        "styles": dict(styles.iter_rows()),
-        "licences": sorted(accepted["licence"].unique().to_list()),
-        "families": {
-            "families": len(families),
-            "members": int(families.sum()),
-            "largest": int(families.max() or 0),  # type: ignore[arg-type]
-        },
-        "repairs": dict(manifest["repairs"].explode().drop_nulls().value_counts().sort("repairs").iter_rows()),
-        "statistics": statistics.to_dict(),
-        "shards": {shard.path: shard.sha256 for shard in shards},
-    }
+    by_split = {split: [shard for shard in shards if split_of(shard.path) == split] for split in SPLITS}
+    statistics = sum((Statistics.from_dict(dict(shard.statistics)) for shard in shards), Statistics())
+    return Description(
+        name=publication.name,
+        digest=digest,
+        input_key=publication.input_key,
+        parent=publication.parent,
+        created=datetime.now(UTC),
+        encoding=EncodingInfo.of(choice.encoding),
+        vocabulary=VocabularyInfo(name=vocabulary.name, digest=vocabulary.digest),
+        settings=publication.settings,
+        files=len(manifest),
+        outcomes=outcome_counts(manifest),
+        ignored=publication.ignored,
+        pieces={split: int((accepted["split"] == split).sum()) for split in SPLITS},
+        variants={split: sum(shard.rows for shard in chosen) for split, chosen in by_split.items()},
+        tokens={split: sum(shard.tokens for shard in chosen) for split, chosen in by_split.items()},
+        notes=int(accepted["notes"].sum()),
+        hours=round(float(accepted["seconds"].sum()) / 3600, 3),
+        styles=dict(styles.iter_rows()),
+        licences=sorted(accepted["licence"].unique().to_list()),
+        families=FamilyCounts(
+            families=len(families),
+            members=int(families.sum()),
+            largest=int(families.max() or 0),  # type: ignore[arg-type]
+        ),
+        repairs=dict(manifest["repairs"].explode().drop_nulls().value_counts().sort("repairs").iter_rows()),
+        statistics=statistics.to_dict(),
+        shards={shard.path: shard.sha256 for shard in shards},
+    )

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, Self
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from flows.ingestion.card.statistics import Statistics
-from flows.ingestion.dedup.splits import TRAIN
 from flows.ingestion.engines import NO_ITEM, Failure, Heartbeat, JobError
 from flows.ingestion.parsing.store import RowRef, Store
-from infra.files import write_atomically
 from infra.object_store import Folder
 from tokenization.augmentation import (
     ORIGINAL,
@@ -29,7 +25,9 @@ from tokenization.augmentation import (
     transpose_range,
 )
 from tokenization.augmentation import VERSION as AUGMENTATION_VERSION
-from tokenization.dataset.shards import Row, Stamp, write_shard
+from tokenization.dataset.shard_index import ShardEntry
+from tokenization.dataset.shards import Row, TokenFormat, write_shard
+from tokenization.dataset.splits import TRAIN
 from tokenization.encodings import Encoding, Time, get_encoding
 from tokenization.midi.notes import Notes
 from tokenization.midi.score import Score
@@ -145,46 +143,22 @@ class EncodeJob:
         raise JobError(f"encoding item {item} of {self.plans[0].path}: the worker {failure.replace('_', ' ')}")
 
 
-@dataclass(frozen=True)
-class Shard:
-    """A shard that was written."""
-
-    path: str
-    key: str
-    sha256: str
-    rows: int
-    tokens: int
-    statistics: Statistics
-    """Of its pieces as they are, without variants."""
-
-
-def encode(job: EncodeJob, heartbeat: Heartbeat) -> list[Shard]:
+def encode(job: EncodeJob, heartbeat: Heartbeat) -> list[ShardEntry]:
     """Write the shards of a job."""
     heartbeat.at(NO_ITEM)
     places = [RowRef(*place) for plan in job.plans for place in plan.pieces.select("part", "row").iter_rows()]
     scores = Store(job.store).scores(places)
     shards, first = [], 0
-    stamp = Stamp.of(job.choice.encoding)
+    token_format = TokenFormat.of(job.choice.encoding)
     for plan in job.plans:
         shown: list[Statistics] = []
         rows = list(plan.rows(job.choice, scores[first : first + len(plan.pieces)], shown))
         first += len(plan.pieces)
-        sha256 = _write(job.folder / plan.path, rows, stamp)
+        sha256 = write_shard(job.folder / plan.path, rows, token_format)
         tokens = sum(len(row.tokens) for row in rows)
-        statistics = sum(shown, Statistics())
-        shards.append(Shard(plan.path, plan.key(job.choice), sha256, len(rows), tokens, statistics))
+        statistics = sum(shown, Statistics()).to_dict()
+        shards.append(ShardEntry(plan.path, plan.key(job.choice), sha256, len(rows), tokens, statistics))
     return shards
-
-
-def _write(file: Folder, rows: Sequence[Row], stamp: Stamp) -> str:
-    """As `write_shard`, which knows disks only."""
-    if isinstance(file, Path):
-        return write_shard(file, rows, stamp)
-    with tempfile.TemporaryDirectory(prefix="musenet-") as folder:
-        local = Path(folder, file.name)
-        sha256 = write_shard(local, rows, stamp)
-        write_atomically(file, local.read_bytes())
-    return sha256
 
 
 @lru_cache(maxsize=2)

@@ -450,7 +450,10 @@ class TestDatasets:
         assert f"`{catalogue.after.digest}`" in text
         assert "| swing | " in text
         earlier = json.loads(ask("datasets", "show", f"mine@{catalogue.before.digest[:10]}", "--json").stdout)
-        assert earlier == {**catalogue.before.description, "folder": str(catalogue.before.folder)}
+        assert earlier == {
+            **catalogue.before.description.model_dump(mode="json"),
+            "folder": str(catalogue.before.folder),
+        }
 
     def test_diff(self, ask: Command, catalogue) -> None:
         words = ("datasets", "diff", catalogue.before, "mine")
@@ -464,7 +467,7 @@ class TestDatasets:
             "  - songs/jazz/gone.mid",
             "1 files changed",
             "  ~ songs/jazz/other.mid",
-            "1 fates changed",
+            "1 outcomes changed",
             "    songs/jazz/short.mid: accepted → quarantined: too_short",
             "2 styles changed",
             "    songs/jazz/3.mid: jazz → swing",

@@ -12,7 +12,7 @@ from flows.criticism.archive import choose_pieces, generate_counterparts, read_p
 from modeling.data.batches import Split, load_split
 from modeling.network.transformer import MuseNet
 from modeling.network.weights import load_model
-from tokenization.dataset.shards import ShardError, Stamp
+from tokenization.dataset.shards import ShardError, TokenFormat
 from tokenization.encodings import HEADER
 
 
@@ -52,7 +52,7 @@ class TestCounterparts:
             assert HEADER < len(tokens) <= 40
 
     def test_come_back_from_the_archive_with_their_pieces(self, studio, split: Split, model: MuseNet, tmp_path) -> None:
-        stamp = Stamp.of(studio[1].encoding)
+        stamp = TokenFormat.of(studio[1].encoding)
         generated = generate_counterparts(model, split, [3, 1], 40, 0, lambda _: None)
         write_pairs(tmp_path / "archive" / "train.parquet", split, [3, 1], generated, stamp)
         found = read_pairs(tmp_path / "archive" / "train.parquet", split, stamp)
@@ -67,7 +67,7 @@ class TestCounterparts:
             split,
             [0],
             [split.pieces[0]],
-            replace(Stamp.of(split.encoding), vocabulary="a" * 64),
+            replace(TokenFormat.of(split.encoding), vocabulary="a" * 64),
         )
         with pytest.raises(ShardError, match="its ids mean something else"):
-            read_pairs(tmp_path / "a.parquet", split, Stamp.of(split.encoding))
+            read_pairs(tmp_path / "a.parquet", split, TokenFormat.of(split.encoding))

@@ -37,7 +37,7 @@ def test_run_again_and_run_with_more(tmp_path: Path, song: Any, capsys: pytest.C
 
     first = run(lake, folder)
     assert (first.reused, first.files_read, first.shards_encoded) == (False, 4, 1)
-    assert first.version.description["fates"] == {"accepted": 3, "quarantined: not_midi": 1}
+    assert first.version.description.outcomes == {"accepted": 3, "quarantined: not_midi": 1}
     lines = [line.split("  ") for line in capsys.readouterr().err.splitlines()]
     assert [line[0] for line in lines] == ["✓ scanning", "✓ parsing", "✓ deduplicating", "✓ learning", "✓ publishing"]
     assert [line[-1] for line in lines] == [
@@ -57,7 +57,7 @@ def test_run_again_and_run_with_more(tmp_path: Path, song: Any, capsys: pytest.C
     more = run(lake, folder)
     assert (more.reused, more.files_read) == (False, 1)
     assert more.version.digest != first.version.digest
-    assert more.version.description["fates"] == {"accepted": 4, "quarantined: not_midi": 1}
+    assert more.version.description.outcomes == {"accepted": 4, "quarantined: not_midi": 1}
     assert "1 new files, 0 refused; 4 known" in capsys.readouterr().err
     assert {path: path.read_bytes() for path in before} == before, "an old version was edited"
     splits = [dict(version.manifest.select("path", "split").iter_rows()) for version in (first.version, more.version)]
@@ -102,7 +102,7 @@ def test_work_that_fails_is_told_in_one_line_and_goes_on_later(tmp_path: Path, s
     assert str(error.value).startswith("ingestion stopped: FileExistsError: ")
     assert str(error.value).endswith("; what was read is kept, the same command goes on")
     in_the_way.unlink()
-    assert run(lake, folder).version.description["fates"] == {"accepted": 1}
+    assert run(lake, folder).version.description.outcomes == {"accepted": 1}
 
 
 def test_a_collection_that_is_not_there_stops_before_anything_is_written(tmp_path: Path) -> None:

@@ -245,7 +245,7 @@ def test_a_collection_without_any_music_is_a_version_that_says_why(tmp_path: Pat
     done = steps(lake, "songs", tmp_path / "songs")
     assert fates(done.manifest) == {"1.mid": "not_midi", "2.mid": "not_midi"}
     assert done.published.shards == 0
-    assert sum(done.version.description["pieces"].values()) == 0
+    assert sum(done.version.description.pieces.values()) == 0
 
 
 class TestASecondRun:
@@ -263,7 +263,7 @@ class TestASecondRun:
         assert len(second.reading.facts) == 42
         assert len(second.manifest) == 43
         assert second.version.digest != first.version.digest
-        assert second.version.description["parent"] == first.version.digest
+        assert second.version.description.parent == first.version.digest
         assert contents(first.version.path) == before, "an old version was edited"
         assert steps(lake, "songs", songs).reading.files == 0
 
@@ -321,7 +321,7 @@ class TestASecondRun:
             steps(lake, "others", songs)
         healed = steps(lake, "others", songs)
         assert healed.reading.files == 40
-        assert healed.version.description["fates"] == {"accepted": 40}
+        assert healed.version.description.outcomes == {"accepted": 40}
 
 
 class TestTransientRefusals:
@@ -332,7 +332,7 @@ class TestTransientRefusals:
         Store(lake.pieces).write({name: [value] for name, value in row.items()})
         first = steps(lake, "songs", songs / "bach")
         assert first.reading.files == 20
-        assert first.version.description["fates"] == {"accepted": 20}
+        assert first.version.description.outcomes == {"accepted": 20}
         assert steps(lake, "songs", songs / "bach").reading.files == 0
 
     def test_of_a_file_that_changed_while_it_was_ingested(
@@ -345,16 +345,16 @@ class TestTransientRefusals:
         manifest = decide_fates(parameters, stock, reading)
         encoding = choose_encoding(parameters, manifest, reading, silent)
         version = publish_version(parameters, stock, manifest, reading, encoding, engine, silent).version
-        assert version.description["fates"] == {"accepted": 39, "quarantined: unreadable_file": 1}
+        assert version.description.outcomes == {"accepted": 39, "quarantined: unreadable_file": 1}
         add(songs, "bach/01.mid", song(1))
-        assert input_key(parameters, stock_of(parameters, silent)) == version.description["input_key"]
+        assert input_key(parameters, stock_of(parameters, silent)) == version.description.input_key
         assert reusable(parameters, stock) is None, "the file would never be tried again"
         again = read_new(parameters, stock, engine, silent)
         assert (again.files, again.refused) == (1, 0)
         manifest = decide_fates(parameters, stock, again)
         encoding = choose_encoding(parameters, manifest, again, silent)
         healed = publish_version(parameters, stock, manifest, again, encoding, engine, silent).version
-        assert healed.description["fates"] == {"accepted": 40}
+        assert healed.description.outcomes == {"accepted": 40}
         assert reusable(parameters, stock) == healed
 
     def test_lasting_ones_are_not(self, songs: Path, steps: Any, lake: Lake) -> None:
@@ -497,7 +497,7 @@ class TestContentSettings:
         def digests(**settings: Any) -> tuple[str, str]:
             parameters = parameters_of(lake, songs, **settings)
             tokens = parameters.tokens
-            choice = EncodingChoice.of(tokens.unlearned(), tokens.sustain, parameters.augmentation)
+            choice = EncodingChoice.of(tokens.base_encoding(), tokens.sustain, parameters.augmentation)
             publication = Publication("songs", choice, parameters.content_settings(), "", None, {})
             return input_key(parameters, stock), dataset_digest(manifest, publication)
 

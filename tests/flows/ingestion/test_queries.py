@@ -10,12 +10,12 @@ import polars as pl
 import pytest
 
 from flows.ingestion.pipeline import IngestParameters
-from flows.ingestion.queries import Family, difference, families_of, fates_of, plan
+from flows.ingestion.queries import Family, difference, dry_run, families_of, outcomes_of
 from flows.ingestion.sources import Collection
 from infra.errors import UserError
 from infra.lake import Lake
+from tokenization.dataset import DatasetVersion
 from tokenization.dataset.manifest import SCHEMA, write_manifest
-from tokenization.dataset.version import DatasetVersion
 
 
 def files(rows: list[dict[str, Any]]) -> list[str]:
@@ -25,7 +25,7 @@ def files(rows: list[dict[str, Any]]) -> list[str]:
 class TestFatesOf:
     @pytest.fixture
     def ask(self, catalogue: Any) -> Any:
-        return lambda path: fates_of([catalogue.after], str(path))
+        return lambda path: outcomes_of([catalogue.after], str(path))
 
     @pytest.mark.parametrize("path", ["songs/bach/copy.mid", "bach/copy.mid", "copy.mid", "/data/songs/bach/copy.mid"])
     def test_a_path_as_far_as_it_is_known(self, ask: Any, path: str, catalogue: Any) -> None:
@@ -64,12 +64,12 @@ class TestFatesOf:
         assert (row["status"], row["reason"], row["members"]) == ("quarantined", "not_midi", [])
 
     def test_in_several_versions(self, catalogue: Any) -> None:
-        rows = fates_of([catalogue.before, catalogue.after], "short.mid")
+        rows = outcomes_of([catalogue.before, catalogue.after], "short.mid")
         assert [(row["version"], row["status"]) for row in rows] == [
             (str(catalogue.before), "accepted"),
             (str(catalogue.after), "quarantined"),
         ]
-        assert len(fates_of([catalogue.before, catalogue.after], "gone.mid")) == 1
+        assert len(outcomes_of([catalogue.before, catalogue.after], "gone.mid")) == 1
 
     @pytest.mark.parametrize("path", ["nowhere.mid", "bach", "ach/1.mid", "0000000", "00000000", "*.mid", "bach/1.mi"])
     def test_what_no_version_knows(self, ask: Any, path: str, catalogue: Any) -> None:
@@ -81,7 +81,7 @@ class TestFatesOf:
 
     def test_without_any_version(self) -> None:
         with pytest.raises(UserError, match="looked in: no dataset yet"):
-            fates_of([], "1.mid")
+            outcomes_of([], "1.mid")
 
 
 class TestDifference:
@@ -89,7 +89,7 @@ class TestDifference:
         found = difference(catalogue.before, catalogue.after)
         assert (found.added, found.removed) == (["songs/jazz/new.mid"], ["songs/jazz/gone.mid"])
         assert found.changed == ["songs/jazz/other.mid"]
-        assert found.fates == [
+        assert found.outcomes == [
             {"file": "songs/jazz/short.mid", "before": "accepted", "after": "quarantined: too_short"}
         ]
         (moved,) = [change for change in found.splits if change["after"] is None]
@@ -111,11 +111,11 @@ class TestDifference:
         assert not any(vars(found).values())
 
 
-def manifest_of(folder: Path, rows: list[dict[str, Any]]) -> DatasetVersion:
+def manifest_of(like: DatasetVersion, folder: Path, rows: list[dict[str, Any]]) -> DatasetVersion:
     """A version with that manifest."""
     given = [{**dict.fromkeys(SCHEMA), "collection": "songs", **row} for row in rows]
     write_manifest(folder / "manifest.parquet", pl.DataFrame(given, schema=SCHEMA))
-    return DatasetVersion("mine", "0" * 32, folder, {})
+    return DatasetVersion(folder, like.description)
 
 
 class TestFamilies:
@@ -128,32 +128,34 @@ class TestFamilies:
         assert higher[2] is not None
         assert 0.9 < higher[2] <= 1
 
-    def test_the_largest_first_then_by_name(self, tmp_path: Path) -> None:
+    def test_the_largest_first_then_by_name(self, catalogue: Any, tmp_path: Path) -> None:
         def member(family: str, path: str, reason: str | None = "same_bytes") -> dict[str, Any]:
             status = "duplicate" if reason else "accepted"
             return {"path": path, "family": family, "sha256": family, "status": status, "reason": reason}
 
         rows = [member(f, f"{f}0", None) for f in "dabc"] + [member("b", "b1"), member("c", "c1"), member("c", "c2")]
         rows += [member("a", "a1"), {"path": "bad", "status": "quarantined", "reason": "no_notes"}]
-        assert [(family.kept, len(family.members)) for family in families_of(manifest_of(tmp_path, rows))] == [
+        assert [
+            (family.kept, len(family.members)) for family in families_of(manifest_of(catalogue.after, tmp_path, rows))
+        ] == [
             ("songs/c0", 2),
             ("songs/a0", 1),
             ("songs/b0", 1),
         ]
 
-    def test_several_of_a_family_may_be_accepted(self, tmp_path: Path) -> None:
+    def test_several_of_a_family_may_be_accepted(self, catalogue: Any, tmp_path: Path) -> None:
         rows: list[dict[str, Any]] = [
             {"path": "performance", "sha256": "22", "status": "accepted", "similarity": 0.5},
             {"path": "best", "sha256": "11", "status": "accepted"},
             {"path": "edit", "sha256": "33", "status": "duplicate", "reason": "near_duplicate", "similarity": 0.75},
         ]
-        (family,) = families_of(manifest_of(tmp_path, [{**row, "family": "11"} for row in rows]))
+        (family,) = families_of(manifest_of(catalogue.after, tmp_path, [{**row, "family": "11"} for row in rows]))
         assert family == Family(
             "songs/best", [("songs/performance", "accepted", 0.5), ("songs/edit", "near_duplicate", 0.75)]
         )
 
-    def test_there_may_be_none(self, tmp_path: Path) -> None:
-        assert families_of(manifest_of(tmp_path, [])) == []
+    def test_there_may_be_none(self, catalogue: Any, tmp_path: Path) -> None:
+        assert families_of(manifest_of(catalogue.after, tmp_path, [])) == []
 
 
 def everything(folder: Path) -> dict[str, tuple[int, bytes | None]]:
@@ -170,7 +172,7 @@ class TestPlan:
         return IngestParameters(collections=collections, name="mine", lake=lake.address, workers=1, **settings)
 
     def test_of_a_first_run(self, catalogue: Any, tmp_path: Path) -> None:
-        found = plan(self.parameters(Lake(tmp_path / "lake"), catalogue.folder), lambda *_: None)
+        found = dry_run(self.parameters(Lake(tmp_path / "lake"), catalogue.folder), lambda *_: None)
         (summary,) = found.collections
         size = sum(path.stat().st_size for path in catalogue.folder.rglob("*.mid"))
         assert (summary["collection"], summary["files"], summary["bytes"]) == ("songs", 9, size)
@@ -181,18 +183,18 @@ class TestPlan:
 
     def test_of_another_run(self, catalogue: Any) -> None:
         before = everything(catalogue.lake.root)
-        found = plan(self.parameters(catalogue.lake, catalogue.folder), lambda *_: None)
+        found = dry_run(self.parameters(catalogue.lake, catalogue.folder), lambda *_: None)
         assert (found.unread, found.version) == (0, None), "the rules have changed since"
         rules = {"synonyms": {"jazz": "swing"}}
         same = self.parameters(catalogue.lake, catalogue.folder, collection=rules, limits={"min_notes": 19})
-        assert plan(same, lambda *_: None).version == str(catalogue.after)
+        assert dry_run(same, lambda *_: None).version == str(catalogue.after)
         assert everything(catalogue.lake.root) == before
 
     def test_names_what_cannot_be_read(self, tmp_path: Path, song: Any) -> None:
         (tmp_path / "songs").mkdir()
         (tmp_path / "songs" / "1.mid").write_bytes(song(1))
         (tmp_path / "songs" / "bad.zip").write_bytes(b"no archive")
-        found = plan(self.parameters(Lake(tmp_path / "lake"), tmp_path / "songs"), lambda *_: None)
+        found = dry_run(self.parameters(Lake(tmp_path / "lake"), tmp_path / "songs"), lambda *_: None)
         ((name, why),) = found.unreadable
         assert name == "songs/bad.zip"
         assert why

@@ -16,7 +16,7 @@ from infra.lake import Lake
 from infra.locks import exclusive
 from modeling.config import load_preset, with_settings
 from modeling.training.events import Event, Failed
-from tokenization.dataset.version import read_version
+from tokenization.dataset import open_version
 
 HERE = [Host("localhost", 1)]
 
@@ -26,7 +26,7 @@ def run(studio, tmp_path: Path) -> Run:
     """A run on a dataset version whose training shard has been lost."""
     version = studio[1]
     shutil.copytree(version.folder, tmp_path / "songs" / version.digest)
-    damaged = read_version(tmp_path / "songs" / version.digest)
+    damaged = open_version(tmp_path / "songs" / version.digest)
     (damaged.folder / "train" / "00000.parquet").unlink()
     shape = {"model.layers": 1, "model.d_model": 16, "model.context": 64, "training.steps": 2}
     return prepare_run(Lake(tmp_path), damaged, with_settings(load_preset("tiny"), shape), ranks=1)

@@ -12,7 +12,7 @@ from infra.errors import UserError
 from infra.lake import Lake
 from modeling.config import load_preset, with_settings
 from modeling.training.events import Evaluated, Event, Finished, OutOfTime, encode
-from tokenization.dataset.version import DatasetVersion
+from tokenization.dataset import DatasetVersion
 
 
 @pytest.fixture

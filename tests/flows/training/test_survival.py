@@ -23,7 +23,7 @@ from infra.lake import Lake
 from infra.processes import still_runs
 from modeling.config import load_preset, with_settings
 from modeling.training.events import CheckpointSaved, Event, RunStarted, StepTrained, Warned, read_events
-from tokenization.dataset.version import DatasetVersion
+from tokenization.dataset import DatasetVersion
 
 pytestmark = pytest.mark.timeout(300)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from modeling.data.split import Split, load_split
-from tokenization.dataset.shards import Row, ShardError, Stamp, write_shard
+from tokenization.dataset.shards import Row, ShardError, TokenFormat, write_shard
 from tokenization.encodings import get_encoding
 from tokenization.vocabulary import Vocabulary
 
@@ -68,20 +68,20 @@ class TestErrors:
 
     def test_a_shard_that_is_another_one(self, version: Path, split: Split, cache: Path | None) -> None:
         row = Row("x", "x", None, "piano", split.pieces[0])
-        write_shard(version / "train" / "00001.parquet", [row], Stamp.of(split.encoding))
+        write_shard(version / "train" / "00001.parquet", [row], TokenFormat.of(split.encoding))
         with pytest.raises(ShardError, match=r"00001\.parquet is not the file that dataset\.json lists: ingest again"):
             load_split(version, "train", cache)
 
     def test_a_shard_of_another_vocabulary(self, version: Path, split: Split, cache: Path | None) -> None:
         foreign = Vocabulary.load("general_midi")
         row = Row("x", "x", None, "piano", split.pieces[0])
-        write_shard(version / "train" / "00000.parquet", [row], Stamp.of(get_encoding("combined", foreign)))
+        write_shard(version / "train" / "00000.parquet", [row], TokenFormat.of(get_encoding("combined", foreign)))
         with pytest.raises(ShardError, match="mean something else"):
             load_split(version, "train", cache)
 
     def test_a_shard_of_another_encoding(self, version: Path, cache: Path | None) -> None:
         path = version / "dataset.json"
         description = json.loads(path.read_text())
-        path.write_text(json.dumps({**description, "encoding": {"name": "chordwise", "time": "seconds"}}))
+        path.write_text(json.dumps({**description, "encoding": {"name": "chordwise", "version": 1, "time": "seconds"}}))
         with pytest.raises(ShardError, match="'chordwise'"):
             load_split(version, "train", cache)

@@ -18,6 +18,7 @@ from modeling.generation.composition import Composer, Request, compose, opening
 from modeling.generation.generate import SamplingConfig
 from modeling.network.transformer import MuseNet
 from modeling.network.weights import WeightsError, save_model
+from tokenization.dataset import write_encoding
 from tokenization.encodings import ENCODINGS, HEADER, Encoding, Time, get_encoding, learn_tokens
 from tokenization.encodings.combined import Combined
 from tokenization.midi import read_midi
@@ -285,9 +286,7 @@ def register(composer: Composer, tmp_path: Path) -> Path:
     folder = tmp_path / "version"
     save_model(composer.model, folder)
     save_critic(composer.critic, composer.critic_config, folder)
-    (folder / "vocabulary.json").write_text(composer.vocabulary.to_json(), encoding="utf-8")
-    chosen = {"name": composer.encoding.name, "time": composer.encoding.time}
-    (folder / "encoding.json").write_text(json.dumps(chosen), encoding="utf-8")
+    write_encoding(folder, composer.encoding)
     return folder
 
 

@@ -1,4 +1,4 @@
-"""The manifest: every file with its fate, in Parquet that polars and DuckDB open."""
+"""The manifest: every file with its outcome, in Parquet that polars and DuckDB open."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from tokenization.dataset.manifest import SCHEMA, Reason, Status, fates, read_manifest, write_manifest
+from tokenization.dataset.manifest import SCHEMA, Reason, Status, outcome_counts, read_manifest, write_manifest
 from tokenization.midi import Unreadable
 
 GOOD: dict[str, Any] = {
@@ -72,13 +72,13 @@ def test_the_question_why_is_this_file_not_in_it(tmp_path: Path) -> None:
     assert why.collect().item() == "truncated"
 
 
-def test_fates_are_counted_with_their_reasons() -> None:
-    assert fates(manifest(GOOD, BROKEN, GOOD, UNREADABLE)) == {
+def test_outcomes_are_counted_with_their_reasons() -> None:
+    assert outcome_counts(manifest(GOOD, BROKEN, GOOD, UNREADABLE)) == {
         "accepted": 2,
         "quarantined: truncated": 1,
         "quarantined: unreadable_file": 1,
     }
-    assert fates(manifest()) == {}
+    assert outcome_counts(manifest()) == {}
 
 
 def test_every_refusal_of_the_reader_is_on_the_list() -> None:

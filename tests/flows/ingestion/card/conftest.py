@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,12 @@ import polars as pl
 import pytest
 
 from flows.ingestion.card.statistics import Statistics
-from tokenization.dataset.manifest import SCHEMA, fates, write_manifest
-from tokenization.dataset.shards import Row, Stamp, write_shard
-from tokenization.encodings import get_encoding
+from tokenization.dataset import DatasetVersion
+from tokenization.dataset.description import Description, FamilyCounts, VocabularyInfo
+from tokenization.dataset.encoding_files import EncodingInfo, write_vocabulary
+from tokenization.dataset.manifest import SCHEMA, outcome_counts, write_manifest
+from tokenization.dataset.shards import Row, TokenFormat, write_shard
+from tokenization.dataset.splits import SPLITS
 from tokenization.encodings.combined import Combined
 from tokenization.midi.notes import Notes
 from tokenization.vocabulary import Vocabulary
@@ -22,16 +26,26 @@ from tokenization.vocabulary import Vocabulary
 DIGEST = "0123456789abcdef0123456789abcdef"
 HOSTILE = "<script>alert(1)</script>|`x`\n\u202e![a](https://example.org/&amp;.mid"
 """A name of a file, a collection, a licence."""
-SPLITS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)
 class Staged:
     """A version's folder before its card is written."""
 
-    folder: Path
+    version: DatasetVersion
     manifest: pl.DataFrame
-    description: dict[str, Any]
+
+    @property
+    def folder(self) -> Path:
+        return self.version.path
+
+    @property
+    def description(self) -> Description:
+        return self.version.description
+
+    def with_description(self, **changes: Any) -> DatasetVersion:
+        """The version with some values of its description changed."""
+        return replace(self.version, description=self.description.model_copy(update=changes))
 
 
 def tune(seed: int) -> Notes:
@@ -94,38 +108,39 @@ def stage(folder: Path, accepted: int = 14, copies: int = 1) -> Staged:
     manifest = pl.DataFrame(files, schema=SCHEMA)
 
     write_manifest(folder / "manifest.parquet", manifest)
-    (folder / "vocabulary.json").write_text(vocabulary.to_json(), encoding="utf-8")
-    stamp, shards = Stamp.of(get_encoding("combined", vocabulary)), {}
+    write_vocabulary(folder, vocabulary)
+    token_format, shards = TokenFormat.of(encoding), {}
     for split, chosen in rows.items():
         (folder / split).mkdir()
         for first in range(0, len(chosen), 10):
             path = f"{split}/{first // 10:05}.parquet"
-            shards[path] = write_shard(folder / path, chosen[first : first + 10], stamp)
+            shards[path] = write_shard(folder / path, chosen[first : first + 10], token_format)
     good = manifest.filter(status="accepted")
-    description = {
-        "name": "songs",
-        "digest": DIGEST,
-        "parent": None,
-        "created": "2026-11-22T20:46:55.123+00:00",
-        "encoding": {"name": "combined", "version": 1, "time": "seconds"},
-        "vocabulary": {"name": "musenet", "digest": vocabulary.digest},
-        "settings": {"limits": {"min_notes": 16}, "splits": {"seed": 0}},
-        "files": len(manifest),
-        "fates": fates(manifest),
-        "ignored": {"plain": {".txt": 3, "": 1}},
-        "pieces": {split: len(good.filter(split=split)) for split in SPLITS},
-        "variants": {split: len(chosen) for split, chosen in rows.items()},
-        "tokens": {split: sum(len(row.tokens) for row in chosen) for split, chosen in rows.items()},
-        "notes": int(good["notes"].sum()),
-        "hours": round(good["seconds"].sum() / 3600, 3),
-        "styles": dict(good.group_by(pl.col("style").fill_null("(none)")).len().sort("style").iter_rows()),
-        "licences": sorted(good["licence"].unique().to_list()),
-        "families": {"families": accepted, "members": accepted + 2, "largest": 3},
-        "repairs": {"clipped_bytes": 1},
-        "statistics": statistics.to_dict(),
-        "shards": shards,
-    }
-    return Staged(folder, manifest, description)
+    description = Description(
+        name="songs",
+        digest=DIGEST,
+        input_key="fedcba9876543210" * 2,
+        parent=None,
+        created=datetime.fromisoformat("2026-11-22T20:46:55.123+00:00"),
+        encoding=EncodingInfo.of(encoding),
+        vocabulary=VocabularyInfo(name="musenet", digest=vocabulary.digest),
+        settings={"limits": {"min_notes": 16}, "splits": {"seed": 0}},
+        files=len(manifest),
+        outcomes=outcome_counts(manifest),
+        ignored={"plain": {".txt": 3, "": 1}},
+        pieces={split: len(good.filter(split=split)) for split in SPLITS},
+        variants={split: len(chosen) for split, chosen in rows.items()},
+        tokens={split: sum(len(row.tokens) for row in chosen) for split, chosen in rows.items()},
+        notes=int(good["notes"].sum()),
+        hours=round(good["seconds"].sum() / 3600, 3),
+        styles=dict(good.group_by(pl.col("style").fill_null("(none)")).len().sort("style").iter_rows()),
+        licences=sorted(good["licence"].unique().to_list()),
+        families=FamilyCounts(families=accepted, members=accepted + 2, largest=3),
+        repairs={"clipped_bytes": 1},
+        statistics=statistics.to_dict(),
+        shards=shards,
+    )
+    return Staged(DatasetVersion(folder, description), manifest)
 
 
 @pytest.fixture(scope="session")

@@ -25,7 +25,7 @@ absl.logging.get_absl_handler().python_handler.stream = sys.__stderr__
 
 @pytest.fixture(scope="module")
 def path(staged: Any) -> Path:
-    write_card(staged.folder, staged.manifest, staged.description)
+    write_card(staged.version, staged.manifest)
     return staged.folder / "croissant.json"
 
 
@@ -43,14 +43,14 @@ def test_it_is_valid(dataset: mlc.Dataset, staged: Any) -> None:
 
 def test_it_names_version_and_licences(path: Path, staged: Any) -> None:
     data = json.loads(path.read_text(encoding="utf-8"))
-    assert data["version"] == staged.description["digest"]
+    assert data["version"] == staged.description.digest
     assert "https://spdx.org/licenses/CC0-1.0.html" in data["license"]
     assert data["isLiveDataset"] is False
 
 
 def test_every_file_is_listed_with_size_and_hash(path: Path, staged: Any) -> None:
     files = {item["@id"]: item for item in json.loads(path.read_text())["distribution"] if "sha256" in item}
-    assert set(files) == {"manifest.parquet", "vocabulary.json", *staged.description["shards"]}
+    assert set(files) == {"manifest.parquet", "vocabulary.json", *staged.description.shards}
     for name, item in files.items():
         data = (staged.folder / name).read_bytes()
         assert item["sha256"] == hashlib.sha256(data).hexdigest()
@@ -60,7 +60,7 @@ def test_every_file_is_listed_with_size_and_hash(path: Path, staged: Any) -> Non
 def test_rows_come_with_their_split_and_tokens_that_decode(dataset: mlc.Dataset, staged: Any) -> None:
     rows = list(dataset.records("rows"))
     splits = [row["rows/split"].decode() for row in rows]
-    assert {split: splits.count(split) for split in set(splits)} == staged.description["variants"]
+    assert {split: splits.count(split) for split in set(splits)} == staged.description.variants
     vocabulary = Vocabulary.from_json((staged.folder / "vocabulary.json").read_text(encoding="utf-8"))
     tokens = np.frombuffer(rows[0]["rows/tokens"], "<u2")
     assert len(tokens) == rows[0]["rows/n_tokens"]
@@ -82,7 +82,7 @@ def test_every_file_of_the_manifest_can_be_read(dataset: mlc.Dataset, staged: An
 
 
 def test_a_version_without_pieces_is_valid(empty: Any) -> None:
-    write_card(empty.folder, empty.manifest, empty.description)
+    write_card(empty.version, empty.manifest)
     assert not mlc.Dataset(jsonld=empty.folder / "croissant.json").metadata.ctx.issues.errors
 
 

@@ -59,7 +59,7 @@ class Reader(HTMLParser):
 
 @pytest.fixture(scope="module")
 def text(staged: Any) -> str:
-    return page(staged.folder, staged.manifest, staged.description)
+    return page(staged.version, staged.manifest)
 
 
 @pytest.fixture(scope="module")
@@ -105,18 +105,16 @@ class TestItSays:
         assert {line[0]: number(line[1]) for line in lines} == {"(none)": 5, "bach": 5, "jazz": 4}
         for line in lines:
             assert sum(map(number, line[4:])) == number(line[1])
-        assert list(map(number, total[4:])) == list(staged.description["pieces"].values())
+        assert list(map(number, total[4:])) == list(staged.description.pieces.values())
 
     def test_splits_with_their_rows_and_tokens(self, read: Reader, staged: Any) -> None:
         *lines, total = table(read, "split", "pieces")
         about = staged.description
         assert (
-            {line[0]: number(line[6]) for line in lines}
-            == about["variants"]
-            == {"train": 20, "validation": 2, "test": 2}
+            {line[0]: number(line[6]) for line in lines} == about.variants == {"train": 20, "validation": 2, "test": 2}
         )
-        assert {line[0]: number(line[7]) for line in lines} == about["tokens"]
-        assert number(total[7]) == sum(about["tokens"].values())
+        assert {line[0]: number(line[7]) for line in lines} == about.tokens
+        assert number(total[7]) == sum(about.tokens.values())
 
     def test_families(self, read: Reader, text: str) -> None:
         assert "equal or nearly so: 1, with 3 files, 3 in the largest" in text
@@ -168,24 +166,24 @@ class TestItIsSafe:
 
 class TestItIsMade:
     def test_into_the_folder_with_its_metadata(self, staged: Any) -> None:
-        write_card(staged.folder, staged.manifest, staged.description)
+        write_card(staged.version, staged.manifest)
         assert (staged.folder / "card.html").read_text(encoding="utf-8").startswith("<!doctype html>")
         assert (staged.folder / "croissant.json").exists()
 
     def test_the_same_every_time(self, text: str, staged: Any) -> None:
-        assert page(staged.folder, staged.manifest, staged.description) == text
+        assert page(staged.version, staged.manifest) == text
 
     def test_with_other_examples_for_another_digest(self, text: str, staged: Any) -> None:
-        other = page(staged.folder, staged.manifest, {**staged.description, "digest": "f" * 32})
+        other = page(staged.with_description(digest="f" * 32), staged.manifest)
         rolls = re.compile(r"<figure class=\"example\">.*?</figure>", re.DOTALL)
         assert rolls.findall(other) != rolls.findall(text)
 
     def test_of_a_version_without_pieces(self, empty: Any) -> None:
-        read = Reader(page(empty.folder, empty.manifest, empty.description))
+        read = Reader(page(empty.version, empty.manifest))
         assert table(read, "fate", "reason", "files")[-1][2] == "1"
 
     def test_with_the_version_before(self, staged: Any) -> None:
-        assert "e" * 32 in page(staged.folder, staged.manifest, {**staged.description, "parent": "e" * 32})
+        assert "e" * 32 in page(staged.with_description(parent="e" * 32), staged.manifest)
 
 
 def test_the_snippet_runs(text: str, staged: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,7 +199,7 @@ def test_the_snippet_runs(text: str, staged: Any, monkeypatch: pytest.MonkeyPatc
 
 def test_many_collections_are_summed_not_lost(tmp_path: Path, staged: Any) -> None:
     many = pl.concat([staged.manifest.with_columns(collection=pl.lit(f"c{number}")) for number in range(150)])
-    *lines, total = table(Reader(page(staged.folder, many, staged.description)), "collection", "licence")
+    *lines, total = table(Reader(page(staged.version, many)), "collection", "licence")
     assert len(lines) == 101
     assert "more" in lines[-1][0]
     assert sum(number(line[2]) for line in lines) == number(total[2]) == len(many)

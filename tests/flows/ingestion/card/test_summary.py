@@ -8,11 +8,10 @@ import pytest
 
 from flows.ingestion.card import markdown
 from flows.ingestion.card.summary import escaped
-from tokenization.dataset.version import DatasetVersion
 
 
 def lines_of(staged: Any) -> list[str]:
-    return markdown(DatasetVersion("songs", "ab" * 16, staged.folder, staged.description)).splitlines()
+    return markdown(staged.with_description(digest="ab" * 16)).splitlines()
 
 
 def test_it_says_what_the_version_holds(staged: Any) -> None:

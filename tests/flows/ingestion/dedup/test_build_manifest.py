@@ -16,9 +16,10 @@ from pydantic import ValidationError
 
 from flows.ingestion.dedup import Duplicates, Limits
 from flows.ingestion.dedup.build_manifest import build_manifest
-from flows.ingestion.dedup.splits import SPLITS, TEST, TRAIN, SplitShares
+from flows.ingestion.dedup.splits import SplitShares
 from flows.ingestion.parsing.store import COLUMNS, FACTS
 from tokenization.dataset.manifest import SCHEMA, Reason, Status
+from tokenization.dataset.splits import SPLITS, TEST, TRAIN
 from tokenization.fingerprint import SIZE, VALUES, values
 from tokenization.midi.score import Repair
 

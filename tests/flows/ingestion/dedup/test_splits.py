@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from flows.ingestion.dedup.splits import SPLITS, STRICTNESS, TEST, TRAIN, VALIDATION, SplitShares, assign_splits
+from flows.ingestion.dedup.splits import STRICTNESS, SplitShares, assign_splits
+from tokenization.dataset.splits import SPLITS, TEST, TRAIN, VALIDATION
 
 
 def sha(number: object) -> str:

@@ -28,7 +28,7 @@ from flows.ingestion.parsing import ParseLimits
 from flows.ingestion.workers import worker_settings
 from infra.errors import UserError
 from infra.lake import LAKE_VARIABLE, Lake
-from tokenization.dataset.version import DatasetVersion
+from tokenization.dataset import DatasetVersion
 
 MUSENET = Path(sys.executable).with_name("musenet")
 SETTINGS = worker_settings(ParseLimits(seconds_per_file=3.0))
@@ -128,10 +128,10 @@ class TestEveryEngine:
         _, published = ingest_by(opened.engine, Lake(tmp_path), mixed_songs)
         version = published.version
         assert version.digest == expected.digest
-        assert version.description["fates"]["duplicate: same_bytes"] == 2
+        assert version.description.outcomes["duplicate: same_bytes"] == 2
         assert version.manifest.equals(expected.manifest)
-        assert len(version.description["shards"]) > 3
-        for name in version.description["shards"]:
+        assert len(version.description.shards) > 3
+        for name in version.description.shards:
             assert (version.path / name).read_bytes() == (expected.path / name).read_bytes()
 
     def test_brings_every_job_back_with_its_index(self, opened: Opened, failing: Any) -> None:

@@ -13,9 +13,10 @@ from flows.ingestion.publishing import encoding as vocabularies
 from flows.ingestion.publishing.encoding import DEFAULT_UNITS, TokenSettings
 from infra.errors import UserError
 from infra.lake import Lake
-from tokenization.dataset.shards import Stamp, read_shard, token_arrays
-from tokenization.dataset.version import DatasetVersion
-from tokenization.encodings import ENCODINGS
+from tokenization.dataset import DatasetVersion
+from tokenization.dataset.encoding_files import EncodingInfo
+from tokenization.dataset.shards import TokenFormat, read_shard, token_arrays
+from tokenization.encodings import ENCODINGS, Time
 from tokenization.midi import read_score
 from tokenization.midi.notes import Notes
 from tokenization.midi.writing import write_midi
@@ -53,8 +54,8 @@ def add(home: Path, name: str, data: bytes) -> None:
 def tokens_of(version: DatasetVersion) -> dict[str, list[int]]:
     """The tokens of each piece."""
     found: dict[str, list[int]] = {}
-    for name in version.description["shards"]:
-        table = read_shard(version.path / name, Stamp.of(version.encoding))
+    for name in version.description.shards:
+        table = read_shard(version.path / name, TokenFormat.of(version.encoding))
         ids = table.column("piece_id").to_pylist()
         found |= {piece: tokens.tolist() for piece, tokens in zip(ids, token_arrays(table))}
     return found
@@ -95,14 +96,14 @@ class TestUnits:
         version = steps(lake, "songs", folder, tokens=self.settings(name)).published.version
         encoding = version.encoding
         assert 10 < len(encoding.vocabulary.learned) <= 60
-        assert version.description["encoding"] == {"name": name, "version": encoding.version, "time": "seconds"}
+        assert version.description.encoding == EncodingInfo(name=name, version=encoding.version, time=Time.SECONDS)
         rows = version.manifest.filter(status="accepted")
         for path, sha256, style in rows.select("path", "sha256", "style").iter_rows():
             notes = read_score((folder / path).read_bytes()).to_notes()
             tokens = np.array(tokens_of(version)[sha256], np.uint16)
             assert tokens.tolist() == encoding.encode(notes, style).tolist()
             assert (tokens >= encoding.vocabulary.learned_base).any()
-        assert sum(version.description["statistics"][key] for key in ("units",)) > 0
+        assert sum(version.description.statistics[key] for key in ("units",)) > 0
 
     def test_stay_when_pieces_are_added(self, name: str, folder: Path, steps: Any, lake: Lake) -> None:
         first = steps(lake, "songs", folder, tokens=self.settings(name)).published
@@ -172,7 +173,7 @@ class TestSettings:
     def test_a_vocabulary_that_cannot_be_read(self, tmp_path: Path) -> None:
         settings = TokenSettings(vocabulary=str(tmp_path / "none.toml"))
         with pytest.raises(UserError, match="cannot be read: No such file"):
-            settings.unlearned()
+            settings.base_encoding()
 
     def test_units_are_wanted_where_they_can_be_learned(self) -> None:
         assert TokenSettings().wanted_units == 0

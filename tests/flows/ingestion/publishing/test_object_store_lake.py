@@ -25,13 +25,13 @@ from flows.ingestion.parsing import ParseLimits
 from flows.ingestion.parsing.store import Store
 from flows.ingestion.pipeline import Reading, reusable, stock_of, unread
 from flows.ingestion.publishing.publish import Published
-from flows.ingestion.queries import difference, families_of, fates_of
+from flows.ingestion.queries import difference, families_of, outcomes_of
 from flows.ingestion.workers import worker_settings
 from flows.training.runs import prepare_run
 from infra.errors import RunError, UserError
 from infra.lake import LAKE_VARIABLE, LOCAL_VARIABLE, Lake
 from modeling.config import load_preset
-from tokenization.dataset.version import DatasetVersion, dataset_versions, find_version
+from tokenization.dataset import DatasetVersion, dataset_versions, find_version
 
 MUSENET = Path(sys.executable).with_name("musenet")
 REQUEST = re.compile(r"(GET|PUT|HEAD|POST|DELETE) /midi/?(\S*) HTTP")
@@ -139,7 +139,7 @@ class TestPublishing:
         assert story.first.digest == on_disk.version.digest
         copy = story.first.local(lake)
         assert versions_of(copy.path) == versions_of(on_disk.version.path) != {}
-        assert copy.description["shards"] == on_disk.version.description["shards"]
+        assert copy.description.shards == on_disk.version.description.shards
         assert copy.manifest.equals(on_disk.version.manifest)
 
     def test_a_second_time_finds_it(self, story: Story, lake: Lake, songs_in: Any) -> None:
@@ -150,8 +150,8 @@ class TestPublishing:
     def test_a_grown_collection_costs_what_is_new(self, story: Story) -> None:
         assert story.reading.files == 2
         assert 0 < story.published.encoded < story.published.shards
-        assert story.second.description["parent"] == story.first.digest
-        shared = set(story.first.description["shards"].values()) & set(story.second.description["shards"].values())
+        assert story.second.description.parent == story.first.digest
+        shared = set(story.first.description.shards.values()) & set(story.second.description.shards.values())
         assert len(shared) >= story.published.shards - story.published.encoded
 
     def test_nothing_that_was_there_is_touched(self, story: Story, lake: Lake) -> None:
@@ -168,8 +168,8 @@ class TestPublishing:
     def test_another_process_s_version_is_seen_at_once(self, story: Story, lake: Lake) -> None:
         before = dataset_versions(lake, "late")
         store, root = fsspec.url_to_fs(f"{lake.address}/datasets", skip_instance_cache=True)
-        description = {**story.first.description, "name": "late"}
-        store.pipe_file(f"{root}/late/{story.first.digest}/dataset.json", json.dumps(description).encode())
+        description = story.first.description.model_copy(update={"name": "late"}).to_json()
+        store.pipe_file(f"{root}/late/{story.first.digest}/dataset.json", description.encode())
         assert (before, len(dataset_versions(lake, "late"))) == ([], 1)
         store.rm(f"{root}/late", recursive=True)
 
@@ -207,7 +207,7 @@ class TestRequests:
     def test_a_part_costs_three_and_a_shard_one(self, story: Story) -> None:
         parts = methods(story.first_requests, r"/pieces/.*\.parquet")
         assert parts == {"PUT": 3, "HEAD": 6, "GET": 6}, "written once, its facts and its notes read once"
-        written = [path.split("/")[0] for path in story.first.description["shards"]]
+        written = [path.split("/")[0] for path in story.first.description.shards]
         shards = methods(story.first_requests, r"/(validation|test)/\d+\.parquet")
         assert shards == {"PUT": written.count("validation") + written.count("test")}
         assert methods(story.first_requests, r"/train/\d+\.parquet")["PUT"] == written.count("train") == 3
@@ -236,11 +236,11 @@ class TestALocalCopy:
         self, story: Story, lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         other = Lake(tmp_path, lake.remote)
-        shard = story.second.folder / sorted(story.second.description["shards"])[0]
+        shard = story.second.folder / sorted(story.second.description.shards)[0]
         data = shard.read_bytes()
         shard.write_bytes(data[:-1] + b"x")
         try:
-            with pytest.raises(UserError, match=f"{shard} is not what was published; delete .* and ingest"):
+            with pytest.raises(UserError, match=f"{shard} differs from the published shard; delete .* and ingest"):
                 story.second.local(other)
         finally:
             shard.write_bytes(data)
@@ -258,7 +258,7 @@ class TestQuestions:
     def test_why_families_and_diff(self, story: Story, lake: Lake) -> None:
         newest = find_version(lake, "songs")
         assert newest.digest == story.second.digest
-        (row,) = fates_of([newest], "jazz/99.mid")
+        (row,) = outcomes_of([newest], "jazz/99.mid")
         assert row["status"] == "accepted"
         families = {frozenset((family.kept, family.members[0][0])) for family in families_of(newest)}
         assert families == {
@@ -309,7 +309,7 @@ class TestTheCommand:
 
     def test_a_missing_bucket(self, s3_store: Any) -> None:
         assert self.refused("datasets", "--lake", "s3://nowhere/lake") == (
-            "musenet: s3://nowhere/lake/datasets cannot be used: there is no bucket 'nowhere'; make it first"
+            "musenet: s3://nowhere/lake/datasets cannot be used: there is no bucket 'nowhere'; create it first"
         )
 
     def test_no_credentials(self, lake: Lake) -> None:

@@ -12,14 +12,19 @@ import polars as pl
 import pytest
 
 from flows.ingestion.card.statistics import Statistics
-from flows.ingestion.dedup.splits import SPLITS, SplitShares
+from flows.ingestion.dedup.splits import SplitShares
 from flows.ingestion.publishing import publish as publishing
-from flows.ingestion.publishing.publish import SHARDS_SCHEMA
 from flows.ingestion.sources import Collection
 from infra.files import STAGING_PREFIX
 from infra.lake import Lake
-from tokenization.dataset.shards import Stamp, read_shard, token_arrays
-from tokenization.dataset.version import FILES, DatasetVersion, dataset_versions
+from tokenization.dataset.catalogue import dataset_versions
+from tokenization.dataset.description import Description
+from tokenization.dataset.encoding_files import EncodingInfo
+from tokenization.dataset.shard_index import SHARD_INDEX_SCHEMA
+from tokenization.dataset.shards import TokenFormat, read_shard, token_arrays
+from tokenization.dataset.splits import SPLITS
+from tokenization.dataset.version import FILES, DatasetVersion
+from tokenization.encodings import Time
 from tokenization.encodings.combined import Combined
 
 HALVES = SplitShares(validation=0.3, test=0.2)
@@ -53,7 +58,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def inodes(version: DatasetVersion) -> dict[str, int]:
-    return {name: (version.path / name).stat().st_ino for name in version.description["shards"]}
+    return {name: (version.path / name).stat().st_ino for name in version.description.shards}
 
 
 class TestAVersion:
@@ -69,43 +74,43 @@ class TestAVersion:
         assert len(manifest) == 11
         accepted = manifest.filter(pl.col("status") == "accepted")
         rows = []
-        for name, sha256 in version.description["shards"].items():
+        for name, sha256 in version.description.shards.items():
             assert hashlib.sha256((version.path / name).read_bytes()).hexdigest() == sha256
-            table = read_shard(version.path / name, Stamp.of(version.encoding))
+            table = read_shard(version.path / name, TokenFormat.of(version.encoding))
             styles = zip(table.column("piece_id").to_pylist(), table.column("style").to_pylist())
             rows += [(piece, name.split("/")[0], style) for piece, style in styles]
         assert len(rows) == 10
         assert set(rows) == set(accepted.select("sha256", "split", "style").iter_rows())
 
     def test_decodes_to_the_notes_that_went_in(self, version: DatasetVersion) -> None:
-        for name in version.description["shards"]:
-            table = read_shard(version.path / name, Stamp.of(version.encoding))
+        for name in version.description.shards:
+            table = read_shard(version.path / name, TokenFormat.of(version.encoding))
             for tokens, style in zip(token_arrays(table), table.column("style").to_pylist()):
                 assert version.vocabulary.names[tokens[0]] == style
                 assert len(version.encoding.decode(tokens)) == 20
 
     def test_describes_itself(self, version: DatasetVersion) -> None:
         about = version.description
-        assert about["fates"] == {"accepted": 10, "quarantined: not_midi": 1}
-        assert about["files"] == 11
-        assert about["styles"] == {"bach": 5, "jazz": 5}
-        assert about["licences"] == ["CC0"]
-        assert about["notes"] == 200
-        assert about["pieces"] == about["variants"]
-        assert sum(about["pieces"].values()) == 10
-        assert about["hours"] == round(10 * 4.95 / 3600, 3)
-        assert about["families"] == {"families": 10, "members": 10, "largest": 1}
-        assert (about["parent"], about["repairs"], about["ignored"]) == (None, {}, {"songs": {}})
-        json.dumps(about)
+        assert about.outcomes == {"accepted": 10, "quarantined: not_midi": 1}
+        assert about.files == 11
+        assert about.styles == {"bach": 5, "jazz": 5}
+        assert about.licences == ["CC0"]
+        assert about.notes == 200
+        assert about.pieces == about.variants
+        assert sum(about.pieces.values()) == 10
+        assert about.hours == round(10 * 4.95 / 3600, 3)
+        assert about.families.model_dump() == {"families": 10, "members": 10, "largest": 1}
+        assert (about.parent, about.repairs, about.ignored) == (None, {}, {"songs": {}})
+        assert about == Description.model_validate_json(about.to_json())
 
     def test_lists_its_shards_with_their_statistics(self, version: DatasetVersion) -> None:
         shards = pl.read_parquet(version.path / "shards.parquet")
-        assert dict(shards.schema) == SHARDS_SCHEMA
-        assert dict(shards.select("path", "sha256").iter_rows()) == version.description["shards"]
+        assert dict(shards.schema) == SHARD_INDEX_SCHEMA
+        assert dict(shards.select("path", "sha256").iter_rows()) == version.description.shards
         assert shards["rows"].sum() == 10
-        assert shards["tokens"].sum() == sum(version.description["tokens"].values())
+        assert shards["tokens"].sum() == sum(version.description.tokens.values())
         parts = [Statistics.from_dict(json.loads(text)) for text in shards["statistics"]]
-        assert sum(parts, Statistics()).to_dict() == version.description["statistics"]
+        assert sum(parts, Statistics()).to_dict() == version.description.statistics
 
     def test_in_several_partitions_has_rows_in_the_order_of_the_manifest(
         self, tmp_path: Path, song: Any, steps: Any, lake: Lake
@@ -116,11 +121,11 @@ class TestAVersion:
         version = steps(lake, "many", tmp_path / "many", splits=HALVES, partition_files=16).version
         for split in SPLITS:
             pieces: list[str] = []
-            names = [name for name in version.description["shards"] if name.startswith(split)]
+            names = [name for name in version.description.shards if name.startswith(split)]
             assert names == [f"{split}/{number:05}.parquet" for number in range(len(names))]
             assert len(names) > 2
             for name in names:
-                table = read_shard(version.path / name, Stamp.of(version.encoding))
+                table = read_shard(version.path / name, TokenFormat.of(version.encoding))
                 pieces += table.column("piece_id").to_pylist()
             assert pieces == version.manifest.filter(pl.col("split") == split)["sha256"].to_list()
 
@@ -180,8 +185,8 @@ def by_collection(version: DatasetVersion) -> dict[str, set[str]]:
     """The shards with rows of each collection."""
     owner = dict(version.manifest.select("sha256", "collection").iter_rows())
     found: dict[str, set[str]] = {}
-    for name in version.description["shards"]:
-        table = read_shard(version.path / name, Stamp.of(version.encoding), ["piece_id"])
+    for name in version.description.shards:
+        table = read_shard(version.path / name, TokenFormat.of(version.encoding), ["piece_id"])
         for piece in table.column("piece_id").to_pylist():
             found.setdefault(owner[piece], set()).add(name)
     return found
@@ -211,8 +216,8 @@ class TestBackfill:
         assert {style for table in rows for style in table.column("style").to_pylist()} == {"y"}
         fresh = steps(Lake(tmp_path / "fresh"), "mine", *shelf, **self.SETTINGS)
         assert fresh.version.digest == second.version.digest
-        assert fresh.version.description["shards"] == second.version.description["shards"]
-        for name in fresh.version.description["shards"]:
+        assert fresh.version.description.shards == second.version.description.shards
+        for name in fresh.version.description.shards:
             assert (fresh.version.path / name).read_bytes() == (second.version.path / name).read_bytes()
 
     def test_of_a_file_that_is_added_touches_its_partition_only(
@@ -234,7 +239,7 @@ class TestBackfill:
         second = steps(lake, "mine", *shelf, limits={"min_notes": 19}, **self.SETTINGS)
         assert second.reading.files == 0
         assert second.published.encoded == 1
-        assert second.version.description["fates"] == {"accepted": 180, "quarantined: too_short": 1}
+        assert second.version.description.outcomes == {"accepted": 180, "quarantined: too_short": 1}
         back = steps(lake, "mine", *shelf, **self.SETTINGS)
         assert (back.version.digest, back.published.encoded) == (first.version.digest, 0)
 
@@ -247,23 +252,21 @@ class TestBackfill:
         assert second.reading.files == 0
         assert second.published.encoded == second.published.shards == first.published.shards
         assert second.version.digest != first.version.digest
-        assert second.version.description["encoding"] == {
-            "name": "combined",
-            "version": Combined.version,
-            "time": "seconds",
-        }
+        assert second.version.description.encoding == EncodingInfo(
+            name="combined", version=Combined.version, time=Time.SECONDS
+        )
 
     def test_of_more_variants_encodes_what_trains(self, shelf: list[Collection], steps: Any, lake: Lake) -> None:
         settings = {"partition_files": 16, "splits": HALVES}
         first = steps(lake, "mine", *shelf, **settings)
         second = steps(lake, "mine", *shelf, augmentation={"copies": 2}, **settings)
-        training = [name for name in second.version.description["shards"] if name.startswith("train/")]
+        training = [name for name in second.version.description.shards if name.startswith("train/")]
         assert (second.reading.files, second.published.encoded) == (0, len(training))
         assert second.version.digest != first.version.digest
-        pieces, rows = second.version.description["pieces"], second.version.description["variants"]
+        pieces, rows = second.version.description.pieces, second.version.description.variants
         assert rows == {**pieces, "train": 3 * pieces["train"]}
-        assert second.version.description["tokens"]["test"] == first.version.description["tokens"]["test"]
-        assert second.version.description["statistics"] == first.version.description["statistics"]
+        assert second.version.description.tokens["test"] == first.version.description.tokens["test"]
+        assert second.version.description.statistics == first.version.description.statistics
         reseeded = steps(lake, "mine", *shelf, augmentation={"copies": 2, "seed": 1}, **settings)
         assert reseeded.published.encoded == len(training)
         assert reseeded.version.digest != second.version.digest
@@ -284,7 +287,7 @@ class TestBackfill:
 
         monkeypatch.setattr(os, "link", refused)
         second = steps(lake, "mine", shelf[0], shelf[1], **self.SETTINGS)
-        shared = first.version.description["shards"].items() & second.version.description["shards"].items()
+        shared = first.version.description.shards.items() & second.version.description.shards.items()
         assert len(shared) == first.published.shards
         assert second.published.encoded == second.published.shards - len(shared)
         for name, sha256 in shared:
@@ -292,5 +295,5 @@ class TestBackfill:
             assert inodes(first.version)[name] != inodes(second.version)[name]
 
 
-def stamp(version: DatasetVersion) -> Stamp:
-    return Stamp.of(version.encoding)
+def stamp(version: DatasetVersion) -> TokenFormat:
+    return TokenFormat.of(version.encoding)

@@ -12,12 +12,13 @@ import polars as pl
 import pytest
 from pydantic import ValidationError
 
-from flows.ingestion.dedup.splits import SPLITS, TEST, TRAIN, VALIDATION
 from flows.ingestion.engines import Failure, Heartbeat, JobError
 from flows.ingestion.parsing.store import COLUMNS, Store
-from flows.ingestion.publishing.sharding import Augmentation, EncodeJob, EncodingChoice, Shard, ShardPlan, encode
+from flows.ingestion.publishing.sharding import Augmentation, EncodeJob, EncodingChoice, ShardPlan, encode
 from tokenization.augmentation import ORIGINAL, AugmentationSettings, apply, draw_variants, transpose_range
-from tokenization.dataset.shards import Row, Stamp, read_shard, token_arrays
+from tokenization.dataset.shard_index import ShardEntry
+from tokenization.dataset.shards import Row, TokenFormat, read_shard, token_arrays
+from tokenization.dataset.splits import SPLITS, TEST, TRAIN, VALIDATION
 from tokenization.encodings import Time, get_encoding
 from tokenization.midi import read_score
 from tokenization.vocabulary import Vocabulary
@@ -43,7 +44,7 @@ def shelf(tmp_path_factory: pytest.TempPathFactory, song: Any) -> tuple[Path, pl
 
 def encoded(
     folder: Path, shelf: tuple[Path, pl.DataFrame], split: str = TRAIN, choice: EncodingChoice = PLAIN
-) -> tuple[Shard, list[Row]]:
+) -> tuple[ShardEntry, list[Row]]:
     """The shard of all six, and its rows."""
     store, pieces = shelf
     plan = ShardPlan(f"{split}/00000.parquet", split, pieces)
@@ -54,7 +55,7 @@ def encoded(
 
 
 def rows_of(path: Path) -> Iterator[Row]:
-    table = read_shard(path, Stamp.of(ENCODING))
+    table = read_shard(path, TokenFormat.of(ENCODING))
     for row, tokens in zip(table.drop(["tokens", "n_tokens"]).to_pylist(), token_arrays(table)):
         yield Row(tokens=tokens, **row)
 

@@ -1,0 +1,55 @@
+"""`shards.parquet`: the shards of a version with the keys by which later versions find and reuse them."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from infra.object_store import Folder
+
+SHARD_INDEX_FILE = "shards.parquet"
+SHARD_INDEX_SCHEMA: dict[str, pl.DataType] = {
+    "path": pl.String(),
+    "key": pl.String(),
+    "sha256": pl.String(),
+    "rows": pl.Int64(),
+    "tokens": pl.Int64(),
+    "statistics": pl.String(),  # JSON
+}
+
+
+@dataclass(frozen=True)
+class ShardEntry:
+    """A row of the index."""
+
+    path: str
+    """In the version: `train/00000.parquet`."""
+    key: str
+    """Digest of what the shard is made from: equal keys, equal bytes."""
+    sha256: str
+    """Of the file."""
+    rows: int
+    tokens: int
+    statistics: Mapping[str, Any]
+    """Counts over its pieces, without augmented copies."""
+
+
+def write_shard_index(folder: Folder, shards: Iterable[ShardEntry]) -> None:
+    """Write the index of a version, in the order given. Not atomic: write into a staging folder."""
+    rows = [
+        (shard.path, shard.key, shard.sha256, shard.rows, shard.tokens, json.dumps(shard.statistics))
+        for shard in shards
+    ]
+    with (folder / SHARD_INDEX_FILE).open("wb") as file:
+        pl.DataFrame(rows, schema=SHARD_INDEX_SCHEMA, orient="row").write_parquet(file)
+
+
+def parse_shard_index(data: bytes) -> list[ShardEntry]:
+    """Parse the content of `shards.parquet`."""
+    rows = pl.read_parquet(io.BytesIO(data)).select(SHARD_INDEX_SCHEMA.keys()).iter_rows(named=True)
+    return [ShardEntry(**{**row, "statistics": json.loads(row["statistics"])}) for row in rows]
