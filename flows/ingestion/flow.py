@@ -22,7 +22,7 @@ from flows.ingestion.pipeline import (
     stock_of,
 )
 from flows.ingestion.publishing.publish import Published
-from flows.ingestion.sources.inventory import Inventory
+from flows.ingestion.sources import Inventory
 from flows.ingestion.workers import worker_settings
 from flows.progress import say, stage
 from infra.errors import RunError

@@ -18,9 +18,15 @@ from flows.ingestion.parsing.store import VERSION, Store
 from flows.ingestion.publishing.encoding import TokenSettings, encoding_of
 from flows.ingestion.publishing.publish import Publication, Published, publish
 from flows.ingestion.publishing.sharding import Augmentation, EncodingChoice
-from flows.ingestion.sources import Collection, file_refs, in_reading_order
-from flows.ingestion.sources.inventory import Inventory, Progress, scan
-from flows.ingestion.sources.partitions import number_partitions
+from flows.ingestion.sources import (
+    Collection,
+    Inventory,
+    Progress,
+    file_refs,
+    in_reading_order,
+    number_partitions,
+    scan,
+)
 from flows.parameters import LakeAddress
 from infra.digests import canonical_digest
 from infra.hardware import available_cores

@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from flows.ingestion.pipeline import IngestParameters, reusable, stock_of, unread
-from flows.ingestion.sources.inventory import Progress
+from flows.ingestion.sources import Progress
 from infra.errors import UserError
 from infra.settings import flatten
 from tokenization.dataset import DatasetVersion

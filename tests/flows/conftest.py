@@ -27,8 +27,7 @@ from flows.ingestion.pipeline import (
     stock_of,
 )
 from flows.ingestion.publishing.publish import Published
-from flows.ingestion.sources import Collection
-from flows.ingestion.sources.inventory import Inventory
+from flows.ingestion.sources import Collection, Inventory
 from flows.ingestion.workers import worker_settings
 from flows.training.runs import Run, prepare_run
 from infra.lake import Lake

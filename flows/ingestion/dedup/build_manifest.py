@@ -11,7 +11,7 @@ import polars as pl
 from flows.ingestion.dedup.equal_music import Duplicates, find_equal_music, similarity_to_root
 from flows.ingestion.dedup.quarantine import Limits, quarantine
 from flows.ingestion.dedup.splits import SplitShares, assign_splits
-from flows.ingestion.sources.partitions import number_partitions
+from flows.ingestion.sources import number_partitions
 from tokenization.dataset.manifest import NAME, SCHEMA, Status
 
 

@@ -14,7 +14,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from flows.ingestion.parsing.store import RowRef, Store
-from flows.ingestion.sources.inventory import Progress
+from flows.ingestion.sources import Progress
 from infra.errors import UserError
 from infra.object_store import Folder
 from tokenization.dataset.manifest import Status

@@ -1,12 +1,17 @@
-"""Sources: what a collection is, which files it holds, and how their bytes are read.
+"""Sources: collections of MIDI files, their inventory, and the bytes of each file.
 
-A collection is a folder, an archive, one file, or a URL of an object store. `list_files` finds its MIDI files,
-those inside archives too, as rows of a table; `read_files` gives their bytes, in this process or in any other that
-reaches the same storage. Nothing is ever unpacked to disk, and a name inside an archive is only a name.
+A `Collection` is a folder, an archive, one file, or the URL of an object store. `list_files` finds its MIDI files,
+members of archives included, as rows of a table; `read_files` reads them by reference (`FileRef`), in this process or
+in any other that reaches the same storage. `scan` lists and hashes all files of an ingestion: its `Inventory`, which
+`number_partitions` divides into units of work. Nothing is ever unpacked to disk, and a name inside an archive is only
+a name.
 """
 
-from flows.ingestion.sources.collections import SUFFIXES, Collection, StyleRule, collection_of, load_collections
+from flows.ingestion.sources.collections import SUFFIXES, Collection, StyleRule, collection_of
+from flows.ingestion.sources.collections_file import load_collections
+from flows.ingestion.sources.inventory import Inventory, Progress, scan
 from flows.ingestion.sources.listing import Listing, in_reading_order, list_files
+from flows.ingestion.sources.partitions import number_partitions
 from flows.ingestion.sources.reading import ContainerKind, FileRef, ReadFailure, file_refs, read_files
 
 __all__ = [
@@ -14,7 +19,9 @@ __all__ = [
     "Collection",
     "ContainerKind",
     "FileRef",
+    "Inventory",
     "Listing",
+    "Progress",
     "ReadFailure",
     "StyleRule",
     "collection_of",
@@ -22,5 +29,7 @@ __all__ = [
     "in_reading_order",
     "list_files",
     "load_collections",
+    "number_partitions",
     "read_files",
+    "scan",
 ]

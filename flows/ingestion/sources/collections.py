@@ -1,27 +1,25 @@
-"""Collections: named sets of MIDI files, and `collections.toml`, which describes them."""
+"""Collections: named sets of MIDI files, with the rules by which files are taken and styles found."""
 
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Annotated, Any
 
 import polars as pl
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from flows.ingestion.sources.names import glob_regex
-from flows.ingestion.sources.storage import is_url, local_path
+from flows.ingestion.sources.glob_patterns import glob_regex
+from flows.ingestion.sources.storage import local_path
 from infra.errors import UserError, nearest
 from tokenization.vocabulary import style_label
 
 SUFFIXES = (".kar", ".mid", ".midi", ".rmi", ".smf")
-"""What a collection takes unless it says otherwise, in any case, besides files without suffix that begin like MIDI."""
+"""Suffixes taken by default, in any case, besides files without suffix that begin like MIDI."""
 
 
 class StyleRule(BaseModel):
-    """One way to find a file's style label; exactly one of the three is set."""
+    """A rule that gives a file its style label; exactly one of the three is set."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -53,7 +51,7 @@ class StyleRule(BaseModel):
 
     @property
     def group(self) -> int:
-        """Number of the group `style` in `pattern`."""
+        """Number of the group `style` in `pattern`, from 1."""
         return _groups(self.pattern or "").index("style") + 1
 
 
@@ -75,12 +73,12 @@ class Collection(BaseModel):
     name: str = Field(min_length=1)
     location: Annotated[str, BeforeValidator(_as_text), Field(min_length=1)]
     """A folder (searched to any depth, archives in it too), an archive (.zip, .tar, .tar.gz, .tgz), one file (taken
-    whatever its suffix), or a URL of these in an object store (`s3://bucket/prefix`)."""
+    whatever its suffix), or the URL of these in an object store (`s3://bucket/prefix`)."""
     licence: str = "not stated"
     include: tuple[str, ...] = ()
     """Glob patterns of paths to take; none: MIDI suffixes, and files without suffix that begin like MIDI.
-    A pattern without `/` is of the name, one with `/` of the whole path; `*` stays within a folder, `**` does not.
-    Upper and lower case are the same."""
+    A pattern without `/` matches the name, one with `/` the whole path; `*` stays within a folder, `**` does not. Case
+    is ignored."""
     exclude: tuple[str, ...] = ()
     """Glob patterns of files and folders to leave out, archives among them; those without `/` at any depth."""
     styles: tuple[StyleRule, ...] = ()
@@ -112,19 +110,19 @@ class Collection(BaseModel):
 def collection_of(
     name: str, location: str | os.PathLike[str], licence: str = "not stated", style: str | None = None
 ) -> Collection:
-    """A collection that no file describes; `style` labels all its files. Raises UserError for what does not fit."""
+    """Return a collection described by arguments; `style` labels all its files. Raises UserError for invalid ones."""
     rules: tuple[dict[str, str], ...] = () if style is None else ({"label": style},)
     try:
         collection = Collection.model_validate(
             {"name": name, "location": location, "licence": licence, "styles": rules}
         )
     except ValidationError as error:
-        raise UserError(f"collection {name!r}: {_fault(error)}") from None
+        raise UserError(f"collection {name!r}: {validation_fault(error)}") from None
     return collection.model_copy(update={"location": local_path(collection.location) or collection.location})
 
 
 def distinct(collections: Iterable[Collection]) -> list[Collection]:
-    """The collections as a list. Raises UserError for two of one name."""
+    """Return the collections as a list. Raises UserError for two of one name."""
     collections = list(collections)
     names: set[str] = set()
     for collection in collections:
@@ -134,82 +132,20 @@ def distinct(collections: Iterable[Collection]) -> list[Collection]:
     return collections
 
 
-def load_collections(path: Path) -> list[Collection]:
-    """The collections of a `collections.toml`:
-
-        [[collection]]
-        name = "lakh"
-        location = "downloads/lmd_full.tar.gz"   # relative to this file; or a URL: "s3://bucket/midi"
-        licence = "CC-BY 4.0"
-
-        [[collection]]
-        name = "classical"
-        location = "~/midi/classical"
-        include = ["*.mid", "*.seq"]             # optional; without it MIDI files by suffix and content
-        exclude = ["drafts", "*_old.mid", "opera/wagner/**"]
-        [[collection.styles]]                    # rules in order: the first that finds a label gives it
-        labels = "composers.csv"                 # columns path and style; or Parquet
-        [[collection.styles]]
-        pattern = '^(?P<style>[^/_]+)_'
-        [[collection.styles]]
-        label = "classical"
-
-        [synonyms]                               # for all collections; one may have its own [collection.synonyms]
-        bachjohannsebastian = "bach"
-
-    Relative file_refs and label files are taken from the file's own folder. Raises UserError that names file,
-    table and key, and for a misspelt key the one that was probably meant.
-    """
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not TOML: {error}") from None
-    for key in content.keys() - {"collection", "synonyms"}:
-        raise UserError(f"{path}: {_no_key(key, ['collection', 'synonyms'])}")
-    tables = content.get("collection", [])
-    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
-        raise UserError(f"{path}: [collection] is one table; write [[collection]], once for each collection")
-    if not tables:
-        raise UserError(f"{path} describes no collection; add a table [[collection]] with name and location")
-    try:  # by themselves, so that a fault in them is not told of a collection
-        common = Collection.model_validate(
-            {"name": "common", "location": "common", "synonyms": content.get("synonyms", {})}
-        ).synonyms
-    except ValidationError as error:
-        raise UserError(f"{path}: {_fault(error)}") from None
-    return distinct(_collection(path, number, table, common) for number, table in enumerate(tables, start=1))
-
-
-def _collection(path: Path, number: int, table: Mapping[str, Any], common: Mapping[str, str]) -> Collection:
-    name = table.get("name")
-    where = f"{path}: [[collection]] " + (repr(name) if isinstance(name, str) and name else f"number {number}")
-    try:
-        own = Collection.model_validate(table)
-    except ValidationError as error:
-        raise UserError(f"{where}: {_fault(error)}") from None
-    rules = tuple(rule if rule.labels is None else StyleRule(labels=_beside(path, rule.labels)) for rule in own.styles)
-    changes = {"location": _beside(path, own.location), "styles": rules, "synonyms": {**common, **own.synonyms}}
-    return own.model_copy(update=changes)
-
-
-def _beside(path: Path, location: str) -> str:
-    return location if is_url(location) else str(path.resolve().parent / Path(location).expanduser())
-
-
-def _fault(error: ValidationError) -> str:
+def validation_fault(error: ValidationError) -> str:
+    """Describe the first fault of a collection in one line: its key and the reason."""
     fault = error.errors()[0]
     at = [part for part in fault["loc"] if part != "[key]"]
     if fault["type"] == "extra_forbidden":
         model: type[BaseModel] = StyleRule if "styles" in at[:-1] else Collection
         table = "".join(f"[[collection.{part}]] " for part in at[:-1] if isinstance(part, str))
-        return f"{table}{_no_key(str(at[-1]), model.model_fields)}"
+        return f"{table}{unknown_key(str(at[-1]), model.model_fields)}"
     key = ".".join(str(part + 1) if isinstance(part, int) else part for part in at)
     return f"{key}: {fault['msg'].removeprefix('Value error, ')}"
 
 
-def _no_key(key: str, known: Iterable[str]) -> str:
+def unknown_key(key: str, known: Iterable[str]) -> str:
+    """Describe a key that does not exist: the nearest one, else all there are."""
     return f"there is no key {key!r}{nearest(key, known) or '; there are: ' + ', '.join(known)}"
 
 
@@ -221,7 +157,7 @@ def _label(text: str) -> str:
 
 
 def _groups(pattern: str) -> list[str]:
-    """Names of a regular expression's groups, in order. Raises ValueError."""
+    """Return the names of a regular expression's groups, in order. Raises ValueError."""
     try:
         groups = pl.Series([""]).str.extract_groups(pattern).dtype
     except pl.exceptions.ComputeError as error:

@@ -1,4 +1,4 @@
-"""Taking stock: which files there are, and the SHA-256 of each."""
+"""The inventory of an ingestion: all files of its collections, with the SHA-256 of each."""
 
 from __future__ import annotations
 
@@ -12,26 +12,21 @@ from pathlib import Path
 
 import polars as pl
 
-from flows.ingestion.sources import (
-    Collection,
-    Listing,
-    ReadFailure,
-    file_refs,
-    in_reading_order,
-    list_files,
-    read_files,
-)
+from flows.ingestion.sources.collections import Collection
+from flows.ingestion.sources.listing import Listing, in_reading_order, list_files
+from flows.ingestion.sources.reading import ReadFailure, file_refs, read_files
 from infra.files import write_atomically
 from tokenization.dataset.manifest import Reason
 
 CHUNK = 256
-"""Files that one thread hashes in a row: an archive is opened once for them."""
+"""Files that one thread hashes in a row; an archive is opened once for them."""
 
 HASHES = "hashes.parquet"
 VERSIONED = ("container", "member", "size", "version")
-"""What names the content of an object in a store."""
+"""Columns that identify the content of an object in a store."""
 
 Progress = Callable[[int, int], None]
+"""Called with the units done and their total."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +43,7 @@ class Inventory:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of what the files are: where they lie does not enter."""
+        """SHA-256 of the files' contents, names, licences and styles, wherever they lie."""
         columns = ("collection", "path", "sha256", "licence", "style", "reason")
         return hashlib.sha256(self.files.select(columns).write_csv().encode()).hexdigest()
 
@@ -63,16 +58,16 @@ def scan(
 ) -> Inventory:
     """List and hash all files. Raises UserError for collections that cannot be read.
 
-    `index_folder` keeps what makes a second time quick: indices of archives, and the hashes of objects by the
-    version that their store gives them.
+    `lake`: path or URL, whose own files are left out. `max_bytes`: larger files are not read. `index_folder` keeps
+    indices of archives, and the hashes of objects by the version that their store gives them, for the next scan.
     """
     listing = list_files(collections, lake=lake, index_folder=index_folder)
-    found = _with_remembered(in_reading_order(listing.files.with_row_index("number")), index_folder / HASHES)
+    found = _with_cached_hashes(in_reading_order(listing.files.with_row_index("number")), index_folder / HASHES)
     unknown = found.filter(pl.col("sha256").is_null())
     digests: list[str | ReadFailure] = []
-    with ThreadPoolExecutor(threads) as pool:  # threads suffice: reading and hashing leave the interpreter
+    with ThreadPoolExecutor(threads) as pool:  # threads suffice: reading and hashing release the interpreter lock
         chunks = [unknown.slice(first, CHUNK) for first in range(0, len(unknown), CHUNK)]
-        for digest in _in_turn(pool, chunks, max_bytes, 4 * threads):
+        for digest in _hash_in_order(pool, chunks, max_bytes, 4 * threads):
             digests += digest
             progress(len(found) - len(unknown) + len(digests), len(found))
     failures = [digest if isinstance(digest, ReadFailure) else None for digest in digests]
@@ -81,15 +76,15 @@ def scan(
         pl.Series("reason", [failure and _reason(failure) for failure in failures], pl.String),
         pl.Series("detail", [failure and failure.detail for failure in failures], pl.String),
     )
-    _remember(hashed, index_folder / HASHES)
+    _cache_hashes(hashed, index_folder / HASHES)
     known = found.filter(pl.col("sha256").is_not_null())
     files = pl.concat([known, hashed], how="diagonal").sort("number").drop("number")
     return Inventory(_with_problems(files, listing, collections), listing.ignored)
 
 
-def _with_remembered(found: pl.DataFrame, file: Path) -> pl.DataFrame:
-    """The files with `sha256` where it is known that an object with this version (its ETag) had that one."""
-    keyed = found.with_columns(pl.col("location").struct.field("container", "member"))
+def _with_cached_hashes(found: pl.DataFrame, file: Path) -> pl.DataFrame:
+    """Return the files with `sha256` where it was cached for the version (the ETag) of an object."""
+    keyed = found.with_columns(pl.col("file_ref").struct.field("container", "member"))
     if file.exists() and found["version"].is_not_null().any():
         keyed = keyed.join(pl.read_parquet(file), on=VERSIONED, how="left", nulls_equal=True, maintain_order="left")
     else:
@@ -97,22 +92,22 @@ def _with_remembered(found: pl.DataFrame, file: Path) -> pl.DataFrame:
     return keyed.drop("container", "member")
 
 
-def _remember(hashed: pl.DataFrame, file: Path) -> None:
-    """Keep the hashes of files whose store names their versions: the next run need not fetch them."""
+def _cache_hashes(hashed: pl.DataFrame, file: Path) -> None:
+    """Cache the hashes of objects with a version, so that the next scan need not fetch them."""
     new = hashed.filter(pl.col("version").is_not_null() & pl.col("sha256").is_not_null())
     if new.is_empty():
         return
-    rows = new.with_columns(pl.col("location").struct.field("container", "member")).select(*VERSIONED, "sha256")
+    rows = new.with_columns(pl.col("file_ref").struct.field("container", "member")).select(*VERSIONED, "sha256")
     before = [pl.read_parquet(file)] if file.exists() else []
     buffer = io.BytesIO()
     pl.concat([*before, rows]).unique(VERSIONED, keep="last", maintain_order=True).write_parquet(buffer)
     write_atomically(file, buffer.getvalue())
 
 
-def _in_turn(
+def _hash_in_order(
     pool: ThreadPoolExecutor, chunks: Sequence[pl.DataFrame], max_bytes: int, ahead: int
 ) -> Iterator[list[str | ReadFailure]]:
-    """The chunks' hashes in order; at most `ahead` chunks wait, so that memory does not grow with their number."""
+    """Yield the chunks' hashes in order; at most `ahead` chunks are pending, which bounds memory."""
     pending = [pool.submit(_hash, chunk, max_bytes) for chunk in chunks[:ahead]]
     for number in range(len(chunks)):
         yield pending[number % ahead].result()
@@ -130,7 +125,7 @@ def _reason(failure: ReadFailure) -> str:
 
 
 def _with_problems(files: pl.DataFrame, listing: Listing, collections: Sequence[Collection]) -> pl.DataFrame:
-    """Archives that cannot be opened are files too, with a fate of their own."""
+    """Return the files with a row for each archive or folder that cannot be read."""
     if listing.problems.is_empty():
         return files
     licences = {collection.name: collection.licence for collection in collections}

@@ -1,8 +1,8 @@
-"""Partitions: runs of neighbouring files, the unit that is read, published and done again.
+"""Partitions of an inventory: runs of neighbouring files, the unit of parsing, publishing and repetition.
 
-Boundaries come from the files themselves (content-defined chunking, as rsync and backup tools do it): a file whose
-SHA-256 begins in a certain way opens a new partition. So a file that is added or removed changes the partition it
-lies in, and no other.
+Boundaries follow from the files themselves (content-defined chunking, as in rsync and backup tools): a file whose
+SHA-256 begins with a small enough number opens a new partition. So a file that is added or removed changes its own
+partition and no other.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ HASH_SPACE = 16**8
 
 
 def number_partitions(files: pl.DataFrame, size: int) -> pl.Series:
-    """The partition of each file, numbered from 0 in the order of the rows; `size` files each on average.
+    """Return the partition of each file, numbered from 0 in the order of the rows; `size` files each on average.
 
     `files` has columns `collection` and `sha256` (null: opens no partition). A collection begins a new one.
     """

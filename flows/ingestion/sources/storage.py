@@ -1,7 +1,7 @@
-"""Storage: local paths and object stores, with errors that say what to do.
+"""Storage: local paths and object stores behind one interface.
 
-Credentials and endpoints come from where each store's own tools look (`AWS_*`, `GOOGLE_APPLICATION_CREDENTIALS`,
-`AZURE_STORAGE_*` and their configuration files); no secret is ever in a collection.
+Credentials and endpoints come from where each store's own tools look for them (`AWS_*`, `AZURE_STORAGE_*`,
+`GOOGLE_APPLICATION_CREDENTIALS` and their configuration files); a collection never holds a secret.
 """
 
 from __future__ import annotations
@@ -16,17 +16,18 @@ from fsspec.core import split_protocol, url_to_fs
 from infra.errors import UserError
 
 EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs", "az": "az", "abfs": "az", "abfss": "az", "adl": "az"}
-"""The extra of this package that brings a protocol's library."""
+"""The extra of this package that installs a protocol's library."""
 REMOTE_BLOCK = 4 * 2**20
-"""Bytes that are fetched at once when a remote archive is searched."""
+"""Bytes fetched at once from a remote archive that is listed."""
 
 
 def is_url(location: str) -> bool:
+    """True for a URL of any protocol."""
     return "://" in location
 
 
 def local_path(location: str) -> str | None:
-    """An absolute local path; None for what lies in an object store."""
+    """Return the absolute local path of a location; None for one in an object store."""
     protocol, path = split_protocol(location)
     if is_url(location) and protocol not in ("file", "local"):
         return None
@@ -34,7 +35,7 @@ def local_path(location: str) -> str | None:
 
 
 def store_of(url: str) -> tuple[AbstractFileSystem, str]:
-    """The store of a URL and the path in it. Raises UserError for a protocol that is unknown or not installed."""
+    """Return the store of a URL and the path in it. Raises UserError if its protocol is unknown or not installed."""
     protocol = url.split("://")[0]
     try:
         store, path = url_to_fs(url)
@@ -48,7 +49,7 @@ def store_of(url: str) -> tuple[AbstractFileSystem, str]:
 
 
 def open_binary(location: str) -> IO[bytes]:
-    """A file, local or remote, for reading and seeking. Raises the storage's own errors."""
+    """Open a file, local or remote, for reading and seeking. Raises the storage's own errors."""
     local = local_path(location)
     if local is not None:
         return Path(local).open("rb")
@@ -57,7 +58,7 @@ def open_binary(location: str) -> IO[bytes]:
 
 
 def last_change(location: str) -> str:
-    """When a file was changed, as a key; where its store does not say, a key that never comes again."""
+    """Return the time of a file's last change as a key; a unique key if its store records none."""
     local = local_path(location)
     if local is not None:
         return str(Path(local).stat().st_mtime_ns)
@@ -69,6 +70,6 @@ def last_change(location: str) -> str:
 
 
 def one_line(error: BaseException) -> str:
-    """An error of another library as one line."""
+    """Describe an error of another library in one line."""
     text = " ".join(str(error).split())
     return text if isinstance(error, UserError) else f"{type(error).__name__}: {text}" if text else type(error).__name__

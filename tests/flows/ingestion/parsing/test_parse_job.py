@@ -28,7 +28,7 @@ def job_of(store: Path, *files: Path, **changes: Any) -> ParseJob:
     return ParseJob(
         **{
             "file_refs": tuple(
-                FileRef(ContainerKind.FILE, str(file.parent), file.name, file.stat().st_size) for file in files
+                FileRef(ContainerKind.FOLDER, str(file.parent), file.name, file.stat().st_size) for file in files
             ),
             "sha256": tuple(hashlib.sha256(file.read_bytes()).hexdigest() for file in files),
             "store": store,

@@ -59,7 +59,7 @@ class TestWhatIsTaken:
 
     def test_what_is_known_of_a_file(self, find: Find, lay_out: LayOut, read: Read) -> None:
         found = find(lay_out("bach/fugue.mid"), licence="CC0")
-        (row,) = found.files.drop("location").to_dicts()
+        (row,) = found.files.drop("file_ref").to_dicts()
         assert row == {
             "collection": "music",
             "path": "bach/fugue.mid",

@@ -180,7 +180,7 @@ def test_in_another_process(find: Find, prefix: str) -> None:
     put(prefix, {"1.mid": b"one"})
     program = f"""if True:
         from flows.ingestion.sources import ContainerKind, FileRef, read_files
-        print(*read_files([FileRef(ContainerKind.FILE, "{prefix}", "1.mid", 3)], 10))
+        print(*read_files([FileRef(ContainerKind.FOLDER, "{prefix}", "1.mid", 3)], 10))
     """
     child = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, check=True, text=True)
     assert child.stdout == "b'one'\n"
@@ -222,7 +222,7 @@ def test_a_store_that_is_not_reached_is_not_the_files_fault(tmp_path: Path, monk
     fsspec.filesystem("s3").clear_instance_cache()
     try:
         with pytest.raises(RunError, match=r"^s3://midi/x/1.mid cannot be reached: .*; run again$"):
-            list(read_files([FileRef(ContainerKind.FILE, "s3://midi/x", "1.mid", 3)], 10))
+            list(read_files([FileRef(ContainerKind.FOLDER, "s3://midi/x", "1.mid", 3)], 10))
         with pytest.raises(UserError, match=r"^s3://midi/x cannot be listed: "):
             list_files([Collection(name="x", location="s3://midi/x")], index_folder=tmp_path)
     finally:

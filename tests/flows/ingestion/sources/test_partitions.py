@@ -6,7 +6,7 @@ import hashlib
 
 import polars as pl
 
-from flows.ingestion.sources.partitions import number_partitions
+from flows.ingestion.sources import number_partitions
 
 
 def files(*names: str | None, collection: str = "songs") -> pl.DataFrame:

@@ -17,7 +17,7 @@ from flows.ingestion.sources import (
     in_reading_order,
     read_files,
 )
-from flows.ingestion.sources import reading as module
+from flows.ingestion.sources.reading import reader as module
 
 LayOut = Callable[..., Path]
 Find = Callable[..., Listing]
@@ -25,7 +25,7 @@ Pack = Callable[..., Path]
 
 
 def file(path: Path, size: int) -> FileRef:
-    return FileRef(ContainerKind.FILE, str(path.parent), path.name, size)
+    return FileRef(ContainerKind.FOLDER, str(path.parent), path.name, size)
 
 
 def test_in_the_order_asked_for(find: Find, lay_out: LayOut, pack: Pack) -> None:

@@ -1,4 +1,4 @@
-"""Labels: the style of every file of a collection, found by its rules."""
+"""Style labels: the style of every file of a collection, found by its rules."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from tokenization.vocabulary import style_label
 
 
 def style_labels(collection: Collection, paths: pl.Series, in_archive: pl.Series, own_name: str) -> pl.Series:
-    """The style label of each path; null where no rule finds one.
+    """Return the style label of each path; null where no rule gives one.
 
-    `in_archive`: whether a file is the member of an archive. `own_name`: the name of the location, for files that
-    lie in no folder below it. Labels are normalised once per different one, not once per file. Raises UserError for
-    a file of labels that cannot be read or that knows none of the paths.
+    `in_archive`: true for members of archives. `own_name`: the name of the location, for files in no folder below it.
+    Labels are normalised once per distinct label, not per file. Raises UserError for a file of labels that cannot be
+    read or has none of the paths.
     """
     if not collection.styles:
         return _normalised(_first_folders(paths, in_archive, own_name), collection.synonyms)

@@ -1,0 +1,78 @@
+"""The file `collections.toml`, which describes collections."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from flows.ingestion.sources.collections import Collection, StyleRule, distinct, unknown_key, validation_fault
+from flows.ingestion.sources.storage import is_url
+from infra.errors import UserError
+
+
+def load_collections(path: Path) -> list[Collection]:
+    """Read the collections of a `collections.toml`:
+
+        [[collection]]
+        name = "lakh"
+        location = "downloads/lmd_full.tar.gz"   # relative to this file; or a URL: "s3://bucket/midi"
+        licence = "CC-BY 4.0"
+
+        [[collection]]
+        name = "classical"
+        location = "~/midi/classical"
+        include = ["*.mid", "*.seq"]             # optional; without it MIDI files by suffix and content
+        exclude = ["drafts", "*_old.mid", "opera/wagner/**"]
+        [[collection.styles]]                    # rules in order: the first that gives a label counts
+        labels = "composers.csv"                 # columns path and style; or Parquet
+        [[collection.styles]]
+        pattern = '^(?P<style>[^/_]+)_'
+        [[collection.styles]]
+        label = "classical"
+
+        [synonyms]                               # for all collections; each may add its own [collection.synonyms]
+        bachjohannsebastian = "bach"
+
+    Relative locations and label files are resolved against the file's folder. Raises UserError that names file,
+    table and key, and for a misspelt key the nearest.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not TOML: {error}") from None
+    for key in content.keys() - {"collection", "synonyms"}:
+        raise UserError(f"{path}: {unknown_key(key, ['collection', 'synonyms'])}")
+    tables = content.get("collection", [])
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise UserError(f"{path}: [collection] is one table; write [[collection]], once for each collection")
+    if not tables:
+        raise UserError(f"{path} describes no collection; add a table [[collection]] with name and location")
+    try:  # validated separately, so that a fault in them is not attributed to a collection
+        common = Collection.model_validate(
+            {"name": "common", "location": "common", "synonyms": content.get("synonyms", {})}
+        ).synonyms
+    except ValidationError as error:
+        raise UserError(f"{path}: {validation_fault(error)}") from None
+    return distinct(_collection(path, number, table, common) for number, table in enumerate(tables, start=1))
+
+
+def _collection(path: Path, number: int, table: Mapping[str, Any], common: Mapping[str, str]) -> Collection:
+    name = table.get("name")
+    where = f"{path}: [[collection]] " + (repr(name) if isinstance(name, str) and name else f"number {number}")
+    try:
+        own = Collection.model_validate(table)
+    except ValidationError as error:
+        raise UserError(f"{where}: {validation_fault(error)}") from None
+    rules = tuple(rule if rule.labels is None else StyleRule(labels=_beside(path, rule.labels)) for rule in own.styles)
+    changes = {"location": _beside(path, own.location), "styles": rules, "synonyms": {**common, **own.synonyms}}
+    return own.model_copy(update=changes)
+
+
+def _beside(path: Path, location: str) -> str:
+    return location if is_url(location) else str(path.resolve().parent / Path(location).expanduser())
