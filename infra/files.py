@@ -14,8 +14,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
-
 from infra.object_store import Folder
 
 STAGING_PREFIX = ".staging-"
@@ -112,11 +110,21 @@ def remove_abandoned(parent: Folder) -> None:
         return
     for path in parent.glob(f"{STAGING_PREFIX}*"):
         owner = path.name.removeprefix(STAGING_PREFIX).split("-")[0]
-        if owner.isdecimal() and not psutil.pid_exists(int(owner)):
+        if owner.isdecimal() and not _is_running(int(owner)):
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
             else:
                 path.unlink(missing_ok=True)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):  # or no pid at all
+        return False
+    except PermissionError:  # of another user
+        return True
+    return True
 
 
 def _staging_path(parent: Path, name: str = "") -> Path:

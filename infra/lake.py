@@ -1,9 +1,7 @@
-"""The one typed place for what all flows share: where things are written and how libraries behave.
+"""The lake: the folder tree that everything is written below, and the one typed place of its paths.
 
-Everything that musenet writes lies below one folder, the *lake*. Datasets and the store of pieces may lie in an
-object store instead (`s3://bucket/lake`); what databases and servers need stays on this machine. Flow parameters
-(batch sizes, limits, thresholds) are pydantic models beside the flow that uses them; this module holds only what
-they share.
+Datasets and the store of parsed pieces may lie in an object store instead (`s3://bucket/lake`); what databases and
+servers need stays on this machine.
 """
 
 from __future__ import annotations
@@ -24,18 +22,18 @@ DEFAULT_LAKE = "lake"
 
 @dataclass(frozen=True)
 class Lake:
-    """The folder tree that holds datasets, runs, generations, the registry and the servers' state."""
+    """The folders of datasets, runs, generations, the registry and the servers' state."""
 
     root: Path
-    """On this machine."""
+    """The part on this machine."""
     remote: str | None = None
     """URL of the object store that holds datasets and pieces instead of `root`."""
 
     @classmethod
     def at(cls, address: str | os.PathLike[str] | None = None) -> Lake:
-        """The lake at `address`, else at `$MUSENET_LAKE`, else `./lake`. Creates nothing.
+        """Return the lake at `address`, else at `$MUSENET_LAKE`, else `./lake`. Creates nothing.
 
-        Of a lake in an object store the local part is `$MUSENET_LOCAL`, else `./lake`.
+        The local part of a lake in an object store is `$MUSENET_LOCAL`, else `./lake`.
         """
         address = os.fspath(address or os.environ.get(LAKE_VARIABLE) or DEFAULT_LAKE).removeprefix("file://")
         if "://" in address:
@@ -44,7 +42,7 @@ class Lake:
 
     @property
     def address(self) -> str:
-        """What `at` takes to find this lake again, in another process too."""
+        """Address from which `at` finds this lake again, in another process too."""
         return self.remote or str(self.root)
 
     @property
@@ -54,19 +52,8 @@ class Lake:
 
     @property
     def pieces(self) -> Folder:
-        """`<version>/`: what reading files gave."""
+        """`<version>/`: results of parsing, by file."""
         return self._shared("pieces")
-
-    def _shared(self, name: str) -> Folder:
-        if self.remote is None:
-            return self.root / name
-        try:  # other processes write there, too: no listing may be remembered
-            store = UPath(self.remote, use_listings_cache=False)
-            store.fs  # noqa: B018 (loads the store's library)
-        except (ImportError, ValueError) as error:
-            remedy = f"pip install 'musenet[{self.remote.split('://')[0]}]'"
-            raise UserError(f"the lake {self.remote} cannot be opened: {error}; try {remedy}") from error
-        return store / name
 
     @property
     def runs(self) -> Path:
@@ -80,15 +67,17 @@ class Lake:
 
     @property
     def samples(self) -> Path:
-        """Where `musenet sample` writes unless told otherwise."""
+        """Default output folder of `musenet sample`."""
         return self.root / "samples"
 
     @property
     def registry_database(self) -> Path:
+        """MLflow's SQLite database."""
         return self.root / "registry" / "mlflow.db"
 
     @property
     def registry_artifacts(self) -> Path:
+        """Files of MLflow's runs and model versions."""
         return self.root / "registry" / "artifacts"
 
     @property
@@ -103,39 +92,20 @@ class Lake:
 
     @property
     def cache(self) -> Path:
-        """Things that can be made again: converted starter pieces, compiled extensions."""
+        """Files that can be made again: converted starter pieces, decoded tokens, compiled extensions."""
         return self.root / "cache"
 
-    def environment(self) -> dict[str, str]:
-        """Environment variables that keep every library inside the lake, offline and quiet.
-
-        They must be set before the libraries are imported, and are inherited by child processes.
-        """
-        return {
-            LAKE_VARIABLE: self.address,
-            LOCAL_VARIABLE: str(self.root),
-            "PREFECT_HOME": str(self.prefect_home),
-            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-            # Log lines still reach the run's page; the terminal belongs to the command.
-            "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
-            "PREFECT_LOGGING_INTERNAL_LEVEL": "CRITICAL",
-            "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
-            "PREFECT_RESULTS_PERSIST_BY_DEFAULT": "false",
-            "DO_NOT_TRACK": "true",  # Prefect takes 1 or true, MLflow true only
-            "MLFLOW_DISABLE_TELEMETRY": "true",
-            "MLFLOW_TRACKING_URI": f"sqlite:///{self.registry_database}",
-            "MLFLOW_LOGGING_LEVEL": "ERROR",
-            "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-            "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-            "GIT_PYTHON_REFRESH": "quiet",
-            "MPLCONFIGDIR": str(self.cache / "matplotlib"),
-        }
+    def _shared(self, name: str) -> Folder:
+        if self.remote is None:
+            return self.root / name
+        try:
+            store = UPath(self.remote, use_listings_cache=False)  # other processes write there, too
+            store.fs  # noqa: B018 (loads the store's library)
+        except (ImportError, ValueError) as error:
+            remedy = f"pip install 'musenet[{self.remote.split('://')[0]}]'"
+            raise UserError(f"the lake {self.remote} cannot be opened: {error}; try {remedy}") from error
+        return store / name
 
 
 def _local(folder: str) -> Path:
     return Path(folder).expanduser().resolve()
-
-
-def available_cores() -> int:
-    """Processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from infra.lake import Lake
+from infra.services import library_environment
 
 if TYPE_CHECKING:
     from tokenization.encodings import Encoding
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 # Libraries read their settings as they are imported, which other folders' conftest files do before any hook runs.
 SCRATCH = Path(tempfile.mkdtemp(prefix="musenet-tests-"))
 os.environ.pop("PREFECT_API_URL", None)
-os.environ.update(Lake(SCRATCH).environment())
+os.environ.update(library_environment(Lake(SCRATCH)))
 
 
 def pytest_unconfigure() -> None:

@@ -165,7 +165,9 @@ def runs(run: str | None, lake: Lake, as_json: bool) -> None:
 def models(lake: Lake, as_json: bool) -> None:
     """List registered model versions."""
     with errors():
-        os.environ.update(lake.environment())
+        from infra.services import library_environment
+
+        os.environ.update(library_environment(lake))
         from registry.models import list_models
         from registry.store import Registry
 

@@ -26,9 +26,9 @@ def running(lake: Lake) -> Iterator[None]:
     Import the flows inside the block.
     """
     with errors():
-        os.environ.update(lake.environment())
-        from infra.services import prefect_server
+        from infra.services import library_environment, prefect_server
 
+        os.environ.update(library_environment(lake))
         with prefect_server(lake):
             yield
 

@@ -8,7 +8,7 @@ from prefect.cache_policies import NO_CACHE
 
 from flows.criticism.archive import RealFakePairs
 from flows.criticism.critic_training import CriticParameters, CriticReport, CriticTraining, critic_folder, read_report
-from flows.progress import say, stage
+from flows.progress import stage, tick
 from flows.training.runs import find_run
 from infra.lake import Lake
 from tokenization.dataset import find_version
@@ -35,7 +35,7 @@ def criticise(parameters: CriticParameters) -> CriticReport:
     run = find_run(lake, parameters.run)
     folder = critic_folder(run, parameters)
     if folder.exists():
-        say(f"[green]✓[/] critic: nothing changed, that of run {run.run_id} is reused")
+        tick(f"critic: nothing changed, that of run {run.run_id} is reused")
         return read_report(folder)
     training = CriticTraining(lake, run, find_version(lake, run.dataset).local(lake), parameters)
     train, held_out = generate_task(training)

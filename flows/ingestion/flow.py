@@ -24,7 +24,7 @@ from flows.ingestion.pipeline import (
 from flows.ingestion.publishing.publish import Published
 from flows.ingestion.sources import Inventory
 from flows.ingestion.workers import worker_settings
-from flows.progress import say, stage
+from flows.progress import stage, tick
 from infra.errors import RunError
 from tokenization.dataset import DatasetVersion
 from tokenization.dataset.manifest import Status
@@ -113,7 +113,7 @@ def ingest(parameters: IngestParameters) -> IngestReport:
             stock = stock_task(parameters)
             known = reusable(parameters, stock)
             if known is not None:
-                say(f"[green]✓[/] ingestion: nothing changed, {known} is reused")
+                tick(f"ingestion: nothing changed, {known} is reused")
                 return IngestReport(known, reused=True)
             reading = read_task(parameters, stock, engine)
             manifest = decide_task(parameters, stock, reading)

@@ -11,10 +11,9 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.context import TaskRunContext
 from pydantic import BaseModel, ConfigDict, Field
-from rich.markup import escape
 
 from flows.parameters import LakeAddress
-from flows.progress import say, stage
+from flows.progress import in_this_run, stage, tick, warn
 from flows.training.config_file import DEFAULT_PRESET
 from flows.training.hostfile import Host, read_hostfile, select_hosts
 from flows.training.launcher import JobFailed, launch
@@ -66,7 +65,7 @@ def is_temporary(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> boo
 def deepspeed_job(lake: Lake, run: Run, dataset: DatasetVersion, hosts: tuple[Host, ...], retries: int) -> None:
     """Run the DeepSpeed job to its end and track it in MLflow."""
     steps = run.config.training.steps
-    uploader = Uploader(lake.registry_database, lake.registry_artifacts, tracked_run(run, dataset), warn)
+    uploader = Uploader(lake.registry_database, lake.registry_artifacts, tracked_run(run, dataset), in_this_run(warn))
     with stage(f"training {run.preset} on {dataset}", steps) as bar, uploader:
         bar.update(0, note="starting DeepSpeed")
 
@@ -98,7 +97,7 @@ def train(parameters: TrainParameters) -> RunReport:
     run = prepare_run(lake, dataset, preset, sum(host.slots for host in hosts))
     reused = run.is_complete()
     if reused:
-        say(f"[green]✓[/] training: nothing changed, run {run.run_id} is reused")
+        tick(f"training: nothing changed, run {run.run_id} is reused")
         upload_remaining(lake.registry_database, lake.registry_artifacts, tracked_run(run, dataset), warn)
     else:
         job = deepspeed_job.with_options(retries=parameters.retries, retry_delay_seconds=parameters.retry_seconds)
@@ -111,8 +110,3 @@ def train(parameters: TrainParameters) -> RunReport:
 def tracked_run(run: Run, dataset: DatasetVersion) -> TrackedRun:
     """Return a run as the registry tracks it."""
     return TrackedRun(run.run_id, run.name, run.parameters, DatasetReference.of(dataset), run.folder.metrics)
-
-
-def warn(message: str) -> None:
-    """Show a warning as one line."""
-    say(f"[yellow]![/] {escape(message)}")

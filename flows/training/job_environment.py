@@ -12,6 +12,7 @@ from flows.training.hostfile import Host
 from infra.errors import UserError
 from infra.hardware import available_cores
 from infra.lake import Lake
+from infra.services import library_environment
 
 CARRIED = ("MUSENET_", "OMP_", "TORCH", "TRITON_", "NCCL_", "GLOO_", "CUDA_", "DS_", "HF_")
 """Prefixes of the variables that other hosts need as well; DeepSpeed itself adds those of Python."""
@@ -36,7 +37,7 @@ def job_environment(lake: Lake, hosts: Sequence[Host], remote_environment: Path)
     # Ninja and the compiler wrappers of the virtual environment must be found even when it is not activated.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     fixed = {"PATH": path, "PYTHONUNBUFFERED": "1", "DS_ENV_FILE": remote_environment.name}
-    return {**defaults, **os.environ, **lake.environment(), **fixed}
+    return {**defaults, **os.environ, **library_environment(lake), **fixed}
 
 
 def format_remote_environment(environment: Mapping[str, str]) -> str:

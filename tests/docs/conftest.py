@@ -55,7 +55,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     from reader import Reader
 
     from flows.training import flow as training_flow
-    from infra.services.servers import down, prefect_server
+    from infra.services import down, prefect_server
     from modeling.config import load_preset, with_settings
 
     work = tmp_path_factory.mktemp("reader")

@@ -130,7 +130,7 @@ def steps(engine: Engine) -> Stepper:
 @pytest.fixture(scope="session")
 def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A real Prefect server for all flows that run in this process."""
-    from infra.services.servers import prefect_server
+    from infra.services import prefect_server
 
     lake = Lake(tmp_path_factory.mktemp("prefect"))
     lake.services.mkdir()

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from infra.errors import UserError
-from infra.hardware import available_cores
 from infra.lake import LAKE_VARIABLE, LOCAL_VARIABLE, Lake
 
 
@@ -32,7 +31,7 @@ class TestWhereTheLakeIs:
         assert Lake.at("~/music").root == tmp_path / "home" / "music"
 
     def test_asking_creates_nothing(self, tmp_path: Path) -> None:
-        Lake.at(tmp_path / "lake").environment()
+        Lake.at(tmp_path / "lake")
         assert list(tmp_path.iterdir()) == []
 
 
@@ -78,22 +77,3 @@ class TestALakeInAnObjectStore:
         monkeypatch.chdir(tmp_path)
         monkeypatch.setenv(LAKE_VARIABLE, self.URL)
         assert Lake.at() == Lake(tmp_path / "lake", self.URL)
-
-    def test_is_found_again_by_child_processes(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        for lake in (Lake(tmp_path, self.URL), Lake(tmp_path)):
-            for name, value in lake.environment().items():
-                monkeypatch.setenv(name, value)
-            assert Lake.at() == lake
-            assert Lake.at(lake.address) == lake
-
-
-def test_the_environment_keeps_libraries_in_the_lake_and_offline(tmp_path: Path) -> None:
-    environment = Lake(tmp_path).environment()
-    assert environment[LAKE_VARIABLE] == str(tmp_path)
-    assert environment["PREFECT_HOME"] == str(tmp_path / "prefect")
-    assert environment["MLFLOW_TRACKING_URI"] == f"sqlite:///{tmp_path}/registry/mlflow.db"
-    assert environment["DO_NOT_TRACK"] == "true"
-
-
-def test_at_least_one_core_is_available() -> None:
-    assert available_cores() >= 1

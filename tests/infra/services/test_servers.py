@@ -7,7 +7,6 @@ import json
 import os
 import re
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -19,18 +18,20 @@ from pathlib import Path
 import psutil
 import pytest
 
+from infra import services
 from infra.lake import Lake
-from infra.services import servers as services
+from infra.services import health
+from infra.services import servers as background
 
-REPOSITORY = Path(services.__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 
 COMMAND = """
 import os, signal, sys, time
-from infra.services.servers import prefect_server
+from infra.services import library_environment, prefect_server
 from infra.lake import Lake
 
 lake, tasks, ending = Lake.at(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
-os.environ.update(lake.environment())
+os.environ.update(library_environment(lake))
 try:
     with prefect_server(lake):
         from prefect import flow, task
@@ -189,37 +190,18 @@ def test_up_serves_pages_and_commands_until_down(lake: Lake) -> None:
     assert [(service.running, service.changed) for service in services.down(lake)] == [(False, False)] * 2
 
 
-def test_a_reused_pid_is_not_taken_for_the_server(tmp_path: Path) -> None:
-    lake = Lake(tmp_path)
-    lake.services.mkdir()
-    another = [os.getpid(), psutil.Process().create_time() - 60]
-    state = {"url": "http://127.0.0.1:4200", "log": "", "started_at": "", "processes": [another]}
-    (lake.services / "prefect.json").write_text(json.dumps(state))
-    assert not any(service.running for service in services.status(lake))
-    assert not any(service.changed for service in services.down(lake))  # and this process goes on
-    assert not (lake.services / "prefect.json").exists()
-
-
 def test_a_server_that_ends_at_once_is_an_error_with_its_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lake = Lake(tmp_path)
-    monkeypatch.setattr(services, "_command", lambda *_: [sys.executable, "-c", "raise SystemExit('no luck')"])
+    monkeypatch.setattr(background, "server_command", lambda *_: [sys.executable, "-c", "raise SystemExit('no luck')"])
     with pytest.raises(services.ServiceError, match=r"ended as it started \(code 1\): see .*\.log"):
         services.up(lake)
     assert not any(service.running for service in services.status(lake))
     assert "no luck" in (lake.services / "prefect.log").read_text()
 
 
-def test_a_taken_port_is_left_alone() -> None:
-    with socket.socket() as listener:
-        listener.bind((services.HOST, 0))
-        listener.listen()
-        taken = listener.getsockname()[1]
-        assert services._port(taken) != taken
-
-
 def test_another_server_on_the_port_is_not_taken_for_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lake = Lake(tmp_path)
-    monkeypatch.setattr(services, "_answers", lambda *_: True)
-    monkeypatch.setattr(services, "_command", lambda *_: [sys.executable, "-c", "raise SystemExit(1)"])
+    monkeypatch.setattr(health, "answers", lambda *_: True)
+    monkeypatch.setattr(background, "server_command", lambda *_: [sys.executable, "-c", "raise SystemExit(1)"])
     with pytest.raises(services.ServiceError, match="ended as it started"):
         services.up(lake)
