@@ -1,4 +1,4 @@
-"""Types that the parameters of several flows share."""
+"""Types of parameters that several flows share."""
 
 from __future__ import annotations
 
@@ -10,4 +10,4 @@ from pydantic import BeforeValidator, Field
 from infra.lake import Lake
 
 LakeAddress = Annotated[str, BeforeValidator(os.fspath), Field(default_factory=lambda: Lake.at().address)]
-"""A folder, or the URL of one in an object store; by default as `Lake.at` finds it."""
+"""Address of a lake: a folder or an object store's URL; the default is that of `Lake.at()`."""

@@ -1,6 +1,6 @@
 """The `musenet` command.
 
-Help must come at once, so nothing heavy is imported here: each command imports what it runs.
+Each command imports what it runs when it runs, so that help appears at once.
 """
 
 from __future__ import annotations
@@ -30,6 +30,6 @@ for command in (
 
 
 def main() -> None:
-    """The console script."""
+    """Run the console script."""
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(TERMINATED))
     musenet()

@@ -8,15 +8,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flows.cli.options import json_option, lake_option
-from flows.cli.output import show
+from flows.cli.output import LISTED, show
 from flows.cli.running import errors
 from infra.lake import Lake
 
 if TYPE_CHECKING:
     from flows.ingestion.queries import Difference
-
-LISTED = 20
-"""Lines of a kind that a report shows; `--json` has all."""
 
 
 @click.group(invoke_without_command=True)
@@ -24,7 +21,7 @@ LISTED = 20
 @json_option
 @click.pass_context
 def datasets(context: click.Context, lake: Lake, as_json: bool) -> None:
-    """List published dataset versions, or show or compare them."""
+    """List, show or compare published dataset versions."""
     if context.invoked_subcommand:
         return
     with errors():
@@ -45,7 +42,7 @@ def datasets(context: click.Context, lake: Lake, as_json: bool) -> None:
 @lake_option
 @json_option
 def show_dataset(reference: str, lake: Lake, as_json: bool) -> None:
-    """Say what a dataset version holds."""
+    """Describe a dataset version."""
     with errors():
         from flows.ingestion.card import markdown
         from tokenization.dataset import find_version
@@ -61,7 +58,7 @@ def show_dataset(reference: str, lake: Lake, as_json: bool) -> None:
 @lake_option
 @json_option
 def diff(before: str, after: str, lake: Lake, as_json: bool) -> None:
-    """Say what changed from one dataset version to another."""
+    """List the differences between two dataset versions."""
     with errors():
         from flows.ingestion.queries import difference
         from tokenization.dataset import find_version
@@ -96,7 +93,7 @@ def _more(rows: list[Any]) -> list[str]:
 @lake_option
 @json_option
 def why(path: str, dataset: str | None, lake: Lake, as_json: bool) -> None:
-    """Say what became of a file, and why. PATH may also be a path in a collection or a SHA-256."""
+    """Explain what became of a file. PATH may also be a path in a collection or a SHA-256."""
     with errors():
         from flows.ingestion.queries import outcomes_of
         from tokenization.dataset import dataset_versions, find_version

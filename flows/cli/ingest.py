@@ -16,7 +16,7 @@ from flows.cli.options import (
     time_option,
     vocabulary_option,
 )
-from flows.cli.output import show
+from flows.cli.output import LISTED, show
 from flows.cli.running import errors, running
 from infra.lake import Lake
 
@@ -25,27 +25,26 @@ if TYPE_CHECKING:
     from flows.ingestion.queries import DryRun
     from flows.ingestion.sources import Collection
 
-LISTED = 20
-"""Lines of a kind that a report shows; `--json` has all."""
-
 
 @click.command()
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
-@click.option("--name", help="The dataset.  [default: the name of a collections.toml]")
-@click.option("--style", help="One style label for all files; by default the first folder below SOURCE names it.")
+@click.option("--name", help="Name of the dataset.  [default: that of the collections.toml]")
+@click.option("--style", help="Style label of all files.  [default: the first folder below SOURCE]")
 @click.option("--licence", help="Licence of the files, for the manifest.  [default: not stated]")
 @encoding_option
 @time_option
 @vocabulary_option
-@click.option("--units", type=click.IntRange(1), help="Chords or merges that a learned encoding learns.")
-@click.option("--sustain", is_flag=True, default=None, help="Notes last as long as the sustain pedal holds them.")
-@click.option("--copies", type=click.IntRange(0), help="Augmented variants of each piece that trains.  [default: 0]")
+@click.option("--units", type=click.IntRange(1), help="Number of chords or merges that a learned encoding learns.")
+@click.option("--sustain", is_flag=True, default=None, help="Extend notes for as long as the sustain pedal holds them.")
+@click.option("--copies", type=click.IntRange(0), help="Augmented variants of each training piece.  [default: 0]")
 @click.option("--seed", type=int, help="Seed of the variants.  [default: 0]")
 @settings_option("Change a setting: limits.min_notes=8.")
-@click.option("--engine", type=click.Choice(["local", "ray", "dask"]), help="Where files are read.  [default: local]")
-@click.option("--cluster", metavar="ADDRESS", help="A running Ray or Dask cluster.")
-@click.option("--workers", type=click.IntRange(1), help="Processes of the engine.  [default: all cores]")
-@click.option("--dry-run", is_flag=True, help="Show what would be done.")
+@click.option(
+    "--engine", type=click.Choice(["local", "ray", "dask"]), help="Engine that reads the files.  [default: local]"
+)
+@click.option("--cluster", metavar="ADDRESS", help="Address of a running Ray or Dask cluster.")
+@click.option("--workers", type=click.IntRange(1), help="Worker processes of the engine.  [default: all cores]")
+@click.option("--dry-run", is_flag=True, help="Report what would be done, without doing it.")
 @lake_option
 @json_option
 def ingest(
@@ -60,7 +59,7 @@ def ingest(
 
     SOURCE is a folder, a file, a .zip, .tar or .tar.gz, a URL of an object store, or a collections.toml.
     """
-    with errors():  # mistakes first: starting a server takes seconds
+    with errors():  # before a server is started, which takes seconds
         parameters = _parameters(sources, settings, lake, choices)
     if dry_run:
         with errors():
@@ -106,11 +105,14 @@ def _parameters(
 
 
 def _collections(sources: tuple[str, ...], style: str | None, licence: str | None) -> list[Collection]:
+    """Return the collections of all sources, named by their file or folder where those names differ."""
     from flows.ingestion.sources import collection_of, load_collections
     from infra.errors import UserError
 
     if (style or licence) and any(source.endswith(".toml") for source in sources):
-        raise UserError("--style and --licence are for plain sources; a collections.toml says them for each collection")
+        raise UserError(
+            "--style and --licence are for plain sources; a collections.toml states them for each collection"
+        )
     plain = [source for source in sources if not source.endswith(".toml")]
     stems = [Path(source.rstrip("/")).name.split(".")[0] or Path(source).resolve().name or "root" for source in plain]
     names = stems if len(set(stems)) == len(stems) else plain
@@ -125,6 +127,7 @@ def _collections(sources: tuple[str, ...], style: str | None, licence: str | Non
 
 
 def _only_toml(sources: tuple[str, ...]) -> str | None:
+    """Return the name of a collections.toml that is the only source."""
     return Path(sources[0]).stem if len(sources) == 1 and sources[0].endswith(".toml") else None
 
 

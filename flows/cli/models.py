@@ -1,4 +1,4 @@
-"""Commands on models: train, criticise, register, sample, and what there is of them."""
+"""Commands on models: train, criticise, register, sample, run the demo, and list runs and models."""
 
 from __future__ import annotations
 
@@ -9,20 +9,26 @@ from typing import Any
 
 import click
 
-from flows.cli.options import json_option, lake_option, settings_option
+from flows.cli.options import json_option, lake_option, seed_option, settings_option
 from flows.cli.output import command_prefix, show
 from flows.cli.running import errors, running
 from infra.lake import Lake
+
+POSITIVE = click.FloatRange(0, min_open=True)
 
 
 @click.command()
 @click.option("--dataset", help="NAME or NAME@DIGEST.")
 @click.option("--preset", help="tiny, small, base or musenet.  [default: tiny]")
-@click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="A run file: all this as TOML.")
+@click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="Run file: these options as TOML.")
 @settings_option("Change a setting: training.steps=400.")
 @click.option("--ranks", type=click.IntRange(1), help="Data-parallel processes.  [default: 1, or the hostfile's slots]")
-@click.option("--hostfile", type=click.Path(path_type=Path), metavar="FILE", help="Hosts to train on: host slots=N.")
-@click.option("--retries", type=click.IntRange(0), default=2, show_default=True, help="Further attempts on failure.")
+@click.option(
+    "--hostfile", type=click.Path(path_type=Path), metavar="FILE", help="Hosts to train on, a line each: HOST slots=N."
+)
+@click.option(
+    "--retries", type=click.IntRange(0), default=2, show_default=True, help="Further attempts after a failure."
+)
 @lake_option
 @json_option
 def train(
@@ -34,7 +40,7 @@ def train(
     as_json: bool,
     **choices: Any,
 ) -> None:
-    """Train a model with DeepSpeed; an interrupted training goes on where it was."""
+    """Train a model with DeepSpeed, or resume an interrupted training."""
     with errors():
         from flows.training.config_file import merge_choices
 
@@ -52,7 +58,7 @@ def train(
 
 @click.command()
 @click.option("--run", default="latest", show_default=True, help="Id of a finished training run.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@seed_option
 @lake_option
 @json_option
 def critic(run: str, seed: int, lake: Lake, as_json: bool) -> None:
@@ -71,7 +77,7 @@ def critic(run: str, seed: int, lake: Lake, as_json: bool) -> None:
 
 @click.command()
 @click.option("--run", default="latest", show_default=True, help="Id of a finished training run.")
-@click.option("--alias", default="candidate", show_default=True, help="Alias that shall name the version.")
+@click.option("--alias", default="candidate", show_default=True, help="Alias to set on the version.")
 @lake_option
 @json_option
 def register(run: str, alias: str, lake: Lake, as_json: bool) -> None:
@@ -86,28 +92,32 @@ def register(run: str, alias: str, lake: Lake, as_json: bool) -> None:
 
 @click.command()
 @click.option("--model", default="champion", show_default=True, help="Alias or version number.")
-@click.option("--style", help="A style of the model's dataset.")
-@click.option("--instruments", default="", help="Names joined by commas: piano,strings.")
-@click.option("--count", type=click.IntRange(1), default=1, show_default=True, help="Pieces to write.")
+@click.option("--style", help="Style of the model's dataset.")
+@click.option("--instruments", default="", help="Names of the model's instruments, joined by commas: piano,strings.")
+@click.option("--count", type=click.IntRange(1), default=1, show_default=True, help="Number of pieces.")
 @click.option("--best-of", type=click.IntRange(1), default=8, show_default=True, help="Candidates for each piece.")
-@click.option("--length", type=click.IntRange(32), default=1024, show_default=True, help="Tokens of a piece.")
-@click.option("--tempo", type=click.FloatRange(0, min_open=True), default=120.0, show_default=True)
-@click.option("--temperature", type=click.FloatRange(0, min_open=True), default=1.0, show_default=True)
-@click.option("--top-p", type=click.FloatRange(0, 1, min_open=True), default=0.95, show_default=True)
+@click.option("--length", type=click.IntRange(32), default=1024, show_default=True, help="Length of a piece in tokens.")
+@click.option("--tempo", type=POSITIVE, default=120.0, show_default=True, help="Beats per minute.")
+@click.option("--temperature", type=POSITIVE, default=1.0, show_default=True, help="Sampling temperature.")
 @click.option(
-    "--longest-note", type=click.FloatRange(0, min_open=True), default=8.0, show_default=True, help="Seconds."
+    "--top-p",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=0.95,
+    show_default=True,
+    help="Probability mass of the tokens that are sampled from (nucleus sampling).",
 )
+@click.option("--longest-note", type=POSITIVE, default=8.0, show_default=True, help="Seconds.")
 @click.option(
     "--guidance",
     type=click.FloatRange(1),
     default=1.0,
     show_default=True,
-    help="How closely style and instruments are followed; above 1 takes twice as long.",
+    help="Classifier-free guidance: adherence to style and instruments; above 1 takes twice as long.",
 )
-@click.option("--prompt", type=click.Path(path_type=Path), help="A MIDI file to continue.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--prompt", type=click.Path(path_type=Path), help="MIDI file to continue.")
+@seed_option
 @click.option(
-    "--out", type=click.Path(path_type=Path, file_okay=False), help="Folder.  [default: samples/ in the lake]"
+    "--out", type=click.Path(path_type=Path, file_okay=False), help="Output folder.  [default: samples/ in the lake]"
 )
 @lake_option
 @json_option
@@ -125,12 +135,14 @@ def sample(instruments: str, lake: Lake, as_json: bool, **choices: Any) -> None:
 
 @click.command()
 @settings_option("Change a training setting.")
-@click.option("--length", type=click.IntRange(32), default=1024, show_default=True, help="Tokens of the piece.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option(
+    "--length", type=click.IntRange(32), default=1024, show_default=True, help="Length of the piece in tokens."
+)
+@seed_option
 @lake_option
 @json_option
 def demo(settings: dict[str, str], length: int, seed: int, lake: Lake, as_json: bool) -> None:
-    """The whole way in minutes: starter music, a small model, its critic, the registry, a new piece."""
+    """Run the whole pipeline in minutes: starter music, a small model, its critic, the registry, a new piece."""
     elsewhere = "" if lake == Lake.at() else f" --lake {lake.address}"
     with running(lake):
         from flows.demo.flow import DemoParameters
@@ -150,7 +162,7 @@ def demo(settings: dict[str, str], length: int, seed: int, lake: Lake, as_json: 
 @lake_option
 @json_option
 def runs(run: str | None, lake: Lake, as_json: bool) -> None:
-    """List training runs: all, or those whose id begins with RUN."""
+    """List all training runs, or those whose id begins with RUN."""
     with errors():
         from flows.training.status import list_status
 

@@ -30,8 +30,8 @@ def json_option(command: Command) -> Command:
 
 
 def settings_option(changes: str) -> Callable[[Command], Command]:
-    """Add `--set KEY=VALUE`, as a dict of texts; `changes` begins its help. `infra.settings` has the grammar."""
-    grammar = "VALUE: none for no value; lists as 4,8 or JSON."
+    """Add `--set KEY=VALUE`, as a dict of texts in the grammar of `infra.settings`; `changes` begins its help."""
+    grammar = "VALUE is a number or text, none, a list such as 4,8, or JSON."
     return click.option(
         "--set", "settings", multiple=True, metavar="KEY=VALUE", callback=_parsed, help=f"{changes}  {grammar}"
     )
@@ -54,6 +54,9 @@ time_option = click.option(
 )
 vocabulary_option = click.option(
     "--vocabulary", metavar="NAME|FILE", help="A name, a .toml, or a dataset's vocabulary.json.  [default: musenet]"
+)
+seed_option = click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the random numbers."
 )
 dataset_option = click.option(
     "--dataset", metavar="NAME[@DIGEST]", help="Use the encoding, time and vocabulary of a dataset, learned tokens too."

@@ -1,4 +1,4 @@
-"""What commands read, print and write."""
+"""Input and output of commands: reports, and the files that a user names."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ import click
 
 from infra.errors import UserError
 from infra.files import write_atomically
+
+LISTED = 20
+"""Lines of a kind that a report shows; `--json` has all."""
 
 
 def show(report: Any, lines: list[str], as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""Commands that draw: a MIDI file as a piano roll, the layouts of sparse attention."""
+"""Commands that draw piano rolls and the layouts of sparse attention."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from flows.cli.tokens import vocabulary_of
     "--vocabulary",
     default="musenet",
     show_default=True,
-    help="Whose instruments have the colours: a name, a TOML file, or the vocabulary.json of a dataset version.",
+    help="Vocabulary whose instruments are coloured: a name, a .toml, or a dataset's vocabulary.json.",
 )
-@click.option("--title", default="", help="What stands above the picture.")
+@click.option("--title", default="", help="Title above the picture.")
 def roll(file: Path, out: Path, vocabulary: str, title: str) -> None:
-    """Draw a MIDI file as a piano roll. The suffix of OUT, .png or .svg, decides the format."""
+    """Draw a MIDI file as a piano roll, in the format of the suffix of OUT: .png or .svg."""
     with errors():
         from infra.errors import UserError
         from tokenization.midi import read_midi
@@ -39,17 +39,17 @@ def roll(file: Path, out: Path, vocabulary: str, title: str) -> None:
 
 @click.command()
 @click.argument("out", type=click.Path(path_type=Path), default="layouts.html")
-@click.option("--preset", metavar="NAME", help="Draw the layers of this model.  [default: every mode there is]")
+@click.option("--preset", metavar="NAME", help="Draw the layers of this model.  [default: all modes]")
 @settings_option("Change the preset: model.sparsity.block=32.")
 @click.option(
     "--length",
     type=click.IntRange(16, 65_536),
-    help="Positions that are drawn.  [default: the model's context, or 1024]",
+    help="Positions to draw.  [default: the model's context, or 1024]",
 )
 def layouts(out: Path, preset: str | None, settings: dict[str, str], length: int | None) -> None:
-    """Draw what sparse attention sees, as an HTML page, with its share of dense attention.
+    """Draw the layouts of sparse attention as an HTML page, each with its share of dense attention.
 
-    OUT is layouts.html if not given. With --set alone, the preset is tiny.
+    OUT defaults to layouts.html. With --set alone, the preset is tiny.
     """
     with errors():
         from modeling.config import load_preset, with_settings

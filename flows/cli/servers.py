@@ -45,7 +45,7 @@ def down(lake: Lake, as_json: bool) -> None:
 @lake_option
 @json_option
 def status(lake: Lake, as_json: bool) -> None:
-    """Say which servers run, and where; status 1 unless both do."""
+    """Show which servers run, and where. Exit status 1 unless both do."""
     with errors():
         from infra.services import status as ask
 
@@ -58,7 +58,7 @@ def status(lake: Lake, as_json: bool) -> None:
 @click.argument("page", type=click.Choice(["prefect", "mlflow"]))
 @lake_option
 def open_page(page: str, lake: Lake) -> None:
-    """Open a server's page in the browser, starting the servers if need be."""
+    """Open a server's page in the browser, starting the servers if they do not run."""
     with errors():
         from infra.services import up as start
 
@@ -68,7 +68,7 @@ def open_page(page: str, lake: Lake) -> None:
 
 
 def show_services(services: list[Service], as_json: bool, changed: str, unchanged: str) -> None:
-    """Print what became of the servers."""
+    """Print the state of the servers; `changed` and `unchanged` annotate it."""
     lines = []
     for service in services:
         place = f"runs at {service.url}" if service.running else "does not run"

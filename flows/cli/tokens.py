@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @time_option
 @vocabulary_option
 @dataset_option
-@click.option("--sustain", is_flag=True, help="Notes last as long as the sustain pedal holds them.")
+@click.option("--sustain", is_flag=True, help="Extend notes for as long as the sustain pedal holds them.")
 @click.option("--ids", is_flag=True, help="Print token ids instead of text.")
 @lake_option
 def encode(
@@ -40,7 +40,7 @@ def encode(
     ids: bool,
     lake: Lake,
 ) -> None:
-    """Print a MIDI file as tokens, in the text that MuseNet printed."""
+    """Print a MIDI file as tokens, in MuseNet's own text form."""
     with errors():
         from tokenization.midi import read_midi
         from tokenization.vocabulary import style_label
@@ -68,7 +68,7 @@ def decode(
     dataset: str | None,
     lake: Lake,
 ) -> None:
-    """Write tokens as a MIDI file. TOKENS is text, ids, a file that holds them, or - for standard input."""
+    """Write tokens as a MIDI file. TOKENS is text, ids, a file of either, or - for standard input."""
     with errors():
         from infra.errors import UserError
         from tokenization.midi.writing import write_midi
@@ -79,7 +79,7 @@ def decode(
         chosen = _encoding(encoding, time, vocabulary, dataset, lake)
         notes = chosen.decode(chosen.vocabulary.parse_text(text))
         if not len(notes):
-            raise UserError("these tokens hold no note; nothing was written")
+            raise UserError("the tokens contain no note; nothing was written")
         write_bytes(out, write_midi(notes, chosen.vocabulary.output_names))
         click.echo(f"{out}: {len(notes)} notes, {notes.seconds:.1f} s", err=True)
 
@@ -92,13 +92,13 @@ def _encoding(
     lake: Lake,
     styles: Iterable[str] = (),
 ) -> Encoding:
-    """The encoding that the options say. Raises UserError and VocabularyError."""
+    """Return the encoding that the options choose. Raises UserError, VocabularyError included."""
     from infra.errors import UserError
     from tokenization.encodings import get_encoding
 
     if dataset is not None:
         if name or time or vocabulary:
-            raise UserError("--dataset says encoding, time and vocabulary: give it or them, not both")
+            raise UserError("--dataset sets encoding, time and vocabulary; give either it or them")
         from tokenization.dataset import find_version
 
         return find_version(lake, dataset).encoding
@@ -110,10 +110,10 @@ def _encoding(
 
 
 def vocabulary_of(source: str, styles: Iterable[str] = ()) -> Vocabulary:
-    """A vocabulary by name or from a .toml, with styles; or a dataset version's from its `vocabulary.json`, which has
-    the styles that it has.
+    """Load a vocabulary by name or from a .toml, with `styles`; or from a dataset version's `vocabulary.json`, with its
+    own styles.
 
-    Raises UserError for a file that cannot be read and VocabularyError for one that is no vocabulary.
+    Raises UserError for a file that cannot be read and VocabularyError for one that is not a vocabulary.
     """
     from infra.errors import UserError
     from tokenization.vocabulary import Vocabulary
@@ -125,7 +125,7 @@ def vocabulary_of(source: str, styles: Iterable[str] = ()) -> Vocabulary:
 
 
 def _is_file(text: str) -> bool:
-    """Whether a text names a file; tokens may be longer than any file's name."""
+    """True if a text names a file. Tokens may be longer than a file name can be."""
     try:
         return Path(text).is_file()
     except (OSError, ValueError):

@@ -127,7 +127,7 @@ class TestEncodeAndDecode:
         assert dataset.vocabulary.from_text(text)[0] == dataset.vocabulary.style_id("bach")
         assert command("decode", text, tmp_path / "2.mid", *given).exit_code == 0
         wrong = command("encode", tmp_path / "1.mid", *given, "--time", "beats")
-        assert mistake(wrong) == "--dataset says encoding, time and vocabulary: give it or them, not both"
+        assert mistake(wrong) == "--dataset sets encoding, time and vocabulary; give either it or them"
         assert "no dataset 'nowhere'" in mistake(command("encode", tmp_path / "1.mid", "--dataset", "nowhere"))
 
     def test_an_unknown_encoding(self, command: Command, midi_fixtures: Path) -> None:
@@ -241,7 +241,7 @@ class TestMistakes:
             )
             assert mistake(command("ingest", tmp_path, *more)) == "the dataset has no name; give one with --name"
             assert "nowhere.toml cannot be read" in mistake(command("ingest", "nowhere.toml", *more))
-            assert "a collections.toml says them" in mistake(command("ingest", "x.toml", "--style", "bach", *more))
+            assert "a collections.toml states them" in mistake(command("ingest", "x.toml", "--style", "bach", *more))
 
     @pytest.mark.parametrize(
         ("setting", "words"),

@@ -172,7 +172,7 @@ class TestInterrupted:
         assert (process.returncode, output) == (130, "")
         assert processes(lake) == []
         lines = (read + errors).splitlines()
-        assert lines[-1].startswith("musenet: interrupted; what was finished is kept")
+        assert lines[-1].startswith("musenet: interrupted; finished work is kept")
         return lines[:-1]
 
     def test_a_second_demo_reuses_what_has_not_changed(self, lake: Lake) -> None:
