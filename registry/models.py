@@ -48,7 +48,7 @@ def register(
 ) -> RegisteredModel:
     """Register a bundle as a new version; a bundle with the same files is registered once.
 
-    `bundle`: folder with the files that `modeling.generation.composition.Composer.load` reads. `card`: Markdown.
+    `bundle`: folder with the files that `modeling.generation.ModelBundle.load` reads. `card`: Markdown.
     """
     digest = folder_digest(bundle)
     for known in list_models(registry):

@@ -15,8 +15,7 @@ from mlflow.models import ModelSignature
 from mlflow.models.signature import infer_signature
 from mlflow.pyfunc import PythonModel
 
-from modeling.generation.composition import Composer, Request, compose
-from modeling.generation.generate import SamplingConfig
+from modeling.generation import ModelBundle, Request, SamplingConfig, compose
 from tokenization.midi.writing import write_midi
 
 BUNDLE = "bundle"
@@ -47,7 +46,7 @@ class MuseNetModel(PythonModel):
     """A bundle of model and critic behind MLflow's predict."""
 
     def load_context(self, context: Any) -> None:
-        self.composer = Composer.load(Path(context.artifacts[BUNDLE]))
+        self.bundle = ModelBundle.load(Path(context.artifacts[BUNDLE]))
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
         """One answer per request row: the critic's score, the piece's text form and its MIDI file.
@@ -68,12 +67,12 @@ class MuseNetModel(PythonModel):
                 seed=settings["seed"] + number,
                 sampling=SamplingConfig(settings["temperature"], settings["top_p"], guidance=settings["guidance"]),
             )
-            best = compose(self.composer, request)[0]
-            midi = write_midi(self.composer.encoding.decode(best.tokens))
+            best = compose(self.bundle, request)[0]
+            midi = write_midi(self.bundle.encoding.decode(best.tokens))
             answers.append(
                 {
                     "score": best.score,
-                    "tokens": self.composer.vocabulary.to_text(best.tokens),
+                    "tokens": self.bundle.vocabulary.to_text(best.tokens),
                     "midi_base64": base64.b64encode(midi).decode(),
                 }
             )

@@ -87,7 +87,7 @@ def register_run(parameters: RegisterParameters) -> RegisterReport:
 
 
 def bundle(folder: Path, run: Run, dataset: DatasetVersion, critic_folder: Path) -> None:
-    """Gather in a folder all that `modeling.generation.composition.Composer.load` reads, and the lineage."""
+    """Gather in a folder all that `modeling.generation.ModelBundle.load` reads, and the lineage."""
     for source in (run.folder.model, critic_folder):
         for file in sorted(source.iterdir()):
             shutil.copy2(file, folder / file.name)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.files import write_atomically
-from modeling.generation.composition import Candidate
+from modeling.generation import Candidate
 from tokenization.encodings import Encoding
 from tokenization.midi.writing import write_midi
 from tokenization.pictures.pianoroll import draw_piano_roll

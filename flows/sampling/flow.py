@@ -13,7 +13,7 @@ from flows.progress import say, stage
 from flows.sampling.export import Sample, export
 from flows.sampling.requests import SampleParameters, piece_request, provenance, read_prompt
 from infra.lake import Lake
-from modeling.generation.composition import Composer, compose, opening
+from modeling.generation import ModelBundle, compose, prompt_tokens
 from registry.models import RegisteredModel, find_model, pull
 from registry.store import Registry
 
@@ -40,20 +40,20 @@ def pull_task(lake: Lake, reference: str) -> tuple[RegisteredModel, Path]:
 @task(name="compose", persist_result=False, cache_policy=NO_CACHE)
 def compose_task(parameters: SampleParameters, model: RegisteredModel, bundle: Path, number: int) -> Sample:
     """Generate the candidates of one piece, choose by the critic, write the best."""
-    composer = Composer.load(bundle)
+    loaded = ModelBundle.load(bundle)
     prompt = read_prompt(parameters.prompt) if parameters.prompt else None
     request = piece_request(parameters, number, prompt)
-    begin = opening(composer, request)
-    if begin.cut:
+    begin = prompt_tokens(loaded.encoding, request, loaded.model.config.context)
+    if begin.dropped:
         say(f"the prompt is longer than the model's memory allows; its last {len(begin.tokens)} tokens are used")
     title = f"{parameters.style or 'free'} {number + 1}"
-    groups = composer.vocabulary.names[int(begin.tokens[1])]
+    groups = loaded.vocabulary.names[int(begin.tokens[1])]
     with stage(f"composing {title} (best of {parameters.best_of})") as bar:
-        best = compose(composer, request, bar.step)[0]
+        best = compose(loaded, request, bar.step)[0]
         folder = parameters.out or Lake.at(parameters.lake).samples
         stem = folder / f"{parameters.style or 'free'}-{groups}-v{model.version}-seed{request.seed}"
         about = provenance(parameters, model.version, model.dataset, number)
-        sample = export(best, composer.encoding, stem, f"{title} · model {model.version} · seed {request.seed}", about)
+        sample = export(best, loaded.encoding, stem, f"{title} · model {model.version} · seed {request.seed}", about)
         bar.update(0, note=f"score {best.score:.3f}")
     return sample
 

@@ -9,8 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from flows.parameters import LakeAddress
 from infra.errors import UserError
-from modeling.generation.composition import Request
-from modeling.generation.generate import SamplingConfig
+from modeling.generation import Request, SamplingConfig
 from tokenization.midi import MidiError, read_midi
 from tokenization.midi.notes import DEFAULT_TEMPO, Notes
 

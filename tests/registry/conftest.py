@@ -31,7 +31,7 @@ def dataset() -> DatasetReference:
 
 
 def write_bundle(folder: Path, seed: int = 0) -> Path:
-    """What `Composer.load` reads, with random weights."""
+    """What `ModelBundle.load` reads, with random weights."""
     vocabulary = Vocabulary.load("musenet", styles=["bach", "jazz"])
     sparsity = SparsityConfig(mode="dense")
     config = ModelConfig(layers=1, heads=2, d_model=16, context=64, vocabulary_size=vocabulary.size, sparsity=sparsity)

@@ -16,7 +16,7 @@ from infra.errors import UserError
 from infra.lake import Lake
 from modeling.config import load_preset
 from modeling.criticism import CriticConfig
-from modeling.generation.composition import Composer
+from modeling.generation import ModelBundle
 from registry.models import find_model, pull
 from registry.store import Registry
 
@@ -55,9 +55,9 @@ def test_a_run_becomes_a_version_with_its_whole_lineage(criticised) -> None:
     folder = pull(registry, model)
     assert folder.name == "bundle"
     assert json.loads((folder / "lineage.json").read_text())["digest"] == dataset.digest
-    composer = Composer.load(folder)
-    assert composer.vocabulary.digest == dataset.vocabulary.digest
-    assert composer.model.config.context == 64
+    bundle = ModelBundle.load(folder)
+    assert bundle.vocabulary.digest == dataset.vocabulary.digest
+    assert bundle.model.config.context == 64
 
     again = register_run(RegisterParameters(run="latest", alias="candidate", lake=lake.root))
     assert again.version == "1", "the same files are one version"

@@ -12,7 +12,7 @@ from PIL import Image
 from flows.sampling.export import export
 from flows.sampling.requests import SampleParameters, piece_request, provenance, read_prompt
 from infra.errors import UserError
-from modeling.generation.composition import Candidate
+from modeling.generation import Candidate
 from tokenization.encodings.combined import Combined
 from tokenization.midi import read_midi
 from tokenization.vocabulary import Vocabulary

@@ -1,0 +1,38 @@
+"""A registered model's files, loaded: network, critic and encoding."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from modeling.criticism import CriticConfig, CriticHead, load_critic
+from modeling.network.transformer import MuseNet
+from modeling.network.weights import UNREADABLE, WeightsError, load_model
+from tokenization.dataset import read_encoding
+from tokenization.encodings import Encoding
+from tokenization.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True)
+class ModelBundle:
+    """A network with its critic and the encoding of its tokens."""
+
+    model: MuseNet
+    critic: CriticHead
+    critic_config: CriticConfig
+    encoding: Encoding
+
+    @classmethod
+    def load(cls, folder: Path, device: str = "cpu") -> ModelBundle:
+        """Load a registered version's files. Raises WeightsError."""
+        try:
+            encoding = read_encoding(folder)
+        except UNREADABLE as error:
+            raise WeightsError(f"no vocabulary and encoding can be read from {folder}: {error}") from error
+        critic, config = load_critic(folder, device)
+        return cls(load_model(folder, device), critic, config, encoding)
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The vocabulary of the encoding."""
+        return self.encoding.vocabulary

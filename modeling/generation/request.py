@@ -1,0 +1,27 @@
+"""A request for a composition, in a musician's terms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from modeling.generation.sampling import SamplingConfig
+from tokenization.midi.notes import DEFAULT_TEMPO, Notes
+
+
+@dataclass(frozen=True)
+class Request:
+    """Style, instruments and length of a piece, and the way to generate it."""
+
+    style: str | None
+    instruments: tuple[str, ...]
+    """Groups or instruments. Empty: those of the prompt, else piano."""
+    length: int
+    """Tokens of the piece, prompt included."""
+    best_of: int
+    """Candidates to generate; the critic ranks them."""
+    seed: int
+    tempo: float = DEFAULT_TEMPO
+    """Beats per minute; of a prompt its own tempo is used."""
+    sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    prompt: Notes | None = None
+    """Music to continue."""
