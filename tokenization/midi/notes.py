@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-DEFAULT_TEMPO = 120.0
-"""Beats per minute of a MIDI file that states no tempo (Standard MIDI Files 1.0)."""
+from tokenization.midi.standard import DEFAULT_TEMPO
+
 COLUMNS = ("onset", "duration", "pitch", "velocity", "program", "drum")
 
 

@@ -8,77 +8,20 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from enum import StrEnum
-from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tokenization.compiled import compiled
-from tokenization.midi.notes import DEFAULT_TEMPO, Notes, TempoMap
+from tokenization.midi.notes import Notes, TempoMap
+from tokenization.midi.repairs import Repair, repairs_of
+from tokenization.midi.standard import MICROSECONDS_PER_MINUTE
 
-MICROSECONDS_PER_MINUTE = 60_000_000
-DEFAULT_BEAT = MICROSECONDS_PER_MINUTE / DEFAULT_TEMPO
 LARGEST: Final = 2**31 - 1
 """Ticks that a score as bytes can say, for a start and for a length."""
 _HEAD = struct.Struct("<4sIIIII")
 _MAGIC = b"Sco2"
-
-
-class Repair(StrEnum):
-    """What had to be mended to read a file."""
-
-    WRAPPER = "wrapper"
-    """Something stood before the header: a RIFF wrapper, a MacBinary header, junk."""
-    TEXT_MODE = "text_mode"
-    """A transfer as text had put a carriage return before every line feed; they are taken out."""
-    HEADER_LENGTH = "header_length"
-    """The header is not as long as it says."""
-    FORMAT = "format"
-    """The file type is none of 0, 1 and 2; read as type 1."""
-    TRACK_COUNT = "track_count"
-    """There are more or fewer tracks than the header says."""
-    TRACK_LENGTH = "track_length"
-    """A track is longer or shorter than it says; where it ends is known otherwise."""
-    TRUNCATED = "truncated"
-    """The file ends inside a track, which is read up to there."""
-    NO_END_OF_TRACK = "no_end_of_track"
-    """A track ends without saying so."""
-    AFTER_END = "after_end"
-    """A track goes on after its end; what follows is not read."""
-    UNKNOWN_CHUNK = "unknown_chunk"
-    """Bytes between the tracks that are none are skipped."""
-    CLIPPED_BYTE = "clipped_byte"
-    """A data byte above 127 is read as 127; a note with such a pitch is left out."""
-    SKIPPED_BYTES = "skipped_bytes"
-    """Bytes inside a track make no sense; reading went on at the next place that does."""
-    SYSTEM_MESSAGE = "system_message"
-    """A message that belongs on a wire, not into a file, is skipped."""
-    BAD_TEMPO = "bad_tempo"
-    """A tempo of zero, or not of three bytes, is left out."""
-    HANGING_NOTE = "hanging_note"
-    """A note is never ended: it lasts a beat at most, a drum hit no time."""
-    LONG_NOTE = "long_note"
-    """A note of more than two minutes is shortened to them."""
-    TOO_LATE = "too_late"
-    """A track goes on beyond 2³¹ ticks; what follows is not read."""
-    CHUNK_NAME = "chunk_name"
-    """The header's or a track's name is wrong in one letter."""
-
-    @property
-    def bit(self) -> int:
-        """Its bit where repairs are kept as one number; new repairs come last in the list."""
-        return 1 << _REPAIRS.index(self)
-
-
-_REPAIRS = tuple(Repair)
-
-
-@lru_cache(maxsize=1024)
-def repairs_of(bits: int) -> tuple[Repair, ...]:
-    """The repairs whose bits are set, sorted."""
-    return tuple(sorted(repair for repair in Repair if bits & repair.bit))
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,8 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tokenization.midi.notes import Notes
-from tokenization.midi.reader import DRUM_CHANNEL
-from tokenization.midi.score import MICROSECONDS_PER_MINUTE
+from tokenization.midi.standard import DRUM_CHANNEL, MICROSECONDS_PER_MINUTE
 from tokenization.vocabulary.general_midi import PROGRAM_NAMES
 
 WRITE_TICKS_PER_BEAT = 960

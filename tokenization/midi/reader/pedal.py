@@ -1,32 +1,55 @@
-"""The sustain pedal: how long notes sound with it, as `tokenization.midi.reader` describes."""
+"""The sustain pedal: how long notes sound with it, by the rules that `tokenization.midi.reader` describes."""
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
-from numpy.typing import NDArray
 
 from tokenization.compiled import compiled
-from tokenization.midi.reader.columns import LAST_TICK, PITCH_SHIFT, TICK_SHIFT, Numbers, cap, sort
+from tokenization.midi.reader.events import (
+    ALL_SOUND_OFF,
+    CONTROLLER,
+    LAST_TICK,
+    PEDAL,
+    STATUS_SHIFT,
+    TRACK_END,
+    Numbers,
+)
+from tokenization.midi.reader.events import TICK_SHIFT as EVENT_TICK_SHIFT
+from tokenization.midi.reader.pairing import PITCH_SHIFT, TICK_SHIFT, NoteColumns
+from tokenization.midi.reader.sorting import sort_pairs
+from tokenization.midi.reader.tempo import TempoColumns, cap_lengths
 
-PEDAL, ALL_SOUND_OFF, RESET_CONTROLLERS, LOCAL_CONTROL = 64, 120, 121, 122
-"""Controllers; all above the last one are kinds of All Notes Off."""
 PEDAL_DOWN = 64
 """The least value of the pedal that puts it down."""
-UP, DOWN, SILENCE, ACTS = 0, 1, 2, 2
-"""What is done to a pedal, and how far the number of the event is shifted to stand before it."""
 VOICE_SHIFT = 31
-"""A voice is a channel of a sequence: channel + 16 × sequence. It stands before a tick, which has 31 bits."""
+"""A moment of a voice is one integer: the voice (channel + 16 × sequence) before a tick, which has 31 bits."""
+
+UP, DOWN, SILENCE = 0, 1, 2
+"""Actions on a pedal."""
+ACTION_BITS = 2
+"""The number of the event stands before the action, so that of one moment the first in the file comes first."""
+
+
+class Pedallings(NamedTuple):
+    """The spans in which pedals are down: columns of shape (n,), ascending, each a moment of a voice."""
+
+    down: Numbers
+    up: Numbers
+    """Not before `down`, of the same voice; LAST_TICK if the pedal is never let go."""
 
 
 @compiled
-def pedallings(moments: Numbers, acts: Numbers, n: int) -> tuple[Numbers, Numbers]:
-    """Where pedals go down and where they then go up: `voice << VOICE_SHIFT | tick` both, ascending.
+def pedallings(controls: Numbers, is_successive: bool) -> Pedallings:
+    """Return where pedals go down and where they then go up, from the events of `Events.controls`.
 
-    The last `n` of `moments` are of that form, too, the latest first; those of `acts` are `number << ACTS | act`. A
-    pedal that is never let go goes up at LAST_TICK. All Sound Off ends a pedalling, and another one begins.
+    All Sound Off ends a pedalling, and another one begins.
+    `is_successive`: each track is a sequence of its own.
     """
-    moments, acts = moments[: -n - 1 : -1].copy(), acts[: -n - 1 : -1].copy()
-    sort(moments, acts, n)
+    moments, actions = _actions(controls, is_successive)
+    sort_pairs(moments, actions)
+    n = len(moments)
     down, up = np.empty(n, np.int64), np.empty(n, np.int64)
     m = 0
     begin = np.int64(-1)  # of the pedal that is down, -1 if it is up
@@ -35,84 +58,110 @@ def pedallings(moments: Numbers, acts: Numbers, n: int) -> tuple[Numbers, Number
             down[m], up[m] = begin, begin | LAST_TICK
             m += 1
             begin = np.int64(-1)
-        act = acts[i] & ((1 << ACTS) - 1)
-        if act == DOWN:
+        action = actions[i] & ((1 << ACTION_BITS) - 1)
+        if action == DOWN:
             if begin < 0:
                 begin = moments[i]
         elif begin >= 0:
             if moments[i] > begin:
                 down[m], up[m] = begin, moments[i]
                 m += 1
-            begin = moments[i] if act == SILENCE else np.int64(-1)
+            begin = moments[i] if action == SILENCE else np.int64(-1)
     if begin >= 0:
         down[m], up[m] = begin, begin | LAST_TICK
         m += 1
-    return down[:m], up[:m]
+    return Pedallings(down[:m], up[:m])
 
 
 @compiled
-def _held(keys: Numbers, lengths: Numbers, voices: Numbers, n: int, down: Numbers, up: Numbers) -> Numbers:
-    """The lengths of the first `n` notes, which are sorted, if pedals are down from `down` to `up`; shape (n,)."""
-    held = np.empty(n, np.int64)
-    sequences = 1
-    for i in range(n):
-        sequences = max(sequences, (voices[i] >> 4) + 1)
-    last = np.zeros(sequences, np.int64)  # where the last key of a sequence is up
-    for i in range(n):
-        sequence = voices[i] >> 4
-        last[sequence] = max(last[sequence], (keys[i] >> TICK_SHIFT) + lengths[i])
-    latest = np.empty(2048, np.int64)  # by channel and pitch: the start of the note that was looked at last,
-    anew = np.empty(2048, np.int64)  # and the first start after that
-    latest[:] = LAST_TICK
-    anew[:] = LAST_TICK
-    for i in range(n - 1, -1, -1):
-        start, voice = keys[i] >> TICK_SHIFT, voices[i]
-        slot = (voice & 15) << 7 | (keys[i] >> PITCH_SHIFT & 0x7F)
-        if start < latest[slot]:
-            anew[slot], latest[slot] = latest[slot], start
-        held[i] = lengths[i]
-        end = start + lengths[i]
-        key_up = voice << VOICE_SHIFT | end
-        low, high = 0, len(up)  # of the pedallings that are not over before, the first
-        while low < high:
-            middle = (low + high) // 2
-            if up[middle] < key_up:
-                low = middle + 1
-            else:
-                high = middle
-        if low < len(up) and down[low] <= key_up:
-            until = up[low] & LAST_TICK
-            if until == LAST_TICK:
-                until = last[voice >> 4]
-            held[i] = max(min(until, anew[slot]), end) - start
-    return held
+def _actions(controls: Numbers, is_successive: bool) -> tuple[Numbers, Numbers]:
+    """Return the moments at which something is done to a pedal, and `number << ACTION_BITS | action`; shape (n,).
 
-
-@compiled
-def sustained(
-    keys: Numbers,
-    lengths: Numbers,
-    voices: NDArray[np.int32],
-    n: int,
-    pedals: tuple[Numbers, Numbers],
-    tempo_map: tuple[Numbers, NDArray[np.float64]],
-    ticks_per_beat: int,
-) -> Numbers:
-    """The notes' lengths with the pedal; empty if it changes none. Sorts `keys` and `lengths`.
-
-    `voices`: of the notes as they were read, before sorting. `pedals`: where they go down and up, from `pedallings`.
+    Both are empty if no pedal ever goes down.
     """
-    down, up = pedals
+    moments, actions = np.empty(len(controls), np.int64), np.empty(len(controls), np.int64)
+    n = downs = sequence = 0
+    for event in controls:
+        status, controller = event >> STATUS_SHIFT & 0xFF, event >> 8 & 0x7F
+        if status == TRACK_END:
+            sequence += is_successive
+        elif status >> 4 == CONTROLLER:
+            action = SILENCE if controller == ALL_SOUND_OFF else UP
+            if controller == PEDAL and event & 0x7F >= PEDAL_DOWN:
+                action = DOWN
+                downs += 1
+            moments[n] = (sequence << 4 | status & 15) << VOICE_SHIFT | event >> EVENT_TICK_SHIFT
+            actions[n] = n << ACTION_BITS | action
+            n += 1
+    if downs == 0:
+        n = 0
+    return moments[:n], actions[:n]
+
+
+@compiled
+def sustain(notes: NoteColumns, spans: Pedallings, tempos: TempoColumns, ticks_per_beat: int) -> Numbers:
+    """Sort the notes and return their lengths with the pedal, shape (n,); empty if it changes none."""
+    keys, lengths, voices = notes
+    n = len(keys)
+    if len(spans.down) == 0:
+        sort_pairs(keys, lengths)
+        return lengths[:0]
     for i in range(n):
         lengths[i] = lengths[i] << 32 | voices[i]
-    sort(keys, lengths, n)
-    sorted_voices = np.empty(n, np.int64)
+    sort_pairs(keys, lengths)
     for i in range(n):
-        sorted_voices[i] = lengths[i] & 0xFFFFFFFF
+        voices[i] = lengths[i] & 0xFFFFFFFF
         lengths[i] >>= 32
-    held = _held(keys, lengths, sorted_voices, n, down, up)
-    cap(keys, held, n, tempo_map[0], tempo_map[1], ticks_per_beat)
+    held = _held(notes, spans)
+    cap_lengths(keys, held, tempos, ticks_per_beat)
     for i in range(n):
         if held[i] != lengths[i]:
             return held
     return held[:0]
+
+
+@compiled
+def _held(notes: NoteColumns, spans: Pedallings) -> Numbers:
+    """Return the lengths of sorted notes with the pedal, shape (n,)."""
+    keys, lengths, voices = notes
+    n = len(keys)
+    held = np.empty(n, np.int64)
+    sequences = 1
+    for voice in voices:
+        sequences = max(sequences, (voice >> 4) + 1)
+    last = np.zeros(sequences, np.int64)  # where the last key of a sequence is up
+    for i in range(n):
+        sequence = voices[i] >> 4
+        last[sequence] = max(last[sequence], (keys[i] >> TICK_SHIFT) + lengths[i])
+    # By channel and pitch: the start of the note that was looked at last, and the first start after that.
+    latest, repeated = np.empty(2048, np.int64), np.empty(2048, np.int64)
+    latest[:] = LAST_TICK
+    repeated[:] = LAST_TICK
+    for i in range(n - 1, -1, -1):
+        start, voice = keys[i] >> TICK_SHIFT, np.int64(voices[i])
+        slot = (voice & 15) << 7 | (keys[i] >> PITCH_SHIFT & 0x7F)
+        if start < latest[slot]:
+            repeated[slot], latest[slot] = latest[slot], start
+        held[i] = lengths[i]
+        end = start + lengths[i]
+        key_up = voice << VOICE_SHIFT | end
+        span = _first_not_before(spans.up, key_up)
+        if span < len(spans.up) and spans.down[span] <= key_up:
+            until = spans.up[span] & LAST_TICK
+            if until == LAST_TICK:
+                until = last[voice >> 4]
+            held[i] = max(min(until, repeated[slot]), end) - start
+    return held
+
+
+@compiled
+def _first_not_before(ascending: Numbers, value: int) -> int:
+    """Return the index of the first number that is not below `value`, their count if there is none."""
+    low, high = 0, len(ascending)
+    while low < high:
+        middle = (low + high) // 2
+        if ascending[middle] < value:
+            low = middle + 1
+        else:
+            high = middle
+    return low
