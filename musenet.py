@@ -215,12 +215,12 @@ def _flow(address: Address | None) -> Iterator[Lake]:
     """
     from pydantic import ValidationError
 
-    from infra.services import prefect_server
+    from infra.services import library_environment, prefect_server
     from infra.settings import one_line
 
     lake = Lake.at(address)
     before = dict(os.environ)
-    os.environ.update(lake.environment())
+    os.environ.update(library_environment(lake))
     try:
         with prefect_server(lake):
             yield lake

@@ -150,7 +150,7 @@ class TestEncodeAndDecode:
 
     def test_tokens_without_a_note_write_nothing(self, command: Command, tmp_path: Path) -> None:
         assert mistake(command("decode", "start wait:5 end", tmp_path / "out.mid")) == (
-            "these tokens hold no note; nothing was written"
+            "the tokens contain no note; nothing was written"
         )
         assert not (tmp_path / "out.mid").exists()
 
