@@ -1,4 +1,4 @@
-"""What all tests share: nothing that a library writes by default lands outside a temporary folder."""
+"""Set-up for all tests: whatever libraries write by default goes into a temporary folder."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""How fast notes become tokens in every encoding, against MidiTok's REMI, TSD, MIDI-Like and Octuple, on the same
-files in one run; and how fast the structure features follow from tokens.
+"""Speed of every encoding against MidiTok's REMI, TSD, MIDI-Like and Octuple on the same files in one run, and of the
+structure features.
 
     python tests/benchmarks/encodings.py --corpus DIR [--json FILE]
 
@@ -46,7 +46,7 @@ from tokenization.vocabulary import Vocabulary
 
 SUFFIXES = {".mid", ".midi", ".kar", ".rmi"}
 TIMES_FASTER = {"plain": 40.0, "learned": 5.0}
-"""How many times as many files a second as each of MidiTok's, from bytes to tokens."""
+"""Bars: files per second, bytes to tokens, as a multiple of each of MidiTok's."""
 FEATURES_PER_SECOND = 20e6
 MIDITOK = {"REMI": miditok.REMI, "TSD": miditok.TSD, "MIDI-Like": miditok.MIDILike, "Octuple": miditok.Octuple}
 MOST_BARS = 10_000
@@ -69,7 +69,7 @@ class Contestant:
     decode: Callable[[Any], Any] | None
     """Ours alone."""
     kept: Callable[[Any], int]
-    """How many of the parsed notes the tokens say."""
+    """Number of the parsed notes that the tokens keep."""
     tokens: Callable[[Any], int]
     values: Callable[[Any], int]
     """Numbers in the tokens; more than tokens where a token is a row of them."""
@@ -80,7 +80,7 @@ class Contestant:
 
 @dataclass(frozen=True)
 class Figures:
-    """What one contestant needed for all files. A stage that it does not have took 0 seconds."""
+    """Seconds of one contestant for all files, by stage; 0 for a stage that it does not have."""
 
     kind: str
     kept: float
@@ -168,7 +168,7 @@ def accepted_by_all(files: Sequence[bytes], racing: dict[str, Contestant]) -> li
 
 
 def race(files: Sequence[bytes], racing: dict[str, Contestant], rounds: int) -> dict[str, Figures]:
-    """What every contestant reaches, by its fastest rounds over all files."""
+    """Return the result of every contestant, by its fastest rounds over all files."""
     notes = sum(len(read_midi(data)) for data in files)
     fastest = {name: dict.fromkeys(STAGES, float("inf")) for name in racing}
     figures = {}

@@ -1,4 +1,4 @@
-"""Whether every encoding says exactly what it hears, for every file of a folder, and what it hears.
+"""Exactness of every encoding on every file of a folder, and the share of the music that its grid keeps.
 
     python tests/benchmarks/exactness.py --corpus DIR [--markdown FILE]
 
@@ -98,12 +98,12 @@ class Job:
     path: Path
     collection: str
     is_sampled: bool
-    """Whether the checks that take longer are made, too."""
+    """True if the checks that take longer are made, too."""
 
 
 @dataclass
 class Sums:
-    """What is added up for a vocabulary, a time and a collection."""
+    """Sums for a vocabulary, a time and a collection."""
 
     files: int = 0
     notes: int = 0
@@ -123,16 +123,16 @@ class Sums:
 
 @dataclass
 class Findings:
-    """What was found out about one file."""
+    """Findings about one file."""
 
     job: Job
     is_read: bool = True
     checked: Counter[str] = field(default_factory=Counter)
     faults: list[tuple[str, str]] = field(default_factory=list)
-    """Which check failed and for what encoding."""
+    """Failed checks with their encodings."""
     sums: dict[tuple[str, Time], Sums] = field(default_factory=dict)
     written: Counter[tuple[str, Time]] = field(default_factory=Counter)
-    """How often the notes of the file itself, written as MIDI and read, gave the same tokens of `combined`."""
+    """Number of times that the notes of the file, written as MIDI and read, gave the same tokens of `combined`."""
 
     def check(self, name: str, case: Case, holds: bool) -> None:
         self.checked[name] += 1
@@ -176,7 +176,7 @@ class Clock:
 
 
 def heard(notes: Notes, clock: Clock, vocabulary: Vocabulary, with_ends: bool) -> Numbers:
-    """What a grid must hold: columns start, end, row and pitch, sorted, shape (4, kept)."""
+    """Return the expected grid: columns start, end, row and pitch, sorted, shape (4, kept)."""
     instrument = np.where(notes.drum, vocabulary.drum_instrument, vocabulary.program_instrument[notes.program])
     voice = instrument.astype(np.int64) * PITCHES + notes.pitch
     start, end = clock.ticks(notes.onset), clock.ticks(notes.onset + notes.duration)
@@ -209,7 +209,7 @@ def of_grid(grid: Grid) -> Numbers:
 
 
 def doubles(notes: Notes) -> int:
-    """How many notes are in the file more than once."""
+    """Count the notes that are in the file more than once."""
     program = np.where(notes.drum, PITCHES, notes.program).astype(np.int64)
     voice = program * PITCHES + notes.pitch
     order = np.lexsort((notes.onset, voice))
@@ -321,7 +321,7 @@ def are_same_steps(tokens: Tokens, whole: Features, encoding: Encoding) -> bool:
 
 
 def is_same_window(tokens: Tokens, whole: Features, encoding: Encoding) -> bool:
-    """Whether the window from the middle of the body on is header and body as they are in the whole piece."""
+    """Return True if the window from the middle of the body on is header and body as they are in the whole piece."""
     start = (len(tokens) - HEADER) // 2
     at = np.append(np.arange(HEADER), np.arange(HEADER + start, len(tokens)))
     found = windows([tokens], [start], [len(tokens)], HEADER, len(at), encoding.effects, encoding.vocabulary.pad)
@@ -332,7 +332,7 @@ def is_same_window(tokens: Tokens, whole: Features, encoding: Encoding) -> bool:
 # All files.
 
 _ENCODINGS: list[tuple[str, str, str, Time]] = []
-"""What this process examines: the vocabulary's name and JSON, the encoding's name, its time."""
+"""The subject of this process: the vocabulary's name and JSON, the encoding's name, its time."""
 
 
 def take_up(encodings: list[tuple[str, str, str, Time]]) -> None:

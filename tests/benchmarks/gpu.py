@@ -1,4 +1,4 @@
-"""What the network reaches on a GPU: one command, one table.
+"""Speed and memory of the network on a GPU: one command, one table.
 
     python tests/benchmarks/gpu.py [--markdown FILE] [--json FILE] [--sections training kernels steps] [--small]
 
@@ -61,7 +61,7 @@ MICRO_BATCHES = {
 
 @dataclass(frozen=True)
 class Sizes:
-    """How large everything is."""
+    """Sizes of models and batches."""
 
     small: bool
     tokens: int

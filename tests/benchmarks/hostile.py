@@ -1,4 +1,4 @@
-"""Broken files: every one ends as it should, and no mutation of a real one ends the flow.
+"""Damaged files: each has the expected outcome, and no mutation of a real one stops the flow.
 
     python tests/benchmarks/hostile.py --corpus DIR [--weird DIR] [--mutations 20000] [--seed 0]
 

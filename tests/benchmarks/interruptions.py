@@ -49,7 +49,7 @@ def main() -> None:
 
 
 def _interrupt(corpus: Path, lake: Path, after: float, digest: str) -> str | None:
-    """What went wrong, if anything."""
+    """Return a description of what went wrong; empty if nothing did."""
     process = subprocess.Popen(_command(corpus, lake), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     time.sleep(after)
     begun = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []

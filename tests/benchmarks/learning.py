@@ -1,4 +1,4 @@
-"""Whether learning is real: held-out nats/note of our network, of a plain GPT and of a back-off n-gram.
+"""Held-out nats/note of the network, of a plain GPT and of a back-off n-gram.
 
     python tests/benchmarks/learning.py --lake DIR --dataset NAME [--preset tiny] [--steps 500] [--json FILE]
     python tests/benchmarks/learning.py --lake DIR --dataset NAME --variants …
@@ -124,7 +124,7 @@ class Summary:
 
 
 def contestants(preset: Preset, variants: bool) -> dict[str, Settings]:
-    """What is compared, as changes to the preset."""
+    """Return the contestants as changes to the preset."""
     if not variants:
         return {"plain": PLAIN_GPT, "bare": BARE, "ours": {}}
     all_four = {key: value for change in MODERN.values() for key, value in change.items()}
@@ -186,7 +186,7 @@ class Benchmark:
 
     @cached_property
     def validation(self) -> Split:
-        """What all are measured on, read once."""
+        """The validation split that all are measured on, read once."""
         return load_split(self.version, "validation")
 
     def ngram(self) -> Summary:
@@ -246,7 +246,7 @@ class Benchmark:
         return Measured(name, seed, report["run_id"], *figures, held_out.nats_per_token, held_out.nats_per_note, curve)
 
     def save(self, bars: list[Bar] | None = None) -> None:
-        """What is known so far, to the file."""
+        """Write the results so far to the file."""
         if self.file:
             names = {run.run_id for run in self.runs}
             earlier = [run for run in self.known.get("runs", []) if run["run_id"] not in names]

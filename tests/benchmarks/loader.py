@@ -1,4 +1,4 @@
-"""How many tokens a second the training loader makes, against a memory-mapped array and litdata on the same tokens.
+"""Tokens per second of the training loader, against a memory-mapped array and litdata on the same tokens.
 
     python tests/benchmarks/loader.py --lake DIR --dataset NAME[@DIGEST] [--json FILE]
 
@@ -69,7 +69,7 @@ HEADS = ("M a second", "positions", "tokens", "filled", "positions / memmap", "t
 
 @dataclass
 class Rounds:
-    """What one contestant reached in each round."""
+    """Results of one contestant, round by round."""
 
     positions: list[float] = field(default_factory=list)
     tokens: list[float] = field(default_factory=list)
@@ -87,7 +87,7 @@ def run_memmap(path: Path, context: int, rows: int) -> Iterator[tuple[int, int]]
 
 
 def token_blocks(path: str) -> Iterator[Tensor]:
-    """What litdata makes its chunks from."""
+    """Yield the items that litdata makes its chunks from."""
     for piece in np.array_split(np.fromfile(path, np.uint16), 64):
         yield torch.from_numpy(piece.astype(np.int32))
 

@@ -24,7 +24,7 @@ from flows.ingestion.dedup.families import find_families
 from tokenization.fingerprint import SIZE, VALUES, values
 
 PLANTED = {2: 20_000, 3: 10_000, 5: 4_000, 10: 1_000, 100: 50, 1_000: 5, 10_000: 1}
-"""How many families of each size, for a million pieces."""
+"""Number of families by size, for a million pieces."""
 EQUAL = 50_000
 """Pieces with one and the same fingerprint, for a million."""
 COMMON = 16

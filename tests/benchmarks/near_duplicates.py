@@ -242,7 +242,7 @@ class Judge:
 
 @dataclass(frozen=True)
 class KindFigures:
-    """How edits of one kind fared."""
+    """Results for edits of one kind."""
 
     edits: int
     recall: float
@@ -329,7 +329,7 @@ def versions(paths: list[str], label: NDArray[np.int64]) -> dict[str, tuple[int,
 
 
 def chance(judge: Judge, paths: list[str], seed: int, draws: int = 2000) -> float:
-    """How often two random pieces of one folder (a composer, a collection) have the same music."""
+    """Return the share of random pairs of one folder (a composer, a collection) that have the same music."""
     generator = np.random.default_rng(seed)
     folders: dict[str, list[int]] = defaultdict(list)
     for index, path in enumerate(paths):

@@ -1,4 +1,4 @@
-"""How fast bytes become tokens, against bare parsing and against another tokeniser, on the same files.
+"""Speed from bytes to tokens, against bare parsing and against another tokeniser, on the same files.
 
     python tests/benchmarks/parse_encode.py --corpus DIR [--json FILE]
 
@@ -42,7 +42,7 @@ Contestant = Callable[[bytes], Any]
 
 @dataclass(frozen=True)
 class Figures:
-    """What one contestant needed for all files."""
+    """Seconds of one contestant for all files."""
 
     seconds: float
     files_per_second: float

@@ -1,4 +1,4 @@
-"""What the benchmarks of training have in common: bars, tables, and the file that says where and when."""
+"""Reports of the training benchmarks: bars, tables, and a JSON file with the circumstances of the measurement."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ VERSIONS = ("torch", "deepspeed", "numpy")
 
 @dataclass(frozen=True)
 class Bar:
-    """A figure that must reach a limit."""
+    """A figure with the limit that it must reach."""
 
     what: str
     reached: float
@@ -30,14 +30,14 @@ class Bar:
 
 
 def show_bars(bars: Sequence[Bar]) -> int:
-    """Print each bar in a line; returns the exit status."""
+    """Print each bar in a line and return the exit status."""
     for bar in bars:
         print(f"{bar.what}, at least {bar.limit:.3g}: {bar.reached:.3g}  {'met' if bar.met else 'MISSED'}")
     return 0 if all(bar.met for bar in bars) else 1
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table in Markdown, its columns aligned: the first one to the left, the others to the right."""
+    """Format a Markdown table, its columns aligned: the first one to the left, the others to the right."""
     widths = [max(len(line[column]) for line in [heads, *rows]) for column in range(len(heads))]
 
     def line(cells: Sequence[str]) -> str:
@@ -49,7 +49,7 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def circumstances(device: torch.device) -> dict[str, Any]:
-    """When and on what something was measured."""
+    """Return date, device and versions of a measurement."""
     cuda = device.type == "cuda"
     return {
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -62,7 +62,7 @@ def circumstances(device: torch.device) -> dict[str, Any]:
 
 
 def processor() -> str:
-    """The processor's name where the system tells it, else its architecture."""
+    """Return the processor's name where the system gives it, else its architecture."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
@@ -70,6 +70,6 @@ def processor() -> str:
 
 
 def write_json(path: Path, where: Mapping[str, Any], figures: Mapping[str, Any], bars: Sequence[Bar] = ()) -> None:
-    """The circumstances, the figures and the bars as one file."""
+    """Write circumstances, figures and bars as one JSON file."""
     report = {**where, **figures, "bars": [{**asdict(bar), "met": bar.met} for bar in bars]}
     path.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

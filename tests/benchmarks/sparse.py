@@ -1,4 +1,4 @@
-"""What sparse layouts save on this processor: attention alone and whole training steps, against dense attention.
+"""Speed of sparse layouts on this processor, attention alone and whole training steps, against dense attention.
 
     python tests/benchmarks/sparse.py [--lengths 1024 2048 …] [--rounds 3] [--json FILE]
 

@@ -1,10 +1,10 @@
-"""Training that is killed, starved and lied to: the same weights in the end, nothing left over, one line said.
+"""Training under kills, damage and lack of space: the same weights in the end, no leftovers, one line of error.
 
     python tests/benchmarks/survival.py [--kills 10] [--seed 0] [--json FILE]
 
 A very small model is trained on two ranks on the shipped starter music: once uninterrupted; then again and again with
 kill −9 of one of its processes at a random moment, and the same command once more; then with a truncated checkpoint,
-another number of ranks, a loss that is no number, a lost shard and a full disk. Exit status 1 if anything went wrong.
+another number of ranks, a loss that is no number, a lost shard and a full disk. Exit status 1 if a check fails.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ class Place:
         return folder
 
     def processes(self) -> dict[int, str]:
-        """What runs with this lake in its environment: by process id the kind of victim."""
+        """Return the kind of every process with this lake in its environment, by process id."""
         found = {}
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error):

@@ -20,7 +20,7 @@ from tokenization.encodings.structure import CHORD, COUNTDOWN, PARTS
 VOCABULARY_SIZE, NOTE_TOKENS = 4764, 3968
 """Of the vocabulary `musenet`."""
 SMALL_MODEL = {"layers": 2, "heads": 2, "d_model": 64, "context": 128}
-"""What makes a preset small enough for any processor."""
+"""Changes that make a preset small enough for any processor."""
 LONGEST_TIME = 2**16
 """Ticks."""
 
@@ -66,7 +66,7 @@ def race(contestants: Mapping[str, Run], device: torch.device, rounds: int, warm
 
 
 def seconds(run: Run, device: torch.device) -> float:
-    """How long it takes, by the device's own clock where it has one."""
+    """Return the duration in seconds, by the device's own clock where it has one."""
     if device.type != "cuda":
         began = time.perf_counter()
         run()

@@ -1,4 +1,4 @@
-"""What is compared fits every preset, and a difference counts only when it is more than noise."""
+"""The comparison fits every preset, and a difference counts only when it exceeds the noise."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ SIZES: dict[str, dict[str, Any]] = {
 }
 """Changes to the preset `tiny`."""
 LOADER = {"training.augmentation.transpose": 5, "training.augmentation.velocity": 12}
-"""What the loader does beside reading, as the larger presets have it."""
+"""Augmentation of the loader, as in the larger presets."""
 ADAMW = {"training.optimiser": "adamw"}
 LEAST = 1.0
 """Times the speed of plain."""

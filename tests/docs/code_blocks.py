@@ -33,7 +33,7 @@ NOT_RUN = {
     "takes minutes": "a benchmark",
     "takes hours": "a benchmark",
 }
-"""Why a block may be left out: the reason that the page gives in a comment above it, and what stands in for it."""
+"""Reasons for leaving a block out, as given in a comment above it, with what covers it instead."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Block:
     title: str | None
     """Name of the file that the block shows."""
     reason: str | None
-    """Why it is not run; None: it is."""
+    """The reason for leaving it out; None if it is run."""
     text: str
 
     @property

@@ -32,7 +32,7 @@ SMALL = {
     "training.batch_size": 2,
     "training.micro_batch_size": 2,
 }
-"""What every preset is made to here, so that the commands can be run as they are written."""
+"""Changes to every preset that let the commands run as they are written, in seconds."""
 
 
 def song(seed: int, notes: int = 40) -> bytes:

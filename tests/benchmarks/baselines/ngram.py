@@ -25,16 +25,16 @@ from tokenization.encodings import HEADER
 from tokenization.vocabulary import Tokens
 
 FALLBACK_DISCOUNTS = (0.5, 1.0, 1.5)
-"""Where a text is so small that some count of counts is zero."""
+"""Discounts for texts so small that some count of counts is zero."""
 BATCH = 256
 """Windows that are scored at once."""
 COPIES = AugmentationSettings(transpose=6, velocity=0, stretch=0)
-"""How copies differ from their piece; softer and louder ones did not help."""
+"""Augmentation of the copies; softer and louder ones did not help."""
 
 
 @dataclass(frozen=True)
 class Counts:
-    """How often each n-gram of one order was counted, and what that leaves to lower orders."""
+    """Counts of the n-grams of one order, and the probability mass that discounting leaves to lower orders."""
 
     count: NDArray[np.int64]
     """Of each n-gram, shape (n-grams,)."""
@@ -67,7 +67,7 @@ class Order:
 
 
 def discounts(count: NDArray[np.int64]) -> NDArray[np.float64]:
-    """What is subtracted from a count of 0, 1, 2, and 3 or more, shape (4,)."""
+    """Return the discounts of the counts 0, 1, 2, and 3 or more, shape (4,)."""
     n = np.bincount(np.minimum(count, 5), minlength=6)[1:5].astype(np.float64)
     if not n.all():
         return np.array([0.0, *FALLBACK_DISCOUNTS])
@@ -80,11 +80,11 @@ class NGram:
     """An n-gram model of token sequences, of all orders up to its highest."""
 
     def __init__(self, pieces: Sequence[Tokens], vocabulary_size: int, order: int, header: int = HEADER) -> None:
-        """Learns from pieces of at least `header` tokens; those of the header are context and not learned."""
+        """Count the n-grams of pieces of at least `header` tokens; those of the header are context and not learned."""
         self.vocabulary_size = vocabulary_size
         self.order = order
         self.before, self.unknown = vocabulary_size, vocabulary_size + 1
-        """What stands before a piece, and what no n-gram contains."""
+        """Ids of the padding before a piece, and of a token that no n-gram contains."""
         self.alphabet = vocabulary_size + 2
         tokens, learned = self._joined(pieces, header)
         self.orders: list[Order] = []
@@ -151,7 +151,7 @@ class NGram:
 
 
 def _behind(previous: NDArray[np.int64]) -> NDArray[np.int64]:
-    """What was one place earlier."""
+    """Shift by one place, repeating the first value."""
     return np.concatenate([previous[:1], previous[:-1]])
 
 

@@ -1,7 +1,7 @@
-"""A plain GPT and the loop that trains it, as people write them with stock PyTorch: the peer of our trainer.
+"""A plain GPT and its training loop in stock PyTorch: the baseline of the trainer.
 
-Nothing here is ours: token ids in one memory-mapped file of 16-bit numbers, windows at random places of it, learned
-positions, causal attention by PyTorch's own kernel, GELU, a tied head, AdamW, clipping, bfloat16 by autocast.
+It uses nothing of musenet: token ids in one memory-mapped file of 16-bit numbers, windows at random places of it,
+learned positions, causal attention by PyTorch's own kernel, GELU, a tied head, AdamW, clipping, bfloat16 by autocast.
 """
 
 from __future__ import annotations
