@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from infra.files import staging_file
-from modeling.data.batches import Split
+from modeling.data import Split
 from modeling.generation import SamplingConfig, generate
 from modeling.network.transformer import MuseNet
 from tokenization.dataset.shards import Row, TokenFormat, read_shard, token_arrays, write_shard

@@ -18,7 +18,7 @@ from infra.errors import UserError
 from infra.files import publish_folder, staging_folder
 from infra.lake import Lake
 from modeling.criticism import CriticConfig, LabelledStates, fit_critic, save_critic, window_states
-from modeling.data.batches import Split, load_split
+from modeling.data import Split, load_split
 from modeling.network.transformer import MuseNet
 from modeling.network.weights import load_model
 from tokenization.dataset import DatasetVersion

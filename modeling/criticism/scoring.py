@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from modeling.criticism.head import CriticHead
-from modeling.data.batches import collate
+from modeling.data import collate
 from modeling.network.transformer import MuseNet
 from tokenization.encodings import Encoding
 from tokenization.vocabulary import Tokens

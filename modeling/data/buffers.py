@@ -1,7 +1,6 @@
-"""Buffers: the memory that batches are written to, used again once a batch has been dropped.
+"""Reusable memory for batches.
 
-An allocator gives large arrays back to the system, and to touch a page that is handed out anew costs more than to
-write what belongs there.
+An allocator returns large arrays to the system, and the page faults of fresh memory cost more than filling it.
 """
 
 from __future__ import annotations
@@ -15,28 +14,26 @@ from torch import Tensor
 
 from modeling.network.batch import Batch
 
-__all__ = ["Buffers"]
-
 
 class Buffers:
-    """Room for batches; several threads may ask at once.
+    """A pool of memory for batches. Thread-safe.
 
-    It keeps as much as was in use at the same time at most.
+    Memory returns to the pool once its batch is dropped; the pool grows to the most that was in use at a time.
     """
 
     def __init__(self, pin: bool = False) -> None:
-        """`pin`: memory that a GPU copies from by itself. Torch keeps that on its own, and knows when copies end."""
+        """Create an empty pool. `pin`: use pinned memory; PyTorch pools that itself, as it knows when copies end."""
         self.pin = pin
         self._free: list[NDArray[np.uint8]] = []
 
     def batch(self, shape: tuple[int, int], pack: bool) -> tuple[Batch, Tensor]:
-        """A batch and its targets, yet to be filled, of shape (rows, time); `pack`: with documents.
+        """Return an uninitialised batch and its targets, shape (rows, time); `pack`: with documents.
 
-        Numbers are no wider than they need to be: 15 bytes for a position, 17 with documents, 19 where a row may have
-        more than 2^15 of them. Whatever holds one of the tensors, or a part of one, holds the memory of all.
+        Integers are as narrow as possible: 15 bytes a position, 17 with documents, 19 where a row may have more than
+        2^15 of them. A reference to one of the tensors, or to a view of one, keeps the memory of all.
         """
         documents = torch.int16 if shape[1] <= 2**15 else torch.int32
-        # The widest come first, so that all are aligned.
+        # Widest first, so that all are aligned.
         kinds = ((torch.int32, 3), (documents, int(pack)), (torch.uint8, 3))
         sizes = [count * shape[0] * shape[1] * dtype.itemsize for dtype, count in kinds]
         parts = torch.split_with_sizes(self._memory(sum(sizes)), sizes)
@@ -46,7 +43,7 @@ class Buffers:
         return Batch(tokens, time, chord, part, countdown, document[0] if pack else None), targets
 
     def _memory(self, size: int) -> Tensor:
-        """So many bytes."""
+        """Return `size` bytes, uninitialised."""
         if self.pin:
             return torch.empty(size, dtype=torch.uint8, pin_memory=True)
         try:
@@ -55,7 +52,7 @@ class Buffers:
             memory = np.empty(size, np.uint8)
         if len(memory) != size:
             memory = np.empty(size, np.uint8)
-        # The tensor and all its views hold this view of the memory, and nothing else does: it goes when they are gone.
+        # Only the tensor and its views refer to this view of the memory; when it dies with them, the memory is free.
         lent = memory[:]
         finalize(lent, self._free.append, memory).atexit = False
         return torch.from_numpy(lent)

@@ -1,4 +1,4 @@
-"""Prefetching: the next batches are made in threads while the network computes."""
+"""Prefetching: threads make the next batches while the network computes."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ Item = TypeVar("Item")
 
 
 class Prefetcher(Generic[Item]):
-    """`make(number)` for consecutive numbers, in order, made ahead of their use.
+    """Iterate over `make(number)` for consecutive numbers, in order, computed ahead in threads.
 
         with Prefetcher(loader.batch, first=step, stop=steps) as batches:
             for batch, targets in batches: …
 
-    What `make` raises is raised where its item is asked for; items before it still come. Leaving the context waits
-    for what is being made, and no more is begun.
+    An exception of `make` is raised when its item is requested, after the items before it. Leaving the context waits
+    for calls in progress and cancels the rest.
     """
 
     def __init__(
         self, make: Callable[[int], Item], first: int = 0, stop: int | None = None, depth: int = 2, workers: int = 1
     ) -> None:
-        """`stop`: the number behind the last one; without, there is no end. `depth`: items that are held or made at
-        once; `workers`: threads that make them, of use where `make` releases the interpreter's lock."""
+        """Start prefetching. `stop`: end (exclusive); None: endless. `depth`: items that are ready or in progress.
+        `workers`: threads, of use where `make` releases the interpreter's lock."""
         self._make = make
         self._next = first
         self._stop = stop

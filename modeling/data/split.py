@@ -1,4 +1,4 @@
-"""Splits: the pieces of one split of a dataset version, from its shards."""
+"""The pieces of one split of a dataset version, read from its shards."""
 
 from __future__ import annotations
 
@@ -15,7 +15,16 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from infra.digests import file_sha256
-from modeling.data.token_cache import NO_STYLE, Columns, Names, Styles, TokenStore, in_cache, in_memory, piece_columns
+from modeling.data.cache_folder import cached_columns
+from modeling.data.token_cache import (
+    NO_STYLE,
+    Columns,
+    PieceIds,
+    PieceStyles,
+    TokenCache,
+    concatenate_columns,
+    piece_columns,
+)
 from tokenization.dataset import ShardError, TokenFormat, open_version, read_shard
 from tokenization.dataset.shards import TOKEN_TYPE
 from tokenization.encodings import Encoding
@@ -33,27 +42,28 @@ class Split:
 
     @property
     def vocabulary(self) -> Vocabulary:
+        """The vocabulary of the encoding."""
         return self.encoding.vocabulary
 
     @cached_property
     def sizes(self) -> NDArray[np.int64]:
-        """Tokens of each piece."""
-        if isinstance(self.pieces, TokenStore):
+        """Number of tokens of each piece, shape (pieces,)."""
+        if isinstance(self.pieces, TokenCache):
             return np.diff(self.pieces.offsets)
         return np.array([len(piece) for piece in self.pieces], np.int64)
 
     @cached_property
-    def store(self) -> TokenStore:
-        """The pieces side by side."""
-        return self.pieces if isinstance(self.pieces, TokenStore) else TokenStore.of(self.pieces, self.encoding)
+    def token_cache(self) -> TokenCache:
+        """The pieces, concatenated."""
+        return self.pieces if isinstance(self.pieces, TokenCache) else TokenCache.of(self.pieces, self.encoding)
 
 
 def load_split(version: Path, split: str, cache: Path | None = None) -> Split:
     """Read a split (`train`, `validation` or `test`) of the dataset version in a folder.
 
     With a `cache` folder the tokens are decoded into it once and mapped from there; else they are held in memory.
-    Raises ShardError when a shard is missing, damaged, not the one that the version lists or of another encoding than
-    the version says, and when the cache cannot be written.
+    Raises ShardError for a shard that is missing, damaged, not the one that the version lists, or of another encoding
+    than the version's, and if the cache cannot be written.
     """
     opened = open_version(version)
     encoding, shards = opened.encoding, opened.shards(split)
@@ -61,21 +71,21 @@ def load_split(version: Path, split: str, cache: Path | None = None) -> Split:
         if not (version / name).exists():
             raise ShardError(f"{version / name} is missing although dataset.json lists it: ingest again")
     if cache is None or not shards:
-        columns = in_memory(_stretches(version, shards, encoding))
+        columns = concatenate_columns(_column_chunks(version, shards, encoding))
     else:
         meaning = hashlib.sha256(encoding.effects.code.tobytes()).hexdigest()
         origin = {"shards": shards, "stamp": asdict(TokenFormat.of(encoding)), "meaning": meaning}
-        columns = in_cache(cache, split, origin, lambda: _stretches(version, shards, encoding))
+        columns = cached_columns(cache, split, origin, lambda: _column_chunks(version, shards, encoding))
     return Split(
-        TokenStore.from_columns(columns),
-        Names(columns["ids"], columns["id_offsets"]),
-        Styles(columns["styles"], encoding.vocabulary.styles),
+        TokenCache.from_columns(columns),
+        PieceIds(columns["ids"], columns["id_offsets"]),
+        PieceStyles(columns["styles"], encoding.vocabulary.styles),
         encoding,
     )
 
 
-def _stretches(version: Path, shards: dict[str, str], encoding: Encoding) -> Iterator[Columns]:
-    """The columns of the shards, some pieces at a time; the first stretch has none, and the first offsets."""
+def _column_chunks(version: Path, shards: dict[str, str], encoding: Encoding) -> Iterator[Columns]:
+    """Yield the columns of the shards, some pieces at a time; the first chunk has no piece, and the first offsets."""
     nothing = piece_columns(np.zeros(0, np.uint16), np.zeros(0, np.int64), 0, encoding)
     start = np.zeros(1, np.int64)
     none = np.zeros(0, np.uint16)
@@ -106,7 +116,7 @@ def _stretches(version: Path, shards: dict[str, str], encoding: Encoding) -> Ite
 
 
 def _values(column: pa.Array[Any]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """The bytes of a column of texts or binaries, one value behind the other, and where each ends."""
+    """Return the concatenated bytes of a column of strings or binaries, and the end of each value."""
     _, offsets_buffer, data_buffer = column.buffers()
     offsets = np.frombuffer(offsets_buffer, np.int32)[column.offset : column.offset + len(column) + 1].astype(np.int64)
     data = np.frombuffer(data_buffer or b"", np.uint8)

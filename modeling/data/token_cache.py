@@ -1,81 +1,68 @@
-"""Token store: the pieces of one split side by side in one long array, in memory or in files that are mapped.
+"""The token cache: the pieces of one split concatenated into plain columns, in memory or mapped from files.
 
-Parquet is for keeping; training reads anywhere. So the shards of a split are decoded once, one after the other, into
-a folder of plain columns, one file each:
+Parquet is the format for storage; training needs random access. So the shards of a split are decoded once into these
+columns, little-endian, which `cache_folder` keeps as one file each:
 
-tokens     the pieces one behind the other; uint16, like all here little-endian
-offsets    where each piece begins, and the end; int64
-marks      what was heard before every MARK_EVERY-th token, see `tokenization.dataset.windows`; int64
-rooms      semitones that each piece can be transposed down and up; int8, two a piece
-styles     number of each piece's style in the vocabulary, NO_STYLE for none; uint16
-ids        the pieces' names, UTF-8, one behind the other, and in
-id_offsets where each begins, and the end; int64
-store.json what the columns were made from and how long they are
-
-The folder is named by what it was made from: hashes of shards, encoding, meaning of ids. The processes of a machine
-share it, and the page cache with it: the first one makes it, under a lock, and publishes it by rename.
+tokens            the pieces, concatenated; uint16
+offsets           start of each piece, and the end; int64
+marks             time and chord before every MARK_EVERY-th token, see `tokenization.dataset.windows`; int64
+transpose_ranges  semitones by which each piece can be transposed down and up; int8, two a piece
+styles            index of each piece's style in the vocabulary, NO_STYLE for none; uint16
+ids               the pieces' ids, UTF-8, concatenated
+id_offsets        start of each id, and the end; int64
 """
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import json
-import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from infra.files import publish_folder, remove_abandoned, staging_folder
-from infra.locks import exclusive
-from modeling.data.augmentation import rooms
-from tokenization.dataset.shards import ShardError
+from modeling.data.augmentation import transpose_ranges
 from tokenization.dataset.windows import marks
 from tokenization.encodings import Encoding
 from tokenization.vocabulary import Tokens
 
-VERSION = 1
-"""Raised whenever the columns change."""
 DTYPES = {
     "tokens": "<u2",
     "offsets": "<i8",
     "marks": "<i8",
-    "rooms": "i1",
+    "transpose_ranges": "i1",
     "styles": "<u2",
     "ids": "u1",
     "id_offsets": "<i8",
 }
 NO_STYLE = 2**16 - 1
-HEAD = "store.json"
+"""Style index of pieces without a style."""
 Columns = dict[str, NDArray[Any]]
+"""The columns above by name, of a whole split or of a chunk of its pieces."""
 
 
 @dataclass(frozen=True, eq=False)
-class TokenStore(Sequence[Tokens]):
-    """Pieces side by side; a sequence of views that cannot be written."""
+class TokenCache(Sequence[Tokens]):
+    """Concatenated pieces; as a sequence, read-only views of the pieces' tokens."""
 
     tokens: Tokens
     offsets: NDArray[np.int64]
     marks: NDArray[np.int64]
-    rooms: NDArray[np.int8]
+    transpose_ranges: NDArray[np.int8]
 
     @classmethod
-    def of(cls, pieces: Sequence[Tokens], encoding: Encoding) -> TokenStore:
-        """Pieces that are in memory."""
+    def of(cls, pieces: Sequence[Tokens], encoding: Encoding) -> TokenCache:
+        """Build the cache of pieces in memory."""
         tokens = np.concatenate([np.zeros(0, np.uint16), *pieces]).astype(np.uint16, copy=False)
         found = piece_columns(tokens, np.array([len(piece) for piece in pieces], np.int64), 0, encoding)
         return cls.from_columns({**found, "offsets": np.concatenate([[0], found["offsets"]])})
 
     @classmethod
-    def from_columns(cls, columns: Mapping[str, NDArray[Any]]) -> TokenStore:
+    def from_columns(cls, columns: Mapping[str, NDArray[Any]]) -> TokenCache:
+        """Wrap the columns of a whole split."""
         tokens = columns["tokens"].view()
         tokens.flags.writeable = False
-        return cls(tokens, columns["offsets"], columns["marks"], columns["rooms"].reshape(-1, 2))
+        return cls(tokens, columns["offsets"], columns["marks"], columns["transpose_ranges"].reshape(-1, 2))
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -94,8 +81,8 @@ class TokenStore(Sequence[Tokens]):
 
 
 @dataclass(frozen=True, eq=False)
-class Names(Sequence[str]):
-    """Texts that lie one behind the other, decoded when they are asked for."""
+class PieceIds(Sequence[str]):
+    """Concatenated ids of pieces, decoded on access."""
 
     text: NDArray[np.uint8]
     offsets: NDArray[np.int64]
@@ -117,8 +104,8 @@ class Names(Sequence[str]):
 
 
 @dataclass(frozen=True, eq=False)
-class Styles(Sequence["str | None"]):
-    """Each piece's style by its number."""
+class PieceStyles(Sequence["str | None"]):
+    """The style of each piece, by its index in the vocabulary."""
 
     numbers: NDArray[np.uint16]
     names: Sequence[str]
@@ -140,102 +127,20 @@ class Styles(Sequence["str | None"]):
 
 
 def piece_columns(tokens: Tokens, sizes: NDArray[np.int64], base: int, encoding: Encoding) -> Columns:
-    """The columns that follow from tokens; `base`: tokens that stand before these. Of `offsets` only the ends."""
+    """Derive columns from the tokens of a chunk of pieces.
+
+    `sizes`: tokens of each piece. `base`: tokens of the split before these. `offsets` holds only the pieces' ends.
+    """
     offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
     return {
         "tokens": tokens,
         "offsets": base + offsets[1:],
         "marks": marks(tokens, offsets, base, encoding.effects),
-        "rooms": rooms(tokens, offsets, encoding),
+        "transpose_ranges": transpose_ranges(tokens, offsets, encoding),
     }
 
 
-def in_memory(stretches: Iterator[Columns]) -> Columns:
-    """The columns of all stretches, each whole."""
-    found = list(stretches)
-    return {name: np.concatenate([stretch[name] for stretch in found]).astype(dtype) for name, dtype in DTYPES.items()}
-
-
-def in_cache(cache: Path, split: str, origin: Mapping[str, Any], stretches: Callable[[], Iterator[Columns]]) -> Columns:
-    """The columns of all stretches, mapped from a folder in `cache`, which is made where it is not there or damaged.
-
-    `origin`: all that they follow from, as JSON can say it. Raises ShardError when the folder cannot be written, and
-    leaves nothing half done.
-    """
-    origin = {"version": VERSION, **origin}
-    digest = hashlib.sha256(json.dumps(origin, sort_keys=True).encode()).hexdigest()
-    folder = cache / f"{split}-{digest[:32]}"
-    columns = _mapped(folder, origin)
-    if columns is None:
-        with _locked(cache):
-            columns = _mapped(folder, origin)  # another process may have made it meanwhile
-            if columns is None:
-                _make(folder, origin, stretches())
-                columns = _mapped(folder, origin)
-    if columns is None:
-        raise ShardError(f"{folder} is not what was just written there: is {cache} on a disk that works?")
-    return columns
-
-
-def _mapped(folder: Path, origin: Mapping[str, Any]) -> Columns | None:
-    """The columns in a folder, or None if they are not those of `origin`, or not whole."""
-    try:
-        head = json.loads((folder / HEAD).read_text(encoding="utf-8"))
-        if head["origin"] != origin:
-            return None
-        columns = {name: _column(folder / name, dtype, head["bytes"][name]) for name, dtype in DTYPES.items()}
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    # Compiled code trusts these: nothing may point outside.
-    for name, of in (("offsets", "tokens"), ("id_offsets", "ids")):
-        offsets = columns[name]
-        if offsets[0] != 0 or offsets[-1] != len(columns[of]) or (offsets[1:] < offsets[:-1]).any():
-            return None
-    return columns
-
-
-def _column(path: Path, dtype: str, size: int) -> NDArray[Any]:
-    """A file as an array. Raises ValueError if it has another size, OSError if it cannot be read."""
-    if path.stat().st_size != size:
-        raise ValueError(f"{path} has {path.stat().st_size} bytes instead of {size}")
-    return np.asarray(np.memmap(path, dtype, "r")) if size else np.zeros(0, dtype)
-
-
-def _make(folder: Path, origin: Mapping[str, Any], stretches: Iterator[Columns]) -> None:
-    """Write the columns, stretch by stretch, and publish the folder whole. To be called under the lock."""
-    with contextlib.ExitStack() as stack:
-        with _written(folder):
-            remove_abandoned(folder.parent)
-            shutil.rmtree(folder, ignore_errors=True)  # it is damaged; never two of that size on the disk
-            staged = stack.enter_context(staging_folder(folder.parent))
-        for stretch in stretches:
-            with _written(folder):
-                for name, dtype in DTYPES.items():
-                    with (staged / name).open("ab") as file:
-                        # Not tofile: it says nothing when the last bytes find no room.
-                        file.write(np.ascontiguousarray(stretch[name], dtype).data)
-        with _written(folder):
-            sizes = {name: (staged / name).stat().st_size for name in DTYPES}
-            (staged / HEAD).write_text(json.dumps({"origin": origin, "bytes": sizes}, indent=1), encoding="utf-8")
-            publish_folder(staged, folder)
-
-
-@contextmanager
-def _locked(cache: Path) -> Iterator[None]:
-    """One process at a time; the lock ends with the process, however that ends."""
-    with contextlib.ExitStack() as stack:
-        with _written(cache):
-            stack.enter_context(exclusive(cache / ".lock"))
-        yield
-
-
-@contextmanager
-def _written(folder: Path) -> Iterator[None]:
-    """What the system says against writing, as one ShardError."""
-    try:
-        yield
-    except OSError as error:
-        raise ShardError(
-            f"{folder} cannot be written: {error.strerror or error}: training reads tokens from there; make room on "
-            "that disk, or choose another cache folder"
-        ) from error
+def concatenate_columns(chunks: Iterator[Columns]) -> Columns:
+    """Concatenate the columns of all chunks, in memory."""
+    found = list(chunks)
+    return {name: np.concatenate([chunk[name] for chunk in found]).astype(dtype) for name, dtype in DTYPES.items()}

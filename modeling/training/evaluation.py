@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from modeling.data.batches import Split, collate, epoch_windows
+from modeling.data import Split, collate, epoch_windows
 from modeling.network.loss import IGNORED
 from modeling.network.transformer import MuseNet
 from tokenization.encodings import HEADER

@@ -21,8 +21,7 @@ from torch import Tensor
 from infra.errors import RunError
 from infra.files import replace_folder
 from modeling.config import RunConfig
-from modeling.data.batches import Loader, load_split
-from modeling.data.prefetch import Prefetcher
+from modeling.data import Loader, Prefetcher, load_split
 from modeling.network.batch import Batch
 from modeling.network.flops import flops_per_token, peak_flops
 from modeling.network.loss import IGNORED

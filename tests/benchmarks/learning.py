@@ -44,7 +44,7 @@ from report import Bar, circumstances, show_bars, table, write_json
 from flows.training.history import read_history
 from infra.lake import Lake
 from modeling.config import Preset, load_preset, with_settings
-from modeling.data.batches import Split, load_split
+from modeling.data import Split, load_split
 from modeling.network.weights import load_model
 from modeling.training.evaluation import evaluate
 from tokenization.dataset import find_version

@@ -43,8 +43,7 @@ from torch import Tensor
 
 from infra.lake import Lake
 from modeling.config import load_preset
-from modeling.data.batches import Loader, Split, load_split
-from modeling.data.prefetch import Prefetcher
+from modeling.data import Loader, Prefetcher, Split, load_split
 from modeling.network.transformer import MuseNet
 from tokenization.augmentation import AugmentationSchedule
 from tokenization.dataset import find_version
@@ -179,7 +178,7 @@ def building(dataset: Path, cache: Path) -> tuple[float, float, Split]:
         spent.append(time.perf_counter() - began)
     began = time.perf_counter()
     split = load_split(dataset, "train", cache / "0")
-    return split.store.tokens.nbytes / min(spent), time.perf_counter() - began, split
+    return split.token_cache.tokens.nbytes / min(spent), time.perf_counter() - began, split
 
 
 def step_takes(split: Split) -> tuple[float, float]:
@@ -231,7 +230,7 @@ def main() -> int:
         lake = Lake.at(arguments.lake)
         version = find_version(lake, arguments.dataset).local(lake).path
         store_speed, opening, split = building(version, Path(folder) / "cache")
-        tokens = split.store.tokens
+        tokens = split.token_cache.tokens
         print(f"{len(split.pieces):,} pieces, {len(tokens):,} tokens; litdata {getattr(litdata, '__version__', '-')}")
         print(f"token store: made at {store_speed / 1e6:,.0f} MB/s, opened in {opening * 1e3:.0f} ms")
         bars = []

@@ -19,7 +19,7 @@ from baselines.ngram import NGram, score, with_copies
 from report import circumstances, table, write_json
 
 from infra.lake import Lake
-from modeling.data.batches import load_split
+from modeling.data import load_split
 from tokenization.dataset import find_version
 from tokenization.encodings import HEADER
 

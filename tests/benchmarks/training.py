@@ -35,7 +35,7 @@ from synthetic import Run, race
 
 from infra.lake import Lake
 from modeling.config import Preset, RunConfig, load_preset, with_settings
-from modeling.data.batches import load_split
+from modeling.data import load_split
 from tokenization.dataset import find_version
 
 SIZES: dict[str, dict[str, Any]] = {
@@ -85,7 +85,7 @@ def preset_of(size: str, context: int, batch_size: int, precision: str, **change
 @contextmanager
 def ours(preset: Preset, dataset: Path, folder: Path) -> Iterator[Contestant]:
     """Our trainer, its batches prefetched."""
-    from modeling.data.prefetch import Prefetcher
+    from modeling.data import Prefetcher
     from modeling.training.trainer import Trainer  # loads DeepSpeed: seconds that --help should not take
 
     run = RunConfig(dataset=dataset, folder=folder, model=preset.model, training=preset.training)

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from modeling.config import ModelConfig, SparsityConfig
-from modeling.data.batches import Split
+from modeling.data import Split
 from modeling.network.batch import Batch
 from modeling.network.transformer import MuseNet
 from modeling.training.process_group import process_group

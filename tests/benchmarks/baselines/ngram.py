@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from modeling.data.batches import Split, collate, epoch_windows
+from modeling.data import Split, collate, epoch_windows
 from modeling.network.loss import IGNORED
 from tokenization.augmentation import AugmentationSettings, Choices, apply_to_tokens, transpose_range_of_tokens
 from tokenization.encodings import HEADER

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from baselines.ngram import NGram, discounts, score, with_copies
 from modeling.config import ModelConfig
-from modeling.data.batches import Split
+from modeling.data import Split
 from modeling.network.transformer import MuseNet
 from modeling.training.evaluation import evaluate
 from tokenization.encodings.combined import Combined

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from flows.criticism.archive import choose_pieces, generate_counterparts, read_pairs, write_pairs
-from modeling.data.batches import Split, load_split
+from modeling.data import Split, load_split
 from modeling.network.transformer import MuseNet
 from modeling.network.weights import load_model
 from tokenization.dataset.shards import ShardError, TokenFormat

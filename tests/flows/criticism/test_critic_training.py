@@ -11,7 +11,7 @@ from flows.criticism.critic_training import CriticParameters, CriticTraining, cr
 from flows.progress import stage
 from infra.errors import UserError
 from modeling.criticism import CriticConfig, load_critic
-from modeling.data.batches import Split
+from modeling.data import Split
 
 SMALL = CriticConfig(window=40, hidden=8, epochs=2)
 

@@ -9,7 +9,7 @@ import torch
 
 from modeling.criticism import CriticHead, score, window_states
 from modeling.criticism.scoring import BATCH
-from modeling.data.batches import Split
+from modeling.data import Split
 from modeling.network.transformer import MuseNet
 from tokenization.encodings.combined import Combined
 from tokenization.vocabulary import Tokens

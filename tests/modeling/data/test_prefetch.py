@@ -8,8 +8,7 @@ import time
 import pytest
 import torch
 
-from modeling.data.batches import Loader, Split
-from modeling.data.prefetch import Prefetcher
+from modeling.data import Loader, Prefetcher, Split
 
 
 def test_items_come_in_order_however_long_each_takes() -> None:

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from modeling.data.sampler import Order, best_fit, epoch_windows
+from modeling.data.packing import best_fit
+from modeling.data.sampler import EpochSampler, epoch_windows
 from tokenization.encodings import HEADER
 
 QUICK = settings(max_examples=60, deadline=None)
@@ -83,7 +84,7 @@ class TestPacked:
     @QUICK
     @given(sizes=sizes_of_pieces, body=st.integers(8, 100), seed=st.integers(0, 9), epoch=st.integers(0, 5))
     def test_windows_hold_every_token_once(self, sizes: NDArray[np.int64], body: int, seed: int, epoch: int) -> None:
-        rows = Order(sizes, body, seed, pack=True).epoch(epoch)
+        rows = EpochSampler(sizes, body, seed, pack=True).epoch(epoch)
         seen = [np.zeros(size - HEADER, np.int64) for size in sizes]
         for piece, start, count in zip(rows.windows.piece, rows.windows.start, rows.count):
             assert 0 < count <= body
@@ -96,7 +97,7 @@ class TestPacked:
     def test_rows_are_as_many_in_every_epoch_and_have_room(
         self, sizes: NDArray[np.int64], body: int, seed: int
     ) -> None:
-        order = Order(sizes, body, seed, pack=True)
+        order = EpochSampler(sizes, body, seed, pack=True)
         epochs = [order.epoch(epoch) for epoch in range(3)]
         assert len({len(rows) for rows in epochs}) == 1
         for rows in epochs:
@@ -110,25 +111,25 @@ class TestPacked:
     @QUICK
     @given(sizes=sizes_of_pieces, seed=st.integers(0, 9), epoch=st.integers(0, 5))
     def test_rows_are_a_pure_function(self, sizes: NDArray[np.int64], seed: int, epoch: int) -> None:
-        first, second = (Order(sizes.copy(), 30, seed, pack=True).epoch(epoch) for _ in range(2))
+        first, second = (EpochSampler(sizes.copy(), 30, seed, pack=True).epoch(epoch) for _ in range(2))
         for one, other in ((first.windows.piece, second.windows.piece), (first.windows.start, second.windows.start)):
             assert one.tolist() == other.tolist()
         assert first.first.tolist() == second.first.tolist()
 
     def test_by_hand(self) -> None:
         # A row has 100 positions, a window three more than body tokens. 107 are 97 and 10.
-        order = Order(HEADER + np.array([107, 54, 40, 80]), 97, 0, pack=True)
+        order = EpochSampler(HEADER + np.array([107, 54, 40, 80]), 97, 0, pack=True)
         found = order.epoch(0)
         windows = [sorted(found.count[found.first[row] : found.first[row + 1]].tolist()) for row in range(len(found))]
         assert sorted(windows) == [[10, 80], [40, 54], [97]]
 
     def test_pieces_are_cut_elsewhere_in_other_epochs(self) -> None:
-        order = Order(np.array([HEADER + 250]), 100, 0, pack=True)
+        order = EpochSampler(np.array([HEADER + 250]), 100, 0, pack=True)
         starts = {tuple(np.sort(order.epoch(epoch).windows.start)) for epoch in range(30)}
         assert starts == {(0, 50, 150), (0, 100, 150), (0, 100, 200)}
 
     def test_other_epochs_have_another_order(self) -> None:
-        order = Order(np.full(40, 50), 100, 0, pack=True)
+        order = EpochSampler(np.full(40, 50), 100, 0, pack=True)
         pieces = {tuple(order.epoch(epoch).windows.piece) for epoch in range(5)}
         assert len(pieces) == 5
 
@@ -156,4 +157,4 @@ class TestBestFit:
 
 @pytest.mark.parametrize("pack", [False, True])
 def test_a_piece_without_music_does_no_harm(pack: bool) -> None:
-    assert len(Order(np.array([HEADER, HEADER + 5, 1, 0]), 10, 0, pack).epoch(0).windows) == 4
+    assert len(EpochSampler(np.array([HEADER, HEADER + 5, 1, 0]), 10, 0, pack).epoch(0).windows) == 4

@@ -1,4 +1,4 @@
-"""The token store: made once, shared by all, never half done, and made again where it is not what it should be."""
+"""The token cache: built once, shared by all processes, never half done, and built again where it is damaged."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 from infra.files import STAGING_PREFIX
-from modeling.data.augmentation import rooms
+from modeling.data.augmentation import transpose_ranges
 from modeling.data.split import Split, load_split
-from modeling.data.token_cache import DTYPES, TokenStore
+from modeling.data.token_cache import DTYPES, TokenCache
 from tokenization.augmentation import transpose_range_of_tokens
 from tokenization.dataset.shards import ShardError
 from tokenization.dataset.windows import MARK_EVERY
@@ -32,15 +32,15 @@ def cache(tmp_path: Path) -> Path:
 
 
 def folders(cache: Path) -> list[Path]:
-    """The stores in a cache, finished or not."""
+    """The folders in a cache, finished or not."""
     return sorted(path for path in cache.iterdir() if path.is_dir())
 
 
 def same(found: Split, version: Path) -> bool:
     """Whether a split is what it would be without a cache."""
     expected = load_split(version, "train")
-    assert isinstance(found.pieces, TokenStore) and isinstance(expected.pieces, TokenStore)
-    columns = ("tokens", "offsets", "marks", "rooms")
+    assert isinstance(found.pieces, TokenCache) and isinstance(expected.pieces, TokenCache)
+    columns = ("tokens", "offsets", "marks", "transpose_ranges")
     return (
         all(np.array_equal(getattr(found.pieces, name), getattr(expected.pieces, name)) for name in columns)
         and [*found.piece_ids] == [*expected.piece_ids]
@@ -64,7 +64,7 @@ class TestCache:
         found = load_split(version, "train", cache)
         assert same(found, version)
         (folder,) = folders(cache)
-        assert {path.name for path in folder.iterdir()} == {*DTYPES, "store.json"}
+        assert {path.name for path in folder.iterdir()} == {*DTYPES, "cache.json"}
         tokens = np.fromfile(folder / "tokens", "<u2")
         assert tokens.tolist() == np.concatenate(split.pieces[:8]).tolist()
 
@@ -85,7 +85,7 @@ class TestCache:
         with pytest.raises(ShardError, match="missing"):
             load_split(version, "train", cache)
 
-    @pytest.mark.parametrize("name", [*DTYPES, "store.json"])
+    @pytest.mark.parametrize("name", [*DTYPES, "cache.json"])
     def test_a_truncated_file(self, name: str, version: Path, cache: Path) -> None:
         load_split(version, "train", cache)
         path = folders(cache)[0] / name
@@ -93,7 +93,7 @@ class TestCache:
         assert same(load_split(version, "train", cache), version)
         assert len(folders(cache)) == 1
 
-    @pytest.mark.parametrize("name", [*DTYPES, "store.json"])
+    @pytest.mark.parametrize("name", [*DTYPES, "cache.json"])
     def test_a_lost_file(self, name: str, version: Path, cache: Path) -> None:
         load_split(version, "train", cache)
         (folders(cache)[0] / name).unlink()
@@ -127,12 +127,12 @@ class TestCache:
     def test_many_processes_share_one(self, version: Path, cache: Path) -> None:
         code = (
             "import sys; from pathlib import Path; from modeling.data.split import load_split; "
-            "print(int(load_split(Path(sys.argv[1]), 'train', Path(sys.argv[2])).store.tokens.sum()))"
+            "print(int(load_split(Path(sys.argv[1]), 'train', Path(sys.argv[2])).token_cache.tokens.sum()))"
         )
         command = [sys.executable, "-c", code, str(version), str(cache)]
         running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
         found = {process.communicate(timeout=120)[0] for process in running}
-        assert found == {f"{load_split(version, 'train').store.tokens.sum()}\n"}
+        assert found == {f"{load_split(version, 'train').token_cache.tokens.sum()}\n"}
         assert len(folders(cache)) == 1
 
 
@@ -159,34 +159,34 @@ class TestErrors:
 class TestColumns:
     def test_what_was_heard_is_marked_across_shards(self, version: Path, split: Split) -> None:
         train = load_split(version, "train")
-        store = train.store
-        assert len(store.marks) == 3
+        cached = train.token_cache
+        assert len(cached.marks) == 3
         expected = []
-        for at in range(0, len(store.tokens), MARK_EVERY):
-            piece = int(np.searchsorted(store.offsets, at, "right")) - 1
-            before = train.encoding.features(store[piece])
-            heard = at - int(store.offsets[piece]) - 1
+        for at in range(0, len(cached.tokens), MARK_EVERY):
+            piece = int(np.searchsorted(cached.offsets, at, "right")) - 1
+            before = train.encoding.features(cached[piece])
+            heard = at - int(cached.offsets[piece]) - 1
             expected.append((int(before.time[heard]), int(before.chord[heard])) if heard >= 0 else (0, 0))
-        assert [(mark >> 5, mark & 31) for mark in store.marks.tolist()] == expected
+        assert [(mark >> 5, mark & 31) for mark in cached.marks.tolist()] == expected
 
     def test_pieces_in_memory_have_the_same(self, version: Path, split: Split) -> None:
-        listed = TokenStore.of(split.pieces[:8], split.encoding)
-        loaded = load_split(version, "train").store
-        for name in ("tokens", "offsets", "marks", "rooms"):
+        listed = TokenCache.of(split.pieces[:8], split.encoding)
+        loaded = load_split(version, "train").token_cache
+        for name in ("tokens", "offsets", "marks", "transpose_ranges"):
             assert np.array_equal(getattr(listed, name), getattr(loaded, name)), name
 
-    def test_rooms_are_how_far_each_piece_can_be_transposed(self, split: Split) -> None:
+    def test_transpose_ranges_are_how_far_each_piece_can_be_transposed(self, split: Split) -> None:
         expected = [transpose_range_of_tokens(piece, split.encoding) for piece in split.pieces]
-        assert [tuple(room) for room in split.store.rooms.tolist()] == expected
+        assert [tuple(room) for room in split.token_cache.transpose_ranges.tolist()] == expected
         assert len(set(expected)) > 2
 
     def test_drums_alone_go_nowhere(self, encoding: Combined, make_piece: Callable[..., Tokens]) -> None:
         drums = encoding.vocabulary.from_text("bach drums start tempo120 drums:v80:C2 wait:12 drums:v80:D2 end")
         offsets = np.array([0, len(drums)])
-        assert rooms(drums, offsets, encoding).tolist() == [[0, 0]]
+        assert transpose_ranges(drums, offsets, encoding).tolist() == [[0, 0]]
 
     def test_beats_have_them_too(self, split: Split) -> None:
         beats = get_encoding("combined", split.vocabulary, "beats")
         pieces = [beats.encode(split.encoding.decode(piece)) for piece in split.pieces[3:6]]
         expected = [transpose_range_of_tokens(piece, beats) for piece in pieces]
-        assert [tuple(room) for room in TokenStore.of(pieces, beats).rooms.tolist()] == expected
+        assert [tuple(room) for room in TokenCache.of(pieces, beats).transpose_ranges.tolist()] == expected

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from modeling.config import ModelConfig, load_preset
-from modeling.data.batches import Loader, Split
+from modeling.data import Loader, Split
 from modeling.network.batch import Batch
 from modeling.network.embeddings import time_waves
 from modeling.network.loss import IGNORED

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from modeling.data.batches import Split
+from modeling.data import Split
 from modeling.network.transformer import MuseNet
 from modeling.training.evaluation import evaluate
 from tokenization.encodings import HEADER

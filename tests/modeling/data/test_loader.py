@@ -1,4 +1,4 @@
-"""Batches: a pure function of sizes, seed and number, that loses no token and does not know the ranks."""
+"""Batches: a pure function of sizes, seed and number, that loses no token, on any number of ranks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from modeling.data.batches import Loader, Split, collate
+from modeling.data import Loader, Split, collate
 from modeling.data.sampler import VARIANT_STREAM
 from modeling.network.batch import Batch
 from modeling.network.loss import IGNORED
@@ -244,10 +244,10 @@ class TestAugmentation:
             rows = plain._rows(number // loader.batches_per_epoch)
             first = number % loader.batches_per_epoch * 8
             chosen = np.arange(first, first + 8) % len(rows)
-            luck = np.random.default_rng([0, number, VARIANT_STREAM]).random(8)
+            uniform = np.random.default_rng([0, number, VARIANT_STREAM]).random(8)
             varied = [
                 vary(split.pieces[rows.windows.piece[row]], 0, schedule.at(number / 100), split.encoding, chance)[0]
-                for row, chance in zip(chosen, luck)
+                for row, chance in zip(chosen, uniform)
             ]
             expected = collate(varied, rows.windows.start[chosen].tolist(), 32, split.encoding)
             assert equal(loader.batch(number), expected)
