@@ -1,7 +1,7 @@
-"""DeepSpeed's settings: the files of `infra/deepspeed/`, checked strictly, and what a run adds to them.
+"""DeepSpeed's configuration: the files of `infra/deepspeed/`, checked strictly, and a run's own settings.
 
-DeepSpeed takes a key that it does not know without a word. Here the keys that have an effect are listed, and any
-other one is an error. Names and meanings are DeepSpeed's (https://www.deepspeed.ai/docs/config-json).
+DeepSpeed silently accepts unknown keys. The keys that have an effect are listed here, and any other is an error. Names
+and meanings are DeepSpeed's (https://www.deepspeed.ai/docs/config-json).
 """
 
 from __future__ import annotations
@@ -19,50 +19,50 @@ from infra.settings import one_line
 from modeling.config import StrictModel, TrainingConfig
 
 NEVER = 10**9
-"""Steps between DeepSpeed's own progress lines; our reports replace them."""
+"""Steps between DeepSpeed's own progress lines, which training events replace."""
 Elements = Annotated[int, Field(ge=1)]
-"""Numbers of a tensor, not bytes."""
+"""A size in tensor elements, not bytes."""
 
 
 class SettingsError(UserError, ValueError):
-    """DeepSpeed settings that are unreadable, unknown or do not fit the run; the message is one line."""
+    """DeepSpeed settings that are unreadable, unknown or do not fit the run, in one line."""
 
 
 class Offload(StrictModel):
-    """Where something is kept that the device need not hold."""
+    """The memory for state that is moved off the device."""
 
     device: Literal["cpu"]
     pin_memory: bool = False
-    """Lock it in memory, which makes copies to a GPU faster."""
+    """Page-locked memory, from which copies to a GPU are faster."""
 
 
 class ZeroSettings(StrictModel):
-    """What is divided among the ranks, and how it is gathered (Rajbhandari et al., 2020, "ZeRO").
+    """The partitioning of training state among the ranks (Rajbhandari et al., 2020, "ZeRO").
 
-    DeepSpeed's `round_robin_gradients` is left out on purpose: with it the whole weights cannot be gathered by name.
+    DeepSpeed's `round_robin_gradients` is left out on purpose: with it whole weights cannot be gathered by name.
     """
 
     stage: Literal[1, 2, 3]
-    """1: the optimiser's state, 2: gradients too, 3: weights too. Not 0: with bf16 its first update is mis-scaled."""
+    """1: optimiser state, 2: gradients too, 3: weights too. Not 0: with bf16 its first update is mis-scaled."""
     overlap_comm: bool | None = None
-    """Reduce gradients during the backward pass; takes a second bucket."""
+    """Reduce gradients during the backward pass, at the cost of a second bucket."""
     reduce_scatter: bool | None = None
-    """Send each rank only the gradients that it keeps."""
+    """Send each rank only the gradients of its partition."""
     contiguous_gradients: bool | None = None
     reduce_bucket_size: Elements | None = None
-    """Gradients that are reduced at once; a buffer of this size is kept."""
+    """Gradients reduced at once; a buffer of this size is kept."""
     allgather_bucket_size: Elements | None = None
-    """Stages 1 and 2: weights that are gathered at once after a step."""
+    """Stages 1 and 2: weights gathered at once after a step."""
     stage3_prefetch_bucket_size: Elements | None = None
-    """Weights that are gathered ahead of their use."""
+    """Weights gathered ahead of their use."""
     stage3_param_persistence_threshold: Annotated[int, Field(ge=0)] | None = None
-    """Weights up to this size stay whole on every rank."""
+    """Weights up to this size are not partitioned."""
     stage3_max_live_parameters: Elements | None = None
-    """Gathered weights that a rank holds at most."""
+    """Most gathered weights that a rank holds."""
     stage3_max_reuse_distance: Annotated[int, Field(ge=0)] | None = None
-    """Keep a gathered weight that is used again within so many others."""
+    """Keep a gathered weight that is used again within this many elements."""
     sub_group_size: Elements | None = None
-    """Stage 3: weights that are updated at once."""
+    """Stage 3: weights updated at once."""
     offload_optimizer: Offload | None = None
     offload_param: Offload | None = None
     """Stage 3 only."""
@@ -78,11 +78,11 @@ class ZeroSettings(StrictModel):
 
 
 class DeepSpeedSettings(StrictModel):
-    """What a file of `infra/deepspeed/` says; the run's own settings decide the rest."""
+    """The content of a file of `infra/deepspeed/`; all else follows from the run's settings."""
 
     zero_optimization: ZeroSettings
     communication_data_type: Literal["fp32", "bf16"] | None = None
-    """How gradients travel between ranks; the weights' type unless set."""
+    """The type in which gradients are reduced; None: the weights' type."""
 
     @property
     def offloads(self) -> bool:
@@ -90,9 +90,9 @@ class DeepSpeedSettings(StrictModel):
 
 
 def load_settings(stage: int, offload: bool, source: Path | None = None) -> DeepSpeedSettings:
-    """The settings that come with the package for a ZeRO stage, or those of the file `source`.
+    """Read the package's settings for a ZeRO stage, or those of the file `source`.
 
-    Raises SettingsError if the file cannot be read, has a key that is unknown or without effect, or is for another
+    Raises SettingsError if the file cannot be read, has a key that is unknown or has no effect, or is for another
     stage.
     """
     name = f"zero{stage}_offload.json" if offload else f"zero{stage}.json"
@@ -114,28 +114,31 @@ def load_settings(stage: int, offload: bool, source: Path | None = None) -> Deep
     return settings
 
 
-def complete(settings: DeepSpeedSettings, training: TrainingConfig, ranks: int, bf16: bool) -> dict[str, Any]:
-    """All that `deepspeed.initialize(config=…)` takes: the settings with this run's batches, clipping and precision.
+def build_deepspeed_config(
+    settings: DeepSpeedSettings, training: TrainingConfig, world_size: int, bf16: bool
+) -> dict[str, Any]:
+    """Return the argument of `deepspeed.initialize(config=…)`: the settings with a run's batches, clipping and
+    precision.
 
-    The batch divides among the ranks: `RunConfig` has seen to it.
+    The batch size is a multiple of micro-batch size and world size: `RunConfig` checks it.
     """
     content = settings.model_dump(exclude_none=True)
-    accumulated = training.batch_size // (training.micro_batch_size * ranks)
+    accumulated = training.batch_size // (training.micro_batch_size * world_size)
     muon = training.optimiser == "muon"
     if muon:
         content["zero_optimization"]["reduce_scatter"] = False  # Muon needs whole gradients
     if bf16 and accumulated > 1:
-        content["data_types"] = {"grad_accum_dtype": "fp32"}  # a sum in 8 bits loses what is small
+        content["data_types"] = {"grad_accum_dtype": "fp32"}  # bf16 sums lose small terms
     return {
         **content,
         "train_batch_size": training.batch_size,
         "train_micro_batch_size_per_gpu": training.micro_batch_size,
         "gradient_accumulation_steps": accumulated,
-        # DeepSpeed clips Muon's updates, after they have been orthogonalised: they would shrink with the model's size.
+        # DeepSpeed clips Muon's updates after they are orthogonalised, which would shrink them with the model's size.
         "gradient_clipping": 0.0 if muon else training.gradient_clipping,
         "bf16": {"enabled": bf16},
         "zero_allow_untested_optimizer": True,
-        # AdamW is torch's own: DeepSpeed's is compiled for over a minute at its first use.
+        # AdamW is torch's own: DeepSpeed's takes over a minute to compile at its first use.
         "zero_force_ds_cpu_optimizer": False,
         "steps_per_print": NEVER,
     }

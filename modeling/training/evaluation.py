@@ -1,4 +1,4 @@
-"""Held-out figures: nats per token and per note, in all and by style."""
+"""Evaluation: the loss on a split, in nats per token and per note, in total and by style."""
 
 from __future__ import annotations
 
@@ -15,22 +15,23 @@ from modeling.network.transformer import MuseNet
 from tokenization.encodings import HEADER
 
 NO_STYLE = "(none)"
+"""Name of the pieces without a style."""
 
 
 @dataclass(frozen=True)
-class HeldOut:
-    """Loss on a split."""
+class EvalMetrics:
+    """The loss on a split."""
 
     nats_per_token: float
     nats_per_note: float
     """The loss of all tokens divided by the number of notes that start in them: comparable between encodings."""
     tokens: int
     by_style: dict[str, float]
-    """Nats per token of each style."""
+    """Nats per token by style."""
 
 
-def _alone(sums: Tensor) -> None:
-    """One rank has all the sums."""
+def _one_rank(sums: Tensor) -> None:
+    """Leave the sums as they are: a single rank has them all."""
 
 
 @torch.no_grad()
@@ -41,13 +42,13 @@ def evaluate(
     batch_size: int,
     limit: int | None = 64,
     rank: int = 0,
-    ranks: int = 1,
-    add_up: Callable[[Tensor], None] = _alone,
-) -> HeldOut:
-    """Loss over up to `limit` windows of a split (None: all), always the same ones.
+    world_size: int = 1,
+    all_reduce: Callable[[Tensor], None] = _one_rank,
+) -> EvalMetrics:
+    """Compute the loss over up to `limit` windows of a split (None: all), always the same ones.
 
-    Collective: each of the `ranks` computes its share, equally many batches (sharded weights are gathered by all
-    ranks together), and `add_up` sums a tensor over ranks, in place.
+    Collective: each of the `world_size` ranks computes its share in the same number of batches (ZeRO-3 gathers weights
+    on all ranks together), and `all_reduce` sums a tensor over the ranks, in place.
     """
     was_training = model.training
     model.eval()
@@ -57,25 +58,25 @@ def evaluate(
     names = sorted({style or NO_STYLE for style in split.styles})
     number = {name: index for index, name in enumerate(names)}
     device = next(model.parameters()).device
-    # Row 0: all, then the styles; loss, tokens, notes.
+    # Row 0: all windows, then one row per style; columns: loss, tokens, notes.
     sums = torch.zeros(1 + len(names), 3, dtype=torch.float64)
     batches = -(-count // batch_size)
-    for index in range(rank, -(-batches // ranks) * ranks, ranks):
-        mine = np.arange(index * batch_size, min((index + 1) * batch_size, count))
-        shown = mine if len(mine) else np.arange(1)  # a rank without a share computes a window that does not count
+    for index in range(rank, -(-batches // world_size) * world_size, world_size):
+        own = np.arange(index * batch_size, min((index + 1) * batch_size, count))
+        shown = own if len(own) else np.arange(1)  # a rank without a share computes a window that is not counted
         pieces = [split.pieces[piece] for piece in windows.piece[shown]]
         batch, targets = collate(pieces, windows.start[shown].tolist(), context, split.encoding)
         losses = model(batch.to(device), targets.to(device), reduce=False).cpu().double()
-        for row, window in enumerate(mine):
+        for row, window in enumerate(own):
             counted = targets[row] != IGNORED
-            heard = onsets[targets[row][counted]].sum()
-            found = torch.stack([losses[row].sum(), counted.sum().double(), heard.double()])
+            notes = onsets[targets[row][counted]].sum()
+            found = torch.stack([losses[row].sum(), counted.sum().double(), notes.double()])
             sums[0] += found
             sums[1 + number[split.styles[windows.piece[window]] or NO_STYLE]] += found
     model.train(was_training)
-    add_up(sums)
+    all_reduce(sums)
     loss, tokens, notes = sums[0].tolist()
-    return HeldOut(
+    return EvalMetrics(
         nats_per_token=loss / max(tokens, 1),
         nats_per_note=loss / max(notes, 1),
         tokens=int(tokens),

@@ -1,7 +1,7 @@
-"""The optimisers, AdamW and Muon, and how their learning rates rise and fall.
+"""The optimisers, AdamW and Muon, and their learning-rate schedules.
 
-Muon is DeepSpeed's own: ZeRO cuts weights into flat shares, and only DeepSpeed can put a gradient together again
-before it is orthogonalised.
+Muon is DeepSpeed's own: ZeRO partitions weights into flat shares, and only DeepSpeed can assemble a whole gradient
+again before it is orthogonalised.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ BETAS = (0.9, 0.95)
 """Decay of AdamW's two moments per step."""
 MUON_MOMENTUM = 0.95
 MUON_PREFIX = "blocks."
-"""Muon trains the matrices below this name; tables and the output's projection are AdamW's (Jordan et al., 2024)."""
+"""Muon trains the matrices below this name, AdamW the embeddings and the output projection (Jordan et al., 2024)."""
 
 
 def learning_rate_factor(step: int, training: TrainingConfig) -> float:
-    """The factor on the learning rates in `step`, counted from 0: a linear warm-up, then the schedule, which ends at
-    `final_learning_rate`."""
+    """Return the factor on the learning rates in `step`, counted from 0: a linear warm-up, then the schedule, which
+    ends at `final_learning_rate`."""
     if step < training.warmup_steps:
         return (step + 1) / training.warmup_steps
     floor = training.final_learning_rate
@@ -36,8 +36,8 @@ def learning_rate_factor(step: int, training: TrainingConfig) -> float:
     return floor + (1 - floor) * min(max(remaining, 0.0), 1.0)
 
 
-def optimiser_for(model: nn.Module, training: TrainingConfig) -> torch.optim.Optimizer:
-    """The optimiser, to be handed to DeepSpeed. Matrices decay; gains and biases do not."""
+def build_optimiser(model: nn.Module, training: TrainingConfig) -> torch.optim.Optimizer:
+    """Return the optimiser for DeepSpeed. Weight decay applies to matrices, not to gains and biases."""
     named = dict(model.named_parameters())
     with_muon = training.optimiser == "muon"
     matrices = {name for name, p in named.items() if with_muon and p.ndim == 2 and name.startswith(MUON_PREFIX)}
@@ -49,21 +49,21 @@ def optimiser_for(model: nn.Module, training: TrainingConfig) -> torch.optim.Opt
         group |= {"lr": training.learning_rate, "weight_decay": decay, "betas": BETAS}
     rest = [group for group in rest if group["params"]]  # DeepSpeed drops empty groups, and the schedule would not fit
     if not with_muon:
-        return torch.optim.AdamW(rest, fused=True)  # one pass over memory, and no temporaries
-    # Imported here, as AdamW's runs need not wait for it.
+        return torch.optim.AdamW(rest, fused=True)  # one pass over memory, without temporaries
+    # Imported here, because runs with AdamW do not need it.
     from deepspeed.runtime.zero.muon.muon_optimizer import MuonWithAuxAdam
 
     if not torch.cuda.is_available():
         _leave_uncompiled()
     for name, parameter in named.items():
-        parameter.use_muon = name in matrices  # type: ignore[attr-defined]  # where DeepSpeed looks for it
+        parameter.use_muon = name in matrices  # type: ignore[attr-defined]  # read by DeepSpeed
     muon = {
         "params": [named[name] for name in named if name in matrices],
         "use_muon": True,
         "lr": training.muon_learning_rate,
         "momentum": MUON_MOMENTUM,
         "weight_decay": training.weight_decay,
-        # The Gram form does less arithmetic in more steps: a CPU, which has no fp16 for it, takes twice as long.
+        # The Gram form does less arithmetic in more kernels; a CPU, without fp16, takes twice as long with it.
         "ns_method": "gram" if torch.cuda.is_available() else "standard",
     }
     groups = [muon, *({**group, "use_muon": False, "eps": 1e-8} for group in rest)]
@@ -73,14 +73,14 @@ def optimiser_for(model: nn.Module, training: TrainingConfig) -> torch.optim.Opt
     return optimiser
 
 
-def schedule_for(optimiser: torch.optim.Optimizer, training: TrainingConfig) -> torch.optim.lr_scheduler.LambdaLR:
-    """The schedule of all the optimiser's groups, to be handed to DeepSpeed."""
+def build_schedule(optimiser: torch.optim.Optimizer, training: TrainingConfig) -> torch.optim.lr_scheduler.LambdaLR:
+    """Return the schedule of all parameter groups of an optimiser, for DeepSpeed."""
     factor: Callable[[int], float] = lambda step: learning_rate_factor(step, training)  # noqa: E731
     return torch.optim.lr_scheduler.LambdaLR(optimiser, factor)
 
 
 def _leave_uncompiled() -> None:
-    """Take torch.compile off Muon's kernels: on a CPU it takes 10 to 30 s for each shape of matrix and wins nothing."""
+    """Remove torch.compile from Muon's kernels: on a CPU it takes 10 to 30 s for each matrix shape, without gain."""
     from deepspeed.runtime.zero.muon import original_muon
 
     for name in ("muon_update", "zeropower_via_newtonschulz5", "zeropower_via_gram_newtonschulz"):

@@ -1,4 +1,4 @@
-"""The process group of a training job: joined and left without what DeepSpeed says and builds on its way."""
+"""The process group of a training job: joined and left quietly, and what ranks exchange through it."""
 
 from __future__ import annotations
 
@@ -11,27 +11,45 @@ from collections.abc import Iterator
 import deepspeed
 import deepspeed.comm as comm
 import torch
+from torch import Tensor
 
 
 @contextlib.contextmanager
 def process_group() -> Iterator[int]:
-    """This process as a rank of the job that its environment names (RANK, WORLD_SIZE, MASTER_ADDR, …); gives its
-    number. NCCL where there are GPUs, else Gloo."""
-    # An operation for inference: building it takes g++ and a minute, and its shared memory outlives the job.
+    """Join the job that the environment describes (RANK, WORLD_SIZE, MASTER_ADDR, …) for the block; yield the rank.
+
+    By NCCL where there are GPUs, otherwise by Gloo.
+    """
+    # An op for inference: building it takes g++ and a minute, and its shared memory outlives the job.
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     with quiet():
         deepspeed.init_distributed(dist_backend="nccl" if torch.cuda.is_available() else "gloo")
     yield comm.get_rank()
-    comm.destroy_process_group()  # torch's own would leave DeepSpeed with groups that are gone
+    comm.destroy_process_group()  # torch's own function would leave DeepSpeed with dead groups
 
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """While DeepSpeed is started and stopped: without what it prints on its way, and its warnings of itself.
+    """Silence DeepSpeed's output for the block, in which it is started or stopped, and its warnings from then on.
 
-    Its errors come as exceptions. Warnings stay away afterwards too.
+    Its errors are exceptions and are not affected.
     """
     logging.getLogger("DeepSpeed").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", category=FutureWarning, module="torch.distributed")
     with contextlib.redirect_stdout(io.StringIO()):
         yield
+
+
+def sum_over_ranks(value: Tensor) -> Tensor:
+    """Collective: sum a tensor on the ranks' device, in place; return it."""
+    if comm.get_world_size() > 1:
+        comm.all_reduce(value)
+    return value
+
+
+def broadcast_flags(flags: list[bool], device: torch.device) -> list[bool]:
+    """Collective: return rank 0's flags on all ranks."""
+    tensor = torch.tensor(flags, dtype=torch.uint8, device=device)
+    if comm.get_world_size() > 1:
+        comm.broadcast(tensor, src=0)
+    return [bool(flag) for flag in tensor.tolist()]

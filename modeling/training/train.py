@@ -1,9 +1,10 @@
-"""The training job: what the `deepspeed` launcher runs on every rank.
+"""The training job: the program that the `deepspeed` launcher runs on every rank.
 
     deepspeed --module modeling.training.train --config run.json
 
-It reads a `RunConfig`, resumes from the run folder's newest good checkpoint if there is one, and leaves the trained
-model in `<run folder>/model`. Rank 0 reports in `metrics.jsonl`; an error that a user can mend is reported there too.
+It reads a `RunConfig`, resumes from the run folder's newest intact checkpoint if there is one, and leaves the trained
+model in `<run folder>/model`. Rank 0 writes events to `metrics.jsonl`; errors that a user can fix are written there by
+the rank that raised them.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ from modeling.training.run_folder import RunFolder
 from modeling.training.trainer import Trainer
 
 
-def explained(error: Exception) -> str | None:
-    """What to tell a user of an error, in one line; None of one that is a defect of ours."""
+def explain(error: Exception) -> str | None:
+    """Return a one-line message for an error that a user can fix; None for a defect of the program."""
     if isinstance(error, MusenetError):
         return " ".join(str(error).split())
     if isinstance(error, torch.OutOfMemoryError):
@@ -42,14 +43,14 @@ def explained(error: Exception) -> str | None:
 
 
 def train(run: RunConfig, rank: int) -> int:
-    """This rank's part of the job; returns the exit status. Raises what is a defect of ours."""
+    """Run this rank's part of the job; return the exit status. Errors that a user cannot fix are raised."""
     try:
         Trainer(run, rank).train()
     except Exception as error:
-        message = explained(error)
+        message = explain(error)
         if message is None:
             raise
-        # Any rank's, for it may be the only one that knows. Where the disk is full the log may still have room.
+        # From any rank: it may be the only one with the error. On a full disk the log may still have room.
         with contextlib.suppress(OSError):
             append_event(RunFolder(run.folder).metrics, Failed(message=message, permanent=True))
         print(message, file=sys.stderr)
@@ -74,8 +75,8 @@ def main() -> None:
         status = train(run, rank)
         sys.stdout.flush()
         sys.stderr.flush()
-        # At once: after an error other ranks may be waiting for this one, which the launcher then ends; and threads of
-        # the process group now and then abort a process that takes the way through the interpreter's end.
+        # Without the interpreter's shutdown: after an error other ranks may be waiting for this one until the launcher
+        # ends them, and threads of the process group sometimes abort a process during shutdown.
         os._exit(status)
 
 

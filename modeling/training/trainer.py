@@ -1,36 +1,29 @@
-"""The trainer: one rank's part of a run, from the newest good checkpoint to the model's files.
+"""The trainer: one rank's part of a run, from the newest intact checkpoint to the model's files.
 
-What a step computes is a function of the run's configuration and the step's number alone: batches, augmentation,
-dropout and mixup are drawn from the seed and that number. So a run that was killed goes on to the same weights.
+A step is a function of the run's configuration and the step's number alone: batches, augmentation, dropout and mixup
+are drawn from the seed and that number. A run that was killed therefore resumes to the same weights.
 """
 
 from __future__ import annotations
 
 import math
-import os
-import shutil
 import time
 from dataclasses import asdict
 
-import deepspeed
-import deepspeed.comm as comm
 import psutil
 import torch
 from torch import Tensor
 
 from infra.errors import RunError
-from infra.files import replace_folder
 from modeling.config import RunConfig
-from modeling.data import Loader, Prefetcher, load_split
+from modeling.data import Prefetcher
 from modeling.network.batch import Batch
 from modeling.network.flops import flops_per_token, peak_flops
-from modeling.network.loss import IGNORED
-from modeling.network.mixup import draw_mix
-from modeling.network.transformer import MuseNet
-from modeling.network.weights import save_weights
-from modeling.training import checkpoints, selection
-from modeling.training.deepspeed_config import complete, load_settings
-from modeling.training.evaluation import HeldOut, evaluate
+from modeling.training import checkpoints
+from modeling.training.best_weights import BestWeights
+from modeling.training.deepspeed_config import build_deepspeed_config, load_settings
+from modeling.training.engine import build_engine, build_model, local_device, use_bf16
+from modeling.training.evaluation import EvalMetrics, evaluate
 from modeling.training.events import (
     CheckpointSaved,
     Evaluated,
@@ -42,274 +35,197 @@ from modeling.training.events import (
     StoppedEarly,
     Warned,
 )
-from modeling.training.optimisers import optimiser_for, schedule_for
-from modeling.training.process_group import quiet
+from modeling.training.process_group import broadcast_flags, sum_over_ranks
 from modeling.training.run_folder import RunFolder
-from modeling.training.selection import Selection
+from modeling.training.state import TrainingState
+from modeling.training.step import train_on_batch
+from modeling.training.training_data import load_data
 
 PREFETCHED, LOADER_THREADS = 4, 2
-"""Batches that are made ahead, and the threads that make them: stretching takes the longest."""
-DROPOUT_STREAM, MIX_STREAM = 101, 102
-"""Independent random streams drawn from one seed; the loader has others."""
+"""Batches that are made ahead, and the threads that make them; time stretching is the slowest part."""
 
 
 class TrainingError(RunError):
-    """Training that cannot go on; the message says why and what to do."""
-
-
-def use_bf16(precision: str, device: torch.device) -> bool:
-    """Whether to train in bfloat16; `auto` asks whether the device multiplies it natively."""
-    if precision != "auto":
-        return precision == "bf16"
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported())
-    capabilities = torch.cpu.get_capabilities()
-    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
-
-
-def dropout_seed(seed: int, step: int, window: int) -> int:
-    """The seed of a micro-batch that begins with the global batch's `window`: a function of these alone."""
-    mixed = seed
-    for part in (DROPOUT_STREAM, step, window):
-        mixed = (mixed * 6_364_136_223_846_793_005 + part + 1_442_695_040_888_963_407) % 2**63
-    return mixed
+    """Training that has diverged; the message says where and what to change."""
 
 
 class Trainer:
-    """One rank's training run: engine, data and the state that a checkpoint restores."""
+    """One rank's part of a training run: engine, data and state."""
 
     def __init__(self, run: RunConfig, rank: int) -> None:
-        """Raises ShardError, SettingsError, CheckpointError."""
+        """Build engine and data, and resume from a checkpoint. Raises ShardError, SettingsError and CheckpointError."""
         self.run = run
         self.rank = rank
         self.folder = RunFolder(run.folder)
+        self.best = BestWeights(self.folder.best)
         self.events = EventWriter(self.folder.metrics if rank == 0 else None)
-        self.device = torch.device("cpu")
-        if torch.cuda.is_available():
-            self.device = torch.device("cuda", torch.cuda.current_device())
-        training = run.training
-        bf16 = use_bf16(training.precision, self.device)
-        settings = complete(load_settings(training.zero_stage, training.offload), training, run.world_size, bf16)
-
-        split = load_split(run.dataset, "train", run.cache)
-        self.validation = load_split(run.dataset, "validation", run.cache)
-        self.loader = Loader(
-            split,
-            run.model.context,
-            training.batch_size,
-            seed=training.seed,
-            style_dropout=training.style_dropout,
-            instrument_dropout=training.instrument_dropout,
-            augmentation=training.augmentation,
-            steps=training.steps,
-            pack=training.pack,
-            pin=self.device.type == "cuda",
-        )
-        sizes = {"vocabulary_size": split.vocabulary.size, "note_tokens": split.vocabulary.note_end}
-        shape = run.model.model_copy(update=sizes)
-        torch.manual_seed(training.seed)
-        self.model = MuseNet(shape)
-        optimiser = optimiser_for(self.model, training)
-        if training.compile == "on" or (training.compile == "auto" and self.device.type == "cuda"):
-            for block in self.model.blocks:  # they share what is compiled; the whole would be unrolled
-                block.compile()
-        with quiet():
-            self.engine, *_ = deepspeed.initialize(
-                model=self.model, optimizer=optimiser, lr_scheduler=schedule_for(optimiser, training), config=settings
-            )
-        self.flops = flops_per_token(shape)
+        self.device = local_device()
+        bf16 = use_bf16(run.training.precision, self.device)
+        settings = load_settings(run.training.zero_stage, run.training.offload)
+        config = build_deepspeed_config(settings, run.training, run.world_size, bf16)
+        self.data = load_data(run, pin=self.device.type == "cuda")
+        self.model = build_model(run, self.data.vocabulary)
+        self.engine = build_engine(self.model, run.training, config, self.device)
+        self.flops = flops_per_token(self.model.config)
         self.peak = peak_flops(self.device, torch.bfloat16 if bf16 else torch.float32) * run.world_size
-        self.step = 0
-        self.seconds = 0.0
-        """Time spent in training, earlier attempts included."""
-        self.selection = Selection()
-        self._resume()
+        self.state = self._resume()
         self.saved_at = time.perf_counter()
         self.events.write(
             RunStarted(
-                step=self.step,
-                steps=training.steps,
+                step=self.state.step,
+                steps=run.training.steps,
                 parameters=self.model.parameter_count(),
                 precision="bf16" if bf16 else "fp32",
                 device=torch.cuda.get_device_name() if self.device.type == "cuda" else "cpu",
                 ranks=run.world_size,
-                train_pieces=len(split.sizes),
-                train_tokens=int(split.sizes.sum()),
+                train_pieces=len(self.data.train.sizes),
+                train_tokens=int(self.data.train.sizes.sum()),
             )
         )
 
-    def _resume(self) -> None:
-        """Go on from the newest checkpoint that is whole."""
-        found, remarks = checkpoints.newest_good(self.folder.checkpoints)
-        for remark in remarks:
-            self.events.write(Warned(step=0 if found is None else found.step, message=remark))
-        if found is not None:
-            state = checkpoints.restore(self.engine, found)
-            self.step, self.seconds = found.step, state["seconds"]
-            self.selection = Selection(**state["selection"])
+    def _resume(self) -> TrainingState:
+        """Restore the newest intact checkpoint, if there is one."""
+        checkpoint, warnings = checkpoints.find_newest(self.folder.checkpoints)
+        for message in warnings:
+            self.events.write(Warned(step=0 if checkpoint is None else checkpoint.step, message=message))
+        if checkpoint is None:
+            return TrainingState()
+        return TrainingState.from_checkpoint(checkpoint.step, checkpoints.restore(self.engine, checkpoint))
 
     def train(self) -> None:
-        """All remaining steps, evaluations and checkpoints, then the model's files. Raises TrainingError and
-        CheckpointError, on all ranks alike."""
-        training = self.run.training
-        begun = time.perf_counter() - self.seconds
+        """Run all remaining steps, evaluations and checkpoints, then write the model.
+
+        Raises TrainingError and CheckpointError, on all ranks alike.
+        """
+        training, state = self.run.training, self.state
+        begun = time.perf_counter() - state.seconds
         self.engine.train()
-        plateau = self.selection.is_plateau(training.patience)
-        with Prefetcher(self._batch, self.step, training.steps, PREFETCHED, LOADER_THREADS) as batches:
-            while self.step < training.steps and not plateau:
+        plateau = state.selection.is_plateau(training.patience)
+        with Prefetcher(self._batch, state.step, training.steps, PREFETCHED, LOADER_THREADS) as batches:
+            while state.step < training.steps and not plateau:
                 self.train_step(*next(batches))
-                self.seconds = time.perf_counter() - begun
-                out_of_time, save_is_due = self._clock()
-                done = out_of_time or self.step == training.steps
-                if done or self.step % training.evaluate_every == 0:
+                state.seconds = time.perf_counter() - begun
+                out_of_time, save_is_due = self._check_clock()
+                done = out_of_time or state.step == training.steps
+                if done or state.step % training.evaluate_every == 0:
                     self._evaluate()
-                    plateau = self.selection.is_plateau(training.patience)
-                if done or plateau or save_is_due or self.step % training.checkpoint_every == 0:
-                    self._checkpoint()
+                    plateau = state.selection.is_plateau(training.patience)
+                if done or plateau or save_is_due or state.step % training.checkpoint_every == 0:
+                    self._save_checkpoint()
                 if plateau and not done:
-                    self.events.write(StoppedEarly(step=self.step, best_step=self.selection.best_step))
-                if out_of_time and self.step < training.steps:
-                    self.events.write(OutOfTime(step=self.step, minutes=self.seconds / 60))
+                    self.events.write(StoppedEarly(step=state.step, best_step=state.selection.best_step))
+                if out_of_time and state.step < training.steps:
+                    self.events.write(OutOfTime(step=state.step, minutes=state.seconds / 60))
                     break
         self._finish()
 
     def _batch(self, number: int) -> tuple[Batch, Tensor]:
-        """This rank's share of a global batch."""
-        return self.loader.batch(number, self.rank, self.run.world_size)
+        """Return this rank's share of a global batch."""
+        return self.data.loader.batch(number, self.rank, self.run.world_size)
 
     def train_step(self, batch: Batch, targets: Tensor) -> None:
-        """One optimiser step over this rank's share of a global batch."""
-        training = self.run.training
+        """Take one optimiser step over this rank's share of a global batch. Raises TrainingError."""
         begun = time.perf_counter()
-        # Tokens weigh alike, however the batch is divided among ranks and micro-batches.
-        total = self._sum_over_ranks((targets != IGNORED).sum())
-        accumulated = len(targets) // training.micro_batch_size
-        progress = self.step / training.steps
-        loss_sum = torch.zeros((), device=self.device)
-        for first in range(0, len(targets), training.micro_batch_size):
-            window = self.rank * len(targets) + first
-            torch.manual_seed(dropout_seed(training.seed, self.step, window))
-            chosen = slice(first, first + training.micro_batch_size)
-            own = targets[chosen].to(self.device, non_blocking=True)
-            mix = draw_mix(training.mixup, progress, len(own), [training.seed, MIX_STREAM, self.step, window])
-            share = (own != IGNORED).sum() / total
-            loss = self.engine(batch.rows(chosen).to(self.device), own, mix) * share
-            # DeepSpeed means to average over accumulated micro-batches and ranks.
-            self.engine.backward(loss * (accumulated * self.run.world_size))
-            self.engine.step()
-            loss_sum += loss.detach()
-        loss_value = float(self._sum_over_ranks(loss_sum))
-        self.step += 1
-        gradient_norm = self.engine.get_global_grad_norm()
-        norm_value = None if gradient_norm is None else float(gradient_norm)
-        for name, value in (("loss", loss_value), ("gradient norm", norm_value)):
-            if value is not None and not math.isfinite(value):
-                raise TrainingError(
-                    f"the {name} is {value} at step {self.step}; nothing was saved since the last checkpoint: lower "
-                    "training.learning_rate, or train with training.precision=fp32"
-                )
-        tokens_per_second = training.batch_size * self.run.model.context / (time.perf_counter() - begun)
+        step, world_size = self.state.step, self.run.world_size
+        loss = train_on_batch(self.engine, self.run.training, step, batch, targets, self.rank, world_size)
+        self.state.step += 1
+        norm = self.engine.get_global_grad_norm()
+        gradient_norm = None if norm is None else float(norm)
+        self._check_finite("loss", loss)
+        self._check_finite("gradient norm", gradient_norm)
+        tokens_per_second = self.run.training.batch_size * self.run.model.context / (time.perf_counter() - begun)
         self.events.write(
             StepTrained(
-                step=self.step,
-                loss=loss_value,
+                step=self.state.step,
+                loss=loss,
                 learning_rate=self.engine.get_lr()[0],
-                gradient_norm=norm_value,
+                gradient_norm=gradient_norm,
                 tokens_per_second=tokens_per_second,
                 mfu=tokens_per_second * self.flops / self.peak,
                 memory_gb=self._memory() / 1e9,
             )
         )
 
+    def _check_finite(self, name: str, value: float | None) -> None:
+        if value is not None and not math.isfinite(value):
+            raise TrainingError(
+                f"the {name} is {value} at step {self.state.step}; nothing was saved since the last checkpoint: lower "
+                "training.learning_rate, or train with training.precision=fp32"
+            )
+
     def _memory(self) -> int:
-        """Bytes that this rank takes on its device."""
+        """Return the bytes that this rank takes on its device."""
         if self.device.type == "cuda":
             return int(torch.cuda.max_memory_allocated())
         return int(psutil.Process().memory_info().rss)
 
-    def _sum_over_ranks(self, value: Tensor) -> Tensor:
-        on_device = value.to(self.device)
-        if self.run.world_size > 1:
-            comm.all_reduce(on_device)
-        return on_device
-
-    def _clock(self) -> tuple[bool, bool]:
-        """Whether the time limit is over, and whether a checkpoint is due: by rank 0's clock, so that all agree."""
+    def _check_clock(self) -> tuple[bool, bool]:
+        """Return whether the time limit has passed and whether a checkpoint is due, by rank 0's clock on all ranks."""
         training = self.run.training
-        limit, pause = training.max_minutes, training.checkpoint_minutes
-        over = limit is not None and self.seconds > limit * 60
-        due = pause is not None and time.perf_counter() - self.saved_at > pause * 60
-        flags = torch.tensor([over, due], dtype=torch.uint8, device=self.device)
-        if self.run.world_size > 1:
-            comm.broadcast(flags, src=0)
-        return bool(flags[0]), bool(flags[1])
+        limit, interval = training.max_minutes, training.checkpoint_minutes
+        out_of_time = limit is not None and self.state.seconds > limit * 60
+        save_is_due = interval is not None and time.perf_counter() - self.saved_at > interval * 60
+        out_of_time, save_is_due = broadcast_flags([out_of_time, save_is_due], self.device)
+        return out_of_time, save_is_due
 
     def _evaluate(self) -> None:
-        """Held-out loss, computed by all ranks together; nothing without validation pieces."""
-        if not len(self.validation.sizes):
+        """Collective: evaluate on the validation split, unless it is empty, and keep the weights if they are the
+        best."""
+        if not len(self.data.validation.sizes):
             return
-        training = self.run.training
+        training, state = self.run.training, self.state
 
-        def add_up(sums: Tensor) -> None:
-            sums.copy_(self._sum_over_ranks(sums))
+        def all_reduce(sums: Tensor) -> None:
+            sums.copy_(sum_over_ranks(sums.to(self.device)))
 
-        held_out = evaluate(
+        metrics = evaluate(
             self.model,
-            self.validation,
+            self.data.validation,
             self.run.model.context,
             training.micro_batch_size,
             training.evaluation_windows,
             self.rank,
             self.run.world_size,
-            add_up,
+            all_reduce,
         )
-        self.selection = self.selection.after(self.step, held_out)
-        is_best = self.selection.best_step == self.step
+        state.selection = state.selection.after(state.step, metrics)
+        is_best = state.selection.best_step == state.step
         if is_best:
-            self._save_weights(held_out)
-        self.events.write(Evaluated(step=self.step, best=is_best, **asdict(held_out)))
+            self._save_weights(metrics)
+        self.events.write(Evaluated(step=state.step, best=is_best, **asdict(metrics)))
 
-    def _save_weights(self, held_out: HeldOut | None) -> None:
-        """Collective: the weights of this step, in 32 bits, among the best ones."""
-        state = checkpoints.full_state_dict(self.engine)
-        if state is None:
-            return
-        folder = self.folder.best
-        target = selection.weights_folder(folder, self.step)
-        staging = folder / f".{target.name}.{os.getpid()}"
-        save_weights(self.model.config, state, staging)
-        if held_out is not None:
-            selection.write_held_out(held_out, self.step, staging)
-        replace_folder(staging, target)
+    def _save_weights(self, metrics: EvalMetrics | None) -> None:
+        """Collective: keep the weights of this step, in 32 bits, as the best ones."""
+        weights = checkpoints.full_state_dict(self.engine)
+        if weights is not None:
+            self.best.save(self.state.step, self.model.config, weights, metrics)
 
-    def _checkpoint(self) -> None:
+    def _save_checkpoint(self) -> None:
+        """Collective: save a checkpoint, and remove those and the weights that are no longer needed."""
         folder = self.folder.checkpoints
-        state = {"seconds": self.seconds, "selection": asdict(self.selection)}
-        size = checkpoints.save(self.engine, folder, self.step, state)
+        size = checkpoints.save(self.engine, folder, self.state.step, self.state.to_checkpoint())
         self.saved_at = time.perf_counter()
         if self.rank == 0:
             kept = checkpoints.prune(folder, self.run.training.keep_checkpoints)
-            best = {state["selection"]["best_step"] for state in kept}
-            selection.prune_weights(self.folder.best, best - {None})
-        self.events.write(CheckpointSaved(step=self.step, gigabytes=size / 1e9))
+            self.best.prune({state["selection"]["best_step"] for state in kept} - {None})
+        self.events.write(CheckpointSaved(step=self.state.step, gigabytes=size / 1e9))
 
     def _finish(self) -> None:
-        """Publish the weights of the best evaluation, or the last ones where nothing was held out."""
-        if self.selection.best_step is None:
+        """Publish the weights of the best evaluation, or the last ones without validation pieces."""
+        best_step = self.state.selection.best_step
+        if best_step is None:
             self._save_weights(None)
         if self.rank != 0:
             return
-        step = self.step if self.selection.best_step is None else self.selection.best_step
-        chosen = selection.weights_folder(self.folder.best, step)
-        held_out = None if self.selection.best_step is None else selection.read_held_out(chosen)[1]
-        replace_folder(chosen, self.folder.model)
-        shutil.rmtree(self.folder.best)
+        step = self.state.step if best_step is None else best_step
+        metrics = None if best_step is None else self.best.metrics(step)
+        self.best.publish(step, self.folder.model)
         self.events.write(
             Finished(
-                step=self.step,
+                step=self.state.step,
                 best_step=step,
-                seconds=self.seconds,
-                nats_per_token=held_out.nats_per_token if held_out else None,
-                nats_per_note=held_out.nats_per_note if held_out else None,
+                seconds=self.state.seconds,
+                nats_per_token=metrics.nats_per_token if metrics else None,
+                nats_per_note=metrics.nats_per_note if metrics else None,
             )
         )

@@ -24,8 +24,8 @@ from synthetic import SMALL_MODEL, peak_bytes, random_batch, seconds, sized
 from modeling.config import ModelConfig, TrainingConfig, load_preset
 from modeling.network.flops import flops_per_token, peak_flops
 from modeling.network.transformer import MuseNet
-from modeling.training.deepspeed_config import complete, load_settings
-from modeling.training.optimisers import optimiser_for
+from modeling.training.deepspeed_config import build_deepspeed_config, load_settings
+from modeling.training.optimisers import build_optimiser
 
 ONE_RANK = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29531"}
 
@@ -67,9 +67,9 @@ class Training:
         self.accumulation = training.batch_size // training.micro_batch_size
         with device:
             self.model = MuseNet(config)
-        optimiser = optimiser_for(self.model, training)
+        optimiser = build_optimiser(self.model, training)
         compile_parts(self.model, compiled)
-        settings = complete(load_settings(stage=1, offload=False), training, 1, self.bf16)
+        settings = build_deepspeed_config(load_settings(stage=1, offload=False), training, 1, self.bf16)
         with quiet():
             self.engine, *_ = deepspeed.initialize(model=self.model, optimizer=optimiser, config=settings)
         self.engine.train()

@@ -92,7 +92,7 @@ def ours(preset: Preset, dataset: Path, folder: Path) -> Iterator[Contestant]:
     folder.mkdir(parents=True)
     trainer = Trainer(run, rank=0)
     trainer.engine.train()
-    with Prefetcher(trainer.loader.batch) as batches:
+    with Prefetcher(trainer.data.loader.batch) as batches:
         yield Contestant(trainer.model.parameter_count(), lambda: trainer.train_step(*next(batches)))
 
 
@@ -157,8 +157,8 @@ def main() -> int:
         parser.error("--steps, --rounds and --batch-size are at least 1")
 
     # They load DeepSpeed, which takes seconds; --help should not.
+    from modeling.training.engine import use_bf16
     from modeling.training.process_group import process_group
-    from modeling.training.trainer import use_bf16
 
     os.environ.update({name: os.environ.get(name, value) for name, value in ONE_RANK.items()})
     precision = "bf16" if use_bf16(arguments.precision, torch.device("cpu")) else "fp32"

@@ -1,4 +1,4 @@
-"""Finding the checkpoint to go on from, putting it back, and gathering the weights of a run."""
+"""Finding the checkpoint to resume from, restoring it, and gathering a run's whole weights."""
 
 from __future__ import annotations
 
@@ -11,29 +11,36 @@ import deepspeed.comm as comm
 import torch
 from torch import Tensor
 
-from modeling.training.checkpoints.files import Checkpoint, CheckpointError, Form, find, reason, remove_leftovers
-from modeling.training.checkpoints.saving import exchange, form_of
+from modeling.training.checkpoints.files import (
+    Checkpoint,
+    CheckpointError,
+    Partitioning,
+    find,
+    reason,
+    remove_leftovers,
+)
+from modeling.training.checkpoints.saving import gather_from_ranks, partitioning_of
 from modeling.training.checkpoints.universal import load_universal, to_universal
 
 
-def newest_good(folder: Path) -> tuple[Checkpoint | None, list[str]]:
-    """The newest checkpoint all of whose files are what was written, and a remark on each newer one that is not.
+def find_newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
+    """Return the newest intact checkpoint, None if there is none, and a warning about each newer, damaged one.
 
-    Collective where ranks are connected, as rank 0 reads for all; else for anyone. None: there is none.
+    Collective in a process group, where rank 0 reads for all; otherwise for a single process.
     """
     if not comm.is_initialized():
         return find(folder)
-    found: tuple[Checkpoint | None, list[str]] = exchange(find(folder) if comm.get_rank() == 0 else None)[0]
+    found: tuple[Checkpoint | None, list[str]] = gather_from_ranks(find(folder) if comm.get_rank() == 0 else None)[0]
     return found
 
 
 def restore(engine: deepspeed.DeepSpeedEngine, checkpoint: Checkpoint) -> dict[str, Any]:
-    """Collective: put weights, optimiser and schedule back and return the state given to `save`.
+    """Collective: restore weights, optimiser and schedule; return the state given to `save`.
 
-    The number of ranks, offloading, the precision, and stage 1 or 2 may have changed since; then the same training
-    goes on, though not bit for bit. Raises CheckpointError, on all ranks, where that cannot be.
+    The world size, offloading, the precision, and stage 1 or 2 may have changed since; training then resumes, though
+    not bit for bit. Raises CheckpointError, on all ranks, for any other change.
     """
-    saved, wanted, path = checkpoint.form, form_of(engine), checkpoint.path
+    saved, wanted, path = checkpoint.partitioning, partitioning_of(engine), checkpoint.path
     if saved == wanted:
         engine.load_checkpoint(str(path.parent), tag=path.name)
         return checkpoint.state
@@ -47,7 +54,7 @@ def restore(engine: deepspeed.DeepSpeedEngine, checkpoint: Checkpoint) -> dict[s
         except (OSError, RuntimeError) as error:
             failure = reason(error)
             shutil.rmtree(universal, ignore_errors=True)
-    failure = exchange(failure)[0]
+    failure = gather_from_ranks(failure)[0]
     if failure is not None:
         raise CheckpointError(
             f"the checkpoint {path} of {saved.ranks} ranks cannot be converted for {wanted.ranks} ({failure}): make "
@@ -60,8 +67,8 @@ def restore(engine: deepspeed.DeepSpeedEngine, checkpoint: Checkpoint) -> dict[s
     return checkpoint.state
 
 
-def _check_convertible(saved: Form, wanted: Form, path: Path) -> None:
-    """Raises CheckpointError for the changes that the universal checkpoint cannot make."""
+def _check_convertible(saved: Partitioning, wanted: Partitioning, path: Path) -> None:
+    """Raise CheckpointError for a change that the universal checkpoint does not support."""
     if saved.optimiser != wanted.optimiser:
         raise CheckpointError(
             f"the checkpoint {path} was saved by {saved.optimiser} and the run has {wanted.optimiser}: set "
@@ -75,15 +82,16 @@ def _check_convertible(saved: Form, wanted: Form, path: Path) -> None:
 
 
 def full_state_dict(engine: deepspeed.DeepSpeedEngine) -> dict[str, Tensor] | None:
-    """Collective: the network's weights on the CPU, in the 32 bits in which they are trained; None except on rank 0.
+    """Collective: return the network's weights on the CPU, in the 32 bits in which they are trained; None except on
+    rank 0.
 
-    One weight at a time is gathered from the ranks. Buffers are as the network has them.
+    Weights are gathered from the ranks one at a time. Buffers are returned as the network has them.
     """
     weights = {}
     for name, parameter in engine.module.named_parameters():
         whole = deepspeed.utils.safe_get_full_fp32_param(parameter)
         if comm.get_rank() == 0:
-            shape = getattr(parameter, "ds_shape", parameter.shape)  # stage 3 cuts the parameter itself
+            shape = getattr(parameter, "ds_shape", parameter.shape)  # stage 3 partitions the parameter itself
             weights[name] = whole.detach().to("cpu", torch.float32, copy=True).view(shape)
     if comm.get_rank() != 0:
         return None

@@ -1,4 +1,4 @@
-"""Saving a checkpoint, from all ranks at once, so that whatever fails leaves nothing half done and nobody waiting."""
+"""Saving a checkpoint from all ranks together: a failure on one leaves no partial checkpoint and no rank waiting."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from deepspeed.runtime.checkpoint_engine.checkpoint_engine import CheckpointComm
 
 from modeling.training.checkpoints.files import (
     CheckpointError,
-    Form,
+    FileChecksum,
     Manifest,
-    Stamp,
+    Partitioning,
     folder_of,
     publish,
     reason,
@@ -26,50 +26,52 @@ from modeling.training.checkpoints.files import (
 
 
 def save(engine: deepspeed.DeepSpeedEngine, folder: Path, step: int, state: dict[str, Any]) -> int:
-    """Collective: write the checkpoint `folder/step00000123` and return its size in bytes.
+    """Collective: write the checkpoint `folder/step00000123`; return its size in bytes.
 
-    `state` is rank 0's, of values that JSON has. Raises CheckpointError, on all ranks; then nothing of this checkpoint
-    is left, and the earlier ones are as they were.
+    `state` is rank 0's, of JSON values. Raises CheckpointError, on all ranks; nothing of this checkpoint is left then,
+    and earlier ones are unchanged.
     """
     target = folder_of(folder, step)
     staging = folder / f".{target.name}.saving"
-    writer = Writer()
+    writer = ChecksumWriter()
     if comm.get_rank() == 0:
         remove_leftovers(folder)
         writer.makedirs(str(staging))
-    usual, engine.checkpoint_engine = engine.checkpoint_engine, writer
-    engine._copy_recovery_script = lambda path: None  # copies programs into the checkpoint, and may raise
+    original, engine.checkpoint_engine = engine.checkpoint_engine, writer
+    engine._copy_recovery_script = lambda path: None  # it would copy programs into the checkpoint, and may raise
     try:
         engine.save_checkpoint(str(folder), tag=staging.name, save_latest=False)
     finally:
-        engine.checkpoint_engine = usual
+        engine.checkpoint_engine = original
         del engine._copy_recovery_script
-    stamps: dict[str, Stamp] = {}
+    checksums: dict[str, FileChecksum] = {}
     failure = None
-    for own, failed in exchange((writer.stamps, writer.failure)):
-        stamps |= own
+    for own, failed in gather_from_ranks((writer.checksums, writer.failure)):
+        checksums |= own
         failure = failure or failed
     if failure is None and comm.get_rank() == 0:
         try:
-            publish(Manifest(step=step, form=form_of(engine), state=state, files=stamps), staging, target)
+            publish(
+                Manifest(step=step, partitioning=partitioning_of(engine), state=state, files=checksums), staging, target
+            )
         except OSError as error:
             failure = reason(error)
-    failure = exchange(failure)[0]
+    failure = gather_from_ranks(failure)[0]
     if failure is not None:
         free = shutil.disk_usage(folder).free if folder.exists() else 0
-        comm.barrier()  # all have seen what is free
+        comm.barrier()  # all ranks have read the free space
         if comm.get_rank() == 0:
             shutil.rmtree(staging, ignore_errors=True)
         raise CheckpointError(
             f"the checkpoint of step {step} cannot be written to {folder} ({failure}; {free / 1e9:.2f} GB are free): "
-            "make room there and start the run again; it goes on from its last checkpoint"
+            "make room there and start the run again; it resumes from its last checkpoint"
         )
-    return sum(stamp.size for stamp in stamps.values())
+    return sum(checksum.size for checksum in checksums.values())
 
 
-def form_of(engine: deepspeed.DeepSpeedEngine) -> Form:
-    """The form in which this run keeps its state."""
-    return Form(
+def partitioning_of(engine: deepspeed.DeepSpeedEngine) -> Partitioning:
+    """Return the partitioning of an engine's state."""
+    return Partitioning(
         ranks=comm.get_world_size(),
         zero_stage=int(engine.zero_optimization_stage()),
         offload=bool(engine.zero_cpu_offload()),
@@ -79,29 +81,29 @@ def form_of(engine: deepspeed.DeepSpeedEngine) -> Form:
     )
 
 
-def exchange(value: Any) -> list[Any]:
-    """Collective: every rank's value, in the ranks' order."""
+def gather_from_ranks(value: Any) -> list[Any]:
+    """Collective: return every rank's value, in the order of ranks."""
     values = [value] * comm.get_world_size()
     if len(values) > 1:
         comm.all_gather_object(values, value)
     return values
 
 
-class Writer(CheckpointEngine):  # type: ignore[misc]
-    """How DeepSpeed writes its files: stamped on their way to the disk, and never raising.
+class ChecksumWriter(CheckpointEngine):  # type: ignore[misc]
+    """Writes DeepSpeed's files, adds up their checksums on the way, and never raises.
 
     DeepSpeed's ranks wait for each other while they save; one that raised would leave the others waiting.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.stamps: dict[str, Stamp] = {}
-        """Files that this rank has written, by name."""
+        self.checksums: dict[str, FileChecksum] = {}
+        """Of the files that this rank has written, by name."""
         self.failure: str | None = None
-        """What went wrong first; nothing is written after it."""
+        """The first error; nothing is written after it."""
 
     def create(self, info: CheckpointCommitInfo) -> None:
-        """Nothing to prepare."""
+        """Do nothing: there is nothing to prepare."""
 
     def makedirs(self, path: str, exist_ok: bool = False) -> None:
         try:
@@ -115,24 +117,24 @@ class Writer(CheckpointEngine):  # type: ignore[misc]
         name = Path(path).name
         try:
             with Path(path).open("wb") as file:
-                stamped = _Stamped(file)
-                torch.save(state_dict, cast(IO[bytes], stamped))
+                summed = _Summed(file)
+                torch.save(state_dict, cast(IO[bytes], summed))
                 file.flush()
                 os.fsync(file.fileno())
         except (OSError, RuntimeError) as error:
             self.failure = f"{name}: {reason(error)}"
         else:
-            self.stamps[name] = Stamp(size=stamped.size, crc32=stamped.crc32)
+            self.checksums[name] = FileChecksum(size=summed.size, crc32=summed.crc32)
 
     def load(self, path: str, map_location: Any = None) -> Any:
-        raise NotImplementedError("DeepSpeed's own engine reads")
+        raise NotImplementedError("DeepSpeed's own checkpoint engine reads")
 
     def commit(self, info: CheckpointCommitInfo) -> bool:
         return True
 
 
-class _Stamped:
-    """A file that adds up what is written to it; torch's zip writer only ever appends."""
+class _Summed:
+    """A file that sums what is written to it; torch's zip writer only appends."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self.file = file

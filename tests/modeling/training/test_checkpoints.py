@@ -28,9 +28,9 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from modeling.config import TrainingConfig
-from modeling.training.checkpoints import CheckpointError, full_state_dict, newest_good, prune, restore, save
-from modeling.training.deepspeed_config import complete, load_settings
-from modeling.training.optimisers import optimiser_for, schedule_for
+from modeling.training.checkpoints import CheckpointError, find_newest, full_state_dict, prune, restore, save
+from modeling.training.deepspeed_config import build_deepspeed_config, load_settings
+from modeling.training.optimisers import build_optimiser, build_schedule
 from modeling.training.process_group import process_group, quiet
 
 REPOSITORY = Path(__file__).parents[3]
@@ -68,12 +68,14 @@ def engine_of(form: dict[str, Any]) -> deepspeed.DeepSpeedEngine:
     fixed = {"steps": END, "batch_size": BATCH, "micro_batch_size": 1, "learning_rate": 0.02, "warmup_steps": 2}
     training = TrainingConfig.model_validate({**fixed, "muon_learning_rate": 0.03, "weight_decay": 0.5, **form})
     model = Network()
-    optimiser = optimiser_for(model, training)
+    optimiser = build_optimiser(model, training)
     bf16 = training.precision == "bf16"
-    content = complete(load_settings(training.zero_stage, training.offload), training, comm.get_world_size(), bf16)
+    content = build_deepspeed_config(
+        load_settings(training.zero_stage, training.offload), training, comm.get_world_size(), bf16
+    )
     with quiet():
         engine, *_ = deepspeed.initialize(
-            model=model, optimizer=optimiser, lr_scheduler=schedule_for(optimiser, training), config=content
+            model=model, optimizer=optimiser, lr_scheduler=build_schedule(optimiser, training), config=content
         )
     return engine
 
@@ -116,8 +118,8 @@ def whole_run(form: dict[str, Any], folder: Path) -> Run:
 
 def resumed_run(form: dict[str, Any], folder: Path) -> Run:
     """The same, begun from what was saved."""
-    checkpoint, remarks = newest_good(folder)
-    assert checkpoint is not None and remarks == []
+    checkpoint, warnings = find_newest(folder)
+    assert checkpoint is not None and warnings == []
     engine = engine_of(form)
     assert restore(engine, checkpoint) == {"seconds": 1.5}
     momenta = momenta_of(engine)
@@ -309,21 +311,25 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
 
 class TestDamage:
     def test_the_newest_is_found(self, saved: Path) -> None:
-        checkpoint, remarks = newest_good(saved)
-        assert checkpoint is not None and remarks == []
+        checkpoint, warnings = find_newest(saved)
+        assert checkpoint is not None and warnings == []
         assert (checkpoint.path, checkpoint.step) == (saved / "step00000002", 2)
         assert checkpoint.state == {"seconds": 2.0, "best": float("inf")}
-        assert (checkpoint.form.ranks, checkpoint.form.zero_stage, checkpoint.form.optimiser) == (1, 1, "AdamW")
+        assert (
+            checkpoint.partitioning.ranks,
+            checkpoint.partitioning.zero_stage,
+            checkpoint.partitioning.optimiser,
+        ) == (1, 1, "AdamW")
 
     @pytest.mark.parametrize(("damage", "reason"), DAMAGES.values(), ids=DAMAGES)
     def test_is_noticed_and_the_one_before_is_used(
         self, damage: Callable[[Path], object], reason: str, folder: Path
     ) -> None:
         damage(folder / "step00000002")
-        checkpoint, (remark,) = newest_good(folder)
+        checkpoint, (warning,) = find_newest(folder)
         assert checkpoint is not None and checkpoint.step == 1
-        assert remark.startswith(f"the checkpoint {folder / 'step00000002'} is damaged (")
-        assert re.search(reason, remark)
+        assert warning.startswith(f"the checkpoint {folder / 'step00000002'} is damaged (")
+        assert re.search(reason, warning)
 
     @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(st.data())
@@ -333,17 +339,17 @@ class TestDamage:
         place = data.draw(st.integers(0, len(content) - 1))
         changed = bytes([content[place] ^ data.draw(st.integers(1, 255))])
         path.write_bytes(content[:place] + changed + content[place + 1 :])
-        checkpoint, remarks = newest_good(folder)
+        checkpoint, warnings = find_newest(folder)
         path.write_bytes(content)
         assert checkpoint is not None and checkpoint.step == 1
-        assert len(remarks) == 1
+        assert len(warnings) == 1
 
     def test_nothing_good_is_none(self, folder: Path, tmp_path: Path) -> None:
         for path in folder.iterdir():
             truncate(path)
-        checkpoint, remarks = newest_good(folder)
-        assert checkpoint is None and len(remarks) == 2
-        assert newest_good(tmp_path / "not there") == (None, [])
+        checkpoint, warnings = find_newest(folder)
+        assert checkpoint is None and len(warnings) == 2
+        assert find_newest(tmp_path / "not there") == (None, [])
 
     def test_steps_done_again_replace_what_was_damaged(self, folder: Path) -> None:
         engine = engine_of({"zero_stage": 1})
@@ -351,7 +357,7 @@ class TestDamage:
         save(engine, folder, 2, {"seconds": 9.0})
         engine.destroy()
         assert names(folder) == ["step00000001", "step00000002"]
-        checkpoint, _ = newest_good(folder)
+        checkpoint, _ = find_newest(folder)
         assert checkpoint is not None and checkpoint.state == {"seconds": 9.0}
 
 
@@ -368,8 +374,8 @@ class TestSaving:
     def test_leftovers_of_killed_runs_are_passed_over_and_removed(self, folder: Path) -> None:
         for leftover in (".step00000003.saving", ".step00000002.universal", ".step00000000.removed"):
             shutil.copytree(folder / "step00000002", folder / leftover)
-        checkpoint, remarks = newest_good(folder)
-        assert checkpoint is not None and (checkpoint.step, remarks) == (2, [])
+        checkpoint, warnings = find_newest(folder)
+        assert checkpoint is not None and (checkpoint.step, warnings) == (2, [])
         engine = engine_of({"zero_stage": 1})
         save(engine, folder, 3, {})
         engine.destroy()
@@ -385,8 +391,8 @@ class TestSaving:
         )
         assert "GB are free): make room there" in message and "\n" not in message
         assert names(folder) == ["step00000001", "step00000002"]
-        checkpoint, remarks = newest_good(folder)
-        assert checkpoint is not None and (checkpoint.step, remarks) == (2, [])
+        checkpoint, warnings = find_newest(folder)
+        assert checkpoint is not None and (checkpoint.step, warnings) == (2, [])
         save(engine, folder, 3, {})  # there is room again
         engine.destroy()
         assert names(folder) == ["step00000001", "step00000002", "step00000003"]

@@ -12,7 +12,13 @@ from deepspeed.runtime.zero.config import DeepSpeedZeroConfig
 from pydantic import ValidationError
 
 from modeling.config import TrainingConfig
-from modeling.training.deepspeed_config import DeepSpeedSettings, SettingsError, ZeroSettings, complete, load_settings
+from modeling.training.deepspeed_config import (
+    DeepSpeedSettings,
+    SettingsError,
+    ZeroSettings,
+    build_deepspeed_config,
+    load_settings,
+)
 
 TRAINING = TrainingConfig(steps=10, batch_size=24, micro_batch_size=3, learning_rate=1e-3, gradient_clipping=0.7)
 
@@ -34,7 +40,7 @@ class TestFiles:
 
     @pytest.mark.parametrize("stage", [1, 2, 3])
     def test_deepspeed_reads_all_of_it(self, stage: int) -> None:
-        content = complete(load_settings(stage, True), TRAINING, ranks=1, bf16=True)
+        content = build_deepspeed_config(load_settings(stage, True), TRAINING, world_size=1, bf16=True)
         understood = DeepSpeedConfig(content).zero_config
         for key, value in content["zero_optimization"].items():
             known = getattr(understood, key.removeprefix("stage3_"))
@@ -92,7 +98,7 @@ class TestRefusals:
 
 class TestCompletion:
     def test_batches_add_up(self) -> None:
-        found = complete(load_settings(2, False), TRAINING, ranks=2, bf16=False)
+        found = build_deepspeed_config(load_settings(2, False), TRAINING, world_size=2, bf16=False)
         assert (found["train_batch_size"], found["train_micro_batch_size_per_gpu"]) == (24, 3)
         assert found["gradient_accumulation_steps"] == 4
         assert (found["gradient_clipping"], found["bf16"]) == (0.7, {"enabled": False})
@@ -101,19 +107,21 @@ class TestCompletion:
     def test_what_the_file_says_stays(self, tmp_path: Path) -> None:
         zero = {"stage": 1, "reduce_bucket_size": 12345}
         path = written(tmp_path, {"zero_optimization": zero, "communication_data_type": "fp32"})
-        found = complete(load_settings(1, False, path), TRAINING, ranks=1, bf16=True)
+        found = build_deepspeed_config(load_settings(1, False, path), TRAINING, world_size=1, bf16=True)
         assert (found["zero_optimization"], found["communication_data_type"]) == (zero, "fp32")
 
     def test_accumulated_gradients_are_summed_in_32_bits(self) -> None:
         settings = load_settings(1, False)
-        assert complete(settings, TRAINING, ranks=2, bf16=True)["data_types"] == {"grad_accum_dtype": "fp32"}
-        assert "data_types" not in complete(settings, TRAINING, ranks=8, bf16=True)
-        assert "data_types" not in complete(settings, TRAINING, ranks=2, bf16=False)
+        assert build_deepspeed_config(settings, TRAINING, world_size=2, bf16=True)["data_types"] == {
+            "grad_accum_dtype": "fp32"
+        }
+        assert "data_types" not in build_deepspeed_config(settings, TRAINING, world_size=8, bf16=True)
+        assert "data_types" not in build_deepspeed_config(settings, TRAINING, world_size=2, bf16=False)
 
     @pytest.mark.parametrize("stage", [1, 3])
     def test_muon_is_not_clipped_and_sees_whole_gradients(self, stage: int) -> None:
         training = TRAINING.model_copy(update={"optimiser": "muon"})
-        found = complete(load_settings(stage, False), training, ranks=1, bf16=False)
+        found = build_deepspeed_config(load_settings(stage, False), training, world_size=1, bf16=False)
         assert found["gradient_clipping"] == 0.0
         assert found["zero_optimization"]["reduce_scatter"] is False
 

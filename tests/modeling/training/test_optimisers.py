@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from modeling.config import TrainingConfig
 from modeling.network.transformer import MuseNet
 from modeling.training.checkpoints import full_state_dict
-from modeling.training.deepspeed_config import complete, load_settings
-from modeling.training.optimisers import MUON_MOMENTUM, learning_rate_factor, optimiser_for, schedule_for
+from modeling.training.deepspeed_config import build_deepspeed_config, load_settings
+from modeling.training.optimisers import MUON_MOMENTUM, build_optimiser, build_schedule, learning_rate_factor
 from modeling.training.process_group import quiet
 
 TRAINING = TrainingConfig(
@@ -68,14 +68,14 @@ class TestSchedule:
 class TestGroups:
     def test_adamw_decays_matrices_and_not_vectors(self, make_model: Callable[..., MuseNet]) -> None:
         model = make_model()
-        optimiser = optimiser_for(model, having(weight_decay=0.3))
+        optimiser = build_optimiser(model, having(weight_decay=0.3))
         dimensions = {group["weight_decay"]: {p.ndim for p in group["params"]} for group in optimiser.param_groups}
         assert dimensions == {0.3: {2}, 0.0: {1}}
         assert sum(p.numel() for group in optimiser.param_groups for p in group["params"]) == model.parameter_count()
 
     def test_muon_takes_the_matrices_inside_the_blocks(self, make_model: Callable[..., MuseNet]) -> None:
         model = make_model(tied_output=False)
-        muon, matrices, vectors = optimiser_for(model, having(optimiser="muon")).param_groups
+        muon, matrices, vectors = build_optimiser(model, having(optimiser="muon")).param_groups
         names = {id(p): name for name, p in model.named_parameters()}
         taken = {names[id(p)] for p in muon["params"]}
         assert taken == {name for name, p in model.named_parameters() if name.startswith("blocks.") and p.ndim == 2}
@@ -102,11 +102,13 @@ class Tower(nn.Module):
 
 
 def engine_of(model: nn.Module, training: TrainingConfig) -> deepspeed.DeepSpeedEngine:
-    optimiser = optimiser_for(model, training)
-    settings = complete(load_settings(training.zero_stage, training.offload), training, ranks=1, bf16=False)
+    optimiser = build_optimiser(model, training)
+    settings = build_deepspeed_config(
+        load_settings(training.zero_stage, training.offload), training, world_size=1, bf16=False
+    )
     with quiet():
         engine, *_ = deepspeed.initialize(
-            model=model, optimizer=optimiser, lr_scheduler=schedule_for(optimiser, training), config=settings
+            model=model, optimizer=optimiser, lr_scheduler=build_schedule(optimiser, training), config=settings
         )
     return engine
 
@@ -191,8 +193,8 @@ class TestAdamW:
         training = having(zero_stage=stage, offload=offload, gradient_clipping=0.01, warmup_steps=2)
         found = weights_after(3, training)
         tower = Tower()
-        plain = optimiser_for(tower, training)
-        schedule = schedule_for(plain, training)
+        plain = build_optimiser(tower, training)
+        schedule = build_schedule(plain, training)
         for step in range(3):
             plain.zero_grad()
             tower(torch.arange(12).view(4, 3).add(step).remainder(5)).backward()

@@ -1,26 +1,23 @@
-"""Selection: the best evaluation's weights become the model, and training ends when it no longer gets better."""
+"""Selection: the best evaluation so far, and the end of training without improvement."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import asdict
-from pathlib import Path
 
-import pytest
-
-from modeling.training.evaluation import HeldOut
-from modeling.training.selection import Selection, prune_weights, read_held_out, weights_folder, write_held_out
+from modeling.training.evaluation import EvalMetrics
+from modeling.training.selection import Selection
 
 
-def held_out(nats: float) -> HeldOut:
-    return HeldOut(nats_per_token=nats, nats_per_note=3 * nats, tokens=10, by_style={"bach": nats})
+def metrics(nats: float) -> EvalMetrics:
+    return EvalMetrics(nats_per_token=nats, nats_per_note=3 * nats, tokens=10, by_style={"bach": nats})
 
 
 def after(*nats: float) -> Selection:
     """The selection after evaluations at steps 10, 20, …"""
     selection = Selection()
     for index, value in enumerate(nats):
-        selection = selection.after(10 * (index + 1), held_out(value))
+        selection = selection.after(10 * (index + 1), metrics(value))
     return selection
 
 
@@ -49,21 +46,3 @@ class TestAPlateau:
 
     def test_is_never_reached_without_patience(self) -> None:
         assert not after(1.0, *[2.0] * 50).is_plateau(None)
-
-
-class TestWeights:
-    def test_of_steps_that_nothing_refers_to_are_removed(self, tmp_path: Path) -> None:
-        for step in (10, 20, 30):
-            weights_folder(tmp_path, step).mkdir()
-        (tmp_path / ".step00000020.123").mkdir()  # left by a process that was killed
-        prune_weights(tmp_path, {10, 30})
-        assert sorted(path.name for path in tmp_path.iterdir()) == ["step00000010", "step00000030"]
-
-    def test_say_what_they_are_worth(self, tmp_path: Path) -> None:
-        write_held_out(held_out(2.5), 20, tmp_path)
-        assert read_held_out(tmp_path) == (20, held_out(2.5))
-
-
-@pytest.mark.parametrize("step", [0, 12345678])
-def test_folders_sort_by_step(step: int, tmp_path: Path) -> None:
-    assert weights_folder(tmp_path, step).name == f"step{step:08d}"

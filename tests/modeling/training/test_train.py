@@ -31,7 +31,7 @@ from modeling.network.weights import MODEL_WEIGHTS, load_model
 from modeling.training.checkpoints import CheckpointError
 from modeling.training.deepspeed_config import SettingsError
 from modeling.training.optimisers import learning_rate_factor
-from modeling.training.train import explained
+from modeling.training.train import explain
 from modeling.training.trainer import TrainingError
 from tokenization.dataset.shards import ShardError
 
@@ -269,17 +269,17 @@ class TestErrors:
         "kind", [TrainingError, CheckpointError, BackendError, SettingsError, ShardError, UserError, RunError]
     )
     def test_what_a_user_can_mend_is_one_line(self, kind: type[Exception]) -> None:
-        assert explained(kind("a shard is missing:\n  ingest again")) == "a shard is missing: ingest again"
+        assert explain(kind("a shard is missing:\n  ingest again")) == "a shard is missing: ingest again"
 
     def test_too_little_memory_names_the_settings_that_help(self) -> None:
-        words = explained(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"))
+        words = explain(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"))
         assert words is not None and "training.micro_batch_size" in words and "model.recompute" in words
 
     def test_the_system_s_errors_name_the_file(self, tmp_path: Path) -> None:
         with pytest.raises(FileNotFoundError) as error:
             (tmp_path / "none" / "file").write_text("")
-        assert explained(error.value) == f"{tmp_path / 'none' / 'file'}: No such file or directory"
+        assert explain(error.value) == f"{tmp_path / 'none' / 'file'}: No such file or directory"
 
     @pytest.mark.parametrize("error", [RuntimeError("a defect"), KeyError("loss"), OSError("of no file")])
-    def test_a_defect_of_ours_is_not_explained_away(self, error: Exception) -> None:
-        assert explained(error) is None
+    def test_a_defect_of_ours_is_not_explain_away(self, error: Exception) -> None:
+        assert explain(error) is None

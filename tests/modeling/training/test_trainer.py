@@ -18,8 +18,8 @@ from safetensors.torch import load_file
 
 from modeling.config import RunConfig
 from modeling.network.weights import MODEL_WEIGHTS
-from modeling.training.selection import read_held_out
-from modeling.training.trainer import Trainer, TrainingError, dropout_seed, use_bf16
+from modeling.training.best_weights import read_metrics
+from modeling.training.trainer import Trainer, TrainingError
 
 MODEL = {
     "layers": 2,
@@ -133,9 +133,9 @@ class TestTheEnd:
 
     def test_the_model_is_the_best_one(self, dataset: Path, tmp_path: Path) -> None:
         run = train(tmp_path / "run", dataset, steps=6)
-        step, held_out = read_held_out(run.folder / "model")
+        step, metrics = read_metrics(run.folder / "model")
         best = min(run.of("evaluation"), key=lambda report: report["nats_per_token"])
-        assert (step, held_out.nats_per_token) == (best["step"], best["nats_per_token"])
+        assert (step, metrics.nats_per_token) == (best["step"], best["nats_per_token"])
         assert not (run.folder / "best").exists()
 
     def test_comes_with_the_time_limit(self, dataset: Path, tmp_path: Path) -> None:
@@ -164,21 +164,3 @@ class TestSteps:
         assert step["tokens_per_second"] > 0
         assert 0 < step["mfu"] < 1
         assert 0.05 < step["memory_gb"] < 10
-
-    def test_dropout_is_drawn_anew_for_each_step_and_window(self) -> None:
-        seeds = {dropout_seed(seed, step, window) for seed in range(3) for step in range(20) for window in range(8)}
-        assert len(seeds) == 3 * 20 * 8
-        assert dropout_seed(1, 2, 3) == dropout_seed(1, 2, 3)
-
-
-class TestPrecision:
-    @pytest.mark.parametrize(("precision", "expected"), [("bf16", True), ("fp32", False)])
-    def test_that_is_asked_for_is_used(self, precision: str, expected: bool) -> None:
-        assert use_bf16(precision, torch.device("cpu")) is expected
-
-    @pytest.mark.parametrize("capability", [{}, {"avx512_bf16": True}, {"amx_bf16": True}, {"avx512_bf16": False}])
-    def test_is_the_processor_s_choice_otherwise(
-        self, capability: dict[str, bool], monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capability)
-        assert use_bf16("auto", torch.device("cpu")) is any(capability.values())

@@ -1,0 +1,56 @@
+"""The DeepSpeed engine of a run: device, precision, network, optimiser and schedule."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import deepspeed
+import torch
+
+from modeling.config import RunConfig, TrainingConfig
+from modeling.network.transformer import MuseNet
+from modeling.training.optimisers import build_optimiser, build_schedule
+from modeling.training.process_group import quiet
+from tokenization.vocabulary import Vocabulary
+
+
+def local_device() -> torch.device:
+    """Return this rank's device: its GPU, or the CPU where there is none."""
+    if torch.cuda.is_available():
+        return torch.device("cuda", torch.cuda.current_device())
+    return torch.device("cpu")
+
+
+def use_bf16(precision: str, device: torch.device) -> bool:
+    """True if training runs in bfloat16; `auto` takes it where the device multiplies it natively."""
+    if precision != "auto":
+        return precision == "bf16"
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported())
+    capabilities = torch.cpu.get_capabilities()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+
+
+def build_model(run: RunConfig, vocabulary: Vocabulary) -> MuseNet:
+    """Return a network of the run's configuration for a vocabulary, its weights drawn from the run's seed."""
+    sizes = {"vocabulary_size": vocabulary.size, "note_tokens": vocabulary.note_end}
+    torch.manual_seed(run.training.seed)
+    return MuseNet(run.model.model_copy(update=sizes))
+
+
+def build_engine(
+    model: MuseNet, training: TrainingConfig, deepspeed_config: dict[str, Any], device: torch.device
+) -> deepspeed.DeepSpeedEngine:
+    """Return DeepSpeed's engine around a network, with its optimiser and schedule."""
+    optimiser = build_optimiser(model, training)
+    if training.compile == "on" or (training.compile == "auto" and device.type == "cuda"):
+        for block in model.blocks:  # compiled once for all blocks, whereas compiling the model would unroll them
+            block.compile()
+    with quiet():
+        engine, *_ = deepspeed.initialize(
+            model=model,
+            optimizer=optimiser,
+            lr_scheduler=build_schedule(optimiser, training),
+            config=deepspeed_config,
+        )
+    return engine
