@@ -1,13 +1,13 @@
-"""Families: pieces whose fingerprints are alike, directly or over others.
+"""Families: pieces whose fingerprints are similar, directly or through others.
 
 Locality-sensitive hashing: a word of a fingerprint holds two of its values, so two pieces of similarity s share any
 one of SIZE words with probability s² (99.97 % share one at s = 0.25). Pieces with an equal word lie in one bucket and
 are candidates; a candidate pair is verified by the whole fingerprint; verified links join families (union-find).
 
-No bucket costs its square. Equal fingerprints are joined first and stand as one. A bucket is put in the order of its
-members' next words, so that those alike are near, and each is compared with the WINDOW that follow it: all with all in
-small buckets. What one bucket hides (a phrase that half the world's tunes share), another of the SIZE shows. Pairs
-that are in one family already are not compared again.
+No bucket costs the square of its size. Equal fingerprints are joined first and count as one. A bucket is sorted by its
+members' next words, so that similar ones are near, and each is compared with the WINDOW members that follow it, which
+are all in small buckets. A pair missed in one bucket (of a phrase that very many tunes share) is found in another of
+the SIZE. Pairs in one family already are not compared again.
 """
 
 from __future__ import annotations
@@ -21,27 +21,27 @@ from tokenization.compiled import compiled
 from tokenization.fingerprint import SIZE, VALUES, similarity, values
 
 DEFAULT_THRESHOLD = 0.25
-"""Least similarity of a link. Edits of one piece are above it, different pieces of one composer below."""
+"""Least similarity of a link: edits of one piece are above it, different pieces of one composer below."""
 WINDOW = 32
-"""Followers in a bucket with which a piece is compared."""
+"""Following members of a bucket that a piece is compared with."""
 
 
 @dataclass(frozen=True)
 class Families:
-    """Which of n pieces belong together, and the links that say so. Arrays have the shapes (n,) and (m,)."""
+    """The families of n pieces and the m links that form them. Arrays have shape (n,) for pieces, (m,) for links."""
 
     label: NDArray[np.int64]
-    """The smallest index of the family's members; a piece without family has its own."""
+    """The smallest index of the family's members; a piece without family has its own index."""
     left: NDArray[np.int64]
     right: NDArray[np.int64]
-    """`left` < `right`: the ends of verified links, one fewer in each family than it has members."""
+    """Ends of verified links, `left` < `right`; each family has one link fewer than members."""
     similarity: NDArray[np.float32]
 
 
 def find_families(fingerprints: NDArray[np.uint32], threshold: float = DEFAULT_THRESHOLD) -> Families:
-    """The families of n fingerprints, shape (n, SIZE): pieces linked by a similarity of at least `threshold`, 0–1.
+    """Find the families of n fingerprints, shape (n, SIZE): pieces linked by a similarity of at least `threshold`, 0–1.
 
-    Which pieces are together does not depend on their order. Needs about 50 bytes a piece besides the fingerprints.
+    The families do not depend on the order of pieces. Needs about 50 bytes a piece besides the fingerprints.
     Raises ValueError for another shape or a threshold out of range.
     """
     if fingerprints.ndim != 2 or fingerprints.shape[1] != SIZE:
@@ -51,7 +51,7 @@ def find_families(fingerprints: NDArray[np.uint32], threshold: float = DEFAULT_T
     rows = np.ascontiguousarray(fingerprints, np.uint32)
     halves = values(rows)
     digests = _digests(rows)
-    # The order of content, not of input: everything after this is the same for the same set of pieces
+    # Sorted by content: from here on the result is the same for the same set of pieces
     order = np.argsort(digests, kind="stable")
     first = _first_of_equal(rows, digests, order)
     distinct = order[first[order] == order]
@@ -72,7 +72,7 @@ def find_families(fingerprints: NDArray[np.uint32], threshold: float = DEFAULT_T
 
 
 def _similarities(rows: NDArray[np.uint32], left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Similarities of pairs, some at a time: the rows of a million pairs would not fit."""
+    """Return the similarities of pairs, computed in batches: the rows of a million pairs would not fit in memory."""
     found = np.empty(len(left), np.float32)
     for start in range(0, len(left), 4096):
         part = slice(start, start + 4096)
@@ -82,7 +82,7 @@ def _similarities(rows: NDArray[np.uint32], left: NDArray[np.int64], right: NDAr
 
 @compiled
 def _digests(rows: NDArray[np.uint32]) -> NDArray[np.uint64]:
-    """A number of 64 bits for each row (FNV-1a over words, then mixed)."""
+    """Return a 64-bit hash of each row (FNV-1a over words, then mixed)."""
     digests = np.empty(len(rows), np.uint64)
     for i in range(len(rows)):
         digest = np.uint64(0xCBF29CE484222325)
@@ -97,14 +97,14 @@ def _digests(rows: NDArray[np.uint32]) -> NDArray[np.uint64]:
 def _first_of_equal(
     rows: NDArray[np.uint32], digests: NDArray[np.uint64], order: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """For each row the smallest index of the rows equal to it; `order` sorts by digest, then by index."""
+    """Return for each row the smallest index of the rows equal to it; `order` sorts by digest, then by index."""
     first = np.empty(len(rows), np.int64)
     for place in range(len(order)):
         i = order[place]
         first[i] = i
         if place and digests[order[place - 1]] == digests[i]:
             before = first[order[place - 1]]
-            if np.all(rows[before] == rows[i]):  # not so for two rows of one digest by chance: they stay apart
+            if np.all(rows[before] == rows[i]):  # rows that share a digest by chance stay apart
                 first[i] = before
     return first
 
@@ -129,8 +129,11 @@ def _join(
     links: NDArray[np.int64],
     count: int,
 ) -> int:
-    """Join what is alike in the buckets of one word: `bucketed` is sorted by bucket (high half) and holds positions
-    in `distinct` (low half). Links go to `links` from `count` on; the new count is returned."""
+    """Join similar pieces in the buckets of one word, and return the new number of links.
+
+    `bucketed` is sorted by bucket (high half) and holds positions in `distinct` (low half). Links are written to
+    `links` from `count` on, joined families to `parent` (union-find).
+    """
     low = np.uint64(0xFFFFFFFF)
     n = len(bucketed)
     begin = 0
@@ -164,7 +167,7 @@ def _join(
 
 @compiled
 def _labels(parent: NDArray[np.int64], first: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The root of each piece's family, its smallest member; equal fingerprints follow the first of them."""
+    """Return the root of each piece's family, its smallest member; equal fingerprints follow the first of them."""
     label = np.empty(len(parent), np.int64)
     for i in range(len(parent)):
         label[i] = _root(parent, first[i])

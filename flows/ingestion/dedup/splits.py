@@ -1,7 +1,7 @@
-"""Splits: which families train, validate and test. A family never crosses a split.
+"""Splits: the assignment of families to training, validation and test. A family never crosses a split.
 
-Shares are kept within every style. A family that an earlier version of the dataset has placed stays there: what
-once was held out is never trained on because new files arrived.
+Shares hold within every style. A family keeps the split that an earlier version of the dataset gave it: new files
+never turn held-out music into training data.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from tokenization.dataset.splits import TEST, TRAIN, VALIDATION
 
 STRICTNESS = {TRAIN: 0, VALIDATION: 1, TEST: 2}
+"""Precedence of the splits that the members of one family had before; the greatest counts."""
 
 
 class SplitShares(BaseModel):
-    """Shares of families that are held out; the rest trains."""
+    """Shares of families that are held out; the rest is for training."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -27,13 +28,12 @@ class SplitShares(BaseModel):
 
 
 def assign_splits(pieces: pl.DataFrame, shares: SplitShares, inherited: pl.DataFrame | None = None) -> pl.DataFrame:
-    """The split of every family: columns `family`, `split`.
+    """Return the split of every family: columns `family`, `split`.
 
-    `pieces`: columns `sha256`, `family` and `style` of all pieces that are not quarantined; of equal ones the first
-    gives the style.
-    `inherited`: columns `sha256` and `split` of an earlier version. A family of which some member was placed goes to
-    the strictest of these places (families grow together when a file arrives that links them). The others fill,
-    in the order of a hash, what each style lacks of its shares, rounded to whole families.
+    `pieces`: columns `sha256`, `family` and `style` of all pieces that are not quarantined; the first of equal ones
+    determines the style. `inherited`: columns `sha256` and `split` of an earlier version. A family with members in it
+    goes to the strictest of their splits (a new file may link families into one). The others, in the order of a hash,
+    fill what each style lacks of its shares, rounded to whole families.
     """
     named = pieces.filter(pl.col("sha256") == pl.col("family"))  # copies of the best piece may have another style
     families = named.unique("family", keep="first", maintain_order=True).select("family", "style")
@@ -68,5 +68,5 @@ def assign_splits(pieces: pl.DataFrame, shares: SplitShares, inherited: pl.DataF
 
 
 def _draw(text: str) -> int:
-    """64 bits that depend on nothing but the text."""
+    """Return 64 bits that depend on the text alone."""
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")

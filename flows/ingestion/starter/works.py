@@ -47,14 +47,13 @@ def _unmarked(folder: str, bpms: Mapping[int, float]) -> tuple[Work, ...]:
     return tuple(Work(f"{folder}/movement{number}.mxl", bpm) for number, bpm in bpms.items())
 
 
-# Four-part chorales, all of them between half a minute and a minute and a half.
+# Four-part chorales of 30 to 90 seconds.
 CHORALES = """
 7.7 17.7 24.6 37.6 42.7 64.4 70.7 78.7 85.6 99.6 108.6 120.6 126.6 135.6 146.8 158.4 169.7 176.6 180.7 190.7
 226.2 229.2 244.40 245.15 261 268 277 279 284 292 304 312 317 322 340 350 357 366 374 380 383 390 402 407 412
 423 426 429
 """
 
-# Short scores first: the pool hands them out in chunks that shrink, so no worker is left with a long one at the end.
 COMPOSERS: tuple[Composer, ...] = (
     Composer("bach", PIANO, tuple(Work(f"bach/bwv{number}.mxl", bpm=80) for number in CHORALES.split())),
     Composer(

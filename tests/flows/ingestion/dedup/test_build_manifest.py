@@ -43,7 +43,7 @@ def sha(name: str) -> str:
 
 @dataclass(frozen=True)
 class File:
-    """A file as taking stock and reading left it."""
+    """A file as scanning and parsing left it."""
 
     path: str
     content: str | None = None

@@ -22,16 +22,26 @@ import distributed
 import psutil
 import pytest
 
-from flows.ingestion.engines import Engine, EngineName, Failure, JobError, isolation, open_engine, submission
+from flows.ingestion.engines import (
+    Engine,
+    EngineName,
+    Failure,
+    JobError,
+    WorkerSettings,
+    isolation,
+    open_engine,
+    submission,
+)
 from flows.ingestion.engines.dask import event_loop
 from flows.ingestion.parsing import ParseLimits
 from flows.ingestion.workers import worker_settings
 from infra.errors import UserError
 from infra.lake import LAKE_VARIABLE, Lake
-from tokenization.dataset import DatasetVersion
+from tokenization.dataset import DatasetVersion, dataset_versions
 
 MUSENET = Path(sys.executable).with_name("musenet")
-SETTINGS = worker_settings(ParseLimits(seconds_per_file=3.0))
+INGESTION = worker_settings(ParseLimits())
+"""Workers that parse and encode files."""
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +54,14 @@ def failing(tmp_path_factory: pytest.TempPathFactory, failing_functions: str) ->
         yield importlib.import_module("engine_functions")
 
 
+@pytest.fixture(scope="module")
+def quick(failing: Any) -> WorkerSettings:
+    """Workers for the failing functions only: they start in a fraction of a second, and items may take three."""
+    return WorkerSettings(3.0, 2 * 2**30, failing.ready)
+
+
 def processes() -> set[int]:
-    """What runs below this process, but for the tracker that Python itself keeps."""
+    """Return the pids below this process, without Python's own resource tracker."""
     below = set()
     for child in psutil.Process().children(recursive=True):
         try:
@@ -95,11 +111,11 @@ def started_dask(folder: Path, **settings: Any) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module", params=["local", "dask", "dask cluster", "ray"])
-def opened(request: pytest.FixtureRequest, failing: Any) -> Iterator[Opened]:
+def opened(request: pytest.FixtureRequest, quick: WorkerSettings) -> Iterator[Opened]:
     """Each engine with two workers."""
     address = request.getfixturevalue("dask_cluster") if request.param == "dask cluster" else None
     before = processes()
-    with open_engine(EngineName(request.param.split()[0]), 2, SETTINGS, address) as engine:
+    with open_engine(EngineName(request.param.split()[0]), 2, quick, address) as engine:
         yield Opened(request.param, engine)
     nothing_is_left(before)
     no_folder_is_left()
@@ -108,12 +124,12 @@ def opened(request: pytest.FixtureRequest, failing: Any) -> Iterator[Opened]:
 @pytest.fixture(scope="module")
 def expected(mixed_songs: Path, ingest_by: Any, tmp_path_factory: pytest.TempPathFactory) -> DatasetVersion:
     """The version that one process makes."""
-    with open_engine(EngineName.LOCAL, 1, SETTINGS, None) as engine:
+    with open_engine(EngineName.LOCAL, 1, INGESTION, None) as engine:
         return ingest_by(engine, Lake(tmp_path_factory.mktemp("expected")), mixed_songs)[1].version
 
 
 def outcomes(engine: Engine, failing: Any, *jobs: list[Any]) -> list[Any]:
-    """What became of the items of each job."""
+    """Run jobs and return the outcomes of the items of each."""
     found: dict[int, Any] = {}
     for index, result in engine.run(failing.act, [failing.Job(tuple(items), {}) for items in jobs]):
         assert index not in found, "a job came back twice"
@@ -121,19 +137,36 @@ def outcomes(engine: Engine, failing: Any, *jobs: list[Any]) -> list[Any]:
     return [found[index] for index in range(len(jobs))]
 
 
-class TestEveryEngine:
-    def test_makes_the_same_version(
-        self, opened: Opened, expected: DatasetVersion, mixed_songs: Path, ingest_by: Any, tmp_path: Path
-    ) -> None:
-        _, published = ingest_by(opened.engine, Lake(tmp_path), mixed_songs)
-        version = published.version
-        assert version.digest == expected.digest
-        assert version.description.outcomes["duplicate: same_bytes"] == 2
-        assert version.manifest.equals(expected.manifest)
-        assert len(version.description.shards) > 3
-        for name in version.description.shards:
-            assert (version.path / name).read_bytes() == (expected.path / name).read_bytes()
+def assert_equal(version: DatasetVersion, expected: DatasetVersion) -> None:
+    """Compare two versions, to the bytes of their shards."""
+    assert version.digest == expected.digest
+    assert version.description.outcomes["duplicate: same_bytes"] == 2
+    assert version.manifest.equals(expected.manifest)
+    assert len(version.description.shards) > 3
+    for name in version.description.shards:
+        assert (version.path / name).read_bytes() == (expected.path / name).read_bytes()
 
+
+class TestTheVersion:
+    """It is the same from every engine; `TestTheCommand` shows it of Ray."""
+
+    @pytest.mark.parametrize("name", ["local", "dask", "dask cluster"])
+    def test_is_that_of_one_process(
+        self,
+        name: str,
+        request: pytest.FixtureRequest,
+        expected: DatasetVersion,
+        mixed_songs: Path,
+        ingest_by: Any,
+        tmp_path: Path,
+    ) -> None:
+        address = request.getfixturevalue("dask_cluster") if name == "dask cluster" else None
+        with open_engine(EngineName(name.split()[0]), 2, INGESTION, address) as engine:
+            _, published = ingest_by(engine, Lake(tmp_path), mixed_songs)
+        assert_equal(published.version, expected)
+
+
+class TestEveryEngine:
     def test_brings_every_job_back_with_its_index(self, opened: Opened, failing: Any) -> None:
         jobs = [[number, number + 1] for number in range(30)]
         assert outcomes(opened.engine, failing, *jobs) == [[2 * item for item in items] for items in jobs]
@@ -166,14 +199,16 @@ class TestEveryEngine:
 
 class TestTheCommand:
     def test_is_quiet_with_ray(self, expected: DatasetVersion, mixed_songs: Path, tmp_path: Path) -> None:
-        """No banner, warning or traceback. `test_object_store_lake` sees to the same with Dask."""
+        """No banner, warning or traceback; `test_object_store_lake` shows it of Dask. The version is as expected."""
         environment = {**os.environ, LAKE_VARIABLE: str(tmp_path / "lake"), "HOME": str(tmp_path / "home")}
         (tmp_path / "home").mkdir()
         words = ["ingest", str(mixed_songs), "--licence", "CC0", "--name", "songs", "--set", "partition_files=16"]
         command = [str(MUSENET), *words, "--engine", "ray", "--workers", "2"]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100)
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=250)
         assert done.returncode == 0, done.stderr
         assert done.stdout.startswith(f"dataset songs@{expected.digest[:12]} ")
+        (version,) = dataset_versions(Lake(tmp_path / "lake"), "songs")
+        assert_equal(version, expected)
         stages = [line.split()[:2] for line in done.stderr.splitlines()]
         assert [sign for sign, _ in stages] == ["✓"] * 5, done.stderr
         assert [path.name for path in (tmp_path / "home").iterdir()] == [], "something is written to the home folder"
@@ -187,13 +222,13 @@ class TestWhatCannotBeOpened:
         with pytest.raises(
             UserError, match=rf"^the engine {engine} needs its package: pip install 'musenet\[{engine}\]'$"
         ):
-            open_engine(EngineName(engine), 1, SETTINGS, None)
+            open_engine(EngineName(engine), 1, INGESTION, None)
 
     def test_a_defect_is_not_taken_for_a_missing_package(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delitem(sys.modules, "flows.ingestion.engines.dask", raising=False)
         monkeypatch.setitem(sys.modules, "flows.ingestion.engines.isolation", None)
         with pytest.raises(ModuleNotFoundError):
-            open_engine(EngineName.DASK, 1, SETTINGS, None)
+            open_engine(EngineName.DASK, 1, INGESTION, None)
 
     @pytest.mark.parametrize(
         ("engine", "address", "words"),
@@ -227,7 +262,7 @@ class TestWhatCannotBeOpened:
 
 
 def _opened(name: EngineName, address: str) -> Any:
-    return open_engine(name, 1, SETTINGS, address)
+    return open_engine(name, 1, INGESTION, address)
 
 
 class TestSubmitting:
@@ -266,19 +301,21 @@ class TestSubmitting:
 
 
 class TestAProcessOfAClustersWorker:
-    def test_stays_for_its_run_only(self, failing: Any) -> None:
+    def test_stays_for_its_run_only(self, failing: Any, quick: WorkerSettings) -> None:
         before = processes()
         job = failing.Job(("which",), {})
-        first, again = (isolation.run_isolated("mine", failing.act, job, SETTINGS) for _ in range(2))
-        (other,) = isolation.run_isolated("other", failing.act, job, SETTINGS)
+        first, again = (isolation.run_isolated("mine", failing.act, job, quick) for _ in range(2))
+        (other,) = isolation.run_isolated("other", failing.act, job, quick)
         assert first == again != [other]
         isolation.release("mine")
         assert processes() - before == {other}
         isolation.release("other")
         assert processes() == before
 
-    def test_ends_when_its_run_is_gone(self, failing: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_ends_when_its_run_is_gone(
+        self, failing: Any, quick: WorkerSettings, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setattr(isolation, "IDLE_SECONDS", 0.3)
         before = processes()
-        isolation.run_isolated("killed", failing.act, failing.Job((1,), {}), SETTINGS)
+        isolation.run_isolated("killed", failing.act, failing.Job((1,), {}), quick)
         nothing_is_left(before)

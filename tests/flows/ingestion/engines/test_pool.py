@@ -1,6 +1,6 @@
-"""Worker processes: an item that kills, hangs or fills its worker costs exactly that item.
+"""The pool of worker processes: an item that crashes, hangs or exhausts its worker costs exactly that item.
 
-The failing functions really do it, in real processes.
+The failing functions do so for real, in real processes.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def workers() -> list[int]:
 def outcomes(
     failing: Any, *jobs: list[Any], workers: int = 2, timeout: float = 60.0, memory: int = PLENTY
 ) -> list[Any]:
-    """What became of the items of each job."""
+    """Run jobs and return the outcomes of the items of each."""
     found: dict[int, Any] = {}
     with Pool(workers, WorkerSettings(timeout, memory, failing.ready)) as pool:
         for index, result in pool.run(failing.act, [failing.Job(tuple(items), {}) for items in jobs]):
@@ -76,7 +76,7 @@ def test_an_item_that_ends_its_worker_is_the_only_loss(failing: Any, how: str) -
     assert outcomes(failing, [1, 2], [3, how, 4], [5]) == [[2, 4], [6, Failure.CRASHED, 8], [10]]
 
 
-def test_several_guilty_items_in_a_job(failing: Any) -> None:
+def test_several_failing_items_in_a_job(failing: Any) -> None:
     crashed = Failure.CRASHED
     found = outcomes(failing, [1, "crash", "crash", 2, "crash"], workers=1)
     assert found == [[2, crashed, crashed, 4, crashed]]

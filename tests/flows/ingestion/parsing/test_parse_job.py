@@ -39,7 +39,7 @@ def job_of(store: Path, *files: Path, **changes: Any) -> ParseJob:
 
 
 def parsed(job: ParseJob) -> tuple[ParseResult, list[dict[str, Any]]]:
-    """What the job says it did, and the rows that it added to the store, with their score."""
+    """Run a job; return its result and the rows that it added to the store, with their scores."""
     report = parse(job, Heartbeat([0.0, 0.0]))
     store = Store(job.store)
     rows = store.facts([report.part]).to_dicts()
@@ -138,7 +138,7 @@ class TestFailedFiles:
         for number, file in enumerate(files):
             file.write_bytes(song(number))
         job = job_of(tmp_path / "store", *files, limits=ParseLimits(seconds_per_file=2.5))
-        files[1].unlink()  # whoever opened it again would say so
+        files[1].unlink()  # reading it again would fail
         again = job.without(1, Failure.TIMED_OUT).without(2, Failure.CRASHED)
         assert again.failed == (FailedItem(1, Failure.TIMED_OUT), FailedItem(2, Failure.CRASHED))
         report, rows = parsed(again)

@@ -1,4 +1,4 @@
-"""What the tests of sources share: folders and archives of given files, and searches in them."""
+"""Fixtures of the tests of sources: folders and archives of given files, and listings of them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Contents = dict[str, bytes]
 
 @pytest.fixture
 def lay_out(tmp_path: Path) -> Callable[..., Path]:
-    """Writes files into a folder `name`, those named by path holding their own path, and gives the folder."""
+    """Write files into a folder `name`, those given by path with their path as content, and return the folder."""
 
     def write(*paths: str, contents: Contents | None = None, name: str = "music") -> Path:
         root = tmp_path / name
@@ -53,7 +53,7 @@ def tar_of(path: Path, contents: Contents, **kind: Any) -> Path:
 
 @pytest.fixture
 def pack() -> Callable[..., Path]:
-    """Writes an archive of given files, of the kind that its suffix says."""
+    """Write an archive of given files, of the kind of its suffix."""
 
     def write(path: Path, contents: Contents, **kind: Any) -> Path:
         return (zip_of if path.suffix.lower() == ".zip" else tar_of)(path, contents, **kind)
@@ -63,7 +63,7 @@ def pack() -> Callable[..., Path]:
 
 @pytest.fixture
 def find(tmp_path: Path) -> Callable[..., Listing]:
-    """The listing of one location; further arguments are those of Collection, and `lake`."""
+    """List one location; further arguments are those of Collection, and `lake`."""
 
     def search(location: Path | str, lake: Path | str | None = None, **about: Any) -> Listing:
         collection = Collection(name="music", location=location, **about)
@@ -74,7 +74,7 @@ def find(tmp_path: Path) -> Callable[..., Listing]:
 
 @pytest.fixture
 def read() -> Callable[..., dict[str, bytes | ReadFailure]]:
-    """What reading a listing's files gives, by path."""
+    """Read a listing's files: bytes or failures by path."""
 
     def contents(listing: Listing, max_bytes: int = 10**6) -> dict[str, bytes | ReadFailure]:
         return dict(zip(listing.files["path"], read_files(file_refs(listing.files), max_bytes), strict=True))

@@ -159,7 +159,7 @@ class TestArchives:
 
 
 class TestVersions:
-    """What the store says of the content tells whether it must be read again."""
+    """The store's own hash of the content shows whether it must be read again."""
 
     @pytest.mark.parametrize("prefix", ["s3"], indirect=True)
     def test_follow_the_content(self, find: Find, pack: Pack, tmp_path: Path, prefix: str) -> None:
