@@ -71,7 +71,7 @@ def ingest(
     """
     with _flow(lake) as opened:
         from flows.ingestion.flow import ingest as flow
-        from flows.ingestion.pipeline import IngestParameters
+        from flows.ingestion.parameters import IngestParameters
         from infra.settings import apply
 
         given = {"collections": _collections(sources, style, licence), "name": name, "lake": opened.address}

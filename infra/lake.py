@@ -91,6 +91,11 @@ class Lake:
         return self.root / "services"
 
     @property
+    def locks(self) -> Path:
+        """Lock files of datasets that are being published."""
+        return self.root / "locks"
+
+    @property
     def cache(self) -> Path:
         """Files that can be made again: converted starter pieces, decoded tokens, compiled extensions."""
         return self.root / "cache"

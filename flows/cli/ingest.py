@@ -21,7 +21,7 @@ from flows.cli.running import errors, running
 from infra.lake import Lake
 
 if TYPE_CHECKING:
-    from flows.ingestion.pipeline import IngestParameters
+    from flows.ingestion.parameters import IngestParameters
     from flows.ingestion.queries import DryRun
     from flows.ingestion.sources import Collection
 
@@ -87,7 +87,7 @@ def _parameters(
     sources: tuple[str, ...], changes: dict[str, str], lake: Lake, choices: dict[str, Any]
 ) -> IngestParameters:
     """Return the parameters that a command line gives; `--set` wins over an option. Raises UserError."""
-    from flows.ingestion.pipeline import IngestParameters
+    from flows.ingestion.parameters import IngestParameters
     from infra.errors import UserError
     from infra.settings import apply
 
@@ -146,5 +146,5 @@ def _plan_lines(plan: DryRun) -> list[str]:
     if plan.version:
         lines.append(f"nothing changed: {plan.version} would be reused")
     else:
-        lines.append(f"{plan.unread:,} of {plan.files:,} files would be read, and a new version published")
+        lines.append(f"{plan.unparsed:,} of {plan.files:,} files would be read, and a new version published")
     return lines

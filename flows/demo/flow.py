@@ -14,7 +14,7 @@ from flows.criticism.critic_training import CriticParameters
 from flows.criticism.flow import criticise
 from flows.demo.plan import DemoParameters, DemoReport, StageReport, starter_collections
 from flows.ingestion.flow import ingest
-from flows.ingestion.pipeline import IngestParameters
+from flows.ingestion.parameters import IngestParameters
 from flows.ingestion.sources import Collection
 from flows.progress import stage
 from flows.registration.flow import register

@@ -1,95 +1,50 @@
-"""The steps of ingestion as plain functions: scan, parse what is new, deduplicate, publish."""
+"""The stages of ingestion as plain functions of a context: scan, parse, deduplicate, choose the encoding, publish."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field
 
-from flows.ingestion.dedup import Duplicates, Limits
+from flows.ingestion.context import IngestContext
 from flows.ingestion.dedup.build_manifest import build_manifest
-from flows.ingestion.dedup.splits import SplitShares
-from flows.ingestion.engines import Engine, EngineName, JobError, LazySequence
-from flows.ingestion.parsing import ParseJob, ParseLimits, parse
+from flows.ingestion.engines import Engine, JobError, LazySequence
+from flows.ingestion.parsing import ParseJob, parse
 from flows.ingestion.parsing.store import VERSION, Store
-from flows.ingestion.publishing.encoding import TokenSettings, encoding_of
-from flows.ingestion.publishing.publish import Publication, Published, publish
-from flows.ingestion.publishing.sharding import Augmentation, EncodingChoice
-from flows.ingestion.sources import (
-    Collection,
-    Inventory,
-    Progress,
-    file_refs,
-    in_reading_order,
-    number_partitions,
-    scan,
-)
-from flows.parameters import LakeAddress
+from flows.ingestion.publishing import EncodingChoice, ParentChanged, Published, VersionSpec, publish
+from flows.ingestion.publishing import choose_encoding as encoding_for
+from flows.ingestion.sources import Inventory, Progress, file_refs, in_reading_order, number_partitions, scan
 from infra.digests import canonical_digest
-from infra.hardware import available_cores
-from infra.lake import Lake
-from infra.object_store import folders_in, reachable
-from tokenization.dataset.catalogue import dataset_versions, find_by_input
+from infra.object_store import reachable
+from tokenization.dataset.catalogue import find_by_input
 from tokenization.dataset.manifest import Reason
 from tokenization.dataset.version import DatasetVersion
 from tokenization.encodings import Encoding
 
 TRANSIENT = [str(reason) for reason in (Reason.UNREADABLE_FILE, Reason.PARSER_CRASHED, Reason.TIMED_OUT)]
 """Refusals that may have another cause than the file's bytes: the next run tries again."""
-IN_STOCK = ("sha256", "part", "row")
-
-
-class IngestParameters(BaseModel):
-    """What to ingest, into which dataset, and how."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    collections: list[Collection] = Field(min_length=1)
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
-    """The dataset: lower-case letters, digits, `_` and `-`."""
-    tokens: TokenSettings = TokenSettings()
-    limits: Limits = Limits()
-    reading: ParseLimits = ParseLimits()
-    duplicates: Duplicates = Duplicates()
-    splits: SplitShares = SplitShares()
-    augmentation: Augmentation = Augmentation()
-    partition_files: int = Field(512, ge=16)
-    """Files, on average, that are read and published together."""
-    engine: EngineName = EngineName.LOCAL
-    workers: int = Field(default_factory=available_cores, ge=1)
-    """Processes of an engine that is started for the run. Engine and workers are without influence on the result."""
-    cluster: str | None = None
-    """Address of a running Ray or Dask cluster."""
-    lake: LakeAddress
-    """A folder, or the URL of one in an object store."""
-
-    def content_settings(self) -> dict[str, Any]:
-        """The settings that the dataset's content depends on."""
-        chosen = {"limits", "duplicates", "splits", "augmentation", "partition_files"}
-        plain = self.model_dump(mode="json", include=chosen)
-        return {**plain, "tokens": self.tokens.content(), "max_bytes": self.reading.max_bytes}
+ROW_REFS = ("sha256", "part", "row")
+"""The columns of the facts that find a piece's row in the store."""
+ATTEMPTS = 3
+"""Parents on which a version is tried to be built before giving up."""
 
 
 @dataclass(frozen=True)
-class Reading:
-    """What the store knows of a stock, and what this run added to it.
-
-    `facts`: `Store.facts` of the stock's pieces.
-    """
+class ParsedFiles:
+    """The facts of an inventory's pieces, and how many of its files this run parsed."""
 
     facts: pl.DataFrame
+    """`Store.facts` of the pieces."""
     files: int
-    """Different files that were read now."""
+    """Different files that were parsed now."""
     refused: int
+    """Of these, the files that hold no usable music."""
 
 
-def stock_of(parameters: IngestParameters, progress: Progress) -> Inventory:
+def scan_collections(context: IngestContext, progress: Progress) -> Inventory:
     """List and hash all files. Raises UserError for collections that cannot be read."""
-    lake = Lake.at(parameters.lake)
-    folders_in(lake.datasets)  # a store that cannot be used is found out before all files are hashed
+    parameters, lake = context.parameters, context.lake
     return scan(
         parameters.collections,
         lake=lake.address,
@@ -100,12 +55,13 @@ def stock_of(parameters: IngestParameters, progress: Progress) -> Inventory:
     )
 
 
-def input_key(parameters: IngestParameters, stock: Inventory) -> str:
-    """Equal for equal files, rules and settings: they give an equal version."""
+def input_key(context: IngestContext, inventory: Inventory) -> str:
+    """Return a digest of files, rules and settings: equal keys give equal versions."""
+    parameters = context.parameters
     encoding = parameters.tokens.base_encoding()
     return canonical_digest(
         {
-            "files": stock.digest,
+            "files": inventory.digest,
             "settings": parameters.content_settings(),
             "store": VERSION,
             "encoding": [encoding.version, encoding.vocabulary.digest],
@@ -113,34 +69,38 @@ def input_key(parameters: IngestParameters, stock: Inventory) -> str:
     )
 
 
-def reusable(parameters: IngestParameters, stock: Inventory) -> DatasetVersion | None:
-    """The version made from exactly these files and settings, found without reading them.
+def reusable_version(context: IngestContext, inventory: Inventory) -> DatasetVersion | None:
+    """Find the version made from exactly these files and settings, without parsing any file.
 
-    None, too, if a file of it is to be tried again.
+    None if there is none, or if a file of it was refused for a reason that may have passed.
     """
-    known = find_by_input(dataset_versions(Lake.at(parameters.lake), parameters.name), input_key(parameters, stock))
+    known = find_by_input(context.versions, input_key(context, inventory))
     if known is None:
         return None
     again = pl.col("reason").is_in(TRANSIENT) & pl.col("sha256").is_not_null()
     return None if known.manifest.select(again.any()).item() else known
 
 
-def unread(parameters: IngestParameters, stock: Inventory) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The stock's facts that the store has, and the different files that it lacks (columns of `Inventory.files`)."""
-    facts = Store(Lake.at(parameters.lake).pieces).facts()
+def unparsed_files(context: IngestContext, inventory: Inventory) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Compare the inventory with the store.
+
+    Returns the facts of the files that the store has, and the different files that it lacks (columns of
+    `Inventory.files` and `partition`).
+    """
+    facts = Store(context.lake.pieces).facts()
     known = facts.filter(~pl.col("refusal").is_in(TRANSIENT).fill_null(False))
-    known = known.join(stock.files.select("sha256").drop_nulls().unique(), on="sha256", how="semi")
-    files = stock.files.with_columns(number_partitions(stock.files, parameters.partition_files))
-    lacking = files.drop_nulls("sha256").unique("sha256", keep="first", maintain_order=True)
-    return known, lacking.join(known, on="sha256", how="anti", maintain_order="left")
+    known = known.join(inventory.files.select("sha256").drop_nulls().unique(), on="sha256", how="semi")
+    files = inventory.files.with_columns(number_partitions(inventory.files, context.parameters.partition_files))
+    different = files.drop_nulls("sha256").unique("sha256", keep="first", maintain_order=True)
+    return known, different.join(known, on="sha256", how="anti", maintain_order="left")
 
 
-def read_new(
-    parameters: IngestParameters, stock: Inventory, engine: Engine, progress: Callable[[int, int, int], None]
-) -> Reading:
-    """Read what the store lacks, a partition at a time. `progress`: files read, of how many, refused so far."""
-    lake = Lake.at(parameters.lake)
-    known, lacking = unread(parameters, stock)
+def parse_new(
+    context: IngestContext, inventory: Inventory, engine: Engine, progress: Callable[[int, int, int], None]
+) -> ParsedFiles:
+    """Parse the files that the store lacks, a partition at a time. `progress`: files parsed, of how many, refused."""
+    pieces = context.lake.pieces
+    known, lacking = unparsed_files(context, inventory)
     # The rows of a partition stand together; the largest come first, so that no worker is left with one at the end.
     partitions = lacking.group_by("partition", maintain_order=True).len("files")
     spans = partitions.select("files", first=pl.col("files").cum_sum() - pl.col("files")).sort("files", descending=True)
@@ -148,72 +108,82 @@ def read_new(
     def job(number: int) -> ParseJob:
         files, first = spans.row(number)
         rows = in_reading_order(lacking.slice(first, files))
-        return ParseJob(tuple(file_refs(rows)), tuple(rows["sha256"]), lake.pieces, parameters.reading)
+        return ParseJob(tuple(file_refs(rows)), tuple(rows["sha256"]), pieces, context.parameters.reading)
 
-    jobs = LazySequence(len(spans), job)
     parts: list[str] = []
     files = refused = 0
-    for _, parsed in engine.run(parse, jobs):
+    for _, parsed in engine.run(parse, LazySequence(len(spans), job)):
         parts.append(parsed.part)
         files += parsed.files
         refused += parsed.refused
         progress(files, len(lacking), refused)
-    new = Store(lake.pieces).facts(sorted(parts))
+    new = Store(pieces).facts(sorted(parts))
     if len(new) < len(lacking):
-        raise JobError(f"parsed files are missing from {lake.pieces}; give all workers access to the same lake")
-    return Reading(pl.concat([known, new]), len(lacking), refused)
+        raise JobError(f"parsed files are missing from {pieces}; give all workers access to the same lake")
+    return ParsedFiles(pl.concat([known, new]), len(lacking), refused)
 
 
-def decide_fates(parameters: IngestParameters, stock: Inventory, reading: Reading) -> pl.DataFrame:
-    """The manifest of the version to come."""
+def deduplicate(context: IngestContext, inventory: Inventory, parsed: ParsedFiles) -> pl.DataFrame:
+    """Build the manifest: duplicates, families, splits, the outcome of every file."""
+    parameters = context.parameters
     return build_manifest(
-        stock.files,
-        reading.facts,
+        inventory.files,
+        parsed.facts,
         parameters.limits,
         parameters.duplicates,
         parameters.splits,
         parameters.partition_files,
-        _inherited(parameters),
+        context.inherited_splits(),
     )
 
 
 def choose_encoding(
-    parameters: IngestParameters, manifest: pl.DataFrame, reading: Reading, progress: Progress
+    context: IngestContext, manifest: pl.DataFrame, parsed: ParsedFiles, progress: Progress
 ) -> Encoding:
-    """The encoding of the version to come, with its styles and units. `progress`: notes learned from, of how many."""
-    lake = Lake.at(parameters.lake)
-    versions = dataset_versions(lake, parameters.name)
-    parent = versions[-1] if versions else None
-    return encoding_of(parameters.tokens, manifest, reading.facts.select(IN_STOCK), lake.pieces, parent, progress)
+    """Choose the encoding with its styles and learned tokens. `progress`: notes learned from, of how many."""
+    row_refs = parsed.facts.select(ROW_REFS)
+    tokens, pieces = context.parameters.tokens, context.lake.pieces
+    return encoding_for(tokens, manifest, row_refs, pieces, context.parent, progress)
 
 
 def publish_version(
-    parameters: IngestParameters,
-    stock: Inventory,
+    context: IngestContext,
+    inventory: Inventory,
     manifest: pl.DataFrame,
-    reading: Reading,
+    parsed: ParsedFiles,
     encoding: Encoding,
     engine: Engine,
     progress: Progress,
 ) -> Published:
-    """Encode and publish a version."""
-    lake = Lake.at(parameters.lake)
-    versions = dataset_versions(lake, parameters.name)
-    publication = Publication(
+    """Encode and publish a version. Raises ParentChanged if another one has appeared since the context was resolved."""
+    parameters, lake = context.parameters, context.lake
+    spec = VersionSpec(
+        lake,
         parameters.name,
         EncodingChoice.of(encoding, parameters.tokens.sustain, parameters.augmentation),
         parameters.content_settings(),
-        input_key(parameters, stock),
-        versions[-1].digest if versions else None,
-        stock.ignored,
+        input_key(context, inventory),
+        inventory.ignored,
+        context.versions,
     )
     with reachable(lake.datasets):
-        return publish(lake, manifest, reading.facts.select(IN_STOCK), publication, engine, progress)
+        return publish(spec, manifest, parsed.facts.select(ROW_REFS), engine, progress)
 
 
-def _inherited(parameters: IngestParameters) -> pl.DataFrame | None:
-    """Where the dataset's newest version placed its pieces, if it was split by the same rule."""
-    versions = dataset_versions(Lake.at(parameters.lake), parameters.name)
-    if not versions or versions[-1].description.settings["splits"] != parameters.splits.model_dump(mode="json"):
-        return None
-    return versions[-1].manifest.drop_nulls("split").select("sha256", "split")
+def build_on_newest(
+    context: IngestContext,
+    build: Callable[[IngestContext], Published],
+    on_change: Callable[[ParentChanged], None],
+) -> Published:
+    """Run the stages that depend on the parent version, from deduplication to publishing.
+
+    When another ingestion has published meanwhile they run again with the new parent, so that splits and encoding are
+    inherited from it; `on_change` is told. Raises the last ParentChanged after ATTEMPTS of them.
+    """
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return build(context)
+        except ParentChanged as change:
+            on_change(change)
+            context = context.renewed()
+    return build(context)

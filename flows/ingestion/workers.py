@@ -23,7 +23,7 @@ def worker_settings(limits: ParseLimits) -> WorkerSettings:
 
 def warm_up() -> None:
     """Process a file of one note from bytes to tokens, with arrays of the types that jobs use."""
-    importlib.import_module("flows.ingestion.publishing.sharding")
+    importlib.import_module("flows.ingestion.publishing.encode_job")
     score = read_score(ONE_NOTE)
     fingerprint(score.to_notes())
     note_hash(score.to_notes())

@@ -14,19 +14,20 @@ import numpy as np
 import polars as pl
 import pytest
 
+from flows.ingestion.context import IngestContext
 from flows.ingestion.dedup.splits import SplitShares
 from flows.ingestion.engines import Engine, EngineName, open_engine
+from flows.ingestion.parameters import IngestParameters
 from flows.ingestion.parsing import ParseLimits
 from flows.ingestion.pipeline import (
-    IngestParameters,
-    Reading,
+    ParsedFiles,
     choose_encoding,
-    decide_fates,
+    deduplicate,
+    parse_new,
     publish_version,
-    read_new,
-    stock_of,
+    scan_collections,
 )
-from flows.ingestion.publishing.publish import Published
+from flows.ingestion.publishing import Published
 from flows.ingestion.sources import Collection, Inventory
 from flows.ingestion.workers import worker_settings
 from flows.training.runs import Run, prepare_run
@@ -58,8 +59,8 @@ def song() -> SongMaker:
 class Steps:
     """What each step of an ingestion gave."""
 
-    stock: Inventory
-    reading: Reading
+    inventory: Inventory
+    parsed: ParsedFiles
     manifest: pl.DataFrame
     published: Published
 
@@ -71,12 +72,13 @@ class Steps:
 def ingest_steps(engine: Engine, lake: Lake, name: str, *collections: Collection, **settings: object) -> Steps:
     """The steps of ingestion one after the other, without Prefect."""
     parameters = ingest_parameters(lake, name, *collections, **settings)
-    stock = stock_of(parameters, lambda *_: None)
-    reading = read_new(parameters, stock, engine, lambda *_: None)
-    manifest = decide_fates(parameters, stock, reading)
-    encoding = choose_encoding(parameters, manifest, reading, lambda *_: None)
-    published = publish_version(parameters, stock, manifest, reading, encoding, engine, lambda *_: None)
-    return Steps(stock, reading, manifest, published)
+    context = IngestContext.resolve(parameters)
+    inventory = scan_collections(context, lambda *_: None)
+    parsed = parse_new(context, inventory, engine, lambda *_: None)
+    manifest = deduplicate(context, inventory, parsed)
+    encoding = choose_encoding(context, manifest, parsed, lambda *_: None)
+    published = publish_version(context, inventory, manifest, parsed, encoding, engine, lambda *_: None)
+    return Steps(inventory, parsed, manifest, published)
 
 
 def ingest_parameters(lake: Lake, name: str, *collections: Collection, **settings: object) -> IngestParameters:

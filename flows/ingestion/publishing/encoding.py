@@ -78,17 +78,17 @@ class TokenSettings(BaseModel):
         return 0 if ENCODINGS[self.encoding].learns is None else self.units or DEFAULT_UNITS
 
 
-def encoding_of(
+def choose_encoding(
     settings: TokenSettings,
     manifest: pl.DataFrame,
-    places: pl.DataFrame,
+    row_refs: pl.DataFrame,
     store: Folder,
     parent: DatasetVersion | None,
     progress: Progress,
 ) -> Encoding:
     """The encoding of a version to come. `progress` gets the notes learned from, and of how many.
 
-    `places`: columns `sha256`, `part`, `row` of the accepted pieces in the store.
+    `row_refs`: columns `sha256`, `part`, `row` of the accepted pieces in the store.
     """
     encoding = settings.base_encoding()
     vocabulary = encoding.vocabulary
@@ -103,7 +103,7 @@ def encoding_of(
     encoding = get_encoding(settings.encoding, vocabulary, settings.time)
     if not settings.wanted_units or vocabulary.learned:
         return encoding
-    sample = _sample(accepted, places)
+    sample = _sample(accepted, row_refs)
     pieces = _plain_tokens(sample, store, encoding, settings.sustain, progress)
     return learn_tokens(encoding, pieces, settings.wanted_units)
 
@@ -115,11 +115,11 @@ def _learned_alike(parent: DatasetVersion, settings: TokenSettings) -> bool:
     return same and (chosen["units"], chosen["sustain"]) == (settings.units, settings.sustain)
 
 
-def _sample(accepted: pl.DataFrame, places: pl.DataFrame) -> pl.DataFrame:
+def _sample(accepted: pl.DataFrame, row_refs: pl.DataFrame) -> pl.DataFrame:
     """Pieces that train, in an order that is random and always the same, up to LEARNED_NOTES notes."""
     pieces = accepted.filter(pl.col("split") == TRAIN).select("sha256", "notes").sort("sha256")
     before = pl.col("notes").cum_sum() - pl.col("notes")
-    return pieces.filter(before < LEARNED_NOTES).join(places, on="sha256", how="left", maintain_order="left")
+    return pieces.filter(before < LEARNED_NOTES).join(row_refs, on="sha256", how="left", maintain_order="left")
 
 
 def _plain_tokens(

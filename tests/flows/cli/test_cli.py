@@ -407,7 +407,7 @@ class TestDryRun:
             ],
         )
         report = json.loads(command(*words, "--json").stdout)
-        assert (report["files"], report["unread"], report["version"]) == (9, 8, None)
+        assert (report["files"], report["unparsed"], report["version"]) == (9, 8, None)
         assert report["collections"][0]["styles"] == {"bach": 4, "jazz": 4, "songs": 1}
         assert not (tmp_path / "lake").exists()
 

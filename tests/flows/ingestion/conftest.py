@@ -11,21 +11,22 @@ from typing import Any
 
 import pytest
 
+from flows.ingestion.context import IngestContext
 from flows.ingestion.engines import Engine
+from flows.ingestion.parameters import IngestParameters
 from flows.ingestion.pipeline import (
-    IngestParameters,
-    Reading,
+    ParsedFiles,
     choose_encoding,
-    decide_fates,
+    deduplicate,
+    parse_new,
     publish_version,
-    read_new,
-    stock_of,
+    scan_collections,
 )
-from flows.ingestion.publishing.publish import Published
+from flows.ingestion.publishing import Published
 from flows.ingestion.sources import Collection
 from infra.lake import Lake
 
-IngestBy = Callable[..., tuple[Reading, Published]]
+IngestBy = Callable[..., tuple[ParsedFiles, Published]]
 
 
 @dataclass(frozen=True)
@@ -94,13 +95,14 @@ def songs_in() -> Callable[[Lake, str | Path], IngestParameters]:
 def ingest_by() -> IngestBy:
     """Ingests a folder or URL as the collection `songs` with an engine: `ingest_by(engine, lake, location)`."""
 
-    def ingest(engine: Engine, lake: Lake, location: str | Path) -> tuple[Reading, Published]:
+    def ingest(engine: Engine, lake: Lake, location: str | Path) -> tuple[ParsedFiles, Published]:
         parameters = songs_parameters(lake, location)
-        stock = stock_of(parameters, lambda *_: None)
-        reading = read_new(parameters, stock, engine, lambda *_: None)
-        manifest = decide_fates(parameters, stock, reading)
-        encoding = choose_encoding(parameters, manifest, reading, lambda *_: None)
-        return reading, publish_version(parameters, stock, manifest, reading, encoding, engine, lambda *_: None)
+        context = IngestContext.resolve(parameters)
+        inventory = scan_collections(context, lambda *_: None)
+        parsed = parse_new(context, inventory, engine, lambda *_: None)
+        manifest = deduplicate(context, inventory, parsed)
+        encoding = choose_encoding(context, manifest, parsed, lambda *_: None)
+        return parsed, publish_version(context, inventory, manifest, parsed, encoding, engine, lambda *_: None)
 
     return ingest
 

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("prefect_api")
 
 def run(lake: Lake, folder: Path, **settings: Any) -> IngestReport:
     from flows.ingestion.flow import ingest
-    from flows.ingestion.pipeline import IngestParameters
+    from flows.ingestion.parameters import IngestParameters
 
     collections = [Collection(name="songs", location=str(folder))]
     parameters = {"collections": collections, "name": "songs", "lake": lake.address, "workers": 1, **settings}

@@ -1,4 +1,4 @@
-"""The steps of ingestion together: every file has its fate, and no file is read twice."""
+"""The stages of ingestion together: every file has its outcome, and no file is parsed twice."""
 
 from __future__ import annotations
 
@@ -15,27 +15,31 @@ import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
 
+from flows.ingestion.context import IngestContext
 from flows.ingestion.dedup import Limits
 from flows.ingestion.dedup.splits import SplitShares
 from flows.ingestion.engines import Engine, EngineName, JobError, open_engine
+from flows.ingestion.parameters import IngestParameters
 from flows.ingestion.parsing import ParseLimits
 from flows.ingestion.parsing.store import COLUMNS, Store
 from flows.ingestion.pipeline import (
-    IngestParameters,
+    ParsedFiles,
+    build_on_newest,
     choose_encoding,
-    decide_fates,
+    deduplicate,
     input_key,
+    parse_new,
     publish_version,
-    read_new,
-    reusable,
-    stock_of,
-    unread,
+    reusable_version,
+    scan_collections,
+    unparsed_files,
 )
-from flows.ingestion.publishing.publish import CONTENT, Publication, dataset_digest
-from flows.ingestion.publishing.sharding import EncodingChoice
-from flows.ingestion.sources import Collection
+from flows.ingestion.publishing import EncodingChoice, ParentChanged, Published, VersionSpec, publication
+from flows.ingestion.publishing.version_spec import CONTENT, dataset_digest
+from flows.ingestion.sources import Collection, Inventory
 from flows.ingestion.workers import worker_settings
 from infra.lake import Lake
+from tokenization.dataset import DatasetVersion
 from tokenization.dataset.manifest import Reason
 from tokenization.midi import read_midi
 from tokenization.midi.notes import Notes
@@ -54,7 +58,18 @@ def parameters_of(lake: Lake, *folders: Path, **settings: Any) -> IngestParamete
     return IngestParameters.model_validate(given)
 
 
-def fates(manifest: pl.DataFrame) -> dict[str, str]:
+def context_of(lake: Lake, *folders: Path, **settings: Any) -> IngestContext:
+    return IngestContext.resolve(parameters_of(lake, *folders, **settings))
+
+
+def build(context: IngestContext, inventory: Inventory, parsed: ParsedFiles, engine: Engine) -> Published:
+    """The stages from deduplication to publishing."""
+    manifest = deduplicate(context, inventory, parsed)
+    encoding = choose_encoding(context, manifest, parsed, silent)
+    return publish_version(context, inventory, manifest, parsed, encoding, engine, silent)
+
+
+def outcomes(manifest: pl.DataFrame) -> dict[str, str]:
     return dict(manifest.select("path", pl.coalesce("reason", "status")).iter_rows())
 
 
@@ -138,7 +153,7 @@ def manifest(mixed: Path, tmp_path_factory: pytest.TempPathFactory, steps: Any) 
 
 class TestMixedFiles:
     def test_every_file_has_its_fate(self, manifest: pl.DataFrame) -> None:
-        assert fates(manifest) == {
+        assert outcomes(manifest) == {
             "a/good.mid": "accepted",
             "a/other.mid": "accepted",
             "b/copy_of_good.mid": "same_bytes",
@@ -174,13 +189,24 @@ class TestMixedFiles:
         assert rows["c/higher.mid"]["similarity"] > 0.9
 
 
+def test_the_digest_is_the_same_in_every_release(songs: Path, steps: Any, lake: Lake) -> None:
+    """A change of these digests makes all published datasets look outdated: it must be intended."""
+    version = steps(lake, "songs", songs).version
+    assert version.digest == "066b4c7a8210f810cf96692241c6a95f"
+    assert version.description.input_key == "5deb7e9422e4be543b9e9ea835b50e47"
+    shard = "5c2b6999b1f8089d369d8293812974259b420e28e973c8368763473a8fa8a9e2"
+    assert version.shards("test") == {"test/00000.parquet": shard}
+    copies = steps(lake, "copies", songs, augmentation={"copies": 1}).version
+    assert copies.digest == "1a9f7daabf7e1f3113c5294112f250ef"
+
+
 class TestEqualMusic:
     @pytest.fixture
     def fate_of(self, tmp_path: Path, steps: Any) -> Callable[[bytes, bytes], dict[str, str]]:
         def fate_of(first: bytes, second: bytes) -> dict[str, str]:
             add(tmp_path / "pair", "1.mid", first)
             add(tmp_path / "pair", "2.mid", second)
-            return fates(steps(Lake(tmp_path / "lake"), "pair", tmp_path / "pair").manifest)
+            return outcomes(steps(Lake(tmp_path / "lake"), "pair", tmp_path / "pair").manifest)
 
         return fate_of
 
@@ -236,14 +262,14 @@ def test_every_fixture_has_a_fate(midi_fixtures: Path, steps: Any, lake: Lake) -
 def test_a_file_name_that_is_not_utf_8_is_ingested(tmp_path: Path, song: Any, steps: Any, lake: Lake) -> None:
     (tmp_path / "songs").mkdir()
     (tmp_path / "songs" / os.fsdecode(b"caf\xe9.mid")).write_bytes(song(1))
-    assert fates(steps(lake, "songs", tmp_path / "songs").manifest) == {"caf\\xe9.mid": "accepted"}
+    assert outcomes(steps(lake, "songs", tmp_path / "songs").manifest) == {"caf\\xe9.mid": "accepted"}
 
 
 def test_a_collection_without_any_music_is_a_version_that_says_why(tmp_path: Path, steps: Any, lake: Lake) -> None:
     add(tmp_path / "songs", "1.mid", b"no music")
     add(tmp_path / "songs", "2.mid", b"none either")
     done = steps(lake, "songs", tmp_path / "songs")
-    assert fates(done.manifest) == {"1.mid": "not_midi", "2.mid": "not_midi"}
+    assert outcomes(done.manifest) == {"1.mid": "not_midi", "2.mid": "not_midi"}
     assert done.published.shards == 0
     assert sum(done.version.description.pieces.values()) == 0
 
@@ -253,50 +279,50 @@ class TestASecondRun:
         self, songs: Path, song: Any, steps: Any, lake: Lake
     ) -> None:
         first = steps(lake, "songs", songs)
-        assert (first.reading.files, first.reading.refused) == (40, 0)
+        assert (first.parsed.files, first.parsed.refused) == (40, 0)
         before = contents(first.version.path)
         add(songs, "jazz/new.mid", song(100))
         add(songs, "jazz/bad.mid", b"bad")
         add(songs, "jazz/bad_again.mid", b"bad")
         second = steps(lake, "songs", songs)
-        assert (second.reading.files, second.reading.refused) == (2, 1)
-        assert len(second.reading.facts) == 42
+        assert (second.parsed.files, second.parsed.refused) == (2, 1)
+        assert len(second.parsed.facts) == 42
         assert len(second.manifest) == 43
         assert second.version.digest != first.version.digest
         assert second.version.description.parent == first.version.digest
         assert contents(first.version.path) == before, "an old version was edited"
-        assert steps(lake, "songs", songs).reading.files == 0
+        assert steps(lake, "songs", songs).parsed.files == 0
 
     def test_goes_by_content_not_by_date_or_name(self, songs: Path, song: Any, steps: Any, lake: Lake) -> None:
         first = steps(lake, "songs", songs)
         for path in songs.rglob("*.mid"):
             os.utime(path, (0, 0))
         touched = steps(lake, "songs", songs)
-        assert (touched.reading.files, touched.version.digest) == (0, first.version.digest)
+        assert (touched.parsed.files, touched.version.digest) == (0, first.version.digest)
         (songs / "bach" / "01.mid").rename(songs / "bach" / "renamed.mid")
         shutil.move(songs / "jazz", songs / "swing")
         renamed = steps(lake, "songs", songs)
-        assert renamed.reading.files == 0
+        assert renamed.parsed.files == 0
         assert renamed.version.digest != first.version.digest
         date = (songs / "bach" / "03.mid").stat()
         (songs / "bach" / "03.mid").write_bytes(song(200))
         os.utime(songs / "bach" / "03.mid", ns=(date.st_atime_ns, date.st_mtime_ns))
-        assert steps(lake, "songs", songs).reading.files == 1
+        assert steps(lake, "songs", songs).parsed.files == 1
 
     def test_of_another_dataset_reads_nothing_that_the_lake_knows(self, songs: Path, steps: Any, lake: Lake) -> None:
         steps(lake, "songs", songs)
-        assert steps(lake, "others", songs / "bach").reading.files == 0
+        assert steps(lake, "others", songs / "bach").parsed.files == 0
 
     def test_with_another_order_of_partitions_reads_nothing(self, songs: Path, steps: Any, lake: Lake) -> None:
         steps(lake, "songs", songs)
-        assert steps(lake, "songs", songs, partition_files=16).reading.files == 0
+        assert steps(lake, "songs", songs, partition_files=16).parsed.files == 0
 
     def test_after_a_file_was_removed(self, songs: Path, steps: Any, lake: Lake) -> None:
         first = steps(lake, "songs", songs)
         (songs / "bach" / "01.mid").unlink()
         second = steps(lake, "songs", songs)
-        assert (second.reading.files, len(second.reading.facts)) == (0, 39)
-        assert set(fates(first.manifest)) - set(fates(second.manifest)) == {"bach/01.mid"}
+        assert (second.parsed.files, len(second.parsed.facts)) == (0, 39)
+        assert set(outcomes(first.manifest)) - set(outcomes(second.manifest)) == {"bach/01.mid"}
         assert first.version.manifest.height == 40
 
     def test_heals_a_store_that_was_damaged(self, songs: Path, steps: Any, lake: Lake) -> None:
@@ -306,7 +332,7 @@ class TestASecondRun:
         lost = len(Store(lake.pieces).facts(parts[:1]))
         (lake.pieces / Store(lake.pieces).folder.name / parts[0]).write_bytes(b"damage")
         again = steps(lake, "songs", songs, partition_files=16)
-        assert again.reading.files == lost
+        assert again.parsed.files == lost
         assert again.version.digest == first.version.digest
 
     def test_heals_damage_that_only_encoding_finds(self, songs: Path, steps: Any, lake: Lake) -> None:
@@ -320,7 +346,7 @@ class TestASecondRun:
         with pytest.raises(JobError):
             steps(lake, "others", songs)
         healed = steps(lake, "others", songs)
-        assert healed.reading.files == 40
+        assert healed.parsed.files == 40
         assert healed.version.description.outcomes == {"accepted": 40}
 
 
@@ -331,36 +357,32 @@ class TestTransientRefusals:
         row = {**dict.fromkeys(COLUMNS), "sha256": sha256, "refusal": str(reason), "repairs": []}
         Store(lake.pieces).write({name: [value] for name, value in row.items()})
         first = steps(lake, "songs", songs / "bach")
-        assert first.reading.files == 20
+        assert first.parsed.files == 20
         assert first.version.description.outcomes == {"accepted": 20}
-        assert steps(lake, "songs", songs / "bach").reading.files == 0
+        assert steps(lake, "songs", songs / "bach").parsed.files == 0
 
     def test_of_a_file_that_changed_while_it_was_ingested(
         self, songs: Path, song: Any, engine: Engine, lake: Lake
     ) -> None:
-        parameters = parameters_of(lake, songs)
-        stock = stock_of(parameters, silent)
+        context = context_of(lake, songs)
+        inventory = scan_collections(context, silent)
         add(songs, "bach/01.mid", song(500))
-        reading = read_new(parameters, stock, engine, silent)
-        manifest = decide_fates(parameters, stock, reading)
-        encoding = choose_encoding(parameters, manifest, reading, silent)
-        version = publish_version(parameters, stock, manifest, reading, encoding, engine, silent).version
+        version = build(context, inventory, parse_new(context, inventory, engine, silent), engine).version
         assert version.description.outcomes == {"accepted": 39, "quarantined: unreadable_file": 1}
         add(songs, "bach/01.mid", song(1))
-        assert input_key(parameters, stock_of(parameters, silent)) == version.description.input_key
-        assert reusable(parameters, stock) is None, "the file would never be tried again"
-        again = read_new(parameters, stock, engine, silent)
+        context = context.renewed()
+        assert input_key(context, scan_collections(context, silent)) == version.description.input_key
+        assert reusable_version(context, inventory) is None, "the file would never be tried again"
+        again = parse_new(context, inventory, engine, silent)
         assert (again.files, again.refused) == (1, 0)
-        manifest = decide_fates(parameters, stock, again)
-        encoding = choose_encoding(parameters, manifest, again, silent)
-        healed = publish_version(parameters, stock, manifest, again, encoding, engine, silent).version
+        healed = build(context, inventory, again, engine).version
         assert healed.description.outcomes == {"accepted": 40}
-        assert reusable(parameters, stock) == healed
+        assert reusable_version(context.renewed(), inventory) == healed
 
     def test_lasting_ones_are_not(self, songs: Path, steps: Any, lake: Lake) -> None:
         add(songs, "page.mid", b"<html>")
         steps(lake, "songs", songs)
-        assert steps(lake, "songs", songs).reading.files == 0
+        assert steps(lake, "songs", songs).parsed.files == 0
 
 
 def test_what_was_held_out_is_never_trained_on(songs: Path, song: Any, steps: Any, lake: Lake) -> None:
@@ -414,14 +436,11 @@ def test_results_are_the_same_for_any_number_of_workers_lake_and_dates(
         os.utime(path, (10**9, 10**9))
     for workers in (1, 3):
         lake = Lake(tmp_path / str(workers))
-        parameters = parameters_of(lake, mixed, songs, **{**settings, "workers": workers})
+        context = context_of(lake, mixed, songs, **{**settings, "workers": workers})
         with open_engine(EngineName.LOCAL, workers, worker_settings(ParseLimits()), None) as engine:
-            stock = stock_of(parameters, silent)
-            reading = read_new(parameters, stock, engine, silent)
-            manifest = decide_fates(parameters, stock, reading)
-            encoding = choose_encoding(parameters, manifest, reading, silent)
-            version = publish_version(parameters, stock, manifest, reading, encoding, engine, silent).version
-        assert manifest.equals(first.manifest)
+            inventory = scan_collections(context, silent)
+            version = build(context, inventory, parse_new(context, inventory, engine, silent), engine).version
+        assert version.manifest.equals(first.manifest)
         assert version.digest == first.version.digest
         shards = {name: data for name, data in contents(version.path).items() if name.count("/")}
         assert shards == {name: data for name, data in contents(first.version.path).items() if name.count("/")}
@@ -431,8 +450,8 @@ def test_results_are_the_same_for_any_number_of_workers_lake_and_dates(
 class TestInputKey:
     def key(self, *folders: Path, **settings: Any) -> str:
         lake = settings.pop("lake", Lake(Path("nowhere")))
-        parameters = parameters_of(lake, *folders, **settings)
-        return input_key(parameters, stock_of(parameters, silent))
+        context = context_of(lake, *folders, **settings)
+        return input_key(context, scan_collections(context, silent))
 
     def test_equal_files_and_settings_have_an_equal_key(self, mixed: Path, tmp_path: Path) -> None:
         key = self.key(mixed)
@@ -491,15 +510,15 @@ class TestContentSettings:
 
     @pytest.mark.parametrize("name", sorted(SETTINGS.keys() - {"tokens.units"}))
     def test_any_other_value_is_another_digest(self, name: str, songs: Path, steps: Any, lake: Lake) -> None:
-        stock = stock_of(parameters_of(lake, songs), silent)
+        inventory = scan_collections(context_of(lake, songs), silent)
         manifest = pl.DataFrame(schema=dict.fromkeys(CONTENT, pl.String))
 
         def digests(**settings: Any) -> tuple[str, str]:
-            parameters = parameters_of(lake, songs, **settings)
-            tokens = parameters.tokens
+            context = context_of(lake, songs, **settings)
+            parameters, tokens = context.parameters, context.parameters.tokens
             choice = EncodingChoice.of(tokens.base_encoding(), tokens.sustain, parameters.augmentation)
-            publication = Publication("songs", choice, parameters.content_settings(), "", None, {})
-            return input_key(parameters, stock), dataset_digest(manifest, publication)
+            spec = VersionSpec(lake, "songs", choice, parameters.content_settings(), "", {}, ())
+            return input_key(context, inventory), dataset_digest(manifest, spec)
 
         path = ["reading", name] if name == "max_bytes" else name.split(".")
         settings: Any = changed(SETTINGS[name])
@@ -511,8 +530,8 @@ class TestContentSettings:
     def test_more_units_are_another_version(self, songs: Path, lake: Lake) -> None:
         keys = set()
         for units in (None, 100, 200):
-            parameters = parameters_of(lake, songs, tokens={"encoding": "onset_bpe", "units": units})
-            keys.add(input_key(parameters, stock_of(parameters, silent)))
+            context = context_of(lake, songs, tokens={"encoding": "onset_bpe", "units": units})
+            keys.add(input_key(context, scan_collections(context, silent)))
         assert len(keys) == 3
 
 
@@ -538,12 +557,109 @@ class TestParameters:
             parameters_of(Lake(tmp_path))
 
 
-def test_unread_tells_what_a_run_would_read(songs: Path, song: Any, steps: Any, lake: Lake) -> None:
-    parameters = parameters_of(lake, songs)
-    known, lacking = unread(parameters, stock_of(parameters, silent))
+def test_the_files_that_a_run_would_parse(songs: Path, song: Any, steps: Any, lake: Lake) -> None:
+    context = context_of(lake, songs)
+    known, lacking = unparsed_files(context, scan_collections(context, silent))
     assert (len(known), len(lacking)) == (0, 40)
     steps(lake, "songs", songs / "bach")
     add(songs, "jazz/twice.mid", song(0))
-    known, lacking = unread(parameters, stock_of(parameters, silent))
+    known, lacking = unparsed_files(context, scan_collections(context, silent))
     assert (len(known), len(lacking)) == (20, 20)
     assert set(lacking["path"]) == {f"jazz/{seed:02}.mid" for seed in range(0, 40, 2)}
+
+
+class TestConcurrentIngestions:
+    """Another ingestion of the dataset publishes while this one is between deduplication and publishing."""
+
+    @pytest.fixture
+    def inventory_of(self, engine: Engine) -> Callable[[IngestContext], tuple[Inventory, ParsedFiles]]:
+        def inventory_of(context: IngestContext) -> tuple[Inventory, ParsedFiles]:
+            inventory = scan_collections(context, silent)
+            return inventory, parse_new(context, inventory, engine, silent)
+
+        return inventory_of
+
+    def test_what_the_other_version_holds_out_is_never_trained_on(
+        self, songs: Path, steps: Any, engine: Engine, lake: Lake, inventory_of: Any
+    ) -> None:
+        """The other one has only songs that this one would train on, and holds out half of them."""
+        context = context_of(lake, songs, splits=HALVES)
+        inventory, parsed = inventory_of(context)
+        others: list[DatasetVersion] = []
+        alone: list[pl.DataFrame] = []
+
+        def racing(context: IngestContext) -> Published:
+            manifest = deduplicate(context, inventory, parsed)
+            encoding = choose_encoding(context, manifest, parsed, silent)
+            if not others:
+                alone.append(manifest)
+                for name in manifest.filter(split="train")["path"]:
+                    add(songs.parent / "few", name, (songs / name).read_bytes())
+                others.append(steps(lake, "songs", songs.parent / "few", splits=HALVES).version)
+            return publish_version(context, inventory, manifest, parsed, encoding, engine, silent)
+
+        changes: list[ParentChanged] = []
+        version = build_on_newest(context, racing, changes.append).version
+        assert [str(change).split(" was ")[0] for change in changes] == [str(others[0])]
+        assert version.description.parent == others[0].digest
+        held_out = set(others[0].manifest.filter(pl.col("split") != "train")["family"])
+        assert held_out & set(alone[0].filter(split="train")["family"]), "the race would have had no effect"
+        assert not held_out & set(version.manifest.filter(split="train")["family"])
+        assert version.description.created > others[0].description.created
+
+    def test_nothing_is_published_on_an_outdated_parent(
+        self, songs: Path, steps: Any, engine: Engine, lake: Lake, inventory_of: Any
+    ) -> None:
+        context = context_of(lake, songs)
+        inventory, parsed = inventory_of(context)
+        other = steps(lake, "songs", songs / "bach").version
+        with pytest.raises(ParentChanged) as error:
+            build(context, inventory, parsed, engine)
+        assert str(error.value) == (
+            f"{other} was published while a version of songs was being made; ingest again to build on it"
+        )
+        assert [path.name for path in (lake.root / "datasets" / "songs").iterdir()] == [other.digest]
+
+    def test_the_comparison_that_counts_is_the_last_one(
+        self, songs: Path, steps: Any, engine: Engine, lake: Lake, inventory_of: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The other version appears when all files of this one are written."""
+        context = context_of(lake, songs)
+        inventory, parsed = inventory_of(context)
+        write_card, others = publication.write_card, []
+
+        def slow(version: DatasetVersion, manifest: pl.DataFrame) -> None:
+            write_card(version, manifest)
+            if not others:
+                others.append(None)
+                others.append(steps(lake, "songs", songs / "bach").version)
+
+        monkeypatch.setattr(publication, "write_card", slow)
+        with pytest.raises(ParentChanged):
+            build(context, inventory, parsed, engine)
+        assert [path.name for path in (lake.root / "datasets" / "songs").iterdir()] == [others[1].digest]
+
+    def test_a_dataset_that_never_rests_fails_in_one_line(
+        self, songs: Path, song: Any, steps: Any, engine: Engine, lake: Lake, inventory_of: Any
+    ) -> None:
+        context = context_of(lake, songs)
+        inventory, parsed = inventory_of(context)
+        attempts: list[IngestContext] = []
+
+        def overtaken(context: IngestContext) -> Published:
+            attempts.append(context)
+            add(songs.parent / "more", f"{len(attempts)}.mid", song(900 + len(attempts)))
+            steps(lake, "songs", songs.parent / "more")
+            return build(context, inventory, parsed, engine)
+
+        with pytest.raises(ParentChanged, match="ingest again"):
+            build_on_newest(context, overtaken, silent)
+        assert [len(attempt.versions) for attempt in attempts] == [0, 1, 2]
+
+    def test_another_dataset_disturbs_nobody(
+        self, songs: Path, steps: Any, engine: Engine, lake: Lake, inventory_of: Any
+    ) -> None:
+        context = context_of(lake, songs)
+        inventory, parsed = inventory_of(context)
+        steps(lake, "others", songs / "bach")
+        assert build(context, inventory, parsed, engine).version.description.parent is None

@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from flows.ingestion.pipeline import IngestParameters
+from flows.ingestion.parameters import IngestParameters
 from flows.ingestion.queries import Family, difference, dry_run, families_of, outcomes_of
 from flows.ingestion.sources import Collection
 from infra.errors import UserError
@@ -178,13 +178,13 @@ class TestPlan:
         assert (summary["collection"], summary["files"], summary["bytes"]) == ("songs", 9, size)
         assert summary["styles"] == {"bach": 4, "jazz": 4, "songs": 1}
         assert summary["ignored"] == {".jpg": 1}
-        assert (found.files, found.unread, found.unreadable, found.version) == (9, 8, [], None)
+        assert (found.files, found.unparsed, found.unreadable, found.version) == (9, 8, [], None)
         assert not (tmp_path / "lake").exists(), "something was done"
 
     def test_of_another_run(self, catalogue: Any) -> None:
         before = everything(catalogue.lake.root)
         found = dry_run(self.parameters(catalogue.lake, catalogue.folder), lambda *_: None)
-        assert (found.unread, found.version) == (0, None), "the rules have changed since"
+        assert (found.unparsed, found.version) == (0, None), "the rules have changed since"
         rules = {"synonyms": {"jazz": "swing"}}
         same = self.parameters(catalogue.lake, catalogue.folder, collection=rules, limits={"min_notes": 19})
         assert dry_run(same, lambda *_: None).version == str(catalogue.after)
@@ -198,4 +198,4 @@ class TestPlan:
         ((name, why),) = found.unreadable
         assert name == "songs/bad.zip"
         assert why
-        assert (found.files, found.unread) == (2, 1)
+        assert (found.files, found.unparsed) == (2, 1)

@@ -20,11 +20,12 @@ from typing import Any
 import fsspec
 import pytest
 
+from flows.ingestion.context import IngestContext
 from flows.ingestion.engines import Engine, EngineName, open_engine
 from flows.ingestion.parsing import ParseLimits
 from flows.ingestion.parsing.store import Store
-from flows.ingestion.pipeline import Reading, reusable, stock_of, unread
-from flows.ingestion.publishing.publish import Published
+from flows.ingestion.pipeline import ParsedFiles, reusable_version, scan_collections, unparsed_files
+from flows.ingestion.publishing import Published
 from flows.ingestion.queries import difference, families_of, outcomes_of
 from flows.ingestion.workers import worker_settings
 from flows.training.runs import prepare_run
@@ -103,7 +104,7 @@ class Story:
     second: DatasetVersion
     first_requests: list[str]
     second_requests: list[str]
-    reading: Reading
+    parsed: ParsedFiles
     """Of the second time."""
     published: Published
     before: dict[str, str]
@@ -122,8 +123,8 @@ def story(
     for seed in (98, 99):
         (folder / "jazz" / f"{seed}.mid").write_bytes(song(seed, notes=40))
     with requests() as second_requests:
-        reading, second = ingest_by(workers, lake, folder)
-    return Story(folder, first.version, second.version, first_requests, second_requests, reading, second, before)
+        parsed, second = ingest_by(workers, lake, folder)
+    return Story(folder, first.version, second.version, first_requests, second_requests, parsed, second, before)
 
 
 def versions_of(folder: Any) -> dict[str, bytes]:
@@ -143,12 +144,12 @@ class TestPublishing:
         assert copy.manifest.equals(on_disk.version.manifest)
 
     def test_a_second_time_finds_it(self, story: Story, lake: Lake, songs_in: Any) -> None:
-        parameters = songs_in(lake, story.folder)
-        known = reusable(parameters, stock_of(parameters, lambda *_: None))
+        context = IngestContext.resolve(songs_in(lake, story.folder))
+        known = reusable_version(context, scan_collections(context, lambda *_: None))
         assert known is not None and known.digest == story.second.digest
 
     def test_a_grown_collection_costs_what_is_new(self, story: Story) -> None:
-        assert story.reading.files == 2
+        assert story.parsed.files == 2
         assert 0 < story.published.encoded < story.published.shards
         assert story.second.description.parent == story.first.digest
         shared = set(story.first.description.shards.values()) & set(story.second.description.shards.values())
@@ -186,8 +187,8 @@ class TestPublishing:
         whole = store.facts()
         part = store.parts()[0]
         (store.folder / part).write_bytes(b"PAR1 is no part PAR1")
-        parameters = songs_in(other, story.folder)
-        _, lacking = unread(parameters, stock_of(parameters, lambda *_: None))
+        context = IngestContext.resolve(songs_in(other, story.folder))
+        _, lacking = unparsed_files(context, scan_collections(context, lambda *_: None))
         assert len(lacking) == len(whole.filter(whole["part"] == part)) > 0
         assert part not in store.parts()
 

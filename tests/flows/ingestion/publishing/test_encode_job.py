@@ -14,7 +14,8 @@ from pydantic import ValidationError
 
 from flows.ingestion.engines import Failure, Heartbeat, JobError
 from flows.ingestion.parsing.store import COLUMNS, Store
-from flows.ingestion.publishing.sharding import Augmentation, EncodeJob, EncodingChoice, ShardPlan, encode
+from flows.ingestion.publishing.encode_job import EncodeJob, encode
+from flows.ingestion.publishing.shard_plan import Augmentation, EncodingChoice, ShardPlan
 from tokenization.augmentation import ORIGINAL, AugmentationSettings, apply, draw_variants, transpose_range
 from tokenization.dataset.shard_index import ShardEntry
 from tokenization.dataset.shards import Row, TokenFormat, read_shard, token_arrays

@@ -13,7 +13,7 @@ import pytest
 
 from flows.ingestion.card.statistics import Statistics
 from flows.ingestion.dedup.splits import SplitShares
-from flows.ingestion.publishing import publish as publishing
+from flows.ingestion.publishing import publication
 from flows.ingestion.sources import Collection
 from infra.files import STAGING_PREFIX
 from infra.lake import Lake
@@ -150,15 +150,15 @@ class TestPublishingAgain:
         self, lake: Lake, songs: Path, steps: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """The other one comes first just before this one delivers."""
-        complete, others = publishing._complete, []
+        write_card, others = publication.write_card, []
 
         def slow(*args: Any) -> None:
-            complete(*args)
+            write_card(*args)
             if not others:
                 others.append(None)
                 others.append(steps(lake, "mine", songs).version)
 
-        monkeypatch.setattr(publishing, "_complete", slow)
+        monkeypatch.setattr(publication, "write_card", slow)
         assert steps(lake, "mine", songs).version == others[1]
         assert len(list((lake.root / "datasets" / "mine").iterdir())) == 1
 
@@ -207,7 +207,7 @@ class TestBackfill:
         second = steps(lake, "mine", *shelf, **self.SETTINGS)
         shards = by_collection(second.version)
         assert shards["second"].isdisjoint(shards["first"] | shards["third"])
-        assert (second.reading.files, second.published.encoded) == (0, len(shards["second"]))
+        assert (second.parsed.files, second.published.encoded) == (0, len(shards["second"]))
         assert second.published.shards == first.published.shards
         for name, inode in inodes(second.version).items():
             assert (inode == inodes(first.version)[name]) == (name not in shards["second"]), name
@@ -226,7 +226,7 @@ class TestBackfill:
         first = steps(lake, "mine", *shelf, **self.SETTINGS)
         (tmp_path / "second" / "30b.mid").write_bytes(song(77777))
         second = steps(lake, "mine", *shelf, **self.SETTINGS)
-        assert second.reading.files == 1
+        assert second.parsed.files == 1
         # A file may open a partition, and so end another one.
         assert 1 <= second.published.encoded <= 2
         assert second.published.shards - first.published.shards <= 1
@@ -237,7 +237,7 @@ class TestBackfill:
         (tmp_path / "third" / "30b.mid").write_bytes(song(77777, notes=18))
         first = steps(lake, "mine", *shelf, **self.SETTINGS)
         second = steps(lake, "mine", *shelf, limits={"min_notes": 19}, **self.SETTINGS)
-        assert second.reading.files == 0
+        assert second.parsed.files == 0
         assert second.published.encoded == 1
         assert second.version.description.outcomes == {"accepted": 180, "quarantined: too_short": 1}
         back = steps(lake, "mine", *shelf, **self.SETTINGS)
@@ -249,7 +249,7 @@ class TestBackfill:
         first = steps(lake, "mine", *shelf, **self.SETTINGS)
         monkeypatch.setattr(Combined, "version", Combined.version + 1)
         second = steps(lake, "mine", *shelf, **self.SETTINGS)
-        assert second.reading.files == 0
+        assert second.parsed.files == 0
         assert second.published.encoded == second.published.shards == first.published.shards
         assert second.version.digest != first.version.digest
         assert second.version.description.encoding == EncodingInfo(
@@ -261,7 +261,7 @@ class TestBackfill:
         first = steps(lake, "mine", *shelf, **settings)
         second = steps(lake, "mine", *shelf, augmentation={"copies": 2}, **settings)
         training = [name for name in second.version.description.shards if name.startswith("train/")]
-        assert (second.reading.files, second.published.encoded) == (0, len(training))
+        assert (second.parsed.files, second.published.encoded) == (0, len(training))
         assert second.version.digest != first.version.digest
         pieces, rows = second.version.description.pieces, second.version.description.variants
         assert rows == {**pieces, "train": 3 * pieces["train"]}
@@ -275,7 +275,7 @@ class TestBackfill:
         steps(lake, "mine", shelf[0], **self.SETTINGS)
         steps(lake, "mine", shelf[1], **self.SETTINGS)
         both = steps(lake, "mine", shelf[0], shelf[1], **self.SETTINGS)
-        assert (both.reading.files, both.published.encoded) == (0, 0)
+        assert (both.parsed.files, both.published.encoded) == (0, 0)
 
     def test_copies_where_the_file_system_has_no_links(
         self, tmp_path: Path, shelf: list[Collection], steps: Any, lake: Lake, monkeypatch: pytest.MonkeyPatch

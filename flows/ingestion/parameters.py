@@ -1,0 +1,47 @@
+"""The parameters of an ingestion."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from flows.ingestion.dedup import Duplicates, Limits
+from flows.ingestion.dedup.splits import SplitShares
+from flows.ingestion.engines import EngineName
+from flows.ingestion.parsing import ParseLimits
+from flows.ingestion.publishing import Augmentation, TokenSettings
+from flows.ingestion.sources import Collection
+from flows.parameters import LakeAddress
+from infra.hardware import available_cores
+
+
+class IngestParameters(BaseModel):
+    """The collections to ingest, the dataset to make of them, and all settings."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    collections: list[Collection] = Field(min_length=1)
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    """Of the dataset: lower-case letters, digits, `_` and `-`."""
+    tokens: TokenSettings = TokenSettings()
+    limits: Limits = Limits()
+    reading: ParseLimits = ParseLimits()
+    duplicates: Duplicates = Duplicates()
+    splits: SplitShares = SplitShares()
+    augmentation: Augmentation = Augmentation()
+    partition_files: int = Field(512, ge=16)
+    """Average number of files that are parsed and published together."""
+    engine: EngineName = EngineName.LOCAL
+    workers: int = Field(default_factory=available_cores, ge=1)
+    """Processes of an engine that is started for the run. Engine and workers do not influence the result."""
+    cluster: str | None = None
+    """Address of a running Ray or Dask cluster."""
+    lake: LakeAddress
+    """A folder, or the URL of one in an object store."""
+
+    def content_settings(self) -> dict[str, Any]:
+        """Return the settings that the content of the dataset depends on, as JSON."""
+        chosen = {"limits", "duplicates", "splits", "augmentation", "partition_files"}
+        plain = self.model_dump(mode="json", include=chosen)
+        return {**plain, "tokens": self.tokens.content(), "max_bytes": self.reading.max_bytes}
