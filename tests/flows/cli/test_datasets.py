@@ -1,0 +1,97 @@
+"""Commands on dataset versions: list, show, compare, trace."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+from click.testing import Result
+
+Command = Callable[..., Result]
+Mistake = Callable[[Result], str]
+
+
+class TestDatasets:
+    @pytest.fixture
+    def ask(self, command: Command, catalogue) -> Command:
+        return lambda *words: command(*words, lake=catalogue.lake.root)
+
+    def test_are_listed_oldest_first(self, ask: Command, catalogue) -> None:
+        lines = ask("datasets").stdout.splitlines()
+        assert [line.split()[0] for line in lines] == [str(catalogue.before), str(catalogue.after)]
+        assert "5 pieces, " in lines[1]
+        about = json.loads(ask("datasets", "--json").stdout)
+        assert [version["digest"] for version in about] == [catalogue.before.digest, catalogue.after.digest]
+
+    def test_show(self, ask: Command, catalogue) -> None:
+        text = ask("datasets", "show", "mine").stdout
+        assert text.startswith("# Dataset mine\n")
+        assert f"`{catalogue.after.digest}`" in text
+        assert "| swing | " in text
+        earlier = json.loads(ask("datasets", "show", f"mine@{catalogue.before.digest[:10]}", "--json").stdout)
+        assert earlier == {
+            **catalogue.before.description.model_dump(mode="json"),
+            "folder": str(catalogue.before.folder),
+        }
+
+    def test_diff(self, ask: Command, catalogue) -> None:
+        words = ("datasets", "diff", catalogue.before, "mine")
+        lines = ask(*words).stdout.splitlines()
+        assert lines[0] == f"{catalogue.before} → {catalogue.after}"
+        for line in (
+            "  limits.min_notes: 16 → 19",
+            "1 files added",
+            "  + songs/jazz/new.mid",
+            "1 files removed",
+            "  - songs/jazz/gone.mid",
+            "1 files changed",
+            "  ~ songs/jazz/other.mid",
+            "1 outcomes changed",
+            "    songs/jazz/short.mid: accepted → quarantined: too_short",
+            "2 styles changed",
+            "    songs/jazz/3.mid: jazz → swing",
+        ):
+            assert line in lines
+        report = json.loads(ask(*words, "--json").stdout)
+        assert report["added"] == ["songs/jazz/new.mid"]
+        assert report["settings"]["limits.min_notes"] == [16, 19]
+        assert ask("datasets", "diff", "mine", "mine").stdout.splitlines()[1:] == ["  no difference"]
+
+    def test_why(self, ask: Command, catalogue) -> None:
+        copy = catalogue.folder / "bach" / "copy.mid"
+        lines = ask("why", copy).stdout.splitlines()
+        assert lines[0] == f"{catalogue.after}: songs/bach/copy.mid is duplicate (same_bytes: songs/bach/1.mid)"
+        facts = dict(line.split(maxsplit=1) for line in lines[1:])
+        assert facts["family"] == "3 files: songs/bach/1.mid, songs/bach/copy.mid, songs/bach/higher.mid"
+        assert (facts["style"], facts["music"]) == ("bach", "40 notes, 10 s")
+        assert ask("why", "songs/bach/copy.mid").stdout.splitlines() == lines
+        both = json.loads(ask("why", facts["sha256"][:12], "--json").stdout)
+        assert [row["path"] for row in both] == ["bach/1.mid", "bach/copy.mid"]
+        assert ask("why", "broken.mid").stdout.splitlines()[0].endswith("is quarantined (not_midi: no MThd header)")
+        assert "to the kept piece" in ask("why", "higher.mid").stdout
+        gone = ask("why", "gone.mid", "--dataset", catalogue.before).stdout
+        assert gone.startswith(f"{catalogue.before}: songs/jazz/gone.mid is accepted")
+
+    def test_families(self, ask: Command) -> None:
+        first, kept, *members = ask("families", "mine").stdout.splitlines()
+        assert first == "1 families of several files, 2 files besides the best of each"
+        assert kept == "songs/bach/1.mid"
+        assert members[0].split() == ["songs/bach/copy.mid", "(same_bytes)"]
+        assert members[1].split()[1:] == ["songs/bach/higher.mid", "(near_duplicate)"]
+        assert 0.9 < float(members[1].split()[0]) <= 1
+        (family,) = json.loads(ask("families", "mine", "--json").stdout)
+        assert (family["kept"], len(family["members"])) == ("songs/bach/1.mid", 2)
+
+    def test_a_wrong_name_lists_those_that_exist(self, mistake: Mistake, ask: Command, catalogue) -> None:
+        for words in (
+            ("datasets", "show", "lakh"),
+            ("datasets", "diff", "lakh", "mine"),
+            ("datasets", "diff", "mine", "lakh"),
+            ("families", "lakh"),
+            ("why", "1.mid", "--dataset", "lakh"),
+        ):
+            assert mistake(ask(*words)) == "no dataset 'lakh'; there are: mine"
+        listed = ", ".join(version.digest[:12] for version in (catalogue.before, catalogue.after))
+        assert mistake(ask("families", "mine@zzz")) == f"no version of dataset mine 'zzz'; there are: {listed}"
+        assert mistake(ask("why", "gone.mid")).startswith(f"gone.mid is in no manifest (looked in: {catalogue.after})")
