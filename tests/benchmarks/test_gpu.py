@@ -8,6 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.slow
+
 
 def test_it_measures_everything_on_a_processor(tmp_path: Path) -> None:
     script = Path(__file__).with_name("gpu.py")

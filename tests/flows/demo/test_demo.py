@@ -24,7 +24,7 @@ from infra.lake import LAKE_VARIABLE, Lake
 from tokenization.dataset.manifest import read_manifest
 from tokenization.midi import read_midi
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 MUSENET = Path(sys.executable).with_name("musenet")
 TINY = {

@@ -18,6 +18,8 @@ from modeling.config import load_preset, with_settings
 from modeling.training.events import Event, Failed
 from tokenization.dataset import open_version
 
+pytestmark = pytest.mark.slow
+
 HERE = [Host("localhost", 1)]
 
 

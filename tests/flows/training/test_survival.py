@@ -25,7 +25,7 @@ from modeling.config import load_preset, with_settings
 from modeling.training.events import CheckpointSaved, Event, RunStarted, StepTrained, Warned, read_events
 from tokenization.dataset import DatasetVersion
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 HOSTS = [Host("localhost", 2)]
 STEPS = 80

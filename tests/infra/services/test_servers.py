@@ -23,6 +23,8 @@ from infra.lake import Lake
 from infra.services import health
 from infra.services import servers as background
 
+pytestmark = pytest.mark.slow
+
 REPOSITORY = Path(__file__).parents[3]
 
 COMMAND = """

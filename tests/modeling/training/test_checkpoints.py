@@ -167,7 +167,7 @@ def full_disk(size: int = 4096) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, usual)
 
 
-pytestmark = pytest.mark.usefixtures("one_rank")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_rank")]
 
 
 def free_port() -> int:

@@ -35,6 +35,8 @@ from modeling.training.train import explain
 from modeling.training.trainer import TrainingError
 from tokenization.dataset.shards import ShardError
 
+pytestmark = pytest.mark.slow
+
 STEPS = 6
 LONGEST_RUN = 240.0
 """Seconds; a run takes about 15, and 60 more where DeepSpeed's extension must be compiled."""

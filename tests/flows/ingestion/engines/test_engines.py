@@ -39,6 +39,8 @@ from infra.errors import UserError
 from infra.lake import LAKE_VARIABLE, Lake
 from tokenization.dataset import DatasetVersion, dataset_versions
 
+pytestmark = pytest.mark.slow
+
 MUSENET = Path(sys.executable).with_name("musenet")
 INGESTION = worker_settings(ParseLimits())
 """Workers that parse and encode files."""

@@ -34,6 +34,8 @@ from infra.lake import LAKE_VARIABLE, LOCAL_VARIABLE, Lake
 from modeling.config import load_preset
 from tokenization.dataset import DatasetVersion, dataset_versions, find_version
 
+pytestmark = pytest.mark.slow
+
 MUSENET = Path(sys.executable).with_name("musenet")
 REQUEST = re.compile(r"(GET|PUT|HEAD|POST|DELETE) /midi/?(\S*) HTTP")
 

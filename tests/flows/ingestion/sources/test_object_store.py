@@ -24,6 +24,8 @@ from flows.ingestion.sources import (
 )
 from infra.errors import RunError, UserError
 
+pytestmark = pytest.mark.slow
+
 Find = Callable[..., Listing]
 Pack = Callable[..., Path]
 Read = Callable[..., dict[str, bytes | ReadFailure]]
