@@ -2,9 +2,9 @@
 
 `bach piano start tempo90 piano:v72:G1+piano:v72:D4 wait:16+piano:v72:G4 … end`
 
-The merges are learned from a dataset and lie in the vocabulary. Header and `end` are never part of one. Sources:
-Sennrich et al., "Neural Machine Translation of Rare Words with Subword Units" (2016); OpenAI, "MuseNet" (2019). The
-`tokenizers` library learns and applies the merges: a token is a character to it.
+The merges are learned from a dataset and stored in the vocabulary. Header and `end` are never part of one. The
+`tokenizers` library learns and applies the merges, each token as a character. Sources: Sennrich et al., "Neural Machine
+Translation of Rare Words with Subword Units" (2016); OpenAI, "MuseNet" (2019).
 """
 
 from __future__ import annotations
@@ -25,32 +25,25 @@ from tokenization.vocabulary.learned_tokens import LearnedKind, LearnedTokens
 FIRST_CHARACTER = 0x10000
 """Token 0 as a character; from here on no code point is special."""
 WORD = 64
-"""Tokens that the learner sees at a time. Merges do not cross their borders in learning; in encoding there are none."""
+"""Tokens in a training word. Merges do not cross the bounds of words while they are learned; encoding has no words."""
 LONGEST = 32
 """Tokens in a merge at most."""
-LEAST = 4
-"""Times that a pair must be seen."""
+MIN_FREQUENCY = 4
+"""Occurrences of a pair from which on it is merged."""
 
 
 class _BytePairs(Encoding):
     learns = LearnedKind.MERGE
 
+    def learn(self, pieces: Iterable[Tokens], count: int) -> LearnedTokens:
+        return learn_merges(pieces, self.vocabulary, count)
+
     def merge(self, tokens: Tokens) -> Tokens:
         if not self.vocabulary.learned:
             return tokens
-        # The fast one leaves out where in the text each merge lies, which costs as much as the merging.
+        # The fast method skips the offsets of tokens in the text, which cost as much as the merging.
         music = self._merger.encode_batch_fast([_text(tokens[HEADER:-1])], add_special_tokens=False)[0].ids
         return np.concatenate([tokens[:HEADER], np.array(music, np.uint16), tokens[-1:]])
-
-    def expand(self, tokens: Tokens) -> Tokens:
-        spelling = self.vocabulary.expansion
-        ids = np.asarray(tokens).astype(np.int64)
-        ids = ids[ids < self.vocabulary.size]
-        sizes = spelling.sizes[ids]
-        ends = np.cumsum(sizes)
-        within = np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - sizes, sizes)
-        spelled: Tokens = spelling.tokens[np.repeat(spelling.first[ids], sizes) + within].astype(np.uint16)
-        return spelled
 
     @cached_property
     def _merger(self) -> Tokenizer:
@@ -80,13 +73,13 @@ class OnsetBytePairs(_BytePairs):
 
 
 def learn_merges(pieces: Iterable[Tokens], vocabulary: Vocabulary, count: int) -> LearnedTokens:
-    """Up to `count` merges from whole pieces of plain tokens; fewer where pairs are too rare.
+    """Return up to `count` merges from whole pieces of plain tokens; fewer where pairs are too rare.
 
     The same pieces in the same order give the same merges.
     """
     trainer = BpeTrainer(
         vocab_size=vocabulary.learned_base + count,
-        min_frequency=LEAST,
+        min_frequency=MIN_FREQUENCY,
         max_token_length=LONGEST,
         initial_alphabet=[chr(FIRST_CHARACTER + token) for token in range(vocabulary.learned_base)],
         show_progress=False,

@@ -7,10 +7,10 @@ Source: OpenAI, "MuseNet" (2019), the encoding that the published model uses.
 
 from __future__ import annotations
 
-from tokenization.encodings.encoding import Plain
+from tokenization.encodings.encoding import Encoding
 
 
-class Combined(Plain):
+class Combined(Encoding):
     """Starts and ends of notes."""
 
     name = "combined"

@@ -1,68 +1,71 @@
-"""What every encoding is: notes ⇄ tokens over a vocabulary, in seconds or in beats.
+"""The interface of all encodings: notes ⇄ tokens over a vocabulary, in seconds or in beats.
 
-The *plain* encodings, `combined` and `onset`, write a grid as tokens. The *learned* ones add units to a plain
-encoding's vocabulary, and `shorten` its tokens to them. So each is exact if its two steps are.
+Every encoding writes a grid as plain tokens. A *learned* encoding then merges plain tokens to learned ones, and expands
+them again before reading. An encoding is thus exact if its two steps are.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tokenization.encodings.effects import TokenEffects, tick_order
 from tokenization.encodings.grid import Grid, Time, column_of, legato, quantise, to_notes, without_late_tempos
+from tokenization.encodings.rules import LearnedRules
 from tokenization.encodings.stream import HEADER, read_tokens, write_tokens
-from tokenization.encodings.structure import Features, TokenEffects, features
+from tokenization.encodings.structure import Features, features
 from tokenization.midi.notes import DEFAULT_TEMPO, Notes
-from tokenization.vocabulary import Tokens, Vocabulary, VocabularyError
-from tokenization.vocabulary.learned_tokens import LearnedKind
+from tokenization.vocabulary import PITCHES, Tokens, Vocabulary, VocabularyError
+from tokenization.vocabulary.learned_tokens import LearnedKind, LearnedTokens
 
 
-class Encoding(ABC):
-    """An encoding over one vocabulary."""
+class Encoding:
+    """An encoding over one vocabulary.
+
+    A new plain encoding sets the class variables, and overrides `tick_order` if its events come in another order. A new
+    learned one also overrides `learn` and `merge`; and `expand`, `effects` and `learned_rules` where a learned token
+    means more than the sequence of ids that it stands for.
+    """
 
     name: ClassVar[str]
     version: ClassVar[int]
     """Raised whenever the same notes would give other tokens; part of every dataset's digest."""
     writes_ends: ClassVar[bool]
-    """Whether tokens say when notes end."""
+    """True if tokens include the ends of notes."""
     learns: ClassVar[LearnedKind | None] = None
-    """The kind of units that are learned from a dataset; None for a plain encoding."""
+    """Kind of the tokens that are learned from a dataset; None for a plain encoding."""
 
     def __init__(self, vocabulary: Vocabulary, time: Time = Time.SECONDS) -> None:
-        """Raises VocabularyError for a vocabulary with units of another encoding."""
+        """Raises VocabularyError for a vocabulary with learned tokens of another encoding."""
         if vocabulary.learned and vocabulary.learned.kind is not self.learns:
-            raise VocabularyError(f"vocabulary {vocabulary.name!r} has units that {self.name} does not know")
+            raise VocabularyError(
+                f"vocabulary {vocabulary.name!r} has learned {vocabulary.learned.kind}s, which the encoding "
+                f"{self.name!r} does not use; choose the encoding that it was made for"
+            )
         self.vocabulary = vocabulary
         self.time = time
 
-    def encode(self, notes: Notes, style: str | None = None) -> Tokens:
-        """Token ids of a whole piece, shape (n,): header, music, `end`.
+    # Notes and tokens.
 
-        Notes may come in any order. `quantised` says what is kept of them. Raises VocabularyError for an unknown
+    def encode(self, notes: Notes, style: str | None = None) -> Tokens:
+        """Return the token ids of a whole piece, shape (n,): header, music, `end`.
+
+        Notes may come in any order; `quantised` gives what is kept of them. Raises VocabularyError for an unknown
         style and ValueError for a piece without notes or with values that MIDI does not have.
         """
         return self.merge(self.write(self.grid(notes), style))
 
     def decode(self, tokens: Tokens) -> Notes:
-        """The notes of any token sequence, also an incomplete or invalid one."""
+        """Return the notes of any token sequence, also an incomplete or invalid one."""
         return to_notes(self.read(self.expand(tokens)), self.vocabulary, self.time)
 
-    def features(self, tokens: Tokens, lengths: int | NDArray[np.int64] | None = None) -> Features:
-        """The structure features of one piece, shape (n,), or a batch of pieces, shape (batch, n)."""
-        return features(tokens, self.effects, lengths)
-
     def quantised(self, notes: Notes) -> Notes:
-        """The notes as this encoding hears them: `decode(encode(notes))` gives exactly these."""
+        """Return the notes as this encoding represents them: `decode(encode(notes))` gives exactly these."""
         return to_notes(self.grid(notes), self.vocabulary, self.time)
-
-    @cached_property
-    def effects(self) -> TokenEffects:
-        """What every id does to time and chords."""
-        return TokenEffects.of(self.vocabulary)
 
     @property
     def ticks_per_second(self) -> float:
@@ -71,21 +74,41 @@ class Encoding(ABC):
         in_beats = self.time is Time.BEATS
         return vocabulary.ticks_per_beat * DEFAULT_TEMPO / 60 if in_beats else vocabulary.ticks_per_second
 
-    # The plain tokens.
+    # Effects of ids: `stream`, `structure` and `grammar` follow from them.
+
+    def tick_order(self) -> NDArray[np.int64]:
+        """Return the ids of all events in the order of one tick.
+
+        Tempos come first, the note-off of a pitch before its notes, and the notes of one instrument and pitch directly
+        after each other.
+        """
+        return tick_order(self.vocabulary)
+
+    @cached_property
+    def effects(self) -> TokenEffects:
+        """The effect of every id on events, time and chords."""
+        return TokenEffects.of(self.vocabulary, self.tick_order())
+
+    @cached_property
+    def learned_rules(self) -> LearnedRules | None:
+        """The grammar of learned tokens; None if each acts as the sequence of ids that it stands for."""
+        return None
+
+    def features(self, tokens: Tokens, lengths: int | NDArray[np.int64] | None = None) -> Features:
+        """Return the structure features of one piece, shape (n,), or a batch of pieces, shape (batch, n)."""
+        return features(tokens, self.effects, lengths)
+
+    # Plain tokens.
 
     def grid(self, notes: Notes) -> Grid:
-        """The piece on this encoding's grid. Raises ValueError as `quantise` does."""
+        """Return the piece on this encoding's grid. Raises ValueError as `quantise` does."""
         grid = quantise(notes, self.vocabulary, self.time)
         if len(grid.tempo) > 1:
             grid = without_late_tempos(grid, self.vocabulary, self.writes_ends)
         return grid if self.writes_ends else legato(grid, self.vocabulary)
 
     def write(self, grid: Grid, style: str | None = None) -> Tokens:
-        """A grid as plain tokens.
-
-        Within one tick a tempo comes first, then note-offs by pitch, then notes by pitch, then drums; of one pitch
-        the higher row first.
-        """
+        """Return a grid as plain tokens, the events of one tick in `tick_order`."""
         vocabulary = self.vocabulary
         return write_tokens(
             grid.start,
@@ -95,8 +118,7 @@ class Encoding(ABC):
             grid.tempo_ticks,
             grid.tempo,
             self.writes_ends,
-            vocabulary.row_instrument,
-            vocabulary.off_row,
+            self.effects.table,
             vocabulary.group_bits,
             vocabulary.wait_base,
             vocabulary.max_wait,
@@ -106,47 +128,46 @@ class Encoding(ABC):
         )
 
     def read(self, tokens: Tokens) -> Grid:
-        """The grid of any plain tokens.
+        """Return the grid of any plain tokens.
 
         A note-off without its note is ignored; a note without a note-off ends when its pitch starts anew, at the
-        latest with the sequence. Ids that say nothing of music are ignored, and all from `end` on. Where ticks are
-        seconds the tempo is the header's.
+        latest with the sequence. Ids that are not music are ignored, and all from `end` on. Where ticks are seconds
+        the tempo is the header's.
         """
         vocabulary = self.vocabulary
         start, end, row, pitch, tempo_ticks, tempo = read_tokens(
             column_of(np.asarray(tokens), np.uint16),
             self.writes_ends,
-            vocabulary.row_instrument,
-            vocabulary.row_velocity,
-            vocabulary.off_row,
-            vocabulary.wait_base,
-            vocabulary.max_wait,
-            vocabulary.tempo_base,
-            len(vocabulary.tempos),
+            self.effects.table,
+            len(vocabulary.instruments) * PITCHES,
             vocabulary.tempo_id(DEFAULT_TEMPO) - vocabulary.tempo_base,
-            vocabulary.end,
         )
-        many = len(tempo) if self.time is Time.BEATS else 1
-        grid = Grid(start, end, row, pitch, tempo_ticks[:many], tempo[:many], np.arange(len(start)))
+        count = len(tempo) if self.time is Time.BEATS else 1
+        grid = Grid(start, end, row, pitch, tempo_ticks[:count], tempo[:count], np.arange(len(start)))
         return grid if self.writes_ends else legato(grid, vocabulary)
 
-    @abstractmethod
-    def merge(self, tokens: Tokens) -> Tokens:
-        """Plain tokens with units wherever they fit."""
+    # Learned tokens.
 
-    @abstractmethod
-    def expand(self, tokens: Tokens) -> Tokens:
-        """Tokens without units that mean the same."""
-
-
-class Plain(Encoding):
-    """An encoding without units."""
+    def learn(self, pieces: Iterable[Tokens], count: int) -> LearnedTokens:
+        """Return up to `count` learned tokens from whole pieces of plain tokens."""
+        raise NotImplementedError(f"the encoding {self.name!r} learns no tokens")
 
     def merge(self, tokens: Tokens) -> Tokens:
+        """Return plain tokens with learned tokens in place of what they stand for."""
         return tokens
 
     def expand(self, tokens: Tokens) -> Tokens:
-        return tokens
+        """Return the plain tokens that tokens stand for. Unknown ids are left out."""
+        if not self.vocabulary.learned:
+            return tokens
+        expansion = self.vocabulary.expansion
+        ids = np.asarray(tokens).astype(np.int64)
+        ids = ids[ids < self.vocabulary.size]
+        sizes = expansion.sizes[ids]
+        ends = np.cumsum(sizes)
+        within = np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - sizes, sizes)
+        expanded: Tokens = expansion.tokens[np.repeat(expansion.first[ids], sizes) + within].astype(np.uint16)
+        return expanded
 
 
-__all__ = ["HEADER", "Encoding", "Plain", "Time"]
+__all__ = ["HEADER", "Encoding", "Time"]

@@ -1,4 +1,4 @@
-"""The onset encoding: the starts of notes alone, waits between.
+"""The onset encoding: only the starts of notes, waits between.
 
 `bach piano start tempo90 piano:v72:G1 piano:v72:D4 wait:64 piano:v72:G4 … end`
 
@@ -8,10 +8,10 @@ start, a second or two beats at most. Source: OpenAI, "MuseNet" (2019), "only fo
 
 from __future__ import annotations
 
-from tokenization.encodings.encoding import Plain
+from tokenization.encodings.encoding import Encoding
 
 
-class Onset(Plain):
+class Onset(Encoding):
     """Starts of notes."""
 
     name = "onset"

@@ -1,12 +1,9 @@
 """The inner loops of the plain encodings: a grid to its tokens and back, compiled.
 
-None of the passes goes over time, so memory follows the notes and the tokens, however long the piece: a radix sort
-puts the note-offs in order, and a merge of offs and notes writes the waits between.
+No pass goes over time, so memory follows the notes and the tokens, however long the piece: a radix sort orders the
+note-offs, and a merge of offs and notes writes the waits between. What the ids do is read from the `EventTable`.
 
-An event is one integer whose order is the order of the tokens:
-
-    tick · 2^17 + kind · 2^15 + pitch · 2^8 + (255 − row)      kind: 1 note-off, 2 note, 3 drum hit
-    tick · 2^17 + bucket                                       a tempo
+While sorting, an event is one integer whose order is the order of the tokens: `tick · 2^17 + rank`.
 """
 
 from __future__ import annotations
@@ -15,27 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tokenization.compiled import compiled
+from tokenization.encodings.effects import DRUM, END, NO_OFF, NOTE, OFF, TEMPO, WAIT, EventTable
 from tokenization.encodings.grid import DRUM_TICKS
-from tokenization.vocabulary import NO_ROW, PITCHES, Vocabulary
 
 HEADER = 4
 """Tokens before the music: style, instrumentation, `start`, tempo."""
-TICK_SHIFT, KIND_SHIFT, PITCH_SHIFT = 17, 15, 8
-TEMPO, OFF, NOTE, DRUM = range(4)
-PITCH_BITS = 7
-PITCH_MASK, ROW_MASK, KIND_MASK, BUCKET_MASK = 127, 255, 3, 2**KIND_SHIFT - 1
+TICK_SHIFT, RANK_MASK = 17, 2**17 - 1
+PITCH_BITS, PITCH_MASK = 7, 127
 DIGIT_BITS = 11
 """One pass of the radix sort: its counters fit the first cache, and two passes sort twelve hours."""
 NEVER = np.iinfo(np.int64).max
-
-
-def note_places(vocabulary: Vocabulary) -> NDArray[np.int64]:
-    """The place of each note id in the order of events within a tick, kind included, shape (note ids,)."""
-    row, pitch = np.divmod(np.arange(vocabulary.note_end), PITCHES)
-    is_drum = vocabulary.off_row[vocabulary.row_instrument[row]] == NO_ROW
-    kind = np.where(vocabulary.row_velocity[row] == 0, OFF, np.where(is_drum, DRUM, NOTE))
-    places: NDArray[np.int64] = kind << KIND_SHIFT | pitch << PITCH_SHIFT | (ROW_MASK - row)
-    return places
 
 
 @compiled
@@ -47,8 +33,7 @@ def write_tokens(
     tempo_ticks: NDArray[np.int64],
     tempo: NDArray[np.int64],
     with_offs: bool,
-    row_instrument: NDArray[np.uint8],
-    off_row: NDArray[np.int16],
+    table: EventTable,
     group_bit: NDArray[np.int64],
     wait_base: int,
     max_wait: int,
@@ -56,10 +41,10 @@ def write_tokens(
     header: tuple[int, int, int],
     end_id: int,
 ) -> NDArray[np.uint16]:
-    """All tokens of a grid of n ≥ 1 notes, shape (tokens,), with or without the note-offs.
+    """Return all tokens of a grid of n ≥ 1 notes, shape (tokens,), with or without the note-offs.
 
-    The tables are the vocabulary's, with a line per instrument; `group_bit` is the bit of its group. In `header`
-    the instrumentation is still that of no group. No tempo begins behind the last event.
+    `group_bit` is the bit of each instrument's group; the instrumentation in `header` is that of no group. No tempo
+    begins behind the last event.
     """
     n, changes = len(start), len(tempo_ticks) - 1
     ons = np.empty(n + 1, np.int64)
@@ -68,17 +53,16 @@ def write_tokens(
     groups = np.int64(0)
     final = start[n - 1]
     for i in range(n):
-        instrument = row_instrument[row[i]]
-        groups |= group_bit[instrument]
-        off, key = np.int64(off_row[instrument]), np.int64(pitch[i])
-        kind = NOTE if off >= 0 else DRUM
-        ons[i] = start[i] << TICK_SHIFT | kind << KIND_SHIFT | key << PITCH_SHIFT | (ROW_MASK - np.int64(row[i]))
-        if with_offs and off >= 0:
-            offs[others] = end[i] << TICK_SHIFT | OFF << KIND_SHIFT | key << PITCH_SHIFT | (ROW_MASK - off)
+        note = np.int64(row[i]) << PITCH_BITS | np.int64(pitch[i])
+        groups |= group_bit[table.value[note] >> PITCH_BITS]
+        ons[i] = start[i] << TICK_SHIFT | table.rank[note]
+        off = table.off[note]
+        if with_offs and off != NO_OFF:
+            offs[others] = end[i] << TICK_SHIFT | table.rank[off]
             final = max(final, end[i])
             others += 1
     for k in range(1, changes + 1):
-        offs[others] = tempo_ticks[k] << TICK_SHIFT | tempo[k]
+        offs[others] = tempo_ticks[k] << TICK_SHIFT | table.rank[tempo_base + tempo[k]]
         others += 1
     _sort_by_tick(offs[:others], final)
     _sort_within_ticks(offs[:others])
@@ -107,10 +91,7 @@ def write_tokens(
                 wait -= max_wait
             tokens[at] = wait_base + wait
             at += 1
-        if event >> KIND_SHIFT & KIND_MASK == TEMPO:
-            tokens[at] = tempo_base + (event & BUCKET_MASK)
-        else:
-            tokens[at] = (ROW_MASK - (event & ROW_MASK)) << PITCH_BITS | (event >> PITCH_SHIFT & PITCH_MASK)
+        tokens[at] = table.order[event & RANK_MASK]
         at += 1
     tokens[at] = end_id
     return tokens[: at + 1].copy()
@@ -118,25 +99,16 @@ def write_tokens(
 
 @compiled
 def read_tokens(
-    tokens: NDArray[np.uint16],
-    with_offs: bool,
-    row_instrument: NDArray[np.uint8],
-    row_velocity: NDArray[np.uint8],
-    off_row: NDArray[np.int16],
-    wait_base: int,
-    max_wait: int,
-    tempo_base: int,
-    tempos: int,
-    default_tempo: int,
-    end_id: int,
+    tokens: NDArray[np.uint16], with_offs: bool, table: EventTable, voices: int, default_tempo: int
 ) -> tuple[
     NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8], NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]
 ]:
-    """Start, end, row and pitch of the notes of any tokens, and the tempo changes: ticks and buckets.
+    """Return start, end, row and pitch of the notes of any tokens, and the tempo changes as ticks and buckets.
 
     A note-off without its note is ignored; a note without a note-off ends when its pitch starts anew, at the latest
-    with the sequence. A note that then lasts no time is left out. Without offs in the encoding those that there are
-    are ignored, and ends mean nothing. Ids that say nothing of music are ignored, and all from `end` on.
+    with the sequence. A note that then lasts no time is left out. In an encoding without offs, those in the tokens are
+    ignored, and the ends are meaningless. Ids that are not music are ignored, and all from `end` on. `voices` is the
+    number of voices, `default_tempo` the bucket of a sequence that begins without one.
     """
     n = len(tokens)
     start, end = np.empty(n, np.int64), np.empty(n, np.int64)
@@ -144,36 +116,34 @@ def read_tokens(
     tempo_ticks, tempo = np.empty(n + 1, np.int64), np.empty(n + 1, np.int64)
     tempo_ticks[0], tempo[0] = 0, default_tempo
     changes = 1
-    sounding = np.full(len(off_row) << PITCH_BITS, -1, np.int64)
-    note_end = len(row_instrument) << PITCH_BITS
+    sounding = np.full(voices, -1, np.int64)
+    known = len(table.kind)
     found = 0
     now = np.int64(0)
     for token in tokens:
-        if token < note_end:
-            line, key = token >> PITCH_BITS, token & PITCH_MASK
-            instrument = np.int64(row_instrument[line])
-            voice = instrument << PITCH_BITS | np.int64(key)
-            before = sounding[voice]
+        if token >= known:
+            continue
+        kind, value = table.kind[token], table.value[token]
+        if OFF <= kind <= DRUM:
+            before = sounding[value]
             if before >= 0 and (with_offs or start[before] == now):
                 end[before] = now
-            sounding[voice] = -1
-            if row_velocity[line] > 0:
-                held = off_row[instrument] >= 0
-                start[found], end[found] = now, now + (1 if held else DRUM_TICKS)
-                row[found], pitch[found] = line, key
-                if held:
-                    sounding[voice] = found
+            sounding[value] = -1
+            if kind != OFF:
+                start[found], end[found] = now, now + (1 if kind == NOTE else DRUM_TICKS)
+                row[found], pitch[found] = token >> PITCH_BITS, token & PITCH_MASK
+                if kind == NOTE:
+                    sounding[value] = found
                 found += 1
-        elif wait_base < token <= wait_base + max_wait:
-            now += np.int64(token) - wait_base
-        elif tempo_base <= token < tempo_base + tempos:
-            bucket = np.int64(token) - tempo_base
+        elif kind == WAIT:
+            now += value
+        elif kind == TEMPO:
             if tempo_ticks[changes - 1] == now:
                 changes -= 1
-            if changes == 0 or tempo[changes - 1] != bucket:
-                tempo_ticks[changes], tempo[changes] = now, bucket
+            if changes == 0 or tempo[changes - 1] != value:
+                tempo_ticks[changes], tempo[changes] = now, value
                 changes += 1
-        elif token == end_id or token == end_id + 1:
+        elif kind == END:
             break
     if with_offs:
         for still in sounding:
@@ -196,7 +166,7 @@ def read_tokens(
 
 @compiled
 def _sort_by_tick(events: NDArray[np.int64], last_tick: int) -> None:
-    """Stable radix sort in place, by tick alone."""
+    """Sort in place and stably by tick alone (radix sort)."""
     source, target = events, np.empty_like(events)
     shift = TICK_SHIFT
     passes = 0
@@ -220,7 +190,7 @@ def _sort_by_tick(events: NDArray[np.int64], last_tick: int) -> None:
 
 @compiled
 def _sort_within_ticks(events: NDArray[np.int64]) -> None:
-    """Insertion sort in place, for events already sorted by tick: what moves, moves within one chord."""
+    """Sort events that are in the order of their ticks (insertion sort): each moves within one tick at most."""
     for i in range(1, len(events)):
         event = events[i]
         j = i

@@ -80,6 +80,10 @@ class LearnedTokens:
                 raise VocabularyError(f"learned token {index} stands for more than {LONGEST_EXPANSION} tokens")
         return tuple(out)
 
+    def prefixes(self) -> tuple[int, ...]:
+        """Return, for each learned token, an id that its expansion begins with: of a merge the left one."""
+        return tuple(item[0] if item else 0 for item in self.items)
+
     def names(self, single: Sequence[str]) -> list[str]:
         """Return the text of each learned token, given the text of all other ids."""
         form = "chord({})" if self.kind is LearnedKind.CHORD else "{}"

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tokenization.encodings import HEADER, Encoding, get_encoding, learn_tokens
-from tokenization.encodings.byte_pairs import LEAST, LONGEST, learn_merges
+from tokenization.encodings.byte_pairs import LONGEST, MIN_FREQUENCY, learn_merges
 from tokenization.vocabulary import Tokens, Vocabulary
 from tokenization.vocabulary.learned_tokens import LearnedKind, LearnedTokens
 
@@ -70,12 +70,12 @@ class TestMerging:
 
 class TestLearning:
     def test_the_most_frequent_pair_comes_first(self, vocabulary: Vocabulary) -> None:
-        pieces = [plain(vocabulary, f"{C4} {WAIT} " * LEAST + f"{D4} wait:7 " * (LEAST - 1))]
+        pieces = [plain(vocabulary, f"{C4} {WAIT} " * MIN_FREQUENCY + f"{D4} wait:7 " * (MIN_FREQUENCY - 1))]
         units = learn_merges(pieces, vocabulary, 1)
         assert units.names(vocabulary.names) in ([f"{C4}+{WAIT}"], [f"{WAIT}+{C4}"])
 
     def test_rare_pairs_are_not_learned(self, vocabulary: Vocabulary) -> None:
-        assert not learn_merges([plain(vocabulary, f"{C4} {WAIT} " * (LEAST - 1))], vocabulary, 10)
+        assert not learn_merges([plain(vocabulary, f"{C4} {WAIT} " * (MIN_FREQUENCY - 1))], vocabulary, 10)
 
     def test_no_merge_is_longer_than_the_longest(self, vocabulary: Vocabulary) -> None:
         units = learn_merges([plain(vocabulary, f"{C4} " * 5000)], vocabulary, 100)

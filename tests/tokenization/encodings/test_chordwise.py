@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tokenization.encodings import HEADER, get_encoding
-from tokenization.encodings.chordwise import Chordwise, learn_chords
+from tokenization.encodings.chordwise import Chordwise
 from tokenization.midi.notes import Notes
 from tokenization.vocabulary import Tokens, Vocabulary, VocabularyError
 from tokenization.vocabulary.learned_tokens import LearnedKind, LearnedTokens
@@ -104,8 +104,8 @@ class TestLearning:
     BODY = f"{C4} {E4} wait:9 piano:v0:C4 {G4} wait:9 piano:v0:E4 piano:v0:G4 wait:9 "
 
     def learned(self, vocabulary: Vocabulary, bodies: list[str], count: int) -> list[str]:
-        units = learn_chords([plain(vocabulary, body) for body in bodies], vocabulary, count)
-        return units.names(vocabulary.names)
+        learned = Chordwise(vocabulary).learn([plain(vocabulary, body) for body in bodies], count)
+        return learned.names(vocabulary.names)
 
     def test_the_chords_that_spare_most_come_first(self, vocabulary: Vocabulary) -> None:
         body = self.BODY * 3 + f"{C4} {E4} {G4} {BASS_DRUM} wait:9 piano:v0:C4 piano:v0:E4 piano:v0:G4"
@@ -134,7 +134,7 @@ class TestLearning:
 
 def test_units_of_another_kind_are_refused(vocabulary: Vocabulary) -> None:
     merges = replace(vocabulary, learned=LearnedTokens(LearnedKind.MERGE, ((60, 3968),)))
-    with pytest.raises(VocabularyError, match="has units that chordwise does not know"):
+    with pytest.raises(VocabularyError, match="has learned merges, which the encoding 'chordwise' does not use"):
         get_encoding("chordwise", merges)
 
 
