@@ -29,6 +29,7 @@ from tokenization.encodings.rules import (
     Piece,
     State,
     follow,
+    list_plain,
     list_sounding,
     load_moment,
     may_follow,
@@ -145,8 +146,7 @@ def _list_allowed(
         may, moment = out[index], load_moment(state.moments[index])
         piece = Piece(state.playable[index], state.since[index], voices, before, listed)
         listed[0] = list_sounding(piece.since, voices)
-        for token in range(plain_end):
-            may[token] = may_follow(token, moment, piece, table, limits)
+        list_plain(moment, piece, table, limits, may[:plain_end])
         for token in range(plain_end, sequences_end):
             if may[sequences.prefixes[token - plain_end]]:
                 members = sequences.tokens[sequences.first[token] : sequences.first[token + 1]]
@@ -157,15 +157,14 @@ def _list_allowed(
 def _sequence_may_follow(
     members: NDArray[np.int64], moment: Moment, piece: Piece, table: EventTable, limits: Limits
 ) -> bool:
-    """Return True if plain ids may follow one after the other; leaves the piece as it was."""
+    """Return True if plain ids may follow one after the other, the first of which may; leaves the piece as it was."""
     listed = piece.listed[0]
-    last = len(members) - 1
     fits = True
-    for at, token in enumerate(members):
-        fits = may_follow(token, moment, piece, table, limits)
-        if at == last or not fits:
+    for at in range(1, len(members)):
+        moment = follow(members[at - 1], moment, piece, table, limits)
+        fits = may_follow(members[at], moment, piece, table, limits)
+        if not fits:
             break
-        moment = follow(token, moment, piece, table, limits)
     undo(piece, listed)
     return fits
 

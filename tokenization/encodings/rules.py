@@ -119,16 +119,41 @@ def list_sounding(since: NDArray[np.int64], voices: NDArray[np.int64]) -> int:
 
 
 @compiled
-def may_follow(token: int, moment: Moment, piece: Piece, table: EventTable, limits: Limits) -> bool:
-    """Return True if a plain id may follow. `end` is decided by `Grammar`, all else that is not music may not."""
-    kind, value = table.kind[token], table.value[token]
-    if OFF <= kind <= DRUM:
-        sounds = piece.since[value] >= 0
-        fits = sounds if kind == OFF else not sounds and piece.playable[value // PITCHES]
-        return bool(fits and moment.latest < table.rank[token] <= moment.bound)
+def note_may_follow(kind: np.uint8, rank: np.int64, sounds: bool, playable: bool, moment: Moment) -> bool:
+    """Return True if a note-off, note or drum hit may follow, given if its voice `sounds` and is `playable`."""
+    fits = sounds if kind == OFF else playable and not sounds
+    return bool(fits and moment.latest < rank <= moment.bound)
+
+
+@compiled
+def other_may_follow(kind: np.uint8, value: np.int64, moment: Moment, limits: Limits) -> bool:
+    """Return True if a wait or tempo may follow. `end` is decided by `Grammar`; ids that are not music may not."""
     if kind == WAIT:
         return bool(moment.bound == NO_BOUND and moment.silence < limits.longest_rest)
     return bool(kind == TEMPO and limits.in_beats and moment.latest == AFTER_WAIT and value != moment.tempo)
+
+
+@compiled
+def list_plain(moment: Moment, piece: Piece, table: EventTable, limits: Limits, may: NDArray[np.bool_]) -> None:
+    """Fill `may`, shape (plain ids,), with the ids that may follow."""
+    # A call that passes arrays counts their references, which costs more than the rule: they stay in this loop.
+    kinds, values, ranks, since, playable = table.kind, table.value, table.rank, piece.since, piece.playable
+    for token in range(len(may)):
+        kind, value = kinds[token], values[token]
+        if OFF <= kind <= DRUM:
+            may[token] = note_may_follow(kind, ranks[token], since[value] >= 0, playable[value // PITCHES], moment)
+        else:
+            may[token] = other_may_follow(kind, value, moment, limits)
+
+
+@compiled
+def may_follow(token: int, moment: Moment, piece: Piece, table: EventTable, limits: Limits) -> bool:
+    """Return True if a plain id may follow."""
+    kind, value = table.kind[token], table.value[token]
+    if OFF <= kind <= DRUM:
+        sounds, playable = piece.since[value] >= 0, piece.playable[value // PITCHES]
+        return note_may_follow(kind, table.rank[token], sounds, playable, moment)
+    return other_may_follow(kind, value, moment, limits)
 
 
 @compiled

@@ -114,10 +114,11 @@ class TestUnits:
         items = tuple(tuple(sorted(vocabulary.from_text(text).tolist())) for text in words)
         known = replace(vocabulary, learned=LearnedTokens(LearnedKind.CHORD, items))
         tokens = known.from_text("piano:v72:C4 wait:5 chord(piano:v0:C4+piano:v72:E4+piano:v72:G4) wait:5 chord()")
-        found = features(tokens, TokenEffects.of(known))
+        effects = get_encoding("chordwise", known).effects
+        found = features(tokens, effects)
         assert found.chord.tolist() == [1, 0, 3, 0, 1], "all that sounds; silence is one"
         assert found.time.tolist() == [0, 5, 5, 10, 10]
-        assert TokenEffects.of(known).onsets[tokens].tolist() == [1, 0, 2, 0, 0]
+        assert effects.onsets[tokens].tolist() == [1, 0, 2, 0, 0]
 
 
 class TestBatches:
