@@ -78,12 +78,16 @@ def publish(
 
 
 def compare_parent(spec: VersionSpec, digest: str) -> None:
-    """Raise ParentChanged if another version than `digest` has been published since `spec.versions` were listed."""
-    known = {version.digest for version in spec.versions} | {digest}
-    new = dataset_versions(spec.lake, spec.name, but=known)
-    if new:
-        remedy = "ingest again to build on it"
-        raise ParentChanged(f"{new[-1]} was published while a version of {spec.name} was being made; {remedy}")
+    """Raise ParentChanged if another version has been published since `spec.versions` were listed.
+
+    `digest` is the version to come; where it is published already, those that build on it are no others.
+    """
+    chain = {digest}
+    for version in dataset_versions(spec.lake, spec.name, but={known.digest for known in spec.versions}):
+        if version.digest not in chain and version.description.parent not in chain:
+            remedy = "ingest again to build on it"
+            raise ParentChanged(f"{version} was published while a version of {spec.name} was being made; {remedy}")
+        chain.add(version.digest)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,8 +24,18 @@ from flows.ingestion.context import IngestContext
 from flows.ingestion.engines import Engine, EngineName, open_engine
 from flows.ingestion.parsing import ParseLimits
 from flows.ingestion.parsing.store import Store
-from flows.ingestion.pipeline import ParsedFiles, reusable_version, scan_collections, unparsed_files
-from flows.ingestion.publishing import Published
+from flows.ingestion.pipeline import (
+    ParsedFiles,
+    build_on_newest,
+    choose_encoding,
+    deduplicate,
+    parse_new,
+    publish_version,
+    reusable_version,
+    scan_collections,
+    unparsed_files,
+)
+from flows.ingestion.publishing import ParentChanged, Published, publication
 from flows.ingestion.queries import difference, families_of, outcomes_of
 from flows.ingestion.workers import worker_settings
 from flows.training.runs import prepare_run
@@ -204,6 +214,64 @@ class TestPublishing:
         finally:
             set_requests_without_credentials(s3_store.endpoint, 10**9)
         assert store.parts() == parts
+
+
+class TestConcurrentIngestions:
+    """Another ingestion of the dataset publishes into the same store."""
+
+    @pytest.fixture
+    def lake(self, s3_store: Any, local: Path, request: pytest.FixtureRequest) -> Lake:
+        return Lake.at(f"s3://{s3_store.bucket}/race-{abs(hash(request.node.name))}")
+
+    def overtake(self, monkeypatch: pytest.MonkeyPatch, name: str, publish_other: Callable[[], object]) -> None:
+        """Have the other ingestion publish once, just before this one calls a function of publishing."""
+        function, done = getattr(publication, name), []
+
+        def overtaken(*args: Any) -> Any:
+            if not done:
+                done.append(None)
+                publish_other()
+            return function(*args)
+
+        monkeypatch.setattr(publication, name, overtaken)
+
+    @pytest.mark.parametrize("moment", ["write_card", "write_description"])
+    def test_the_later_one_builds_on_the_other_and_trains_on_nothing_it_holds_out(
+        self,
+        moment: str,
+        lake: Lake,
+        workers: Engine,
+        mixed_songs: Path,
+        tmp_path: Path,
+        ingest_by: Any,
+        songs_in: Any,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        context = IngestContext.resolve(songs_in(lake, mixed_songs))
+        inventory = scan_collections(context, lambda *_: None)
+        parsed = parse_new(context, inventory, workers, lambda *_: None)
+        alone = deduplicate(context, inventory, parsed).filter(split="train")
+        for name in alone["path"]:
+            (tmp_path / "songs" / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(mixed_songs / name, tmp_path / "songs" / name)
+        others: list[DatasetVersion] = []
+        self.overtake(
+            monkeypatch, moment, lambda: others.append(ingest_by(workers, lake, tmp_path / "songs")[1].version)
+        )
+
+        def build(context: IngestContext) -> Published:
+            manifest = deduplicate(context, inventory, parsed)
+            encoding = choose_encoding(context, manifest, parsed, lambda *_: None)
+            return publish_version(context, inventory, manifest, parsed, encoding, workers, lambda *_: None)
+
+        changes: list[ParentChanged] = []
+        version = build_on_newest(context, build, changes.append).version
+        assert len(changes) == 1
+        assert [known.digest for known in dataset_versions(lake)] == [others[0].digest, version.digest]
+        assert version.description.parent == others[0].digest
+        held_out = set(others[0].manifest.filter(others[0].manifest["split"] != "train")["family"])
+        assert held_out & set(alone["family"]), "the race would have had no effect"
+        assert not held_out & set(version.manifest.filter(split="train")["family"])
 
 
 class TestRequests:
