@@ -99,10 +99,12 @@ class Pool:
     def _handle_failure(self, worker: Worker, failure: Failure, pending: _PendingJobs[JobType]) -> None:
         """Put the worker's job back into the queue without its current item.
 
-        Raises JobError if the worker was at no item.
+        Raises JobError if the worker was at no item or has not warmed up in time.
         """
         self._terminate(worker)
         item, index = worker.heartbeat.item, worker.job
+        if not worker.ready and failure is Failure.TIMED_OUT:
+            raise JobError(f"a worker process was not ready within {START_SECONDS:g} s; run again on an idle machine")
         if index is None or item == NO_ITEM:
             raise JobError(f"a worker process ended outside of any item (exit status {worker.process.exitcode})")
         pending.retry_without(index, item, failure)

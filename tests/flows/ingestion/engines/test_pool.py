@@ -91,6 +91,15 @@ def test_getting_ready_counts_against_no_item(failing: Any) -> None:
         assert list(pool.run(failing.act, [failing.Job((1,), {})])) == [(0, [2])]
 
 
+def test_a_worker_that_never_gets_ready_is_told(failing: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flows.ingestion.engines.pool.START_SECONDS", 0.2)
+    with (
+        Pool(1, WorkerSettings(60.0, PLENTY, failing.slow_start)) as pool,
+        pytest.raises(JobError, match=r"^a worker process was not ready within 0\.2 s"),
+    ):
+        list(pool.run(failing.act, [failing.Job((1,), {})]))
+
+
 def test_memory_is_limited(failing: Any) -> None:
     with pytest.raises(JobError, match="MemoryError"):
         outcomes(failing, ["eat"], memory=GIGABYTE)
