@@ -49,7 +49,7 @@ class TrainingConfig(StrictModel):
     style_dropout: float = Field(0.1, ge=0, le=1)
     """Fraction of windows whose style token is replaced by `no_style`, as classifier-free guidance needs it."""
     instrument_dropout: float = Field(0.1, ge=0, le=1)
-    """The same for the instrumentation token, drawn independently."""
+    """Fraction of windows whose instrumentation token is replaced likewise, drawn independently."""
     augmentation: AugmentationSchedule = AugmentationSchedule()
     """Augmentation of windows as they are read, on top of the dataset's stored variants."""
     mixup: MixupSchedule = MixupSchedule()
@@ -61,7 +61,7 @@ class TrainingConfig(StrictModel):
     compile: Literal["auto", "on", "off"] = "auto"
     """torch.compile; `auto`: on a GPU."""
     zero_stage: int = Field(1, ge=1, le=3)
-    """What DeepSpeed shards among ranks: 1 optimiser state, 2 gradients too, 3 weights too."""
+    """State that DeepSpeed shards among ranks: 1 optimiser state, 2 gradients too, 3 weights too."""
     offload: bool = False
     """True to keep the optimiser's state, and with ZeRO-3 the weights, in CPU memory."""
     max_minutes: float | None = Field(None, gt=0)

@@ -22,7 +22,7 @@ class Batch(NamedTuple):
     chord: Tensor
     """Notes that have started or ended since the last other token, this one included, at most CHORD − 1."""
     part: Tensor
-    """Which of the PARTS equal parts of the piece the token is in."""
+    """Index of the part, of PARTS equal ones, that the token is in."""
     countdown: Tensor
     """Tokens left to the piece's end, at most COUNTDOWN − 1."""
     document: Tensor | None = None

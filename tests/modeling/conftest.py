@@ -1,4 +1,4 @@
-"""What the tests of `modeling` share: a small vocabulary, pieces at random, a dataset version and a small network."""
+"""Fixtures of the tests of `modeling`: a small vocabulary, pieces at random, a dataset version and a small network."""
 
 from __future__ import annotations
 
@@ -73,13 +73,13 @@ def notes_at_random(count: int, seed: int) -> Notes:
 
 @pytest.fixture(scope="session")
 def make_notes() -> Callable[[int, int], Notes]:
-    """So many notes from a seed, eight a second, for piano, strings and drums."""
+    """Draw `count` notes from a seed, eight a second, for piano, strings and drums."""
     return notes_at_random
 
 
 @pytest.fixture(scope="session")
 def make_piece(encoding: Combined) -> Callable[..., Tokens]:
-    """The tokens of so many notes from a seed."""
+    """Encode `count` notes drawn from a seed."""
 
     def piece(count: int, seed: int = 0, style: str | None = "bach") -> Tokens:
         return encoding.encode(notes_at_random(count, seed), style)
@@ -113,7 +113,7 @@ def write_version(
 
 @pytest.fixture(scope="session")
 def make_version(split: Split, make_description: Callable[..., Description]) -> Callable[[Path], Path]:
-    """Writes a dataset version: eight pieces in two shards to train on, four in one shard for validation."""
+    """Write a dataset version: eight pieces in two shards to train on, four in one shard for validation."""
 
     def version(folder: Path) -> Path:
         rows = [
@@ -128,7 +128,7 @@ def make_version(split: Split, make_description: Callable[..., Description]) -> 
 
 @pytest.fixture
 def version(tmp_path: Path, make_version: Callable[[Path], Path]) -> Path:
-    """A dataset version of one's own, to read or to damage."""
+    """A dataset version for one test, to read or to damage."""
     return make_version(tmp_path / "version")
 
 

@@ -1,4 +1,4 @@
-"""Buffers: memory that is used again, and never while somebody still holds what is in it."""
+"""Buffers: memory that is reused, and never while a reference to it exists."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SHAPE = (2, 8)
 
 
 def place(targets: Tensor) -> int:
-    """Where the memory lies that a batch shares with its targets."""
+    """Return the address of the memory that a batch shares with its targets."""
     return targets.untyped_storage().data_ptr()
 
 

@@ -8,8 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import settings
 from numpy.typing import NDArray
 
 from modeling.data import Loader, Split, collate
@@ -20,7 +19,7 @@ from tokenization.augmentation import AugmentationSchedule, vary
 from tokenization.dataset.shards import ShardError
 from tokenization.encodings import HEADER
 from tokenization.encodings.combined import Combined
-from tokenization.vocabulary import Tokens, Vocabulary
+from tokenization.vocabulary import Tokens
 
 QUICK = settings(max_examples=60, deadline=None)
 
@@ -28,7 +27,7 @@ FEATURES = ("time", "chord", "part", "countdown")
 
 
 def tensors(batch: Batch) -> list[torch.Tensor]:
-    """The fields that a batch has."""
+    """Return the fields of a batch that are set."""
     return [x for x in batch if x is not None]
 
 
@@ -38,63 +37,17 @@ def equal(first: tuple[Batch, torch.Tensor], second: tuple[Batch, torch.Tensor])
 
 
 def joined(shares: list[tuple[Batch, torch.Tensor]]) -> tuple[Batch, torch.Tensor]:
-    """The shares of all ranks, one below the other."""
+    """Concatenate the shares of all ranks."""
     fields = zip(*(tensors(batch) for batch, _ in shares), strict=True)
     return Batch(*(torch.cat(field) for field in fields)), torch.cat([targets for _, targets in shares])
 
 
 @pytest.fixture(scope="module")
 def numbered(split: Split) -> Split:
-    """Pieces of ascending ids, each id once, so that a target says which token of which piece it is."""
+    """Pieces of ascending ids, each id once, so that a target identifies its token."""
     bodies = np.split(np.arange(1000), [30, 130, 131, 300, 700])
     pieces = [np.concatenate([[1060, 1061, 1062, 1063], body]).astype(np.uint16) for body in bodies]
     return replace(split, pieces=pieces, piece_ids=[""] * 6, styles=[None] * 6)
-
-
-class TestCollate:
-    def test_targets_are_the_next_tokens_of_the_music(
-        self, make_piece: Callable[..., Tokens], vocabulary: Vocabulary, encoding: Combined
-    ) -> None:
-        pieces = [make_piece(30, 0), make_piece(2, 1)]
-        long, short = pieces
-        batch, targets = collate(pieces, [0, 0], 32, encoding)
-        assert batch.tokens.shape == targets.shape == (2, 32)
-        assert batch.tokens[0].tolist() == long[:32].tolist()
-        assert targets[0].tolist() == [*[IGNORED] * (HEADER - 1), *long[HEADER:33].tolist()]
-        rest = 32 - len(short) + 1
-        assert targets[1].tolist() == [*[IGNORED] * (HEADER - 1), *short[HEADER:].tolist(), *[IGNORED] * rest]
-        assert targets[1, len(short) - 2] == vocabulary.end
-        assert batch.tokens[1, len(short) :].tolist() == [vocabulary.pad] * (32 - len(short))
-
-    @QUICK
-    @given(data=st.data())
-    def test_the_target_of_a_position_is_the_next_input(
-        self, data: st.DataObject, split: Split, vocabulary: Vocabulary, encoding: Combined
-    ) -> None:
-        chosen = data.draw(st.lists(st.integers(0, len(split.pieces) - 1), min_size=1, max_size=4))
-        pieces = [split.pieces[i] for i in chosen]
-        starts = [data.draw(st.integers(0, len(piece) - HEADER - 1)) for piece in pieces]
-        batch, targets = collate(pieces, starts, 24, encoding)
-        counted = targets[:, :-1] != IGNORED
-        assert targets[:, :-1][counted].tolist() == batch.tokens[:, 1:][counted].tolist()
-        assert not bool(counted[:, : HEADER - 1].any())
-        assert vocabulary.pad not in targets
-
-    def test_features_are_those_of_the_whole_piece(self, split: Split, encoding: Combined) -> None:
-        piece = split.pieces[-1]
-        start = len(piece) // 2
-        batch, _ = collate([piece], [start], 24, encoding)
-        marks = encoding.features(piece)
-        where = [0, 1, 2, 3, *range(HEADER + start, start + 24)]
-        for field in FEATURES:
-            assert getattr(batch, field)[0].tolist() == getattr(marks, field)[where].tolist(), field
-        assert batch.part[0, -1] > 60
-
-    def test_a_piece_may_be_known_only_in_part(self, split: Split, encoding: Combined) -> None:
-        piece = split.pieces[-1]
-        whole, _ = collate([piece], [0], 24, encoding)
-        cut, _ = collate([piece[:25]], [0], 24, encoding, lengths=[len(piece)])
-        assert all(torch.equal(x, y) for x, y in zip(tensors(whole), tensors(cut), strict=True))
 
 
 class TestLoader:
@@ -295,7 +248,7 @@ class TestPacking:
 
     @staticmethod
     def assert_window(split: Split, whole: list[int], found: dict[str, torch.Tensor]) -> None:
-        """That tokens are a header and a stretch of a body, with the features that they have in that piece."""
+        """Assert that tokens are a header and a contiguous part of a body, with their features in that piece."""
         inputs = len(whole) - 1
         for piece in split.pieces:
             if piece[:HEADER].tolist() != whole[:HEADER]:

@@ -1,4 +1,4 @@
-"""The order of an epoch: windows that cover every piece, and rows that are nearly full when they are packed."""
+"""The sampler: windows of an epoch that cover every piece, and rows that are nearly full when packed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from modeling.data.packing import best_fit
 from modeling.data.sampler import EpochSampler, epoch_windows
 from tokenization.encodings import HEADER
 
@@ -18,7 +17,7 @@ sizes_of_pieces = st.lists(st.integers(HEADER + 1, 700), min_size=1, max_size=12
 
 
 def seen_tokens(sizes: NDArray[np.int64], body: int, seed: int, epoch: int) -> list[NDArray[np.bool_]]:
-    """Which body tokens of each piece some window of the epoch holds."""
+    """Return the body tokens of each piece that some window of the epoch holds."""
     seen = [np.zeros(size - HEADER, np.bool_) for size in sizes]
     windows = epoch_windows(sizes, body, seed, epoch)
     for piece, start in zip(windows.piece, windows.start):
@@ -97,8 +96,8 @@ class TestPacked:
     def test_rows_are_as_many_in_every_epoch_and_have_room(
         self, sizes: NDArray[np.int64], body: int, seed: int
     ) -> None:
-        order = EpochSampler(sizes, body, seed, pack=True)
-        epochs = [order.epoch(epoch) for epoch in range(3)]
+        sampler = EpochSampler(sizes, body, seed, pack=True)
+        epochs = [sampler.epoch(epoch) for epoch in range(3)]
         assert len({len(rows) for rows in epochs}) == 1
         for rows in epochs:
             windows, row, place = rows.windows_of(np.arange(len(rows)))
@@ -118,41 +117,20 @@ class TestPacked:
 
     def test_by_hand(self) -> None:
         # A row has 100 positions, a window three more than body tokens. 107 are 97 and 10.
-        order = EpochSampler(HEADER + np.array([107, 54, 40, 80]), 97, 0, pack=True)
-        found = order.epoch(0)
+        sampler = EpochSampler(HEADER + np.array([107, 54, 40, 80]), 97, 0, pack=True)
+        found = sampler.epoch(0)
         windows = [sorted(found.count[found.first[row] : found.first[row + 1]].tolist()) for row in range(len(found))]
         assert sorted(windows) == [[10, 80], [40, 54], [97]]
 
     def test_pieces_are_cut_elsewhere_in_other_epochs(self) -> None:
-        order = EpochSampler(np.array([HEADER + 250]), 100, 0, pack=True)
-        starts = {tuple(np.sort(order.epoch(epoch).windows.start)) for epoch in range(30)}
+        sampler = EpochSampler(np.array([HEADER + 250]), 100, 0, pack=True)
+        starts = {tuple(np.sort(sampler.epoch(epoch).windows.start)) for epoch in range(30)}
         assert starts == {(0, 50, 150), (0, 100, 150), (0, 100, 200)}
 
     def test_other_epochs_have_another_order(self) -> None:
-        order = EpochSampler(np.full(40, 50), 100, 0, pack=True)
-        pieces = {tuple(order.epoch(epoch).windows.piece) for epoch in range(5)}
+        sampler = EpochSampler(np.full(40, 50), 100, 0, pack=True)
+        pieces = {tuple(sampler.epoch(epoch).windows.piece) for epoch in range(5)}
         assert len(pieces) == 5
-
-
-class TestBestFit:
-    @QUICK
-    @given(needs=st.lists(st.integers(1, 64), max_size=80), room=st.integers(64, 130))
-    def test_each_goes_where_least_room_is_enough(self, needs: list[int], room: int) -> None:
-        needs = sorted(needs, reverse=True)
-        left: list[int] = []
-        for need, row in zip(needs, best_fit(np.array(needs, np.int64), room).tolist()):
-            fitting = [other for other in left if other >= need]
-            if fitting:
-                assert left[row] == min(fitting)
-            else:
-                assert row == len(left)
-                left.append(room)
-            left[row] -= need
-
-    def test_it_is_quick(self) -> None:
-        needs = np.sort(np.random.default_rng(0).integers(1, 4096, 200_000))[::-1]
-        rows = best_fit(needs, 4096)
-        assert needs.sum() / 4096 / (rows.max() + 1) > 0.99
 
 
 @pytest.mark.parametrize("pack", [False, True])

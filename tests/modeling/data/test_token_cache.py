@@ -37,7 +37,7 @@ def folders(cache: Path) -> list[Path]:
 
 
 def same(found: Split, version: Path) -> bool:
-    """Whether a split is what it would be without a cache."""
+    """Return True if a split equals the one that is read without a cache."""
     expected = load_split(version, "train")
     assert isinstance(found.pieces, TokenCache) and isinstance(expected.pieces, TokenCache)
     columns = ("tokens", "offsets", "marks", "transpose_ranges")
@@ -50,7 +50,7 @@ def same(found: Split, version: Path) -> bool:
 
 @contextmanager
 def largest_file(size: int) -> Iterator[None]:
-    """The system refuses to make files larger than so many bytes, as a full disk does."""
+    """Make the system refuse files larger than `size` bytes, as a full disk does."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:

@@ -22,7 +22,7 @@ every_encoding = pytest.mark.parametrize(("name", "time"), list(itertools.produc
 
 
 def register(bundle: ModelBundle, tmp_path: Path) -> Path:
-    """Writes the files of a registered version."""
+    """Write the files of a registered version."""
     folder = tmp_path / "version"
     save_model(bundle.model, folder)
     save_critic(bundle.critic, bundle.critic_config, folder)

@@ -62,7 +62,7 @@ def header(vocabulary: Vocabulary) -> Tokens:
 
 
 def with_units(name: str, vocabulary: Vocabulary, time: Time) -> Encoding:
-    """An encoding; a learned one has thirds, or notes with a wait behind them, as units."""
+    """An encoding; a learned one has thirds, or notes with a wait behind them, as learned tokens."""
     kind = get_encoding(name, vocabulary).learns
     if kind is None:
         return get_encoding(name, vocabulary, time)
@@ -223,7 +223,7 @@ class TestWindow:
     def test_the_most_probable_tokens_are_those_of_full_passes(
         self, mode: str, name: str, time: Time, make_model: MakeModel, header: Tokens, vocabulary: Vocabulary
     ) -> None:
-        """What the cache gives is what a pass over the whole window gives, also after the window has moved on."""
+        """Decoding with a cache equals a pass over the whole window, also after the window has moved on."""
         encoding = with_units(name, vocabulary, time)
         size = encoding.vocabulary.size
         changes = {"positions": "rotary", "kv_heads": 1} if mode == "dense" else {}
@@ -309,7 +309,7 @@ class TestEncodings:
 
 
 class TestGuidance:
-    """Logits go from what the model says without style and instruments towards, and past, what it says with them."""
+    """Logits are extrapolated from the unconditional to, and past, the conditional ones."""
 
     def test_of_1_is_none(self, run: Generate, header: Tokens) -> None:
         plain = run(prompts=np.tile(header, (2, 1)), lengths=[100] * 2)

@@ -142,7 +142,7 @@ class TestVariants:
 
 
 class TestTimeWaves:
-    """Sines and cosines, scaled so that all together are about as loud as an entry of a table."""
+    """Sines and cosines, scaled so that all together are about as large as an entry of a table."""
 
     def test_at_the_start_sines_are_0_and_cosines_are_highest(self) -> None:
         waves = time_waves(torch.tensor(0))

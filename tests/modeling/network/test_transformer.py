@@ -40,7 +40,7 @@ VARIANTS: list[dict[str, object]] = [
     MODERN,
 ]
 PLAIN: list[dict[str, object]] = [{"note_tokens": 0}, {"factored_notes": False}]
-"""What gives every token an embedding of its own."""
+"""Settings that give every token an embedding of its own."""
 
 
 def loss_and_gradients(
@@ -185,7 +185,7 @@ class TestCausality:
 
 @pytest.mark.parametrize("mode", [mode for mode in MODES if mode != "variable"])
 class TestReach:
-    """Of the modes only `variable` has, by its nature, positions that no later window hears of."""
+    """Only `variable` has, by design, positions that no later window attends to."""
 
     def test_the_last_token_hears_the_first_ones(self, mode: str, make_model: MakeModel, make_batch: MakeBatch) -> None:
         model = make_model(mode=mode, layers=10).double().eval()
@@ -275,7 +275,7 @@ class TestCachesAreForGeneration:
 @pytest.mark.parametrize("mode", MODES)
 class TestDocuments:
     def test_packed_pieces_are_as_if_alone(self, mode: str, make_model: MakeModel, make_batch: MakeBatch) -> None:
-        """Wherever a piece stands in a window, as far as its layout is the same there."""
+        """A piece has the same states anywhere in a window where its layout is the same."""
         for variant in ({}, {"positions": "rotary"}):
             model = make_model(mode=mode, **variant).double().eval()
             first, second = make_batch(2, 32, 0), make_batch(2, 32, 1)
@@ -331,7 +331,7 @@ class TestTraining:
             torch.testing.assert_close(recomputed[name], gradient, msg=lambda text, name=name: f"{name}: {text}")
 
     @pytest.mark.parametrize("mode", MODES)
-    def test_both_executors_give_the_same_gradients(
+    def test_both_backends_give_the_same_gradients(
         self, mode: str, make_model: MakeModel, make_batch: MakeBatch
     ) -> None:
         batch = make_batch(2, 45)

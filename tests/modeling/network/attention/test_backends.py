@@ -28,7 +28,7 @@ FACTORS = {"strided": ("layers", "heads"), "fixed": ("layers", "heads", "merged"
 
 
 def all_layouts(block: int) -> list[Layout]:
-    """Those of every mode, with its factors, of all heads and of each head."""
+    """Return the layouts of every mode, with its factors, shared by heads and by head."""
     common = {"block": block, "stride": 3, "num_random_blocks": 2, "local_window_blocks": (2, 1, 3)}
     per_head = {"different_layout_per_head": True, "num_different_global_patterns": 2}
     found: dict[Layout, None] = {}
@@ -44,14 +44,14 @@ layouts = st.integers(1, 9).flatmap(lambda block: st.sampled_from(all_layouts(bl
 
 
 def tensors(length: int, seed: int, heads: int = HEADS, batch: int = 2, width: int = 4) -> list[Tensor]:
-    """Queries, and keys and values of some heads, in double precision."""
+    """Draw queries, and keys and values of `heads` heads, in double precision."""
     generator = torch.Generator().manual_seed(seed)
     shapes = [(batch, count, length, width) for count in (HEADS, heads, heads)]
     return [torch.randn(shape, generator=generator, dtype=torch.float64) for shape in shapes]
 
 
 def documents(length: int, seed: int, batch: int = 2, mean: int = 8) -> Tensor:
-    """Ids of documents of `mean` positions in the mean, which begin anywhere."""
+    """Draw ids of documents with a mean length of `mean` positions."""
     generator = torch.Generator().manual_seed(seed)
     return (torch.rand((batch, length), generator=generator) < 1 / mean).cumsum(1)
 
@@ -59,7 +59,7 @@ def documents(length: int, seed: int, batch: int = 2, mean: int = 8) -> Tensor:
 def with_gradients(
     backend: str, layout: Layout, length: int, seed: int, heads: int = HEADS, document_bt: Tensor | None = None
 ) -> list[Tensor]:
-    """The output and the gradients of queries, keys and values under a random linear loss."""
+    """Return the output and the gradients of queries, keys and values under a random linear loss."""
     inputs = [x.requires_grad_() for x in tensors(length, seed, heads)]
     out = attention(backend, layout, inputs[0], inputs[1], inputs[2], document_bt)
     weights = tensors(length, seed + 1)[0]
@@ -67,7 +67,7 @@ def with_gradients(
 
 
 def tiles_of(mask_bhtt: Tensor) -> tuple[Tensor, Tensor]:
-    """Of which tiles anything is seen, and of which everything, both of shape (b, h, n, n)."""
+    """Return the tiles that are kept in part or in whole, and those in whole, both (b, h, n, n)."""
     b, h, t, _ = mask_bhtt.shape
     tiles = mask_bhtt.reshape(b, h, t // TILE, TILE, t // TILE, TILE).transpose(3, 4).flatten(4)
     return tiles.any(-1), tiles.all(-1)
@@ -105,7 +105,7 @@ class TestOracle:
 
     @pytest.mark.parametrize("backend", ["dense_mask", "fold"])
     def test_documents_and_grouped_heads_by_hand(self, backend: str) -> None:
-        """Two documents, four heads of queries, of which two each share values; those of the second are tenfold."""
+        """Two documents; four heads of queries, of which pairs share values; those of the second pair are tenfold."""
         values = torch.arange(5, dtype=torch.float64)[None, None, :, None] * torch.tensor([1, 10])[None, :, None, None]
         queries = torch.zeros(1, 4, 5, 1, dtype=torch.float64)
         out = attention(backend, Dense(), queries, values, values, torch.tensor([[0, 0, 2, 2, 2]]))
@@ -258,7 +258,7 @@ class TestBackends:
         with pytest.raises(BackendError, match="backend=flex needs a CUDA device; here take backend=fold"):
             attention("flex", Local(4), *tensors(8, 0))
 
-    def test_an_unknown_executor_is_refused(self) -> None:
+    def test_an_unknown_backend_is_refused(self) -> None:
         with pytest.raises(BackendError, match="no backend 'dense'; there are: auto, fold, flex, dense_mask"):
             attention("dense", Local(4), *tensors(8, 0))
 
