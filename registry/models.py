@@ -20,11 +20,11 @@ from registry.store import Registry, RegistryError, first_line
 MODEL_NAME = "musenet"
 CANDIDATE, CHAMPION = "candidate", "champion"
 REQUIREMENTS = ("torch", "numpy", "safetensors", "pydantic", "numba", "mido", "scikit-learn", "mlflow", "pyarrow")
-"""What a served model needs beside this package."""
+"""Packages that a served model needs beside this one."""
 
 
 class UnknownModel(UserError, LookupError):
-    """No version under that alias or number; the message lists what exists."""
+    """An alias or number without a version; the message lists those that exist."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class RegisteredModel:
     aliases: tuple[str, ...]
     run_id: str
     dataset: str
-    """`name@digest` of the dataset version it was trained on."""
+    """`name@digest` of the dataset version that it was trained on."""
     tags: Mapping[str, str]
 
     @property
@@ -46,7 +46,7 @@ class RegisteredModel:
 def register(
     registry: Registry, run_id: str, bundle: Path, dataset: DatasetReference, tags: Mapping[str, str], card: str
 ) -> RegisteredModel:
-    """Register a bundle as a new version; a bundle with the same files is registered once.
+    """Register a bundle as a new version, or return the version that already has the same files.
 
     `bundle`: folder with the files that `modeling.generation.ModelBundle.load` reads. `card`: Markdown.
     """
@@ -82,7 +82,7 @@ def register(
 
 
 def folder_digest(folder: Path) -> str:
-    """SHA-256 over the names and bytes of all files in a folder, in hexadecimal."""
+    """Return the SHA-256 over the names and bytes of all files in a folder, in hexadecimal."""
     whole = hashlib.sha256()
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         whole.update(f"{path.relative_to(folder).as_posix()}\0".encode())
@@ -91,7 +91,7 @@ def folder_digest(folder: Path) -> str:
 
 
 def set_alias(registry: Registry, version: str, alias: str) -> None:
-    """Let an alias point to a version, and to no other one. Raises RegistryError for a name that MLflow reserves."""
+    """Move an alias to a version. Raises RegistryError for a name that MLflow reserves."""
     try:
         registry.client.set_registered_model_alias(MODEL_NAME, alias, version)
     except MlflowException as error:
@@ -99,14 +99,14 @@ def set_alias(registry: Registry, version: str, alias: str) -> None:
 
 
 def list_models(registry: Registry) -> list[RegisteredModel]:
-    """All versions, oldest first."""
+    """Return all versions, oldest first."""
     aliases = _aliases(registry)
     versions = registry.client.search_model_versions(f"name = '{MODEL_NAME}'")
     return sorted((_model(version, aliases) for version in versions), key=lambda model: int(model.version))
 
 
 def find_model(registry: Registry, reference: str) -> RegisteredModel:
-    """The version of an alias (`champion`) or a number. Raises UnknownModel."""
+    """Return the version of an alias (`champion`) or a number. Raises UnknownModel."""
     models = list_models(registry)
     for model in models:
         if reference == model.version or reference in model.aliases:
@@ -118,7 +118,7 @@ def find_model(registry: Registry, reference: str) -> RegisteredModel:
 
 
 def pull(registry: Registry, model: RegisteredModel) -> Path:
-    """The folder with the version's bundle, on this machine. Raises RegistryError."""
+    """Return the folder with the version's bundle, copied to this machine. Raises RegistryError."""
     mlflow.set_tracking_uri(registry.uri)
     mlflow.set_registry_uri(registry.uri)
     try:
@@ -130,7 +130,7 @@ def pull(registry: Registry, model: RegisteredModel) -> Path:
 
 
 def _aliases(registry: Registry) -> dict[str, str]:
-    """Version number by alias."""
+    """Return the version number by alias."""
     try:
         return dict(registry.client.get_registered_model(MODEL_NAME).aliases)
     except MlflowException:  # nothing is registered yet

@@ -1,7 +1,7 @@
 """The registered model as MLflow's pyfunc: rows of requests in, composed pieces out.
 
-One input row asks for one piece: `style` and `instruments` (names joined by commas). Parameters say how to
-sample; an unknown one is refused, because MLflow would drop it silently.
+One input row asks for one piece: `style` and `instruments` (names joined by commas). Parameters control sampling; an
+unknown one is an error here, because MLflow would drop it silently.
 """
 
 from __future__ import annotations
@@ -28,30 +28,30 @@ DEFAULTS: dict[str, Any] = {
     "seed": 0,
 }
 EXAMPLE_PARAMETERS = {**DEFAULTS, "length": 64, "best_of": 1}
-"""Short: MLflow composes the example when a version is registered, to see that it can be served."""
+"""Kept short: MLflow runs the example when a version is registered, to check that it can be served."""
 
 
 def example() -> pd.DataFrame:
-    """A request that every dataset's model can answer: no style is given."""
+    """Return a request that the model of any dataset can answer: it gives no style."""
     return pd.DataFrame({"style": [""], "instruments": ["piano,strings"]})
 
 
 def signature() -> ModelSignature:
-    """Columns of a request and of an answer, and the parameters with their defaults."""
+    """Return the columns of a request and of an answer, and the parameters with their defaults."""
     answer = pd.DataFrame({"score": [0.5], "tokens": ["bach piano_strings start"], "midi_base64": ["TVRoZA=="]})
     return infer_signature(example(), answer, params=DEFAULTS)
 
 
 class MuseNetModel(PythonModel):
-    """A bundle of model and critic behind MLflow's predict."""
+    """A bundle of model and critic behind MLflow's `predict`."""
 
     def load_context(self, context: Any) -> None:
         self.bundle = ModelBundle.load(Path(context.artifacts[BUNDLE]))
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
-        """One answer per request row: the critic's score, the piece's text form and its MIDI file.
+        """Return one answer per request row: the critic's score, the piece's text form and its MIDI file.
 
-        An empty style means "not given". Raises ValueError for unknown parameters, styles and instruments.
+        An empty style means that none is given. Raises ValueError for unknown parameters, styles and instruments.
         """
         unknown = set(params or {}) - set(DEFAULTS)
         if unknown:

@@ -6,7 +6,6 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 from flows.criticism.archive import RealFakePairs, choose_pieces, generate_counterparts, read_pairs, write_pairs
@@ -17,7 +16,7 @@ from infra.digests import canonical_digest
 from infra.errors import UserError
 from infra.files import publish_folder, staging_folder
 from infra.lake import Lake
-from modeling.criticism import CriticConfig, LabelledStates, fit_critic, save_critic, window_states
+from modeling.criticism import CriticConfig, LabelledStates, fit_critic, label_states, save_critic
 from modeling.data import Split, load_split
 from modeling.network.transformer import MuseNet
 from modeling.network.weights import load_model
@@ -161,7 +160,5 @@ class CriticTraining:
         return report
 
     def _labelled(self, pairs: RealFakePairs) -> LabelledStates:
-        """Return the network's states over real pieces and then their counterparts, labelled."""
-        pieces = pairs.real + pairs.generated
-        states, music = window_states(self.model, self.train.encoding, pieces, pairs.lengths * 2, self.critic.window)
-        return LabelledStates(states, music, real=torch.arange(len(pieces)) < len(pairs))
+        encoding, window = self.train.encoding, self.critic.window
+        return label_states(self.model, encoding, pairs.real, pairs.generated, pairs.lengths, window)

@@ -31,7 +31,7 @@ Result = TypeVar("Result")
 
 @task(name="starter collections", persist_result=False, cache_policy=NO_CACHE)
 def starter_task(lake: Lake) -> list[Collection]:
-    """The shipped collection and the one converted from music21's scores, cached in the lake."""
+    """Return the shipped collection and the one converted from music21's scores, which is cached in the lake."""
     with stage("converting classical scores") as bar:
         collections = starter_collections(lake, available_cores(), bar.step)
         bar.update(0, note=f"{len(collections)} collections")
@@ -40,7 +40,7 @@ def starter_task(lake: Lake) -> list[Collection]:
 
 @flow(name="demo", persist_result=False)
 def demo(parameters: DemoParameters) -> DemoReport:
-    """The whole way once. Raises what the stages raise."""
+    """Run every stage once. Raises the errors of the stages."""
     lake = Lake.at(parameters.lake)
     address = lake.address
     times: list[float] = []

@@ -1,4 +1,4 @@
-"""What the demo runs on, and what it reports."""
+"""The demo's parameters, starter collections and report."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FREEDOOM_LICENCE = "BSD-3-Clause"
 
 
 class DemoParameters(BaseModel):
-    """The demo's choices; the defaults fit two processor cores."""
+    """Parameters of the demo; the defaults are for two processor cores."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -37,7 +37,7 @@ class DemoParameters(BaseModel):
 
 @dataclass(frozen=True)
 class StageReport:
-    """One stage of the demo."""
+    """One stage of the demo and its result."""
 
     name: str
     made: str
@@ -47,7 +47,7 @@ class StageReport:
 
 @dataclass(frozen=True)
 class DemoReport:
-    """All stages with their times in seconds, and the composed piece."""
+    """All stages, their durations in seconds, and the composed piece."""
 
     stages: list[StageReport]
     seconds: list[float]
@@ -55,9 +55,9 @@ class DemoReport:
 
 
 def starter_collections(lake: Lake, workers: int, on_progress: Callable[[int, int], None]) -> list[Collection]:
-    """The shipped band music as style `game`, and classical pieces labelled by composer.
+    """Return the shipped band music, of style `game`, and classical pieces labelled by composer.
 
-    The latter are converted at the first call. Raises UserError when music21 is missing or converts nothing.
+    The classical pieces are converted at the first call. Raises UserError when music21 is missing or converts nothing.
     """
     cache = lake.cache / "starter" / classical.cache_name()
     failures = classical.convert(cache, workers, on_progress)

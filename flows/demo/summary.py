@@ -1,4 +1,4 @@
-"""The demo's last words: what was made, where it is, how long it took, where to look."""
+"""The demo's summary on a terminal: results, files, durations, and the pages to look at."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from flows.demo.plan import DemoReport
 
 
 def print_summary(report: DemoReport, command: str, lake_option: str) -> None:
-    """Print the table on standard output. `command`: how `musenet` is called here."""
+    """Print the summary on standard output. `command`: the command line that runs `musenet` here."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in ("stage", "made", "where"):
         table.add_column(title, overflow="fold")
@@ -33,6 +33,6 @@ def print_summary(report: DemoReport, command: str, lake_option: str) -> None:
 
 
 def _short(path: str) -> str:
-    """A path as seen from here."""
+    """Return a path relative to the working directory, where it lies below it."""
     relative = os.path.relpath(path)
     return path if relative.startswith("..") else str(Path(relative))

@@ -1,1 +1,4 @@
-"""Registration: a finished run and its critic become a model version in the registry."""
+"""Registration: put a finished run and its critic into the registry as a model version.
+
+`flow.py` is the Prefect flow, `registration.py` gathers the files, writes the model card and registers them.
+"""

@@ -12,7 +12,7 @@ from flows.registration.registration import RegisterParameters, RegisterReport, 
 
 @task(name="register", persist_result=False, cache_policy=NO_CACHE)
 def register_task(parameters: RegisterParameters) -> RegisterReport:
-    """Bundle, register and name the version."""
+    """Bundle the files, register them as a version and set its alias."""
     with stage("registering model and critic") as bar:
         report = register_run(parameters)
         bar.update(0, note=f"version {report.version}, alias {report.alias}")
@@ -21,7 +21,7 @@ def register_task(parameters: RegisterParameters) -> RegisterReport:
 
 @flow(name="register", persist_result=False)
 def register(parameters: RegisterParameters) -> RegisterReport:
-    """Register a run in MLflow; the same files are registered once, whatever the alias."""
+    """Register a run as a model version in MLflow; a bundle with the same files is registered once."""
     report = register_task(parameters)
     text = f"# Version {report.version}\n\nAlias `{report.alias}`, run `{report.run_id}`, dataset `{report.dataset}`.\n"
     create_markdown_artifact(key="model-version", markdown=text, description=f"version {report.version}")

@@ -1,4 +1,4 @@
-"""Registration: a run's model and its critic as one version, with everything needed to know where it came from."""
+"""Registration: a run's model and critic become one model version, with the lineage back to the data."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tokenization.dataset import DatasetVersion, find_version, write_encoding
 
 
 class RegisterParameters(BaseModel):
-    """Which run to register, and under which alias."""
+    """The run to register, and the alias of its version."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -49,7 +49,7 @@ class RegisterReport:
 
 
 def newest_critic(run: Run) -> Path:
-    """The folder of the run's critic. Raises UserError when it has none."""
+    """Return the folder of the run's newest critic. Raises UserError when it has none."""
     critics = sorted(run.folder.critics.glob("*/report.json"), key=lambda file: file.stat().st_mtime)
     if not critics:
         raise UserError(f"run {run.run_id} has no critic yet; train it with `musenet critic --run {run.run_id}`")
@@ -57,7 +57,10 @@ def newest_critic(run: Run) -> Path:
 
 
 def register_run(parameters: RegisterParameters) -> RegisterReport:
-    """Bundle and register a run with its newest critic, and move the alias. Raises UserError and RegistryError."""
+    """Register a run with its newest critic as a version, and move the alias to it.
+
+    Raises UserError and RegistryError.
+    """
     lake = Lake.at(parameters.lake)
     run = find_run(lake, parameters.run)
     critic_folder = newest_critic(run)
@@ -70,7 +73,7 @@ def register_run(parameters: RegisterParameters) -> RegisterReport:
     with staging_folder(run.folder.path) as staged:
         files = staged / BUNDLE  # MLflow keeps the folder's name
         files.mkdir()
-        bundle(files, run, dataset, critic_folder)
+        write_bundle(files, run, dataset, critic_folder)
         model = register(
             registry,
             run_id,
@@ -86,8 +89,8 @@ def register_run(parameters: RegisterParameters) -> RegisterReport:
     )
 
 
-def bundle(folder: Path, run: Run, dataset: DatasetVersion, critic_folder: Path) -> None:
-    """Gather in a folder all that `modeling.generation.ModelBundle.load` reads, and the lineage."""
+def write_bundle(folder: Path, run: Run, dataset: DatasetVersion, critic_folder: Path) -> None:
+    """Copy into a folder all files that `modeling.generation.ModelBundle.load` reads, and write the lineage."""
     for source in (run.folder.model, critic_folder):
         for file in sorted(source.iterdir()):
             shutil.copy2(file, folder / file.name)
@@ -97,13 +100,13 @@ def bundle(folder: Path, run: Run, dataset: DatasetVersion, critic_folder: Path)
 
 
 def model_card(run: Run, dataset: DatasetVersion, training: RunReport, critic: CriticReport) -> str:
-    """The version's card, as Markdown: what it is, what it learned from, what was measured."""
+    """Return the version's model card, as Markdown: the model, its training data and its measured quality."""
     about = dataset.description
     model = run.config.model
-    held_out = (
-        "No piece was held out for validation."
+    loss = (
+        "The dataset has no validation pieces."
         if training.nats_per_note is None
-        else f"Held-out loss: {training.nats_per_token:.3f} nats per token, {training.nats_per_note:.3f} per note."
+        else f"Validation loss: {training.nats_per_token:.3f} nats per token, {training.nats_per_note:.3f} per note."
     )
     return (
         f"MuseNet, preset `{run.preset}`: {training.parameters / 1e6:.1f} M parameters, {model.layers} layers, "
@@ -111,6 +114,6 @@ def model_card(run: Run, dataset: DatasetVersion, training: RunReport, critic: C
         f"Trained {training.steps} steps ({training.seconds / 60:.1f} min, {training.precision}) on "
         f"`{run.dataset}`: {sum(about.pieces.values())} pieces, {about.notes:,} notes, {about.hours:.1f} h; "
         f"styles: {', '.join(about.styles)}. Licences of the music: {', '.join(about.licences)}.\n\n"
-        f"{held_out} The critic tells real pieces from generated ones with AUC {critic.auc:.3f} on "
+        f"{loss} The critic tells real pieces from generated ones with AUC {critic.auc:.3f} on "
         f"{critic.held_out_pairs} held-out pairs.\n"
     )

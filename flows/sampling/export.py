@@ -1,4 +1,4 @@
-"""Export: one composed piece as a MIDI file, its tokens as text, a piano roll and its metadata."""
+"""Export of a composed piece: a MIDI file, its tokens as text, a piano roll and its metadata."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tokenization.pictures.pianoroll import draw_piano_roll
 
 @dataclass(frozen=True)
 class Sample:
-    """A written piece."""
+    """The files of a composed piece, and its figures."""
 
     midi: str
     text: str
@@ -30,7 +30,7 @@ class Sample:
 def export(candidate: Candidate, encoding: Encoding, stem: Path, title: str, about: dict[str, Any]) -> Sample:
     """Write `<stem>.mid`, `.txt`, `.png` and `.json`; `about` goes into the metadata.
 
-    `title` is the name of the MIDI file's first track and stands above the picture.
+    `title` names the MIDI file's first track and is the heading of the picture.
     """
     vocabulary = encoding.vocabulary
     notes = encoding.decode(candidate.tokens)

@@ -20,18 +20,18 @@ from registry.store import Registry
 
 @dataclass(frozen=True)
 class SampleReport:
-    """The pieces that were written, and the version that wrote them."""
+    """The composed pieces, and the model version that composed them."""
 
     model_version: str
     dataset: str
     candidates: int
-    """Candidates that were generated in all."""
+    """Number of candidates generated for all pieces together."""
     samples: list[Sample]
 
 
 @task(name="pull", persist_result=False, cache_policy=NO_CACHE)
 def pull_task(lake: Lake, reference: str) -> tuple[RegisteredModel, Path]:
-    """The registered version and the folder of its files."""
+    """Return the registered version of an alias or number, and the folder of its files."""
     registry = Registry.open(lake.registry_database, lake.registry_artifacts)
     model = find_model(registry, reference)
     return model, pull(registry, model)
@@ -39,13 +39,13 @@ def pull_task(lake: Lake, reference: str) -> tuple[RegisteredModel, Path]:
 
 @task(name="compose", persist_result=False, cache_policy=NO_CACHE)
 def compose_task(parameters: SampleParameters, model: RegisteredModel, bundle: Path, number: int) -> Sample:
-    """Generate the candidates of one piece, choose by the critic, write the best."""
+    """Generate the candidates of one piece, rank them by the critic and write the best."""
     loaded = ModelBundle.load(bundle)
     prompt = read_prompt(parameters.prompt) if parameters.prompt else None
     request = piece_request(parameters, number, prompt)
     begin = prompt_tokens(loaded.encoding, request, loaded.model.config.context)
     if begin.dropped:
-        say(f"the prompt is longer than the model's memory allows; its last {len(begin.tokens)} tokens are used")
+        say(f"the prompt is longer than the model's context allows; its last {len(begin.tokens)} tokens are used")
     title = f"{parameters.style or 'free'} {number + 1}"
     groups = loaded.vocabulary.names[int(begin.tokens[1])]
     with stage(f"composing {title} (best of {parameters.best_of})") as bar:

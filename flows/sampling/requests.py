@@ -1,4 +1,4 @@
-"""A sampling request in a user's words, checked before anything is generated."""
+"""Sampling requests: a user's parameters, checked before anything is generated."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tokenization.midi.notes import DEFAULT_TEMPO, Notes
 
 
 class SampleParameters(BaseModel):
-    """What to compose with which registered model."""
+    """The pieces to compose, and the registered model to compose them with."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -23,30 +23,30 @@ class SampleParameters(BaseModel):
     """An alias or a version number."""
     style: str | None = None
     instruments: list[str] = []
-    """Groups (`strings`) or instruments (`violin`); none: those of the prompt, else piano."""
+    """Groups (`strings`) or instruments (`violin`); empty: those of the prompt, or else piano."""
     count: int = Field(1, ge=1)
     """Pieces to write."""
     best_of: int = Field(8, ge=1)
-    """Candidates of which the critic chooses each piece."""
+    """Candidates for each piece, of which the critic chooses one."""
     length: int = Field(1024, ge=32)
     """Tokens of a piece, prompt included."""
     tempo: float = Field(DEFAULT_TEMPO, gt=0, allow_inf_nan=False)
     temperature: float = Field(1.0, gt=0, allow_inf_nan=False)
     top_p: float = Field(0.95, gt=0, le=1)
     longest_note: float = Field(8.0, gt=0, allow_inf_nan=False)
-    """Seconds after which a note is ended."""
+    """Seconds after which a sounding note is ended."""
     guidance: float = Field(1.0, ge=1, allow_inf_nan=False)
-    """How closely style and instruments are followed; 1: as in the data."""
+    """Strength of classifier-free guidance towards style and instruments; 1: none."""
     seed: int = Field(0, ge=0)
     prompt: Path | None = None
     """A MIDI file to continue."""
     out: Path | None = None
-    """Folder to write into; `samples/` in the lake unless given."""
+    """Folder to write into; None: `samples/` in the lake."""
     lake: LakeAddress
 
 
 def read_prompt(path: Path) -> Notes:
-    """The notes of a prompt file. Raises UserError."""
+    """Read the notes of a prompt file. Raises UserError."""
     try:
         return read_midi(path.expanduser().read_bytes())
     except OSError as error:
@@ -56,7 +56,7 @@ def read_prompt(path: Path) -> Notes:
 
 
 def piece_request(parameters: SampleParameters, number: int, prompt: Notes | None) -> Request:
-    """The request of the piece with this number; each has its own seed."""
+    """Return the request for the piece of a number; each piece has its own seed."""
     return Request(
         style=parameters.style,
         instruments=tuple(parameters.instruments),
@@ -70,7 +70,7 @@ def piece_request(parameters: SampleParameters, number: int, prompt: Notes | Non
 
 
 def provenance(parameters: SampleParameters, version: str, dataset: str, number: int) -> dict[str, Any]:
-    """Where a piece came from, for its metadata."""
+    """Return the origin of a piece, for its metadata."""
     name, _, digest = dataset.partition("@")
     return {
         "model_version": version,

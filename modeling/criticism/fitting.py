@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,6 +11,10 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from modeling.criticism.head import CriticConfig, CriticHead
+from modeling.criticism.scoring import window_states
+from modeling.network.transformer import MuseNet
+from tokenization.encodings import Encoding
+from tokenization.vocabulary import Tokens
 
 BATCH = 16
 """Windows in one optimiser step."""
@@ -26,6 +30,22 @@ class LabelledStates:
     """Shape (windows, tokens): True at positions that hold music."""
     real: Tensor
     """Shape (windows,): True for real pieces, False for generated ones."""
+
+
+def label_states(
+    model: MuseNet,
+    encoding: Encoding,
+    real: Sequence[Tokens],
+    generated: Sequence[Tokens],
+    lengths: Sequence[int],
+    size: int,
+) -> LabelledStates:
+    """Return the network's states over the first `size` tokens of real pieces and of their generated counterparts.
+
+    `lengths`: the tokens of each whole real piece, which are those planned for its counterpart.
+    """
+    states, music = window_states(model, encoding, [*real, *generated], [*lengths, *lengths], size)
+    return LabelledStates(states, music, real=torch.arange(len(states)) < len(real))
 
 
 @dataclass(frozen=True)

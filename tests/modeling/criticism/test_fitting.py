@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 
-from modeling.criticism import CriticConfig, LabelledStates, fit_critic
+from modeling.criticism import CriticConfig, LabelledStates, fit_critic, label_states
+from modeling.data import Split
+from modeling.network.transformer import MuseNet
 
 D_MODEL, SIZE = 16, 12
 CONFIG = CriticConfig(window=SIZE, hidden=16, epochs=15)
@@ -54,3 +58,12 @@ class TestFitting:
         data = labelled(20, 1.0, 0)
         fit_critic(config, data, data, seed=0, on_progress=lambda done, total: reported.append((done, total)))
         assert reported == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_real_pieces_come_first_and_are_labelled(make_model: Callable[..., MuseNet], split: Split) -> None:
+    real, generated = split.pieces[6:9], [piece[:20] for piece in split.pieces[6:9]]
+    lengths = [len(piece) for piece in real]
+    labelled = label_states(make_model(), split.encoding, real, generated, lengths, 32)
+    assert labelled.states.shape == (6, 32, 32)
+    assert labelled.real.tolist() == [True] * 3 + [False] * 3
+    assert labelled.music.sum(1).tolist() == [32] * 3 + [20] * 3
