@@ -2,10 +2,11 @@
 
 - `errors`: the base of all errors that a user may see, with exit statuses.
 - `files`, `locks`, `object_store`: atomic writes, file locks, folders in object stores.
+- `digests`: content hashes.
 - `processes`, `hardware`: process groups, ending with the parent, available cores.
 - `settings`: dotted settings and `--set KEY=VALUE`.
 - `lake`: the paths of everything that is written.
 - `services`: the local Prefect and MLflow servers.
 
-Beside the code: DeepSpeed's settings, compose, Helm, Slurm and dashboards.
+`deepspeed/` holds DeepSpeed's settings for each ZeRO stage.
 """
