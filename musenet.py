@@ -29,7 +29,6 @@ from infra.lake import Lake
 if TYPE_CHECKING:
     from flows.criticism.critic_training import CriticReport
     from flows.ingestion.flow import IngestReport
-    from flows.ingestion.sources import Collection
     from flows.registration.registration import RegisterReport
     from flows.sampling.flow import SampleReport
     from flows.training.report import RunReport
@@ -56,25 +55,26 @@ Address = str | os.PathLike[str]
 
 
 def ingest(
-    *sources: Address | Collection,
+    *sources: Address,
     name: str,
     style: str | None = None,
-    licence: str = "not stated",
+    licence: str | None = None,
     settings: Mapping[str, Any] | None = None,
     lake: Address | None = None,
 ) -> IngestReport:
     """Ingest collections of MIDI files into a version of the dataset `name`.
 
-    A source is a folder, a file, an archive, a URL of an object store, a `collections.toml` or a `Collection`. `style`
-    labels all files of plain sources; by default the first folder below a source does. `settings` are those of
-    `flows.ingestion.pipeline.IngestParameters`: `{"tokens.encoding": "onset", "engine": "ray"}`. Raises MusenetError.
+    A source is a folder, a file, an archive, a URL of an object store, or a `collections.toml`. `style` labels all
+    files of plain sources; by default the first folder below a source does. `settings` are those of
+    `flows.ingestion.parameters.IngestParameters`: `{"tokens.encoding": "onset", "engine": "ray"}`. Raises MusenetError.
     """
     with _flow(lake) as opened:
         from flows.ingestion.flow import ingest as flow
         from flows.ingestion.parameters import IngestParameters
+        from flows.ingestion.sources import collections_from
         from infra.settings import apply
 
-        given = {"collections": _collections(sources, style, licence), "name": name, "lake": opened.address}
+        given = {"collections": collections_from(sources, style, licence), "name": name, "lake": opened.address}
         return flow(apply(IngestParameters, given, settings or {}))
 
 
@@ -230,22 +230,6 @@ def _flow(address: Address | None) -> Iterator[Lake]:
         for name in os.environ.keys() - before.keys():
             del os.environ[name]
         os.environ.update(before)
-
-
-def _collections(sources: Sequence[Address | Collection], style: str | None, licence: str) -> list[Collection]:
-    """Return the collections that sources name."""
-    from flows.ingestion.sources import Collection, collection_of, load_collections
-
-    found: list[Collection] = []
-    for source in sources:
-        if isinstance(source, Collection):
-            found.append(source)
-        elif os.fspath(source).endswith(".toml"):
-            found += load_collections(Path(source).expanduser())
-        else:
-            text = os.fspath(source).rstrip("/")
-            found.append(collection_of(Path(text).name.split(".")[0], text, licence=licence, style=style))
-    return found
 
 
 def _default_encoding(style: str | None) -> Encoding:

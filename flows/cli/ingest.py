@@ -23,7 +23,6 @@ from infra.lake import Lake
 if TYPE_CHECKING:
     from flows.ingestion.parameters import IngestParameters
     from flows.ingestion.queries import DryRun
-    from flows.ingestion.sources import Collection
 
 
 @click.command()
@@ -88,10 +87,11 @@ def _parameters(
 ) -> IngestParameters:
     """Return the parameters that a command line gives; `--set` wins over an option. Raises UserError."""
     from flows.ingestion.parameters import IngestParameters
+    from flows.ingestion.sources import collections_from
     from infra.errors import UserError
     from infra.settings import apply
 
-    collections = _collections(sources, choices.pop("style"), choices.pop("licence"))
+    collections = collections_from(sources, choices.pop("style"), choices.pop("licence"))
     name = choices.pop("name") or _only_toml(sources)
     if name is None:
         raise UserError("the dataset has no name; give one with --name")
@@ -102,28 +102,6 @@ def _parameters(
     parameters = apply(IngestParameters, given, {**options, **changes})
     parameters.tokens.base_encoding()  # raises for a bad vocabulary before anything is listed
     return parameters
-
-
-def _collections(sources: tuple[str, ...], style: str | None, licence: str | None) -> list[Collection]:
-    """Return the collections of all sources, named by their file or folder where those names differ."""
-    from flows.ingestion.sources import collection_of, load_collections
-    from infra.errors import UserError
-
-    if (style or licence) and any(source.endswith(".toml") for source in sources):
-        raise UserError(
-            "--style and --licence are for plain sources; a collections.toml states them for each collection"
-        )
-    plain = [source for source in sources if not source.endswith(".toml")]
-    stems = [Path(source.rstrip("/")).name.split(".")[0] or Path(source).resolve().name or "root" for source in plain]
-    names = stems if len(set(stems)) == len(stems) else plain
-    collections = [
-        collection_of(name, source, licence=licence or "not stated", style=style)
-        for name, source in zip(names, plain, strict=True)
-    ]
-    for source in sources:
-        if source.endswith(".toml"):
-            collections += load_collections(Path(source))
-    return collections
 
 
 def _only_toml(sources: tuple[str, ...]) -> str | None:

@@ -8,7 +8,7 @@ a name.
 """
 
 from flows.ingestion.sources.collections import SUFFIXES, Collection, StyleRule, collection_of
-from flows.ingestion.sources.collections_file import load_collections
+from flows.ingestion.sources.collections_file import collections_from, load_collections
 from flows.ingestion.sources.inventory import Inventory, Progress, scan
 from flows.ingestion.sources.listing import Listing, in_reading_order, list_files
 from flows.ingestion.sources.partitions import number_partitions
@@ -25,6 +25,7 @@ __all__ = [
     "ReadFailure",
     "StyleRule",
     "collection_of",
+    "collections_from",
     "file_refs",
     "in_reading_order",
     "list_files",

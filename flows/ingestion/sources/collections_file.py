@@ -1,17 +1,49 @@
-"""The file `collections.toml`, which describes collections."""
+"""The file `collections.toml`, which describes collections, beside plain sources."""
 
 from __future__ import annotations
 
+import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from flows.ingestion.sources.collections import Collection, StyleRule, distinct, unknown_key, validation_fault
+from flows.ingestion.sources.collections import (
+    Collection,
+    StyleRule,
+    collection_of,
+    distinct,
+    unknown_key,
+    validation_fault,
+)
 from flows.ingestion.sources.storage import is_url
 from infra.errors import UserError
+
+
+def collections_from(
+    sources: Sequence[str | os.PathLike[str]], style: str | None = None, licence: str | None = None
+) -> list[Collection]:
+    """Return the collections of sources: each a `collections.toml`, or what a `Collection` has for its location.
+
+    Plain sources are named by their file or folder where those names differ, and take `style` and `licence`, which a
+    `collections.toml` states for itself. Raises UserError.
+    """
+    addresses = [os.fspath(source) for source in sources]
+    files = [address for address in addresses if address.endswith(".toml")]
+    plain = [address for address in addresses if not address.endswith(".toml")]
+    if (style or licence) and files:
+        raise UserError("style and licence are for plain sources; a collections.toml states them for each collection")
+    stems = [Path(source.rstrip("/")).name.split(".")[0] or Path(source).resolve().name or "root" for source in plain]
+    names = stems if len(set(stems)) == len(stems) else plain
+    collections = [
+        collection_of(name, source, licence=licence or "not stated", style=style)
+        for name, source in zip(names, plain, strict=True)
+    ]
+    for file in files:
+        collections += load_collections(Path(file).expanduser())
+    return collections
 
 
 def load_collections(path: Path) -> list[Collection]:

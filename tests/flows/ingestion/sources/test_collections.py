@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from flows.ingestion.sources import Collection, StyleRule, collection_of, load_collections
+from flows.ingestion.sources import Collection, StyleRule, collection_of, collections_from, load_collections
 from infra.errors import UserError
 
 LAKH = '[[collection]]\nname = "lakh"\nlocation = "lakh.tar.gz"\n'
@@ -152,3 +152,26 @@ class TestOfOneLocation:
 def test_keys_are_strict_in_code_too() -> None:
     with pytest.raises(ValidationError):
         Collection.model_validate({"name": "x", "location": "y", "path": "z"})
+
+
+class TestCollectionsFrom:
+    def test_plain_sources_are_named_by_their_folder_or_file_and_labelled_alike(self, tmp_path: Path) -> None:
+        songs, archive = collections_from([tmp_path / "songs", f"{tmp_path}/more.tar.gz"], "Jazz", "CC0")
+        assert [(c.name, c.licence, c.styles[0].label) for c in (songs, archive)] == [
+            ("songs", "CC0", "jazz"),
+            ("more", "CC0", "jazz"),
+        ]
+
+    def test_equal_names_become_whole_addresses(self) -> None:
+        assert [c.name for c in collections_from(["/a/songs", "/b/songs"])] == ["/a/songs", "/b/songs"]
+
+    def test_a_collections_toml_states_style_and_licence_itself(self, tmp_path: Path) -> None:
+        file = tmp_path / "mine.toml"
+        file.write_text('[[collection]]\nname = "old"\nlocation = "songs"\nlicence = "CC-BY"\n')
+        first, second = collections_from([file, tmp_path / "more"])
+        assert {(first.name, first.licence), (second.name, second.licence)} == {
+            ("old", "CC-BY"),
+            ("more", "not stated"),
+        }
+        with pytest.raises(UserError, match=r"a collections\.toml states them for each collection"):
+            collections_from([file], licence="CC0")
