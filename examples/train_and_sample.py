@@ -12,7 +12,7 @@ import musenet
 SMALL = {
     "model.layers": 2,
     "model.d_model": 64,
-    "model.context": 128,
+    "model.context": 64,
     "training.batch_size": 2,
     "training.micro_batch_size": 2,
 }

@@ -33,7 +33,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for number, style in enumerate(("bach", "jazz")):
         folder = home / "midi" / style
         folder.mkdir(parents=True)
-        for index in range(40):
+        for index in range(20):
             (folder / f"{index:02}.mid").write_bytes(song(100 * number + index))
     (home / "midi" / "bach" / "broken.mid").write_bytes(b"no music")
     run(home, "ingest_and_inspect.py", str(home / "midi"), "--name", "mine")
