@@ -25,16 +25,14 @@ from tokenization.encodings.rules import (
     FIRST_MOMENT,
     SILENT,
     Limits,
-    Moment,
     Piece,
     State,
-    follow,
+    follow_sequence,
     list_plain,
     list_sounding,
     load_moment,
-    may_follow,
+    sequence_may_follow,
     store_moment,
-    undo,
 )
 from tokenization.vocabulary import PITCHES
 
@@ -139,34 +137,18 @@ def _list_allowed(
 ) -> None:
     """Fill `out`, shape (batch, ids), for plain ids and the learned ids below `sequences_end`."""
     plain_end = out.shape[1] - len(sequences.prefixes)
-    voices, before, listed = _room(state, sequences)
+    voices, before = _room(state, sequences)
     for index in range(len(out)):
         if state.finished[index]:
             continue
         may, moment = out[index], load_moment(state.moments[index])
+        listed = list_sounding(state.since[index], voices)
         piece = Piece(state.playable[index], state.since[index], voices, before, listed)
-        listed[0] = list_sounding(piece.since, voices)
         list_plain(moment, piece, table, limits, may[:plain_end])
         for token in range(plain_end, sequences_end):
             if may[sequences.prefixes[token - plain_end]]:
                 members = sequences.tokens[sequences.first[token] : sequences.first[token + 1]]
-                may[token] = _sequence_may_follow(members, moment, piece, table, limits)
-
-
-@compiled
-def _sequence_may_follow(
-    members: NDArray[np.int64], moment: Moment, piece: Piece, table: EventTable, limits: Limits
-) -> bool:
-    """Return True if plain ids may follow one after the other, the first of which may; leaves the piece as it was."""
-    listed = piece.listed[0]
-    fits = True
-    for at in range(1, len(members)):
-        moment = follow(members[at - 1], moment, piece, table, limits)
-        fits = may_follow(members[at], moment, piece, table, limits)
-        if not fits:
-            break
-    undo(piece, listed)
-    return fits
+                may[token] = sequence_may_follow(members, moment, piece, table, limits)
 
 
 @compiled
@@ -179,20 +161,19 @@ def _advance(
     tokens: NDArray[np.int64],
 ) -> None:
     """Update the state by the next token of every piece, but for ids from `sequences_end` on."""
-    voices, before, listed = _room(state, sequences)
+    voices, before = _room(state, sequences)
     for index, token in enumerate(tokens):
         if token >= sequences_end:
             continue
+        listed = list_sounding(state.since[index], voices)
         piece = Piece(state.playable[index], state.since[index], voices, before, listed)
-        listed[0] = list_sounding(piece.since, voices)
-        moment = load_moment(state.moments[index])
-        for member in sequences.tokens[sequences.first[token] : sequences.first[token + 1]]:
-            moment = follow(member, moment, piece, table, limits)
+        members = sequences.tokens[sequences.first[token] : sequences.first[token + 1]]
+        moment = follow_sequence(members, load_moment(state.moments[index]), piece, table, limits)
         store_moment(moment, state.moments[index])
 
 
 @compiled
-def _room(state: State, sequences: _Sequences) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Return `voices`, `before` and `listed` of a Piece, with room for all voices and the longest sequence."""
+def _room(state: State, sequences: _Sequences) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return `voices` and `before` of a Piece, with room for all voices and the longest sequence."""
     size = state.since.shape[1] + sequences.longest
-    return np.empty(size, np.int64), np.empty(size, np.int64), np.zeros(1, np.int64)
+    return np.empty(size, np.int64), np.empty(size, np.int64)

@@ -1,7 +1,7 @@
-"""The rules of the grammar for one piece: which plain id may follow a moment, and the moment after it.
+"""The rules of the grammar for one piece: which ids may follow a moment, and the moment after them.
 
-Both are pure in the scalars of a `Moment`; the notes that sound are updated in place, with a log by which a sequence
-that was only tried is undone.
+`note_may_follow` and `other_may_follow` are the rules of a single plain id, `after_note` and `after_other` its
+consequences: functions of numbers alone. The loops over ids and sequences are around them.
 """
 
 from __future__ import annotations
@@ -79,9 +79,9 @@ class Piece(NamedTuple):
     voices: NDArray[np.int64]
     """The voices that sounded at first, then those touched since."""
     before: NDArray[np.int64]
-    """What `since` held of each voice in `voices` when it was touched."""
-    listed: NDArray[np.int64]
-    """Number of `voices`, shape (1,)."""
+    """The value in `since` that each of the touched voices had before."""
+    listed: int
+    """Number of voices that sounded at first."""
 
 
 class LearnedRules(Protocol):
@@ -134,46 +134,20 @@ def other_may_follow(kind: np.uint8, value: np.int64, moment: Moment, limits: Li
 
 
 @compiled
-def list_plain(moment: Moment, piece: Piece, table: EventTable, limits: Limits, may: NDArray[np.bool_]) -> None:
-    """Fill `may`, shape (plain ids,), with the ids that may follow."""
-    # A call that passes arrays counts their references, which costs more than the rule: they stay in this loop.
-    kinds, values, ranks, since, playable = table.kind, table.value, table.rank, piece.since, piece.playable
-    for token in range(len(may)):
-        kind, value = kinds[token], values[token]
-        if OFF <= kind <= DRUM:
-            may[token] = note_may_follow(kind, ranks[token], since[value] >= 0, playable[value // PITCHES], moment)
-        else:
-            may[token] = other_may_follow(kind, value, moment, limits)
+def after_note(kind: np.uint8, last_rank: np.int64, sounds: bool, moment: Moment, limits: Limits) -> Moment:
+    """Return the moment after a note-off, note or drum hit, but for `bound`; `sounds`: its voice sounded before."""
+    sounding, oldest = moment.sounding - sounds, moment.oldest
+    if kind == NOTE and limits.writes_ends:
+        sounding += 1
+        oldest = min(oldest, moment.now)
+    return Moment(moment.now, last_rank, NO_BOUND, ZERO, sounding, oldest, moment.tempo, ZERO)
 
 
 @compiled
-def may_follow(token: int, moment: Moment, piece: Piece, table: EventTable, limits: Limits) -> bool:
-    """Return True if a plain id may follow."""
-    kind, value = table.kind[token], table.value[token]
-    if OFF <= kind <= DRUM:
-        sounds, playable = piece.since[value] >= 0, piece.playable[value // PITCHES]
-        return note_may_follow(kind, table.rank[token], sounds, playable, moment)
-    return other_may_follow(kind, value, moment, limits)
-
-
-@compiled
-def follow(token: int, moment: Moment, piece: Piece, table: EventTable, limits: Limits) -> Moment:
-    """Return the moment after a plain id, whether or not it was allowed, and update the voices of the piece."""
+def after_other(kind: np.uint8, value: np.int64, moment: Moment, limits: Limits) -> Moment:
+    """Return the moment after any other id, but for `bound`."""
     now, latest, _, silence, sounding, oldest, tempo, bare_tempo = moment
-    kind, value = table.kind[token], table.value[token]
-    if OFF <= kind <= DRUM:
-        listed = piece.listed[0]
-        piece.voices[listed], piece.before[listed] = value, piece.since[value]
-        piece.listed[0] = listed + 1
-        sounding -= piece.since[value] >= 0
-        piece.since[value] = SILENT
-        if kind == NOTE and limits.writes_ends:
-            piece.since[value] = now
-            sounding += 1
-            oldest = min(oldest, now)
-        latest = table.last_rank[token]
-        silence = bare_tempo = ZERO
-    elif kind == WAIT:
+    if kind == WAIT:
         now += value
         latest = AFTER_WAIT
         if sounding == 0:
@@ -184,32 +158,95 @@ def follow(token: int, moment: Moment, piece: Piece, table: EventTable, limits: 
             bare_tempo = np.int64(1)
         latest = max(latest, AT_FIRST)
         tempo = value
-    bound = NO_BOUND
-    # Mostly no note is old enough, and not every voice has to be looked at.
-    if now - oldest >= limits.longest_note:
-        bound, oldest = _overdue(now, latest, piece, table, limits.longest_note)
-    return Moment(now, latest, bound, silence, sounding, oldest, tempo, bare_tempo)
+    return Moment(now, latest, NO_BOUND, silence, sounding, oldest, tempo, bare_tempo)
+
+
+# A call that passes arrays counts their references, which costs more than a rule: in the loops below the arrays stay
+# where they are, and only numbers are passed.
 
 
 @compiled
-def undo(piece: Piece, listed: int) -> None:
-    """Take back the changes to voices that were logged behind the first `listed`."""
-    for at in range(piece.listed[0] - 1, listed - 1, -1):
-        piece.since[piece.voices[at]] = piece.before[at]
-    piece.listed[0] = listed
+def list_plain(moment: Moment, piece: Piece, table: EventTable, limits: Limits, may: NDArray[np.bool_]) -> None:
+    """Fill `may`, shape (plain ids,), with the ids that may follow."""
+    kinds, values, ranks, since, playable = table.kind, table.value, table.rank, piece.since, piece.playable
+    for token in range(len(may)):
+        kind, value = kinds[token], values[token]
+        if OFF <= kind <= DRUM:
+            may[token] = note_may_follow(kind, ranks[token], since[value] >= 0, playable[value // PITCHES], moment)
+        else:
+            may[token] = other_may_follow(kind, value, moment, limits)
 
 
 @compiled
-def _overdue(
-    now: np.int64, latest: np.int64, piece: Piece, table: EventTable, longest_note: int
-) -> tuple[np.int64, np.int64]:
-    """Return `bound` and `oldest` of the moment."""
+def sequence_may_follow(
+    members: NDArray[np.int64], moment: Moment, piece: Piece, table: EventTable, limits: Limits
+) -> bool:
+    """Return True if plain ids may follow one after the other; leaves the piece as it was."""
+    kinds, values, ranks, last_ranks = table.kind, table.value, table.rank, table.last_rank
+    playable, since, voices, before, listed = piece
+    count = listed
+    last = len(members) - 1
+    fits = False
+    for at in range(len(members)):
+        token = members[at]
+        kind, value = kinds[token], values[token]
+        is_note = OFF <= kind <= DRUM
+        if is_note:
+            fits = note_may_follow(kind, ranks[token], since[value] >= 0, playable[value // PITCHES], moment)
+        else:
+            fits = other_may_follow(kind, value, moment, limits)
+        if at == last or not fits:
+            break
+        if is_note:
+            voices[count], before[count] = value, since[value]
+            count += 1
+            moment = after_note(kind, last_ranks[token], since[value] >= 0, moment, limits)
+            since[value] = moment.now if kind == NOTE and limits.writes_ends else SILENT
+        else:
+            moment = after_other(kind, value, moment, limits)
+        if moment.now - moment.oldest >= limits.longest_note:
+            moment = _bounded(moment, voices[:count], since, table.off_rank, limits.longest_note)
+    while count > listed:
+        count -= 1
+        since[voices[count]] = before[count]
+    return fits
+
+
+@compiled
+def follow_sequence(
+    members: NDArray[np.int64], moment: Moment, piece: Piece, table: EventTable, limits: Limits
+) -> Moment:
+    """Return the moment after plain ids, whether or not they were allowed, and update the voices of the piece."""
+    since, voices, count = piece.since, piece.voices, piece.listed
+    for token in members:
+        kind, value = table.kind[token], table.value[token]
+        if OFF <= kind <= DRUM:
+            voices[count] = value
+            count += 1
+            moment = after_note(kind, table.last_rank[token], since[value] >= 0, moment, limits)
+            since[value] = moment.now if kind == NOTE and limits.writes_ends else SILENT
+        else:
+            moment = after_other(kind, value, moment, limits)
+        # Mostly no note is old enough, and not every voice has to be looked at.
+        if moment.now - moment.oldest >= limits.longest_note:
+            moment = _bounded(moment, voices[:count], since, table.off_rank, limits.longest_note)
+    return moment
+
+
+@compiled
+def _bounded(
+    moment: Moment,
+    voices: NDArray[np.int64],
+    since: NDArray[np.int64],
+    off_rank: NDArray[np.int64],
+    longest_note: int,
+) -> Moment:
+    """Return the moment with its `bound` and the exact `oldest`; `voices` are all that may sound."""
+    now, latest, _, silence, sounding, _, tempo, bare_tempo = moment
     bound = oldest = NO_BOUND
-    for voice in piece.voices[: piece.listed[0]]:
-        start = piece.since[voice]
-        if start >= 0:
-            oldest = min(oldest, start)
-            rank = table.off_rank[voice]
-            if now - start >= longest_note and rank > latest:
-                bound = min(bound, rank)
-    return bound, oldest
+    for voice in voices:
+        if since[voice] >= 0:
+            oldest = min(oldest, since[voice])
+            if now - since[voice] >= longest_note and off_rank[voice] > latest:
+                bound = min(bound, off_rank[voice])
+    return Moment(now, latest, bound, silence, sounding, oldest, tempo, bare_tempo)
