@@ -171,16 +171,16 @@ class TestApplyingToTokens:
 class TestVarying:
     """What the training loader does with a window's piece."""
 
-    def test_luck_goes_through_all_variants(self, encoding: Combined, make_notes: MakeNotes) -> None:
+    def test_the_uniform_number_reaches_all_variants(self, encoding: Combined, make_notes: MakeNotes) -> None:
         tokens = encoding.encode(make_notes([(0, 1, 60, 72, PIANO, False)]))
         settings = AugmentationSettings(transpose=1, velocity=0, stretch=0)
-        found = [vary(tokens, 0, settings, encoding, luck)[0][4] % 128 for luck in (0.0, 0.34, 0.67, 0.999)]
+        found = [vary(tokens, 0, settings, encoding, uniform)[0][4] % 128 for uniform in (0.0, 0.34, 0.67, 0.999)]
         assert found == [59, 60, 61, 61]
 
     def test_a_place_stays_where_the_length_does(self, encoding: Combined, make_notes: MakeNotes) -> None:
         tokens = encoding.encode(make_notes([(i, 1, 60, 72, PIANO, False) for i in range(9)]))
         settings = AugmentationSettings(transpose=3, velocity=12, stretch=0)
-        assert {vary(tokens, 7, settings, encoding, luck / 100)[1] for luck in range(100)} == {7}
+        assert {vary(tokens, 7, settings, encoding, step / 100)[1] for step in range(100)} == {7}
 
     def test_in_a_stretched_piece_it_is_at_the_same_share(self, encoding: Combined, make_notes: MakeNotes) -> None:
         # a wait of 128 ticks is one token, a longer one is two
