@@ -1,1 +1,1 @@
-"""Ingestion: sources → parsing → duplicates → splits → publishing, with the fate of every file in the manifest."""
+"""Ingestion: sources → parsing → duplicates → splits → publishing, with the outcome of every file in the manifest."""

@@ -1,8 +1,8 @@
 """Windows: parts of pieces as the network sees them, each token with the features that it has in the whole piece.
 
-The pieces stand one behind the other in one long array, which may be a file mapped into memory. A window from the
-middle of a piece needs to know what was heard before it; `Marks` say so at regular places, so that it costs what its
-own tokens cost, wherever it is. One call fills a batch, in machine code that holds no lock.
+The pieces are concatenated in one array, which may be a memory-mapped file. The features of a window from the middle
+of a piece depend on all tokens before it; marks record that state at regular intervals, so that a window costs as much
+as its own tokens, wherever it begins. One call fills a batch, in compiled code that releases the GIL.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ Number = TypeVar("Number", bound=np.generic)
 MARK_EVERY = 256
 """Tokens between two marks."""
 STEP_BITS = 48
-"""Of a fraction: how far a position moves through a piece's parts."""
+"""Fraction bits of the fixed-point step from one position to the next in units of a piece's parts."""
 CHORD_BITS = 5
 CHORD_MASK = 2**CHORD_BITS - 1
 UNMARKED = np.zeros(0, np.int64)
-"""Marks of tokens that have none: windows are then found by reading their pieces from the beginning."""
+"""The marks of tokens that have none: state is then computed from the beginning of a piece."""
 UNCHANGED = NO_TARGETS = np.zeros((0, 0), np.int32)
 NO_DOCUMENTS = np.zeros((0, 0), np.int16)
 
 
 class Inputs(NamedTuple):
-    """What the network sees of windows, each array of shape (rows, size).
+    """The network's inputs for windows, each array of shape (rows, size).
 
-    No number is wider than its range asks for: what a batch costs is above all the memory that is written.
+    Types are as narrow as their ranges allow, since the cost of a batch is dominated by the memory written.
     """
 
     tokens: NDArray[np.int32]
@@ -44,40 +44,39 @@ class Inputs(NamedTuple):
 
     @classmethod
     def empty(cls, rows: int, size: int) -> Inputs:
-        """Room for them, not yet filled."""
+        """Allocate them without filling them."""
         wide, narrow = np.empty((2, rows, size), np.int32), np.empty((3, rows, size), np.uint8)
         return cls(*wide, *narrow)
 
 
 class Parts(NamedTuple):
-    """What is to be laid where: for each part an entry of every column, int64 arrays of shape (parts,)."""
+    """The layout of a batch: one entry per part of a piece in every column, int64 arrays of shape (parts,)."""
 
     row: NDArray[np.int64]
-    """The row that it comes to lie in; the parts of a row follow each other."""
+    """The row of the batch; the parts of a row are consecutive."""
     at: NDArray[np.int64]
-    """Its first position there."""
+    """First position in the row."""
     until: NDArray[np.int64]
-    """The position behind its last one; those that it does not fill are padding."""
+    """Position after the last one in the row; positions that the part does not fill are padding."""
     first: NDArray[np.int64]
-    """Where its piece begins in the array of tokens."""
+    """Index of the piece's first token in the array of tokens."""
     stop: NDArray[np.int64]
-    """Where what is known of the piece ends there."""
+    """Index after the piece's last available token there."""
     length: NDArray[np.int64]
-    """Tokens that the piece has in all."""
+    """Tokens of the whole piece."""
     start: NDArray[np.int64]
     """First body token."""
     body: NDArray[np.int64]
-    """Body tokens at most, the one that is only a target included."""
+    """Most body tokens, including the last target."""
     document: NDArray[np.int64]
     """Number of the part in its row."""
 
 
 def marks(tokens: Tokens, offsets: NDArray[np.int64], base: int, effects: TokenEffects) -> NDArray[np.int64]:
-    """What was heard of its piece before every MARK_EVERY-th token.
+    """Record the state of its piece (time and chord) before every MARK_EVERY-th token.
 
-    `offsets`: where pieces begin in `tokens`, and the end, shape (pieces + 1,). `base`: tokens that stand before these
-    in the whole array; marks are at the multiples of MARK_EVERY there, and those of consecutive stretches follow
-    each other.
+    `offsets`: beginnings of the pieces in `tokens`, and the end, shape (pieces + 1,). `base`: tokens before these
+    in the whole array; marks are at its multiples of MARK_EVERY, and those of consecutive sections can be concatenated.
     """
     first = -(-base // MARK_EVERY)
     out = np.zeros(max(-(-(base + len(tokens)) // MARK_EVERY) - first, 0), np.int64)
@@ -120,10 +119,10 @@ def windows(
     effects: TokenEffects,
     pad: int,
 ) -> Inputs:
-    """What the network sees of parts of pieces, a row each.
+    """Return the network's inputs for parts of pieces, one row each.
 
-    A window is the first `header` tokens of its piece and those from `header + start` on. Positions behind the piece
-    hold `pad` and zeros. `lengths`: the tokens that each piece has in all, where it is not given whole.
+    A window is the first `header` tokens of its piece and those from `header + start` on. Positions after the piece
+    hold `pad` and zeros. `lengths`: tokens of each whole piece, of which `pieces` may give only the beginning.
     """
     tokens, parts = side_by_side(pieces, starts, lengths)
     inputs = Inputs.empty(len(pieces), size)
@@ -133,8 +132,10 @@ def windows(
 
 
 def side_by_side(pieces: Sequence[Tokens], starts: Sequence[int], lengths: Sequence[int]) -> tuple[Tokens, Parts]:
-    """Pieces as one array, and the part of each from a body token on, in a row of its own that is yet to get its
-    `until` and `body`."""
+    """Concatenate pieces, and lay out the part of each from a body token on in a row of its own.
+
+    `until` and `body` of the parts are zeros, to be replaced.
+    """
     tokens = np.concatenate([np.zeros(0, np.uint16), *pieces]).astype(np.uint16, copy=False)
     sizes = np.array([len(piece) for piece in pieces], np.int64)
     stop = np.cumsum(sizes)
@@ -144,7 +145,7 @@ def side_by_side(pieces: Sequence[Tokens], starts: Sequence[int], lengths: Seque
 
 
 def _frozen(array: NDArray[Number]) -> NDArray[Number]:
-    """A view that cannot be written: to compiled code it is of the same type as a file that is mapped to be read."""
+    """Return a read-only view, which has the same type for compiled code as a file mapped for reading."""
     view = np.ascontiguousarray(array).view()
     view.flags.writeable = False
     return view
@@ -193,10 +194,10 @@ def _lay_out(
         _copy(tokens[first : first + ahead], change, ids[:ahead])
         _copy(tokens[body : body + shown - ahead], change, ids[ahead:shown])
         ids[shown:] = pad
-        time, chord = _hear(ids[:ahead], codes, 0, 0, times[:ahead], chords[:ahead])
+        time, chord = _advance(ids[:ahead], codes, 0, 0, times[:ahead], chords[:ahead])
         if body > first + header and shown > head:
             time, chord = _before(tokens, marks, codes, first, body)
-        _hear(ids[ahead:shown], codes, time, chord, times[ahead:shown], chords[ahead:shown])
+        _advance(ids[ahead:shown], codes, time, chord, times[ahead:shown], chords[ahead:shown])
         _locate(0, length, places[:ahead], countdowns[:ahead])
         _locate(body - first, length, places[ahead:shown], countdowns[ahead:shown])
         times[shown:], chords[shown:], places[shown:], countdowns[shown:] = 0, 0, 0, 0
@@ -216,7 +217,7 @@ def _lay_out(
 def _before(
     tokens: Tokens, marks: NDArray[np.int64], codes: NDArray[np.int32], first: int, position: int
 ) -> tuple[int, int]:
-    """Time and chord before a position, in the piece that begins at `first`."""
+    """Return time and chord before a position, in the piece that begins at `first`."""
     time = chord = 0
     mark = position // MARK_EVERY
     if mark < len(marks) and mark * MARK_EVERY > first:
@@ -229,7 +230,7 @@ def _before(
 
 @compiled
 def _copy(tokens: Tokens, change: NDArray[np.int32], out: NDArray[np.integer]) -> None:
-    """Ids, those of notes moved as their row is."""
+    """Copy ids, adding the change of their vocabulary row."""
     if len(change):
         last = np.uint32(len(change) - 1)
         for i in range(len(out)):
@@ -240,7 +241,7 @@ def _copy(tokens: Tokens, change: NDArray[np.int32], out: NDArray[np.integer]) -
 
 
 @compiled
-def _hear(
+def _advance(
     ids: NDArray[np.int32],
     codes: NDArray[np.int32],
     time: int,
@@ -248,7 +249,7 @@ def _hear(
     times: NDArray[np.int32],
     chords: NDArray[np.uint8],
 ) -> tuple[int, int]:
-    """Time and chord of tokens that follow each other, from those before them; returns the last ones."""
+    """Compute time and chord of consecutive tokens, from those before them; returns the last ones."""
     for i in range(len(ids)):
         time, chord = advance(codes[np.uint16(ids[i])], time, chord)
         times[i], chords[i] = time, min(chord, CHORD - 1)
@@ -257,7 +258,7 @@ def _hear(
 
 @compiled
 def _locate(position: int, length: int, parts: NDArray[np.uint8], countdowns: NDArray[np.uint8]) -> None:
-    """Part and countdown of tokens that follow each other, the first one at `position`."""
+    """Compute part and countdown of consecutive tokens, the first one at `position`."""
     count = len(parts)
     # position · PARTS // length without a division for each: in pieces of up to 2^24 tokens, what the step is too large
     # by stays below 1 / length, so that no quotient reaches the next whole number.

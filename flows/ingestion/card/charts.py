@@ -1,7 +1,7 @@
-"""Charts as inline SVG: bars in a row for distributions, bars in lines for named things.
+"""Charts as inline SVG: vertical bars for distributions, horizontal bars for named values.
 
-Colours come from the page's style sheet (`.bar`, `.grid`), so a chart follows its light and dark. Values are shown
-when the pointer rests on a bar.
+Colours come from the page's style sheet (`.bar`, `.grid`), so that charts follow its light and dark themes. Values are
+shown on hover.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Tick:
 
 
 def compact(value: float) -> str:
-    """A number in four characters and its thousands: `950`, `1.2 k`, `15 M`."""
+    """Format a number in three digits and a unit of thousands: `950`, `1.2 k`, `15 M`."""
     for size, name in THOUSANDS:
         if value >= 0.9995 * size:
             return f"{value / size:.3g}{name}" if value < 999.5 * size else f"{value / size:,.0f}{name}"
@@ -36,7 +36,7 @@ def compact(value: float) -> str:
 
 
 def histogram(title: str, counts: Sequence[int], names: Sequence[str], ticks: Sequence[Tick], x: str, y: str) -> str:
-    """A `<figure>` of vertical bars, one per count; `names` say what each counts, `x` and `y` name the axes."""
+    """Draw a `<figure>` of vertical bars, one per count; `names` label the bars, `x` and `y` the axes."""
     room, height = (WIDTH - LEFT - RIGHT) / max(len(counts), 1), HEIGHT - TOP - BOTTOM
     total, step = sum(counts), _grid_step(max(counts, default=0))
     top = max(-(-max(counts, default=0) // step) * step, step)
@@ -61,7 +61,7 @@ def histogram(title: str, counts: Sequence[int], names: Sequence[str], ticks: Se
 
 
 def named_bars(title: str, values: dict[str, int], unit: str, whole: int) -> str:
-    """A `<figure>` of horizontal bars with their names, values and shares of `whole`, in the order given."""
+    """Draw a `<figure>` of horizontal bars with their names, values and shares of `whole`, in the order given."""
     height = LINE * len(values) + 8
     room, largest = WIDTH - LABEL_WIDTH - VALUE_WIDTH, max(values.values(), default=0)
     parts = []
@@ -87,7 +87,7 @@ def _figure(title: str, unit: str, width: int, height: int, parts: Sequence[str]
 
 
 def _grid_step(largest: int) -> float:
-    """The distance of grid lines: a round number, at most GRID_LINES of them below the largest count."""
+    """Return the distance of grid lines: a round number, with at most GRID_LINES of them below the largest count."""
     rough = max(largest, GRID_LINES) / GRID_LINES
     power = 10.0 ** (len(str(int(rough))) - 1)
     return next(power * nice for nice in NICE if power * nice >= rough and power * nice == int(power * nice))

@@ -1,4 +1,4 @@
-"""A version's metadata in Croissant 1.0, the format that catalogues and loaders of machine-learning data read.
+"""A version's metadata in Croissant 1.0, read by catalogues and loaders of machine-learning data.
 
 Two record sets: `rows`, the shards' rows with their split, and `files`, the manifest.
 Source: MLCommons, "Croissant Format Specification" 1.0 (2024).
@@ -36,7 +36,7 @@ ROW_FIELDS = {
     "style": ("sc:Text", "Composer or genre label; absent where none is known."),
     "instrumentation": ("sc:Text", "Groups of instruments that sound, joined by underscores."),
     "transpose": ("cr:Int8", "Semitones this copy is transposed by; 0 in the original."),
-    "velocity_shift": ("cr:Int8", "What is added to the velocities of this copy; 0 in the original."),
+    "velocity_shift": ("cr:Int8", "Added to the velocities of this copy; 0 in the original."),
     "stretch": ("cr:Float32", "Factor on all durations of this copy; 1 in the original."),
     "n_tokens": ("cr:Int32", "Number of tokens."),
     "tokens": ("sc:Text", f"Token ids as bytes, numpy type {TOKEN_TYPE.str}: little-endian 16-bit unsigned integers."),
@@ -78,7 +78,7 @@ def croissant(version: DatasetVersion, manifest: pl.DataFrame) -> Json:
     folder, about = version.folder, version.description
     pieces, tokens = sum(about.pieces.values()), sum(about.tokens.values())
     rows = ("rows", "Rows of the shards: one variant of one piece each.")
-    files = ("files", "Every file that was found, with its fate: accepted, duplicate or quarantined, and why.")
+    files = ("files", "Every file found, with its outcome (accepted, duplicate or quarantined) and the reason.")
     return {
         "@context": CONTEXT,
         "@type": "sc:Dataset",
@@ -99,7 +99,7 @@ def croissant(version: DatasetVersion, manifest: pl.DataFrame) -> Json:
         "isLiveDataset": False,
         "distribution": [
             _file(folder, MANIFEST_FILE, PARQUET, "One row per source file ever seen."),
-            _file(folder, VOCABULARY_FILE, "application/json", "What every token id means."),
+            _file(folder, VOCABULARY_FILE, "application/json", "The meaning of every token id."),
             *(_file(folder, path, PARQUET, "A shard.", sha256) for path, sha256 in about.shards.items()),
             {
                 "@type": "cr:FileSet",
@@ -119,7 +119,7 @@ def croissant(version: DatasetVersion, manifest: pl.DataFrame) -> Json:
 
 
 def licence_url(licence: str) -> str:
-    """The SPDX page of a licence that is named as SPDX names it (or `CC0`); any other text as it is."""
+    """Return the SPDX page of a licence with an SPDX name (or `CC0`), any other text unchanged."""
     name = SHORT_NAMES.get(licence, licence)
     return f"{SPDX}{name}.html" if SPDX_NAME.fullmatch(name) else licence
 
@@ -142,7 +142,7 @@ def _record_set(name: str, description: str, fields: list[Json]) -> Json:
 
 
 def _splits(splits: list[str]) -> Json:
-    """The names of the splits and what each is for, as the specification wants them."""
+    """Describe the splits and their purposes as the specification requires."""
     name, url = (
         {"@type": "cr:Field", "@id": f"splits/{field}", "name": field, "dataType": kind}
         for field, kind in (("name", "sc:Text"), ("url", "sc:URL"))
@@ -156,7 +156,7 @@ def _splits(splits: list[str]) -> Json:
 
 
 def _split_field(splits: list[str]) -> Json:
-    """The split of a row: the folder that its shard lies in."""
+    """Describe the split of a row: the folder of its shard."""
     return {
         "@type": "cr:Field",
         "@id": "rows/split",

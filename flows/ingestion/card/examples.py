@@ -1,4 +1,4 @@
-"""Example pieces of the training split, decoded from the tokens of its shards: what a model will see."""
+"""Example pieces of the training split, decoded from the tokens of its shards."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from tokenization.vocabulary import Tokens
 
 PIECES = 6
 MOST_SHARDS = 6
-"""Shards to look for examples in; a version may have thousands."""
+"""Shards searched for examples; a version may have thousands."""
 LABELS = ("piece_id", "style", "transpose", "velocity_shift", "stretch")
 
 
 @dataclass(frozen=True)
 class Example:
-    """A piece and where it comes from."""
+    """A decoded piece with its source."""
 
     piece_id: str
     style: str | None
@@ -57,16 +57,16 @@ def draw_examples(version: DatasetVersion) -> list[Example]:
 
 
 def _labels(path: Folder) -> pl.DataFrame:
-    """The rows of a shard without their tokens, numbered in the column `row`.
+    """Read the rows of a shard without their tokens, numbered in the column `row`.
 
-    The file is read by itself: `pyarrow.parquet.read_table` would import pandas, a third of a second.
+    `pyarrow.parquet.read_table` would import pandas, which takes a third of a second.
     """
     with path.open("rb") as source, pq.ParquetFile(source) as file:
         return pl.DataFrame(pl.from_arrow(file.read(columns=list(LABELS)))).with_row_index("row")
 
 
 def _tokens(path: Folder, row: int) -> Tokens:
-    """The tokens of one row; only its row group is read."""
+    """Read the tokens of one row; only its row group is read."""
     with path.open("rb") as source, pq.ParquetFile(source) as file:
         first = 0
         for group in range(file.num_row_groups):

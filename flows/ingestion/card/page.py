@@ -1,4 +1,4 @@
-"""The card as one HTML page that needs nothing else: no network, no script, no other file."""
+"""The card as one self-contained HTML page: no network, no script, no other file."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from flows.ingestion.card.tables import (
     counts_table,
     families_table,
     family_sizes,
-    fates_table,
     ignored_table,
     licences_table,
+    outcomes_table,
     settings_table,
     shown,
     sizes_table,
@@ -50,7 +50,7 @@ def page(version: DatasetVersion, manifest: pl.DataFrame) -> str:
     return _template().render(
         about=description,
         created=description.created.strftime("%-d %B %Y, %H:%M %Z"),
-        fates=dict(manifest.group_by("status").len().iter_rows()),
+        outcomes=dict(manifest.group_by("status").len().iter_rows()),
         files=len(manifest),
         families=family_sizes(manifest).text,
         hours=(manifest.filter(ACCEPTED)["seconds"].sum() or 0) / 3600,
@@ -61,7 +61,7 @@ def page(version: DatasetVersion, manifest: pl.DataFrame) -> str:
         rate=vocabulary.ticks_per_beat if encoding.time is Time.BEATS else vocabulary.ticks_per_second,
         ids=vocabulary.size,
         tables={
-            "fates": fates_table(manifest),
+            "outcomes": outcomes_table(manifest),
             "families": families_table(manifest),
             "collections": collections_table(manifest),
             "licences": licences_table(manifest),

@@ -1,4 +1,4 @@
-"""Statistics as pictures: the charts of the card, each with its axis in words."""
+"""The charts of the card, drawn from statistics."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MOST_BARS = 24
 
 
 def piece_pictures(statistics: Statistics) -> list[str]:
-    """Distributions over pieces."""
+    """Draw distributions over pieces."""
     return [
         _binned("Length", statistics, "piece_seconds", _clock, "minutes", "pieces"),
         _binned("Tempo", statistics, "tempo", compact, "quarter notes a minute", "pieces"),
@@ -32,7 +32,7 @@ def piece_pictures(statistics: Statistics) -> list[str]:
 
 
 def note_pictures(statistics: Statistics) -> list[str]:
-    """Distributions over notes."""
+    """Draw distributions over notes."""
     return [
         _numbered("Pitch", statistics["pitch"].tolist(), pitch_name, 12, "pitch", "notes"),
         _numbered("Velocity", statistics["velocity"].tolist(), str, 16, "MIDI velocity", "notes and drum hits"),
@@ -42,7 +42,7 @@ def note_pictures(statistics: Statistics) -> list[str]:
 
 
 def instrument_pictures(statistics: Statistics, manifest: pl.DataFrame) -> list[str]:
-    """Which instruments sound: in how many pieces, and how much."""
+    """Draw the instruments by the number of their pieces and of their notes."""
     families = statistics["program"].reshape(-1, FAMILY_SIZE).sum(axis=1).tolist()
     notes = {name: count for name, count in zip(PROGRAM_FAMILIES, families) if count}
     drums = int(statistics["drum_key"].sum())
@@ -55,7 +55,7 @@ def instrument_pictures(statistics: Statistics, manifest: pl.DataFrame) -> list[
 
 
 def token_pictures(statistics: Statistics, encoding: Encoding) -> list[str]:
-    """Distributions over tokens."""
+    """Draw distributions over tokens."""
     vocabulary = encoding.vocabulary
     instruments = {name: count for name, count in statistics.instrument_notes(vocabulary).items() if count}
     in_beats = encoding.time is Time.BEATS
@@ -73,7 +73,7 @@ def token_pictures(statistics: Statistics, encoding: Encoding) -> list[str]:
 
 
 def similarity_picture(manifest: pl.DataFrame) -> str | None:
-    """How near near-duplicates are to the piece that is kept; None when there are none."""
+    """Draw the similarity of near-duplicates to the kept piece; None when there are none."""
     found = manifest["similarity"].drop_nulls()
     if not len(found):
         return None
@@ -87,7 +87,7 @@ def similarity_picture(manifest: pl.DataFrame) -> str | None:
 
 
 def _families_of_pieces(accepted: pl.DataFrame) -> dict[str, int]:
-    """In how many pieces a family of programs sounds."""
+    """Count the pieces in which each family of programs sounds."""
     family = pl.col("programs").list.eval(pl.element() // FAMILY_SIZE).list.unique().list.explode()
     counts = dict(accepted.select(family.alias("family")).drop_nulls().group_by("family").len().iter_rows())
     drums = int(accepted["drums"].sum() or 0)
@@ -96,14 +96,14 @@ def _families_of_pieces(accepted: pl.DataFrame) -> dict[str, int]:
 
 
 def _largest(values: dict[str, int]) -> dict[str, int]:
-    """By falling value, those beyond MOST_BARS as one."""
+    """Sort by decreasing value, and sum those beyond MOST_BARS in one."""
     ordered = sorted(values.items(), key=lambda item: -item[1])
     rest = ordered[MOST_BARS:]
     return dict(ordered[:MOST_BARS]) | ({f"{len(rest)} more": sum(value for _, value in rest)} if rest else {})
 
 
 def _binned(title: str, statistics: Statistics, name: str, form: Callable[[float], str], x: str, y: str) -> str:
-    """A histogram of `statistics`, without the empty bins at its ends."""
+    """Draw a histogram of `statistics`, without the empty bins at its ends."""
     edges, counts = HISTOGRAMS[name], statistics[name].tolist()
     first, last = _used(counts)
     names = [_between(edges, index, form) for index in range(first, last)]
@@ -112,20 +112,20 @@ def _binned(title: str, statistics: Statistics, name: str, form: Callable[[float
 
 
 def _numbered(title: str, counts: Sequence[int], form: Callable[[int], str], step: int, x: str, y: str) -> str:
-    """A histogram of counts by a number, without the empty numbers at its ends."""
+    """Draw a histogram of counts by number, without the empty ones at its ends."""
     first, last = _used(counts)
     ticks = [Tick(number - first + 0.5, form(number)) for number in range(-(-first // step) * step, last, step)]
     return histogram(title, counts[first:last], [form(number) for number in range(first, last)], ticks, x, y)
 
 
 def _used(counts: Sequence[int]) -> tuple[int, int]:
-    """The bins from the first with a count to the one behind the last."""
+    """Return the first bin with a count, and the one after the last."""
     used = [index for index, count in enumerate(counts) if count]
     return (used[0], used[-1] + 1) if used else (0, 1)
 
 
 def _between(edges: Sequence[float], index: int, form: Callable[[float], str]) -> str:
-    """What bin `index` holds."""
+    """Describe the range of bin `index`."""
     if index == 0:
         return f"below {form(edges[0])}"
     if index == len(edges):

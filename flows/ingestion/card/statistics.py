@@ -1,7 +1,7 @@
-"""Statistics that add: what a piece holds as counts, so that a data set's are the sum of its pieces'.
+"""Additive statistics: counts over pieces, so that those of a dataset are the sum of those of its pieces.
 
-Each worker sums those of its pieces and the parent sums the workers'. Everything is a whole number (lengths are
-counted in milliseconds), so the sum is the same in any order and on any number of machines.
+Each worker sums over its pieces and the parent process over the workers. All counts are whole numbers (lengths in
+milliseconds), so the sum is the same in any order and on any number of machines.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ sound at a time."""
 
 
 def _layout() -> dict[str, slice]:
-    """Where each count lies in the array that holds all of them."""
+    """Return the slice of each count in the array that holds all of them."""
     sizes = dict.fromkeys(TOTALS, 1) | KEYED | {name: len(edges) + 1 for name, edges in HISTOGRAMS.items()}
-    places, first = {}, 0
+    slices, first = {}, 0
     for name, size in sizes.items():
-        places[name] = slice(first, first + size)
+        slices[name] = slice(first, first + size)
         first += size
-    return places
+    return slices
 
 
 LAYOUT = _layout()
@@ -114,11 +114,11 @@ class Statistics:
     """Counts over pieces; `Statistics()` counts none, and `a + b` counts the pieces of both."""
 
     counts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(SIZE, np.int64))
-    """All counts, shape (SIZE,), each where LAYOUT says."""
+    """All counts, shape (SIZE,), each in its slice of LAYOUT."""
 
     @classmethod
     def of(cls, notes: Notes, tokens: Tokens, vocabulary: Vocabulary) -> Statistics:
-        """Statistics of one piece: its notes as they were read, and its tokens."""
+        """Count one piece: its notes as they were parsed, and its tokens."""
         counts = np.zeros(SIZE, np.int64)
         bits = notes.duration.view(np.int64)
         columns = (notes.pitch, notes.velocity, notes.program, notes.drum)
@@ -147,7 +147,7 @@ class Statistics:
     __hash__ = None  # type: ignore[assignment]
 
     def __getitem__(self, name: str) -> NDArray[np.int64]:
-        """The counts of one name in KEYED (shape: its size) or HISTOGRAMS (one more than its edges)."""
+        """Return the counts of one name in KEYED (shape: its size) or HISTOGRAMS (one more than its edges)."""
         return self.counts[LAYOUT[name]]
 
     @property
@@ -169,7 +169,7 @@ class Statistics:
         return int(self["milliseconds"][0]) / 1000
 
     def token_kinds(self, vocabulary: Vocabulary) -> dict[str, int]:
-        """Tokens by what they say; the kinds add up to all tokens."""
+        """Count tokens by kind; the kinds add up to all tokens."""
         row = self["row"][: len(vocabulary.row_velocity)]
         off = vocabulary.row_velocity == 0
         drum = vocabulary.row_is_drum
@@ -184,21 +184,21 @@ class Statistics:
         return kinds | {"header, tempo, end": self.tokens - sum(kinds.values())}
 
     def instrument_notes(self, vocabulary: Vocabulary) -> dict[str, int]:
-        """Notes and drum hits by the vocabulary's instrument."""
+        """Count notes and drum hits by the vocabulary's instrument."""
         programs = self["program"]
         sums = np.bincount(vocabulary.program_instrument, programs, len(vocabulary.instruments)).astype(np.int64)
         sums[vocabulary.drum_instrument] += self["drum_key"].sum()
         return {instrument.name: count for instrument, count in zip(vocabulary.instruments, sums.tolist())}
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON can say it. Lists by a number begin at 0 and end with their last count that is not 0."""
+        """Convert to JSON values. Lists by number begin at 0 and end with their last count that is not 0."""
         keyed = {name: np.trim_zeros(self[name], "b").tolist() for name in KEYED}
         histograms = {name: {"edges": list(edges), "counts": self[name].tolist()} for name, edges in HISTOGRAMS.items()}
         return {name: int(self[name][0]) for name in TOTALS} | keyed | histograms
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Statistics:
-        """What `to_dict` gave. Raises ValueError for histograms with other bins than those of this module."""
+        """Convert from what `to_dict` returned. Raises ValueError for histograms with other bins than this module's."""
         counts = np.zeros(SIZE, np.int64)
         for name, place in LAYOUT.items():
             found = data[name]

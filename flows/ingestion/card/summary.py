@@ -11,7 +11,7 @@ from flows.ingestion.card.tables import (
     collections_table,
     counts_table,
     family_sizes,
-    fates_table,
+    outcomes_table,
     shown,
     splits_table,
     styles_table,
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from tokenization.dataset import DatasetVersion
 
 MARKUP = re.compile(r"[\\`*\[\]|~]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|(?<=:)//|(?<=www)\.")
-"""Signs that mean something within a line; an underscore between letters does not."""
+"""Characters that Markdown interprets within a line; an underscore between letters is not one."""
 
 
 def markdown(version: DatasetVersion) -> str:
-    """What a version holds and what became of every file, as Markdown."""
+    """Render the contents of a version and the outcome of every file as Markdown."""
     about = version.description
     manifest = version.manifest
     parts = [
@@ -34,9 +34,9 @@ def markdown(version: DatasetVersion) -> str:
         f"{sum(about.tokens.values()):,} tokens of the `{about.encoding.name}` encoding in "
         f"{about.encoding.time} over the `{about.vocabulary.name}` vocabulary. "
         f"Licences: {', '.join(map(escaped, about.licences))}.",
-        f"Digest `{version.digest}`, folder `{shown(str(version.folder))}`; `card.html` there says more.",
-        "## What became of every file",
-        _table(fates_table(manifest)),
+        f"Digest `{version.digest}`, folder `{shown(str(version.folder))}`; `card.html` there has the details.",
+        "## The outcome of every file",
+        _table(outcomes_table(manifest)),
         family_sizes(manifest).text,
         "## Collections",
         _table(collections_table(manifest)),
@@ -51,7 +51,7 @@ def markdown(version: DatasetVersion) -> str:
 
 
 def escaped(text: str) -> str:
-    """A text that Markdown shows as it is within a line: no mark-up, HTML or link, no end of a table's cell."""
+    """Escape a text so that Markdown shows it literally in a line or cell: no mark-up, HTML or link."""
     return MARKUP.sub(r"\\\g<0>", shown(text)).replace("&", "&amp;").replace("<", "&lt;")
 
 

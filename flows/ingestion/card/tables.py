@@ -1,8 +1,8 @@
-"""The card's tables: what became of the files, by collection, licence, style and split.
+"""The card's tables: outcomes of the files, by collection, licence, style and split.
 
-They are made from the manifest, which has a row for every file found; so their totals are the files, none lost.
-Names of files, collections and styles are others' texts: `shown` makes them harmless to look at, and whoever writes
-them into a page or into Markdown escapes them.
+They are computed from the manifest, which has a row for every file found, so their totals account for all files.
+Names of files, collections and styles are untrusted text: `shown` makes them printable, and they are escaped where
+they enter a page or Markdown.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ Cell = str | int | float | None
 
 LONGEST_TEXT = 120
 MOST_ROWS = 100
-"""Rows of a table that could have thousands; the others are summed in one."""
+"""Rows shown of a table that could have thousands; the others are summed in one."""
 MOST_FAMILIES = 8
 ACCEPTED = pl.col("status") == "accepted"
 QUANTILES = ((0.0, "least"), (0.05, "5 %"), (0.5, "median"), (0.95, "95 %"), (1.0, "most"))
 
 
 class Share(float):
-    """A part of 1, read as a percentage."""
+    """A fraction, shown as a percentage."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """Lines of texts and numbers below headings; every line has a cell for each heading."""
+    """Lines of texts and numbers below headings; every line has one cell per heading."""
 
     headings: tuple[str, ...]
     lines: list[tuple[Cell, ...]]
@@ -39,23 +39,23 @@ class Table:
     """The sum of all lines, also of those that are not shown one by one."""
 
     def texts(self, line: Sequence[Cell]) -> list[str]:
-        """The cells of a line as they are to be read."""
+        """Format the cells of a line."""
         return [cell_text(cell) for cell in line]
 
     def numeric(self, column: int) -> bool:
-        """Whether a column holds numbers, to be set to the right."""
+        """True if a column holds numbers, to be aligned right."""
         return all(isinstance(line[column], int | float | None) for line in self.lines)
 
 
 def shown(text: str) -> str:
-    """A text without anything invisible (control characters become `\\u0007`) and not too long."""
+    """Make a text printable (control characters become `\\u0007`) and at most LONGEST_TEXT characters long."""
     visible = text if text.isprintable() else "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
     half = LONGEST_TEXT // 2
     return visible if len(visible) <= LONGEST_TEXT else f"{visible[:half]}…{visible[-half:]}"
 
 
 def cell_text(cell: Cell) -> str:
-    """A cell as it is to be read."""
+    """Format a cell."""
     match cell:
         case None:
             return ""
@@ -68,8 +68,8 @@ def cell_text(cell: Cell) -> str:
     return f"{cell:,.2f}"
 
 
-def fates_table(manifest: pl.DataFrame) -> Table:
-    """How many files had each fate, with an example of each that is not in the shards."""
+def outcomes_table(manifest: pl.DataFrame) -> Table:
+    """Count the files by outcome, with an example of each that is not in the shards."""
     accepted, others = manifest.filter(ACCEPTED), manifest.filter(~ACCEPTED).sort("collection", "path")
     example = pl.col("path").first().alias("example"), pl.col("detail").first()
     found = others.group_by("status", "reason").agg(pl.len().alias("files"), *example)
@@ -80,11 +80,11 @@ def fates_table(manifest: pl.DataFrame) -> Table:
         share = Share(row["files"] / len(manifest))
         lines.append((row["status"], row["reason"], row["files"], share, row["example"], row["detail"]))
     total = ("all files found", None, len(manifest), None, None, None)
-    return Table(("fate", "reason", "files", "share", "for example", "what was found"), lines, total)
+    return Table(("outcome", "reason", "files", "share", "example", "detail"), lines, total)
 
 
 def _measures() -> list[pl.Expr]:
-    """Pieces, notes and hours of the accepted files of a group."""
+    """Return pieces, notes and hours of the accepted files of a group."""
     return [
         ACCEPTED.sum().alias("pieces"),
         pl.col("notes").filter(ACCEPTED).sum().alias("notes"),
@@ -93,17 +93,17 @@ def _measures() -> list[pl.Expr]:
 
 
 def collections_table(manifest: pl.DataFrame) -> Table:
-    """Fates and sizes by collection and licence."""
-    fates = [(pl.col("status") == fate).sum().alias(heading) for fate, heading in _OTHER_FATES]
-    frame = manifest.group_by("collection", "licence").agg(pl.len().alias("files"), *fates, *_measures())
+    """Tabulate outcomes and sizes by collection and licence."""
+    others = [(pl.col("status") == status).sum().alias(heading) for status, heading in _NOT_ACCEPTED]
+    frame = manifest.group_by("collection", "licence").agg(pl.len().alias("files"), *others, *_measures())
     return _summed(frame, ["collection", "licence"])
 
 
-_OTHER_FATES = (("duplicate", "duplicates"), ("quarantined", "quarantined"))
+_NOT_ACCEPTED = (("duplicate", "duplicates"), ("quarantined", "quarantined"))
 
 
 def licences_table(manifest: pl.DataFrame) -> Table:
-    """Sizes by licence, of what is in the shards."""
+    """Tabulate the sizes of the accepted pieces by licence."""
     frame = manifest.group_by("licence").agg(pl.col("collection").n_unique().alias("collections"), *_measures())
     table = _summed(frame.filter(pl.col("pieces") > 0), ["licence"])
     assert table.total is not None
@@ -112,14 +112,14 @@ def licences_table(manifest: pl.DataFrame) -> Table:
 
 
 def styles_table(manifest: pl.DataFrame, splits: Sequence[str]) -> Table:
-    """Sizes by style, and its pieces in each split."""
+    """Tabulate the sizes of the accepted pieces by style, with the pieces in each split."""
     in_split = [(pl.col("split") == split).sum().alias(split) for split in splits]
     frame = manifest.filter(ACCEPTED).with_columns(pl.col("style").fill_null("(none)"))
     return _summed(frame.group_by("style").agg(*_measures(), *in_split), ["style"])
 
 
 def splits_table(manifest: pl.DataFrame, description: Description) -> Table:
-    """What each split holds; rows and tokens are of the shards, with augmented copies."""
+    """Tabulate the contents of each split; rows and tokens are of the shards, with augmented copies."""
     unique = [pl.col(name).n_unique().alias(heading) for name, heading in (("family", "families"), ("style", "styles"))]
     frame = manifest.filter(ACCEPTED).group_by("split").agg(*_measures(), *unique)
     by_split = {row["split"]: row for row in frame.to_dicts()}
@@ -142,6 +142,7 @@ class FamilySizes:
 
     @property
     def text(self) -> str:
+        """The counts in a sentence or two."""
         if not self.families:
             return "No two files are equal or nearly so."
         return (
@@ -151,13 +152,13 @@ class FamilySizes:
 
 
 def family_sizes(manifest: pl.DataFrame) -> FamilySizes:
-    """Counts over the families that have more than one file."""
+    """Count the families that have more than one file."""
     sizes = manifest.filter(pl.col("family").is_not_null()).group_by("family").len().filter(pl.col("len") > 1)["len"]
     return FamilySizes(len(sizes), int(sizes.sum()), max(sizes.to_list(), default=0))
 
 
 def families_table(manifest: pl.DataFrame) -> Table:
-    """The largest families: the piece that is kept of each and how near its duplicates are."""
+    """Tabulate the largest families: the kept piece of each and the similarity of its duplicates."""
     members = manifest.filter(pl.col("family").is_not_null()).group_by("family")
     large = members.agg(pl.len().alias("files"), pl.col("similarity").min()).filter(pl.col("files") > 1)
     kept = manifest.filter(ACCEPTED).select("collection", "path", pl.col("sha256").alias("family"))
@@ -170,7 +171,7 @@ def families_table(manifest: pl.DataFrame) -> Table:
 
 
 def sizes_table(manifest: pl.DataFrame) -> Table:
-    """Quantiles over the accepted pieces."""
+    """Tabulate quantiles over the accepted pieces."""
     accepted = manifest.filter(ACCEPTED)
     columns = {
         "seconds": accepted["seconds"],
@@ -186,13 +187,13 @@ def sizes_table(manifest: pl.DataFrame) -> Table:
 
 
 def counts_table(heading: str, counted: str, counts: dict[str, int]) -> Table:
-    """Named counts, the largest first."""
+    """Tabulate named counts, the largest first."""
     lines: list[tuple[Cell, ...]] = [*sorted(counts.items(), key=lambda item: (-item[1], item[0]))]
     return Table((heading, counted), lines)
 
 
 def ignored_table(ignored: dict[str, dict[str, int]]) -> Table:
-    """Files that were left aside by their suffix and have no row in the manifest."""
+    """Tabulate the files ignored by their suffix, which have no row in the manifest."""
     lines: list[tuple[Cell, ...]] = [
         (collection, suffix or "(none)", count)
         for collection, suffixes in sorted(ignored.items())
@@ -205,7 +206,7 @@ def ignored_table(ignored: dict[str, dict[str, int]]) -> Table:
 
 
 def settings_table(settings: dict[str, Any]) -> Table:
-    """Nested settings as dotted names."""
+    """Tabulate nested settings by dotted name."""
     lines: list[tuple[Cell, ...]] = []
 
     def walk(prefix: str, value: object) -> None:
@@ -220,7 +221,7 @@ def settings_table(settings: dict[str, Any]) -> Table:
 
 
 def _summed(frame: pl.DataFrame, names: Sequence[str]) -> Table:
-    """The frame's rows by falling size, those beyond MOST_ROWS as one, and the total of its numbers."""
+    """Tabulate a frame by decreasing size, rows beyond MOST_ROWS as one, with the totals of its numbers."""
     frame = frame.sort("pieces", *names, descending=[True, *[False] * len(names)])
     lines: list[tuple[Cell, ...]] = list(frame.head(MOST_ROWS).iter_rows())
     headings = tuple(frame.columns)
@@ -232,7 +233,7 @@ def _summed(frame: pl.DataFrame, names: Sequence[str]) -> Table:
 
 
 def _total(lines: Sequence[tuple[Cell, ...]], apart: frozenset[str], headings: Sequence[str]) -> tuple[Cell, ...]:
-    """The sums of the columns of numbers, but for those (`apart`) whose sum means nothing."""
+    """Sum the columns of numbers, except those (`apart`) whose sum is meaningless."""
     sums: list[Cell] = ["all"]
     for heading, column in list(zip(headings, zip(*lines)))[1:]:
         numbers = [cell for cell in column if isinstance(cell, int | float)]

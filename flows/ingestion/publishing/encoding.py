@@ -1,7 +1,7 @@
-"""What the ids of a version mean: a vocabulary, with the dataset's styles and with what a learned encoding learns.
+"""The encoding of a version to come: its vocabulary, with the dataset's styles and with learned tokens.
 
-Ids are stable. A version takes the styles and units of the one before it, if that was made with the same vocabulary
-file and encoding; new styles are added behind. So a shard's tokens mean the same in all later versions.
+Ids are stable. A version inherits the styles and learned tokens of its parent, if that was made with the same
+vocabulary file and encoding; new styles are appended. So a shard's tokens keep their meaning in all later versions.
 """
 
 from __future__ import annotations
@@ -26,26 +26,26 @@ from tokenization.vocabulary import Tokens, Vocabulary
 
 DEFAULT_UNITS = 4096
 LEARNED_NOTES = 1_000_000
-"""Notes of the pieces that units are learned from: a sample of those that train."""
+"""Notes in the sample of training pieces that tokens are learned from."""
 BATCH = 256
 """Pieces read from the store at a time."""
 
 
 class TokenSettings(BaseModel):
-    """How notes become tokens."""
+    """The settings by which notes become tokens."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     encoding: str = "combined"
     """One of `tokenization.encodings`."""
     time: Time = Time.SECONDS
-    """What ticks count: seconds, or beats with tempo changes as tokens."""
+    """Unit of ticks: seconds, or beats with tempo changes as tokens."""
     vocabulary: str = "musenet"
-    """A built-in one by name, a TOML file, or the `vocabulary.json` of a dataset whose styles and units are taken."""
+    """A built-in one by name, a TOML file, or a dataset's `vocabulary.json` with its styles and learned tokens."""
     units: int | None = Field(None, ge=1, le=2**15)
-    """Chords or merges that a learned encoding learns at most, DEFAULT_UNITS unless given."""
+    """Most chords or merges that a learned encoding learns, DEFAULT_UNITS unless given."""
     sustain: bool = False
-    """Whether notes last as long as the sustain pedal holds them."""
+    """True if the sustain pedal prolongs notes."""
 
     @field_validator("encoding")
     @classmethod
@@ -62,19 +62,19 @@ class TokenSettings(BaseModel):
         return self
 
     def base_encoding(self) -> Encoding:
-        """The encoding before anything is learned. Raises UserError for a vocabulary that cannot be read."""
+        """Build the encoding before anything is learned. Raises UserError for a vocabulary that cannot be read."""
         try:
             return get_encoding(self.encoding, Vocabulary.load(self.vocabulary), self.time)
         except OSError as error:
             raise UserError(f"the vocabulary {self.vocabulary} cannot be read: {error.strerror}") from error
 
     def content(self) -> dict[str, Any]:
-        """The settings that tokens depend on: of the vocabulary its name, for its digest is known besides."""
+        """Return the settings that tokens depend on, with the vocabulary's name; its digest is recorded separately."""
         return {**self.model_dump(mode="json"), "vocabulary": self.base_encoding().vocabulary.name}
 
     @property
     def wanted_units(self) -> int:
-        """LearnedTokens to learn."""
+        """Number of tokens to learn."""
         return 0 if ENCODINGS[self.encoding].learns is None else self.units or DEFAULT_UNITS
 
 
@@ -86,7 +86,7 @@ def choose_encoding(
     parent: DatasetVersion | None,
     progress: Progress,
 ) -> Encoding:
-    """The encoding of a version to come. `progress` gets the notes learned from, and of how many.
+    """Choose the encoding of a version to come. `progress`: notes learned from, of how many.
 
     `row_refs`: columns `sha256`, `part`, `row` of the accepted pieces in the store.
     """
@@ -97,7 +97,7 @@ def choose_encoding(
     if parent is not None and inherited is not None and inherited.file == vocabulary.file:
         if inherited.styles[: len(vocabulary.styles)] == vocabulary.styles:
             vocabulary = replace(vocabulary, styles=inherited.styles)
-        if not vocabulary.learned and _learned_alike(parent, settings):
+        if not vocabulary.learned and _learns_alike(parent, settings):
             vocabulary = replace(vocabulary, learned=inherited.learned)
     vocabulary = vocabulary.with_styles(accepted["style"].drop_nulls().unique())
     encoding = get_encoding(settings.encoding, vocabulary, settings.time)
@@ -108,15 +108,15 @@ def choose_encoding(
     return learn_tokens(encoding, pieces, settings.wanted_units)
 
 
-def _learned_alike(parent: DatasetVersion, settings: TokenSettings) -> bool:
-    """Whether the units of an earlier version are what these settings would learn, on other pieces."""
+def _learns_alike(parent: DatasetVersion, settings: TokenSettings) -> bool:
+    """True if the parent's tokens were learned with the same settings, whatever its pieces."""
     about, chosen = parent.description.encoding, parent.description.settings["tokens"]
     same = (about.name, about.time) == (settings.encoding, settings.time)
     return same and (chosen["units"], chosen["sustain"]) == (settings.units, settings.sustain)
 
 
 def _sample(accepted: pl.DataFrame, row_refs: pl.DataFrame) -> pl.DataFrame:
-    """Pieces that train, in an order that is random and always the same, up to LEARNED_NOTES notes."""
+    """Sample training pieces in the order of their hashes, up to LEARNED_NOTES notes."""
     pieces = accepted.filter(pl.col("split") == TRAIN).select("sha256", "notes").sort("sha256")
     before = pl.col("notes").cum_sum() - pl.col("notes")
     return pieces.filter(before < LEARNED_NOTES).join(row_refs, on="sha256", how="left", maintain_order="left")
@@ -125,12 +125,12 @@ def _sample(accepted: pl.DataFrame, row_refs: pl.DataFrame) -> pl.DataFrame:
 def _plain_tokens(
     sample: pl.DataFrame, store: Folder, encoding: Encoding, sustain: bool, progress: Progress
 ) -> Iterable[Tokens]:
-    """The sample's pieces without units."""
+    """Yield the sample's pieces in base tokens."""
     plain = Store(store)
     total = int(sample["notes"].sum())
     done = 0
     for rows in sample.iter_slices(BATCH):
-        scores = plain.scores([RowRef(*place) for place in rows.select("part", "row").iter_rows()])
+        scores = plain.scores([RowRef(*ref) for ref in rows.select("part", "row").iter_rows()])
         yield from (encoding.encode(Score.from_bytes(data).to_notes(sustain)) for data in scores)
         done += int(rows["notes"].sum())
         progress(done, total)

@@ -146,7 +146,7 @@ def mixed(tmp_path_factory: pytest.TempPathFactory, song: Any, midi_fixtures: Pa
 
 @pytest.fixture(scope="module")
 def manifest(mixed: Path, tmp_path_factory: pytest.TempPathFactory, steps: Any) -> pl.DataFrame:
-    """What became of the mixed files."""
+    """The outcomes of the mixed files."""
     manifest: pl.DataFrame = steps(Lake(tmp_path_factory.mktemp("lake")), "songs", mixed).manifest
     return manifest
 

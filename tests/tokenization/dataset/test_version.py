@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -50,6 +51,14 @@ class TestOpening:
         for path in version.shards("validation"):
             table = read_shard(version.path / path, TokenFormat.of(version.encoding))
             assert table.column("piece_id").to_pylist() == ["piece 2"]
+
+    def test_of_one_published_before_formats_had_numbers(self, folder: Path) -> None:
+        now = open_version(folder)
+        content = json.loads((folder / "dataset.json").read_text())
+        del content["format"]
+        content["fates"] = content.pop("outcomes")
+        (folder / "dataset.json").write_text(json.dumps(content))
+        assert open_version(folder) == now
 
     def test_of_a_folder_that_is_none_is_refused(self, tmp_path: Path) -> None:
         with pytest.raises(DatasetError, match=r"is not a dataset version: it has no dataset\.json"):

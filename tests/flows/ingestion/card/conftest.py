@@ -1,4 +1,4 @@
-"""A small real version, as publishing stages it: tunes in shards, a manifest with every fate, hostile names."""
+"""A small real version, as publishing stages it: tunes in shards, a manifest with every outcome, hostile names."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 
 from flows.ingestion.card.statistics import Statistics
 from tokenization.dataset import DatasetVersion
-from tokenization.dataset.description import Description, FamilyCounts, VocabularyInfo
+from tokenization.dataset.description import Description, FamilyCounts, VocabularyInfo, write_description
 from tokenization.dataset.encoding_files import EncodingInfo, write_vocabulary
 from tokenization.dataset.manifest import SCHEMA, outcome_counts, write_manifest
 from tokenization.dataset.shards import Row, TokenFormat, write_shard
@@ -140,6 +140,7 @@ def stage(folder: Path, accepted: int = 14, copies: int = 1) -> Staged:
         statistics=statistics.to_dict(),
         shards=shards,
     )
+    write_description(folder, description)
     return Staged(DatasetVersion(folder, description), manifest)
 
 

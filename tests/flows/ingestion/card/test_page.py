@@ -82,8 +82,8 @@ class TestItSays:
         for count, what in ((14, "pieces"), (560, "notes"), (3, "styles")):
             assert f"<dt>{what}</dt><dd>{count:,}</dd>" in text
 
-    def test_the_fate_of_every_file(self, read: Reader, staged: Any) -> None:
-        *lines, total = table(read, "fate", "reason", "files")
+    def test_the_outcome_of_every_file(self, read: Reader, staged: Any) -> None:
+        *lines, total = table(read, "outcome", "reason", "files")
         found = {(line[0], line[1]): number(line[2]) for line in lines}
         assert found == {
             ("accepted", ""): 14,
@@ -180,7 +180,7 @@ class TestItIsMade:
 
     def test_of_a_version_without_pieces(self, empty: Any) -> None:
         read = Reader(page(empty.version, empty.manifest))
-        assert table(read, "fate", "reason", "files")[-1][2] == "1"
+        assert table(read, "outcome", "reason", "files")[-1][2] == "1"
 
     def test_with_the_version_before(self, staged: Any) -> None:
         assert "e" * 32 in page(staged.with_description(parent="e" * 32), staged.manifest)

@@ -17,7 +17,7 @@ def lines_of(staged: Any) -> list[str]:
 def test_it_says_what_the_version_holds(staged: Any) -> None:
     lines = lines_of(staged)
     assert lines[0] == "# Dataset songs"
-    for heading in ("What became of every file", "Collections", "Splits", "Styles", "Repaired files"):
+    for heading in ("The outcome of every file", "Collections", "Splits", "Styles", "Repaired files"):
         assert f"## {heading}" in lines
     assert any(line.startswith("| quarantined | not_midi | 1 |") for line in lines)
     assert any(line.startswith("| **all files found** |  | **17** |") for line in lines)
