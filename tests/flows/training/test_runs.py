@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -158,3 +159,12 @@ def test_a_run_of_another_version_of_the_program_is_an_error_in_one_line(lake: L
     with pytest.raises(UserError, match=r"run\.json does not fit this version of musenet; remove the folder"):
         read_run(run.folder)
     assert list_runs(lake) == []
+
+
+def test_a_run_of_the_unnumbered_format_is_refused_with_the_way_to_mend_it(lake: Lake, dataset: DatasetVersion) -> None:
+    run = prepared(lake, dataset)
+    content = json.loads(run.folder.config.read_text())
+    del content["config"]["format"]
+    run.folder.config.write_text(json.dumps(content))
+    with pytest.raises(UserError, match=r"run\.json: .* has format 1, .* reads format 2: remove the run's folder"):
+        read_run(run.folder)
