@@ -28,7 +28,7 @@ from tokenization.dataset import DatasetVersion, find_version
 
 
 class TrainParameters(BaseModel):
-    """What to train, on which dataset, and where."""
+    """The preset to train, its dataset version, and the hosts of the ranks."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

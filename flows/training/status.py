@@ -35,7 +35,7 @@ class RunStatus:
     when: float | None
     """Time of the last event, in seconds since the epoch."""
     reason: str | None
-    """Why the run failed, is unreadable, or stopped before its last step."""
+    """The reason why the run failed, is unreadable, or stopped before its last step."""
 
     def line(self) -> str:
         """Format the status as one line."""

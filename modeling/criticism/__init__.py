@@ -1,4 +1,4 @@
-"""The inner critic: a small head on a trained network that tells real music from the network's own generations.
+"""The inner critic: a small head on a trained network, which separates real music from the network's generations.
 
 - `CriticHead`, `CriticConfig`: the head and its settings
 - `fit_critic`: train a head on real and generated windows, and measure it on held-out ones (`CriticResult`)

@@ -169,7 +169,7 @@ def decode(line: bytes) -> Event | None:
 
 
 def is_step(line: bytes) -> bool:
-    """True if a line holds a StepTrained event, told by its first bytes: nearly all lines do, few need decoding."""
+    """True if a line holds a StepTrained event, by its first bytes: nearly all lines do, and few need decoding."""
     return line.startswith(_STEP_PREFIX)
 
 
