@@ -27,7 +27,7 @@ def roll(file: Path, out: Path, vocabulary: str, title: str) -> None:
     with errors():
         from infra.errors import UserError
         from tokenization.midi import read_midi
-        from tokenization.pictures.pianoroll import PICTURES, draw_piano_roll
+        from tokenization.pictures.piano_roll_file import PICTURES, draw_piano_roll
 
         picture = PICTURES.get(out.suffix.lower())
         if picture is None:

@@ -11,7 +11,7 @@ from infra.files import write_atomically
 from modeling.generation import Candidate
 from tokenization.encodings import Encoding
 from tokenization.midi.writing import write_midi
-from tokenization.pictures.pianoroll import draw_piano_roll
+from tokenization.pictures.piano_roll_file import draw_piano_roll
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ from flows.ingestion.card.tables import (
 )
 from tokenization.dataset.version import DatasetVersion
 from tokenization.encodings import Time
-from tokenization.pictures.pianoroll_svg import pianoroll_svg
+from tokenization.pictures.piano_roll_svg import piano_roll_svg
 
 TEMPLATE = "card.html.jinja"
 
@@ -93,7 +93,7 @@ def _examples(version: DatasetVersion, manifest: pl.DataFrame) -> list[dict[str,
             "file": rows[example.piece_id],
             "tokens": example.tokens,
             "notes": len(example.notes),
-            "roll": Markup(pianoroll_svg(example.notes, version.vocabulary, shown(rows[example.piece_id]["path"]))),
+            "roll": Markup(piano_roll_svg(example.notes, version.vocabulary, shown(rows[example.piece_id]["path"]))),
         }
         for example in drawn
     ]

@@ -1,4 +1,7 @@
-"""Piano rolls as pictures of whole pieces: pitched notes coloured by instrument, drums in a strip below."""
+"""Piano rolls of whole pieces as PNG or SVG files: pitched notes coloured by instrument, drums in a strip below.
+
+Importing this module imports matplotlib.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from matplotlib.path import Path
 from numpy.typing import NDArray
 
 from tokenization.midi.notes import Notes
-from tokenization.pictures.pianoroll_svg import Roll, by_loudness, one_line
+from tokenization.pictures.piano_roll import Roll, by_loudness, one_line
 from tokenization.vocabulary import Vocabulary, pitch_name
 
 Picture = Literal["png", "svg"]
@@ -46,7 +49,7 @@ GRID_COLOUR = "#dddddd"
 
 
 def draw_piano_roll(notes: Notes, vocabulary: Vocabulary, title: str = "", picture: Picture = "png") -> bytes:
-    """A picture of all notes as a file's bytes. Equal notes give equal bytes."""
+    """Return a picture of all notes as the bytes of a file. Equal notes give equal bytes."""
     roll = Roll.of(notes, vocabulary)
     names = roll.key_names
     left = max(LEFT, 0.2 + LETTER * max(map(len, names), default=0))
@@ -103,7 +106,7 @@ def draw_piano_roll(notes: Notes, vocabulary: Vocabulary, title: str = "", pictu
 
 
 def _draw_pitches(axes: Axes, roll: Roll, per_inch: float) -> None:
-    """Bars of the pitched notes; `per_inch`: seconds."""
+    """Draw bars for the pitched notes; `per_inch`: seconds."""
     axes.set_ylim(roll.pitches.start - 0.5, roll.pitches.stop - 0.5)
     axes.set_yticks(roll.octaves, [pitch_name(pitch) for pitch in roll.octaves], fontsize=8)
     notes, chosen = roll.notes, roll.pitched
@@ -115,7 +118,7 @@ def _draw_pitches(axes: Axes, roll: Roll, per_inch: float) -> None:
 
 
 def _draw_hits(axes: Axes, roll: Roll, per_inch: float) -> None:
-    """Drum hits as strokes, one row per percussion key in use; `per_inch`: seconds."""
+    """Draw drum hits as strokes, one row per percussion key in use; `per_inch`: seconds."""
     names, rows = roll.key_names, roll.key_rows
     axes.set_ylim(-0.5, len(roll.keys) - 0.5)
     if names:
@@ -130,7 +133,7 @@ def _draw_hits(axes: Axes, roll: Roll, per_inch: float) -> None:
 
 
 def _rectangles(left: NDArray[np.float64], right: NDArray[np.float64], row: NDArray[Any]) -> NDArray[np.float64]:
-    """Corners of bars around the middles of rows, shape (n, 4, 2)."""
+    """Return the corners of bars around the middles of rows, shape (n, 4, 2)."""
     low, high = row - HALF_BAR, row + HALF_BAR
     return np.stack([left, low, left, high, right, high, right, low], axis=1).reshape(-1, 4, 2)
 

@@ -12,15 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tokenization.midi.notes import Notes
-from tokenization.pictures.pianoroll_svg import (
-    COLOURS,
-    FEWEST_PITCHES,
-    MOST_NAMED_KEYS,
-    MOST_NOTES,
-    PITCH_UNITS,
-    Roll,
-    pianoroll_svg,
-)
+from tokenization.pictures.piano_roll import COLOURS, FEWEST_PITCHES, MOST_NAMED_KEYS, Roll
+from tokenization.pictures.piano_roll_svg import MOST_NOTES, PITCH_UNITS, piano_roll_svg
 from tokenization.vocabulary import Vocabulary
 
 Strokes = list[tuple[int, int, int]]
@@ -48,20 +41,20 @@ def tune(count: int, step: float = 1.0) -> Notes:
 
 def test_time_goes_right_and_pitch_goes_up(vocabulary: Vocabulary, make_notes: Callable[..., Notes]) -> None:
     notes = make_notes([(0, 1, 60, 80, 0, False), (1, 2, 72, 80, 0, False)])
-    (low_left, low, short), (high_left, high, long) = strokes(pianoroll_svg(notes, vocabulary), PIANO)
+    (low_left, low, short), (high_left, high, long) = strokes(piano_roll_svg(notes, vocabulary), PIANO)
     assert low_left < high_left
     assert low - high == 12 * PITCH_UNITS
     assert abs(long - 2 * short) <= 2
 
 
 def test_each_instrument_has_its_colour_and_its_name(vocabulary: Vocabulary, make_notes: Callable[..., Notes]) -> None:
-    svg = pianoroll_svg(make_notes([(0, 1, 60, 80, 0, False), (0, 1, 67, 80, 40, False)]), vocabulary)
+    svg = piano_roll_svg(make_notes([(0, 1, 60, 80, 0, False), (0, 1, 67, 80, 40, False)]), vocabulary)
     assert len(strokes(svg, PIANO)) == len(strokes(svg, VIOLIN)) == 1
     assert {"piano", "violin"} <= set(texts(svg))
 
 
 def test_drums_are_apart(vocabulary: Vocabulary, make_notes: Callable[..., Notes]) -> None:
-    svg = pianoroll_svg(make_notes([(0, 1, 60, 80, 0, False), (0.5, 0.1, 36, 80, 0, True)]), vocabulary)
+    svg = piano_roll_svg(make_notes([(0, 1, 60, 80, 0, False), (0.5, 0.1, 36, 80, 0, True)]), vocabulary)
     (hit,), (note,) = strokes(svg, "currentColor"), strokes(svg, PIANO)
     assert hit[1] > note[1] + FEWEST_PITCHES // 2 * PITCH_UNITS - PITCH_UNITS
     assert "bass drum 1" in texts(svg)
@@ -72,7 +65,7 @@ def test_many_drums_have_one_name(vocabulary: Vocabulary) -> None:
         keys = 35 + np.arange(count)
         return Notes.from_columns(np.arange(count), [0.1] * count, keys, [80] * count, [0] * count, [True] * count)
 
-    few, many = (pianoroll_svg(kit(count), vocabulary) for count in (MOST_NAMED_KEYS, MOST_NAMED_KEYS + 1))
+    few, many = (piano_roll_svg(kit(count), vocabulary) for count in (MOST_NAMED_KEYS, MOST_NAMED_KEYS + 1))
     assert {"closed hi-hat", "acoustic bass drum"} <= set(texts(few))
     assert "drums" not in texts(few)
     assert [text for text in texts(many) if ":" not in text] == ["drums"]
@@ -84,26 +77,26 @@ def test_many_drums_have_one_name(vocabulary: Vocabulary) -> None:
 
 
 def test_drums_alone_have_no_pitches(vocabulary: Vocabulary, make_notes: Callable[..., Notes]) -> None:
-    svg = pianoroll_svg(make_notes([(0.5, 0.1, 42, 80, 0, True)]), vocabulary)
+    svg = piano_roll_svg(make_notes([(0.5, 0.1, 42, 80, 0, True)]), vocabulary)
     assert texts(svg) == ["0:00", "0:01", "closed hi-hat"]
     assert len(strokes(svg, "currentColor")) == 1
 
 
 def test_louder_notes_are_less_faint(vocabulary: Vocabulary, make_notes: Callable[..., Notes]) -> None:
-    svg = pianoroll_svg(make_notes([(0, 1, 60, 20, 0, False), (1, 1, 60, 127, 0, False)]), vocabulary)
+    svg = piano_roll_svg(make_notes([(0, 1, 60, 20, 0, False), (1, 1, 60, 127, 0, False)]), vocabulary)
     group = ElementTree.fromstring(svg).find(f"g[@stroke='{PIANO}']")
     assert group is not None
     assert [float(path.attrib["opacity"]) for path in group] == [0.5, 1.0]
 
 
 def test_only_the_beginning_is_shown(vocabulary: Vocabulary) -> None:
-    svg = pianoroll_svg(tune(100), vocabulary, seconds=30)
+    svg = piano_roll_svg(tune(100), vocabulary, seconds=30)
     assert len(strokes(svg, PIANO)) == 30
     assert "0:30" in texts(svg) and "0:35" not in texts(svg)
 
 
 def test_a_dense_piece_gives_a_small_picture(vocabulary: Vocabulary) -> None:
-    svg = pianoroll_svg(tune(20_000, step=0.003), vocabulary)
+    svg = piano_roll_svg(tune(20_000, step=0.003), vocabulary)
     assert len(strokes(svg, PIANO)) <= MOST_NOTES
     assert len(svg) < 60_000
 
@@ -113,11 +106,11 @@ def test_everything_at_once_is_drawn_too(vocabulary: Vocabulary) -> None:
     notes = Notes.from_columns(
         [0] * count, [1] * count, np.arange(count) % 128, [80] * count, [0] * count, [False] * count
     )
-    assert len(strokes(pianoroll_svg(notes, vocabulary), PIANO)) == 128
+    assert len(strokes(piano_roll_svg(notes, vocabulary), PIANO)) == 128
 
 
 def test_a_title_is_only_text(vocabulary: Vocabulary) -> None:
-    root = ElementTree.fromstring(pianoroll_svg(tune(3), vocabulary, title="<script>&\"'"))
+    root = ElementTree.fromstring(piano_roll_svg(tune(3), vocabulary, title="<script>&\"'"))
     title = root.find("title")
     assert title is not None
     assert title.text == "<script>&\"'"
@@ -126,16 +119,16 @@ def test_a_title_is_only_text(vocabulary: Vocabulary) -> None:
 
 @given(st.data())
 def test_any_piece_can_be_drawn(vocabulary: Vocabulary, pieces: st.SearchStrategy[Notes], data: st.DataObject) -> None:
-    ElementTree.fromstring(pianoroll_svg(data.draw(pieces), vocabulary))
+    ElementTree.fromstring(piano_roll_svg(data.draw(pieces), vocabulary))
 
 
 def test_no_notes_give_an_empty_roll(vocabulary: Vocabulary, make_notes: Callable[..., Notes]) -> None:
-    assert strokes(pianoroll_svg(make_notes([]), vocabulary), PIANO) == []
+    assert strokes(piano_roll_svg(make_notes([]), vocabulary), PIANO) == []
 
 
 def test_a_legend_of_all_families_takes_two_lines(make_notes: Callable[..., Notes]) -> None:
     families = Vocabulary.load("general_midi")
-    svg = pianoroll_svg(make_notes([(i, 1, 40 + i, 80, 8 * i, False) for i in range(16)]), families)
+    svg = piano_roll_svg(make_notes([(i, 1, 40 + i, 80, 8 * i, False) for i in range(16)]), families)
     squares = ElementTree.fromstring(svg).findall("rect")
     assert len({square.attrib["fill"] for square in squares}) == 16
     assert len({square.attrib["y"] for square in squares}) == 2

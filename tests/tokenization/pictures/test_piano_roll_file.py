@@ -14,8 +14,8 @@ from matplotlib.image import imread
 from numpy.typing import NDArray
 
 from tokenization.midi.notes import Notes
-from tokenization.pictures.pianoroll import DRUM_COLOUR, draw_piano_roll
-from tokenization.pictures.pianoroll_svg import COLOURS
+from tokenization.pictures.piano_roll import COLOURS
+from tokenization.pictures.piano_roll_file import DRUM_COLOUR, draw_piano_roll
 from tokenization.vocabulary import Vocabulary
 
 VOCABULARY = Vocabulary.load("musenet")
