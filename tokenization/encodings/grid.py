@@ -1,7 +1,7 @@
-"""The grid: a piece as its encoding hears it, between notes in seconds and tokens.
+"""The grid: a piece in the resolution of its encoding, between notes in seconds and tokens.
 
-What an encoding cannot say is lost here and nowhere else: times are rounded to ticks, programs become instruments,
-velocities rows, tempos buckets. From the grid to tokens and back every encoding is exact.
+Whatever an encoding cannot represent is lost here and nowhere else: times are rounded to ticks, programs become
+instruments, velocities rows, tempos buckets. From the grid to tokens and back every encoding is exact.
 
 A tick is a fraction of a second or, where `Time.BEATS` counts, of a beat; then tempo changes are part of the piece.
 """
@@ -21,18 +21,18 @@ from tokenization.midi.score import segment
 from tokenization.vocabulary import NO_ROW, Vocabulary
 
 DRUM_TICKS = 12
-"""Length of a drum hit; no encoding keeps one."""
+"""Length given to drum hits; no encoding stores one."""
 LEGATO_TICKS = 96
-"""Length at most of a note whose end is not written: a second, or two beats."""
+"""Greatest length of a note whose end is not written: a second, or two beats."""
 PITCH_BITS = 7
 PITCH_MASK = 127
 TIE = 1e-6
-"""Ticks below the middle between two ticks that are rounded up like the middle: what a file counts in whole ticks of
-its own is rounded the same way however its seconds were computed."""
+"""Ticks below the middle between two ticks that are still rounded up, so that a time that a file counts in whole ticks
+of its own is rounded the same way however its seconds were computed."""
 
 
 class Time(StrEnum):
-    """What ticks count."""
+    """Unit of which a tick is a fraction."""
 
     SECONDS = "seconds"
     BEATS = "beats"
@@ -43,25 +43,25 @@ class Grid:
     """A piece on the grid of a vocabulary. Columns of notes have shape (n,), ordered by start."""
 
     start: NDArray[np.int64]
-    """Ticks from the piece's beginning: its first onset, or the beat in which that lies."""
+    """Ticks from the piece's beginning: its first onset, or the start of the beat that holds it."""
     end: NDArray[np.int64]
     """Ticks, after the start."""
     row: NDArray[np.uint8]
     """The vocabulary's row: instrument and velocity."""
     pitch: NDArray[np.uint8]
     tempo_ticks: NDArray[np.int64]
-    """Where a tempo begins, shape (m,), m at least 1: first 0, strictly ascending; one only where ticks are seconds."""
+    """Tick at which each tempo begins, shape (m ≥ 1,): first 0, strictly ascending; a single one in seconds."""
     tempo: NDArray[np.int64]
     """The bucket of each, different from the one before."""
     source: NDArray[np.int64]
-    """Which of the notes that were given each one is; where several fall together, the first."""
+    """Index of each note among those given; where several coincide, the first."""
 
     def __len__(self) -> int:
         return len(self.start)
 
 
 def quantise(notes: Notes, vocabulary: Vocabulary, time: Time) -> Grid:
-    """Notes, in any order, on the grid.
+    """Return notes, in any order, on the grid.
 
     A note lasts at least one tick. Of notes with the same instrument, pitch and start the longest stays, with the
     loudest velocity; a note that still sounds when its pitch starts anew ends there. Drum hits last DRUM_TICKS.
@@ -83,7 +83,7 @@ def quantise(notes: Notes, vocabulary: Vocabulary, time: Time) -> Grid:
         # A piece begins with the beat in which its first note lies, so that beats stay beats.
         ticks = ticks - first // vocabulary.ticks_per_beat * vocabulary.ticks_per_beat
         tempo_ticks, tempo = _tempo_changes(notes.tempos, ticks, vocabulary)
-    start, end, row, pitch, source = _place(
+    start, end, row, pitch, source = _to_ticks(
         column_of(onset, np.float64),
         column_of(duration, np.float64),
         column_of(keys, np.uint8),
@@ -104,23 +104,23 @@ def quantise(notes: Notes, vocabulary: Vocabulary, time: Time) -> Grid:
 
 
 def without_late_tempos(grid: Grid, vocabulary: Vocabulary, with_ends: bool) -> Grid:
-    """The grid without tempos behind its last start or, `with_ends`, the last end that is written."""
+    """Return the grid without tempos behind its last start or, `with_ends`, the last end that is written."""
     last = grid.start[-1]
     if with_ends:
         held = vocabulary.off_row[vocabulary.row_instrument[grid.row]] != NO_ROW
         last = max(last, grid.end[held].max(initial=0))
-    heard = grid.tempo_ticks <= last
-    return replace(grid, tempo_ticks=grid.tempo_ticks[heard], tempo=grid.tempo[heard])
+    kept = grid.tempo_ticks <= last
+    return replace(grid, tempo_ticks=grid.tempo_ticks[kept], tempo=grid.tempo[kept])
 
 
 def legato(grid: Grid, vocabulary: Vocabulary) -> Grid:
-    """The grid without the notes' ends: each lasts until its instrument's next start, LEGATO_TICKS at most."""
+    """Return the grid with each note lasting until its instrument's next start, LEGATO_TICKS at most."""
     ends = _legato_ends(grid.start, grid.row, vocabulary.row_instrument, vocabulary.off_row)
     return replace(grid, end=ends)
 
 
 def to_notes(grid: Grid, vocabulary: Vocabulary, time: Time) -> Notes:
-    """The notes of a grid, by onset, pitch and row; programs are the vocabulary's output programs."""
+    """Return the notes of a grid, by onset, pitch and row; programs are the vocabulary's output programs."""
     order = np.lexsort((grid.row, grid.pitch, grid.start))
     grid = replace(grid, **{name: getattr(grid, name)[order] for name in ("start", "end", "row", "pitch", "source")})
     instrument = vocabulary.row_instrument[grid.row]
@@ -147,8 +147,10 @@ def to_notes(grid: Grid, vocabulary: Vocabulary, time: Time) -> Notes:
 
 
 def column_of(values: NDArray[Any], dtype: type[np.generic]) -> NDArray[Any]:
-    """The values in the one form that kernels are compiled for; views and read-only buffers would each cost seconds
-    of compiling anew."""
+    """Return the values as a contiguous, writable column, the one form that kernels are compiled for.
+
+    A view or a read-only buffer would cost seconds of compilation each.
+    """
     column = np.ascontiguousarray(values, dtype)
     return column if column.flags.writeable else column.copy()
 
@@ -160,14 +162,14 @@ def _bucket(vocabulary: Vocabulary, tempo: float) -> int:
 def _beats(
     tempos: TempoMap, vocabulary: Vocabulary
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Where each tempo begins in seconds and in ticks, and ticks per second from there."""
+    """Return the beginning of each tempo in seconds and in ticks, and ticks per second from there."""
     rate = tempos.tempo * (vocabulary.ticks_per_beat / 60.0)
     ticks = np.concatenate([[0.0], np.cumsum(np.diff(tempos.seconds) * rate[:-1])])
     return column_of(tempos.seconds, np.float64), ticks, rate
 
 
 def _at(begins: NDArray[Any], values: NDArray[Any], slopes: NDArray[Any], where: Any) -> NDArray[np.float64]:
-    """A function that is straight between `begins`, where it has the `values`, at some places."""
+    """Evaluate a piecewise linear function, with `values` and `slopes` at `begins`, at some places."""
     part = np.maximum(np.searchsorted(begins, where, side="right") - 1, 0)
     found: NDArray[np.float64] = values[part] + (where - begins[part]) * slopes[part]
     return found
@@ -176,7 +178,7 @@ def _at(begins: NDArray[Any], values: NDArray[Any], slopes: NDArray[Any], where:
 def _tempo_changes(
     tempos: TempoMap, ticks: NDArray[np.float64], vocabulary: Vocabulary
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The tempo changes on the grid: of several at one tick the last, none that leaves the bucket as it is."""
+    """Return the tempo changes on the grid: the last of several at one tick, and none that keeps the bucket."""
     at = np.maximum(np.floor(ticks + 0.5 + TIE).astype(np.int64), 0)
     at[0] = 0
     buckets = np.abs(vocabulary.tempo_values[None, :] - tempos.tempo[:, None]).argmin(axis=1)
@@ -187,7 +189,7 @@ def _tempo_changes(
 
 
 @compiled
-def _place(
+def _to_ticks(
     onset: NDArray[np.float64],
     duration: NDArray[np.float64],
     pitch: NDArray[np.uint8],
@@ -202,7 +204,7 @@ def _place(
     on_row: NDArray[np.uint8],
     off_row: NDArray[np.int16],
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8], NDArray[np.uint8], NDArray[np.int64]]:
-    """Start, end, row, pitch and source of the notes that stay; all empty when a value is above 127.
+    """Return start, end, row, pitch and source of the notes that are kept; all empty when a value is above 127.
 
     Notes are sorted by onset. From second `begins[k]` on a tick is `ticks[k] + (second - begins[k]) · rate[k]`.
     """
@@ -249,9 +251,9 @@ def _place(
 def _legato_ends(
     start: NDArray[np.int64], row: NDArray[np.uint8], row_instrument: NDArray[np.uint8], off_row: NDArray[np.int16]
 ) -> NDArray[np.int64]:
-    """Where notes end if nothing says it; notes in order of their starts."""
+    """Return the ends of notes, in order of their starts, whose ends are not written."""
     ends = np.empty(len(start), np.int64)
-    # The instrument's latest start and the one after it, as seen from behind.
+    # Going backwards: the instrument's current start and the one after it.
     at = np.full(len(off_row), -1, np.int64)
     after = np.full(len(off_row), -1, np.int64)
     for i in range(len(start) - 1, -1, -1):

@@ -1,4 +1,4 @@
-"""What the tests of encodings share: each encoding, in each time, over each vocabulary, with units that are learned."""
+"""What the tests of encodings share: each encoding, in each time, over each vocabulary, with learned tokens."""
 
 from __future__ import annotations
 

@@ -95,7 +95,9 @@ class TestAnyPiece:
             tokens = any_encoding.encode(music[name], "bach")
             assert vocabulary.from_text(vocabulary.to_text(tokens)).tolist() == tokens.tolist()
 
-    def test_units_shorten_pieces_and_change_nothing(self, any_encoding: Encoding, music: dict[str, Notes]) -> None:
+    def test_learned_tokens_shorten_pieces_and_change_nothing(
+        self, any_encoding: Encoding, music: dict[str, Notes]
+    ) -> None:
         plain = get_encoding(
             "combined" if any_encoding.writes_ends else "onset",
             replace(any_encoding.vocabulary, learned=Vocabulary.load("musenet").learned),

@@ -319,8 +319,8 @@ class TestTempo:
         assert not allows(take(grammar_of(encoding, PIANO), "piano:v64:C4 wait:1"), "tempo60")
 
 
-def with_units(name: str, vocabulary: Vocabulary, *units: str) -> Encoding:
-    """The encoding with units that are given by what they stand for; a merge's last word is joined to the others."""
+def with_learned(name: str, vocabulary: Vocabulary, *units: str) -> Encoding:
+    """The encoding with learned tokens given by what they stand for; a merge's last word is joined to the others."""
     encoding = get_encoding(name, vocabulary)
     kind = encoding.learns
     assert kind is not None
@@ -338,10 +338,10 @@ def with_units(name: str, vocabulary: Vocabulary, *units: str) -> Encoding:
 
 
 class TestMerges:
-    """A merge may come if what it is spelled with may, one after the other."""
+    """A merge may come if its expansion may, one after the other."""
 
     def allows(self, vocabulary: Vocabulary, before: str, unit: str, *playable: int) -> bool:
-        encoding = with_units("combined_bpe", vocabulary, unit)
+        encoding = with_learned("combined_bpe", vocabulary, unit)
         grammar = take(grammar_of(encoding, *(playable or (PIANO,))), before)
         found = grammar.allowed()
         assert np.array_equal(found, grammar.allowed()), "asking changes nothing"
@@ -365,7 +365,7 @@ class TestMerges:
             ("", "piano:v64:C4 drums:v80:C2", False),
         ],
     )
-    def test_spelled_out(self, before: str, unit: str, may: bool, vocabulary: Vocabulary) -> None:
+    def test_as_its_expansion(self, before: str, unit: str, may: bool, vocabulary: Vocabulary) -> None:
         assert self.allows(vocabulary, before, unit) is may
 
     def test_of_instruments_that_may_play(self, vocabulary: Vocabulary) -> None:
@@ -395,7 +395,7 @@ class TestMerges:
 
     def test_taken_in_it_does_what_its_tokens_do(self, vocabulary: Vocabulary) -> None:
         text = "piano:v64:C4 wait:5 piano:v64:E4 wait:3 piano:v0:C4"
-        encoding = with_units("combined_bpe", vocabulary, text)
+        encoding = with_learned("combined_bpe", vocabulary, text)
         single, merged = (grammar_of(encoding, PIANO) for _ in range(2))
         take(single, text)
         merged.advance(np.array([encoding.vocabulary.size - 1]))
@@ -410,7 +410,7 @@ class TestChords:
 
     @pytest.fixture
     def grammar(self, vocabulary: Vocabulary) -> Grammar:
-        encoding = with_units("chordwise", vocabulary, *self.CHORDS)
+        encoding = with_learned("chordwise", vocabulary, *self.CHORDS)
         return grammar_of(encoding, PIANO)
 
     def chords(self, grammar: Grammar) -> list[int]:
@@ -464,7 +464,7 @@ class TestChords:
         assert not allows(grammar, "piano:v0:E4"), "the lower note is overdue, too"
 
     def test_it_follows_a_tempo(self, vocabulary: Vocabulary) -> None:
-        units = with_units("chordwise", vocabulary, *self.CHORDS).vocabulary
+        units = with_learned("chordwise", vocabulary, *self.CHORDS).vocabulary
         grammar = grammar_of(get_encoding("chordwise", units, Time.BEATS), PIANO)
         take(grammar, "bach piano start tempo120 piano:v64:C4 wait:1 tempo60")
         assert self.chords(grammar) == [0, 1, 2]
@@ -504,7 +504,7 @@ _LEARNED: dict[tuple[str, Time, str], Encoding] = {}
 
 
 def learned(name: str, time: Time, vocabulary: str) -> Encoding:
-    """An encoding over a vocabulary of the package, with units of some pieces."""
+    """An encoding over a vocabulary of the package, with tokens learned from some pieces."""
     key = (name, time, vocabulary)
     if key not in _LEARNED:
         encoding = get_encoding(name, Vocabulary.load(vocabulary, ["bach"]), time)
@@ -615,7 +615,7 @@ def canonical(tokens: Tokens, vocabulary: Vocabulary) -> list[int]:
 
 
 PLAIN = {"chordwise": "combined", "combined_bpe": "combined", "onset_bpe": "onset"}
-"""The encodings that the learned ones add units to."""
+"""The encodings that the learned ones extend."""
 
 
 class TestWalks:
@@ -651,7 +651,7 @@ class TestWalks:
     @everywhere
     @settings(max_examples=3, deadline=None)
     @given(seed=st.integers(0, 10**6))
-    def test_spelled_out_they_are_walks_without_units(self, name: str, time: Time, vocabulary: str, seed: int) -> None:
+    def test_expanded_they_are_walks_of_plain_tokens(self, name: str, time: Time, vocabulary: str, seed: int) -> None:
         encoding = learned(name, time, vocabulary)
         tokens, grammar = walk(encoding, seed, 80, self.LONGEST)
         plain = get_encoding(PLAIN.get(name, name), replace(encoding.vocabulary, learned=LearnedTokens()), time)

@@ -93,7 +93,7 @@ class TestPositions:
         assert set(found.countdown[200:].tolist()) == {0}
 
 
-class TestUnits:
+class TestLearnedTokens:
     """What a learned id does to time and chords is what its tokens do."""
 
     MERGES = (("piano:v72:C4", "piano:v72:E4"), ("wait:12", "piano:v72:C4"), ("piano:v72:C4", "wait:12"))

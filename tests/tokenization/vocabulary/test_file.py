@@ -333,8 +333,8 @@ class TestStylesOfADataset:
         assert str(caught.value) == message
 
 
-# In `trio`: note ids are 0–767, the longest wait is 771, the first unit 789.
-WRONG_UNITS = [
+# In `trio`: note ids are 0–767, the longest wait is 771, the first learned token 789.
+WRONG_LEARNED = [
     ("merge", [[1, 2, 3]], "v.json: learned token 0 joins 3 ids, not two"),
     ("merge", [[1, 2], [3]], "v.json: learned token 1 joins 1 ids, not two"),
     ("merge", [[1, 789]], "vocabulary 'trio': learned token 0 refers to ids that it cannot hold: [1, 789]"),
@@ -356,19 +356,21 @@ WRONG_UNITS = [
 ]
 
 
-class TestUnitsOfADataset:
-    @pytest.mark.parametrize(("kind", "items", "message"), WRONG_UNITS)
-    def test_units_that_cannot_be(self, kind: str, items: Any, message: str, load: Callable[..., Vocabulary]) -> None:
+class TestLearnedTokensOfADataset:
+    @pytest.mark.parametrize(("kind", "items", "message"), WRONG_LEARNED)
+    def test_learned_tokens_that_cannot_be(
+        self, kind: str, items: Any, message: str, load: Callable[..., Vocabulary]
+    ) -> None:
         with pytest.raises(VocabularyError) as caught:
             load(json.dumps({**load(TRIO).to_dict(), "units": {"kind": kind, "items": items}}), "v.json")
         assert str(caught.value) == message
 
     @pytest.mark.parametrize("units", [[], "merge", {}, {"kind": "merge"}, {"kind": "merge", "items": [], "x": 1}])
-    def test_units_of_another_form(self, units: Any, load: Callable[..., Vocabulary]) -> None:
+    def test_learned_tokens_of_another_form(self, units: Any, load: Callable[..., Vocabulary]) -> None:
         with pytest.raises(VocabularyError, match=r"^v\.json: units must have a kind"):
             load(json.dumps({**load(TRIO).to_dict(), "units": units}), "v.json")
 
-    def test_units_may_take_ids_up_to_the_last_one(self, load: Callable[..., Vocabulary]) -> None:
+    def test_they_may_take_ids_up_to_the_last_one(self, load: Callable[..., Vocabulary]) -> None:
         trio = load(TRIO)
         pairs = tuple((first, second) for first in range(128) for second in range(768))[: 65536 - 789]
         assert replace(trio, learned=LearnedTokens(LearnedKind.MERGE, pairs)).size == 65536

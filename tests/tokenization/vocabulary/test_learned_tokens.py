@@ -1,4 +1,4 @@
-"""LearnedTokens: what learned ids stand for, their text, and that each is told from all others."""
+"""Learned tokens: what they stand for, their text, and that each is told from all others."""
 
 from __future__ import annotations
 
@@ -27,38 +27,38 @@ def merges(draw: st.DrawFn, base: int = 10) -> LearnedTokens:
     return LearnedTokens(LearnedKind.MERGE, tuple(items))
 
 
-class TestSpelling:
-    def test_a_merge_is_spelled_out_to_the_end(self) -> None:
+class TestExpansion:
+    def test_a_merge_is_expanded_to_the_end(self) -> None:
         assert MERGES.expand(10) == ((1, 2), (1, 2, 3), (1, 2, 1, 2, 3))
 
     def test_a_chord_is_its_notes_and_silence_none(self) -> None:
         assert CHORDS.expand(10) == ((1, 4, 7), (), (2,))
 
     def test_other_ids_stand_for_themselves(self) -> None:
-        spelling = Expansion.of(MERGES, 10)
-        assert spelling.sizes.tolist() == [1] * 10 + [2, 3, 5]
-        spelled = [spelling.tokens[a:b].tolist() for a, b in zip(spelling.first[:-1], spelling.first[1:])]
-        assert spelled == [*([token] for token in range(10)), [1, 2], [1, 2, 3], [1, 2, 1, 2, 3]]
+        expansion = Expansion.of(MERGES, 10)
+        assert expansion.sizes.tolist() == [1] * 10 + [2, 3, 5]
+        expanded = [expansion.tokens[a:b].tolist() for a, b in zip(expansion.first[:-1], expansion.first[1:])]
+        assert expanded == [*([token] for token in range(10)), [1, 2], [1, 2, 3], [1, 2, 1, 2, 3]]
 
-    def test_no_units(self) -> None:
-        spelling = Expansion.of(LearnedTokens(), 3)
-        assert spelling.tokens.tolist() == [0, 1, 2]
-        assert spelling.first.tolist() == [0, 1, 2, 3]
+    def test_none_learned(self) -> None:
+        expansion = Expansion.of(LearnedTokens(), 3)
+        assert expansion.tokens.tolist() == [0, 1, 2]
+        assert expansion.first.tolist() == [0, 1, 2, 3]
 
     def test_silence_takes_no_place(self) -> None:
         assert Expansion.of(CHORDS, 10).sizes.tolist() == [1] * 10 + [3, 0, 1]
 
     @given(merges())
     def test_a_merge_stands_for_what_its_two_ids_stand_for(self, units: LearnedTokens) -> None:
-        spelling = Expansion.of(units, 10)
-        of = [spelling.tokens[a:b].tolist() for a, b in zip(spelling.first[:-1], spelling.first[1:])]
+        expansion = Expansion.of(units, 10)
+        of = [expansion.tokens[a:b].tolist() for a, b in zip(expansion.first[:-1], expansion.first[1:])]
         assert of[:10] == [[token] for token in range(10)]
         assert of[10:] == [of[left] + of[right] for left, right in units.items]
-        assert spelling.tokens.max() < 10
+        assert expansion.tokens.max() < 10
 
 
 class TestNames:
-    def test_a_unit_is_named_by_what_it_stands_for(self) -> None:
+    def test_they_are_named_by_what_they_stand_for(self) -> None:
         single = list("abcdefghij")
         assert MERGES.names(single) == ["b+c", "b+c+d", "b+c+b+c+d"]
         assert CHORDS.names(single) == ["chord(b+e+h)", "chord()", "chord(c)"]
@@ -115,13 +115,13 @@ class TestData:
     @given(units=merges())
     def test_any_merges_are_told_apart_or_refused(self, units: LearnedTokens, vocabulary: Vocabulary) -> None:
         moved = [tuple(t if t < 10 else t - 10 + vocabulary.learned_base for t in item) for item in units.items]
-        spelled = units.expand(10)
-        if len(set(spelled)) == len(spelled):
+        expanded = units.expand(10)
+        if len(set(expanded)) == len(expanded):
             names = replace(vocabulary, learned=LearnedTokens(LearnedKind.MERGE, tuple(moved))).names[
                 vocabulary.learned_base :
             ]
             assert len(set(names)) == len(names)
-            assert [name.count("+") + 1 for name in names] == [len(item) for item in spelled]
+            assert [name.count("+") + 1 for name in names] == [len(item) for item in expanded]
         else:
             with pytest.raises(VocabularyError, match="two learned tokens with the same expansion"):
                 replace(vocabulary, learned=LearnedTokens(LearnedKind.MERGE, tuple(moved)))

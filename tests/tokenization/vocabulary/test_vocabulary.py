@@ -20,7 +20,7 @@ LABELS = st.text().map(style_label).filter(bool)
 
 
 def with_merges(vocabulary: Vocabulary) -> Vocabulary:
-    """With two units: C4 of row 1 and a wait of 12, and those with the C4 of row 0."""
+    """With two learned tokens: C4 of row 1 and a wait of 12, and those with the C4 of row 0."""
     first = vocabulary.learned_base
     return replace(
         vocabulary, learned=LearnedTokens(LearnedKind.MERGE, ((128 + 60, vocabulary.wait_base + 12), (first, 60)))
@@ -28,7 +28,7 @@ def with_merges(vocabulary: Vocabulary) -> Vocabulary:
 
 
 def with_chords(vocabulary: Vocabulary) -> Vocabulary:
-    """With two units: C4 and E4 of rows 0 and 1, and silence."""
+    """With two learned tokens: C4 and E4 of rows 0 and 1, and silence."""
     return replace(vocabulary, learned=LearnedTokens(LearnedKind.CHORD, ((60, 128 + 64), ())))
 
 
@@ -212,7 +212,7 @@ class TestGeneralMidi:
 
 
 class TestEveryId:
-    """Both vocabularies, without units, with merges and with chords."""
+    """Both vocabularies, without learned tokens, with merges and with chords."""
 
     @pytest.mark.parametrize("each", ALL_KINDS, ids=KIND_NAMES)
     def test_has_a_text_of_its_own_that_reads_back(self, each: Vocabulary) -> None:
@@ -425,7 +425,9 @@ class TestText:
             ),
         ],
     )
-    def test_an_error_in_a_unit_names_the_part_too(self, text: str, message: str, vocabulary: Vocabulary) -> None:
+    def test_an_error_in_a_learned_token_names_the_part_too(
+        self, text: str, message: str, vocabulary: Vocabulary
+    ) -> None:
         for learned in (with_merges(vocabulary), with_chords(vocabulary)):
             with pytest.raises(VocabularyError) as caught:
                 learned.from_text(text)
