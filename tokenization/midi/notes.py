@@ -1,4 +1,4 @@
-"""Notes as columns: the form between MIDI and tokens.
+"""Notes as columns, in seconds: the form between MIDI and tokens.
 
 A piece is a handful of numpy arrays of equal length, never a list of note objects, so every step from the
 parser to the shard is array arithmetic.
@@ -18,20 +18,20 @@ COLUMNS = ("onset", "duration", "pitch", "velocity", "program", "drum")
 
 @dataclass(frozen=True, eq=False)
 class TempoMap:
-    """How fast the beats go. Columns have shape (m,), m at least 1."""
+    """The tempos of a piece. Columns have shape (m,), m at least 1."""
 
     seconds: NDArray[np.float64]
-    """Where each tempo begins, strictly ascending; the first one holds before, too."""
+    """Seconds at which each tempo begins, strictly ascending; the first one holds before, too."""
     tempo: NDArray[np.float64]
     """Quarter notes per minute; positive."""
 
     @classmethod
     def steady(cls, tempo: float) -> TempoMap:
-        """One tempo throughout."""
+        """Return the map of one tempo throughout."""
         return cls(np.zeros(1), np.array([tempo], np.float64))
 
     def stretched(self, factor: float) -> TempoMap:
-        """All times multiplied by a factor."""
+        """Return the map with all times multiplied by a factor."""
         return TempoMap(self.seconds * factor, self.tempo / factor)
 
 
@@ -65,7 +65,7 @@ class Notes:
 
     @property
     def tempos(self) -> TempoMap:
-        """How fast the beats go, whether or not the tempo changes."""
+        """The tempo map, also of a piece with one tempo."""
         return self.tempo_map or TempoMap.steady(self.tempo)
 
     @property
@@ -85,7 +85,7 @@ class Notes:
         tempo: float = DEFAULT_TEMPO,
         tempo_map: TempoMap | None = None,
     ) -> Notes:
-        """Notes from any sequences, cast to the columns' types and sorted by onset, then pitch."""
+        """Return notes from any sequences, cast to the columns' types and sorted by onset, then pitch."""
         on = np.asarray(onset, np.float64)
         keys = np.asarray(pitch, np.uint8)
         order = np.lexsort((keys, on))

@@ -1,7 +1,7 @@
-"""A score: the notes of one file in the file's own time, with its tempo map.
+"""A score: the notes of one file in ticks, with its tempo map.
 
-Ticks are what the file says and seconds are what one hears. The encodings in seconds, in beats, and the fingerprints
-all start from a score, so a file is read once; as bytes it can lie in a column of a table until then.
+Encodings in seconds, encodings in beats and fingerprints all start from a score, so a file is read once; as bytes a
+score can be kept in a column of a table.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tokenization.midi.repairs import Repair, repairs_of
 from tokenization.midi.standard import MICROSECONDS_PER_MINUTE
 
 LARGEST: Final = 2**31 - 1
-"""Ticks that a score as bytes can say, for a start and for a length."""
+"""Ticks at most, of a start and of a length, in a score as bytes."""
 _HEAD = struct.Struct("<4sIIIII")
 _MAGIC = b"Sco2"
 
@@ -40,12 +40,12 @@ class Score:
     """General MIDI program, 0–127; without meaning for drums."""
     drum: NDArray[np.bool_]
     tempo_ticks: NDArray[np.int64]
-    """Where a tempo begins, shape (m,): first 0, strictly ascending."""
+    """Ticks at which a tempo begins, shape (m,): first 0, strictly ascending."""
     tempo_beats: NDArray[np.float64]
     """Microseconds per quarter note from each of `tempo_ticks` on; positive."""
     ticks_per_beat: int
     repairs: tuple[Repair, ...] = ()
-    """What had to be mended, sorted, without doubles."""
+    """The faults that were mended, sorted, without doubles."""
     sustained: NDArray[np.int64] | None = None
     """Ticks that the note sounds with the sustain pedal, shape (n,), at least `length`; None: `length` throughout."""
 
@@ -53,7 +53,7 @@ class Score:
         return len(self.start)
 
     def to_notes(self, sustain: bool = False) -> Notes:
-        """The notes in seconds; `tempo` is the one that holds longest while notes sound, in seconds.
+        """Return the notes in seconds; `tempo` is the one that holds longest while notes sound, in seconds.
 
         Of tempos that hold equally long the fastest counts. Onsets are ascending as the starts are. `sustain`: notes
         last as long as the sustain pedal holds them, not as long as their keys are down.
@@ -68,9 +68,9 @@ class Score:
         return Notes(onset, duration, self.pitch, self.velocity, self.program, self.drum, tempo, tempo_map)
 
     def to_bytes(self) -> bytes:
-        """A compact form: the tempo map, starts as int32 differences, lengths as int32, bytes for the rest.
+        """Return a compact form: the tempo map, starts as int32 differences, lengths as int32, bytes for the rest.
 
-        If there are lengths with the pedal, what they add to the lengths follows as int32. Little-endian on every
+        If there are lengths with the pedal, their differences to the lengths follow as int32. Little-endian on every
         machine. Raises OverflowError if a tick is beyond 2³¹ - 1.
         """
         more = np.empty(0, np.int64) if self.sustained is None else self.sustained - self.length
@@ -95,7 +95,7 @@ class Score:
 
     @classmethod
     def from_bytes(cls, data: bytes | bytearray | memoryview) -> Score:
-        """The score that `to_bytes` was given. Raises ValueError for other bytes."""
+        """Return the score of which `to_bytes` made these bytes. Raises ValueError for others."""
         view = memoryview(data).cast("B")
         if len(view) < _HEAD.size or view[:4] != _MAGIC:
             raise ValueError("these bytes are no score")
@@ -125,7 +125,7 @@ class Score:
 
 @compiled
 def segment(begins: NDArray[Any], value: float) -> int:
-    """The last of the ascending `begins` that is not above `value`; the first one is not."""
+    """Return the index of the last of the ascending `begins` that is not above `value`; the first one is not."""
     low, high = 0, len(begins)
     while high - low > 1:
         middle = (low + high) // 2
@@ -145,8 +145,8 @@ def _seconds(
     by_tempo: NDArray[np.int64],
     ticks_per_beat: int,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], float, NDArray[np.float64], NDArray[np.float64]]:
-    """Onsets and durations in seconds, the microseconds per beat that hold longest up to the last note's end, and all
-    that follow each other, with the seconds where they begin.
+    """Return onsets and durations in seconds, the microseconds per beat that hold longest up to the last note's end,
+    and the tempo map: the seconds where tempos begin, and their microseconds per beat.
 
     `by_tempo`: the order of the tempo changes by their beats, and by tick where those are equal.
     """

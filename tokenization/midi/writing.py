@@ -1,13 +1,13 @@
 """Notes → a Standard MIDI File that any sequencer opens, with mido as the writer.
 
-What the file says is what the notes say: names, programs, all tempos. It has no time signature, because notes know
-none. Times are ticks of a `WRITE_TICKS_PER_BEAT`th of a beat; each note stands at the tick nearest to its second, by
-the tempo map as it is written, so that roundings do not add up.
+The file holds names, programs and all tempos. It has no time signature, because notes have none. Times are ticks of a
+`WRITE_TICKS_PER_BEAT`th of a beat; each note stands at the tick nearest to its second, by the tempo map as it is
+written, so that roundings do not add up.
 
 Notes of one pitch that overlap on one channel. MIDI does not say which of them a note-off ends; most readers, ours
-too, end the oldest. So notes that begin together are written in the order of their ends, and a note within which
-another one begins and ends is cut where its pitch begins anew: otherwise the two, and with them all that overlap,
-would exchange their ends. What such readers find is what was written.
+included, end the oldest. So notes that begin together are written in the order of their ends, and a note within which
+another one begins and ends is cut where its pitch starts again: otherwise the two, and with them all that overlap,
+would exchange their ends. Such readers read exactly what was written.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from tokenization.vocabulary.general_midi import PROGRAM_NAMES
 
 WRITE_TICKS_PER_BEAT = 960
 LONGEST_BEAT = 0xFFFFFF
-"""Microseconds per beat that a tempo event can say."""
+"""Microseconds per beat at most in a tempo event."""
 MOST_TICKS = 2**28 - 4
 """A delta time has 28 bits; less what rounding may add."""
 PITCHED_CHANNELS = tuple(channel for channel in range(16) if channel != DRUM_CHANNEL)
@@ -36,13 +36,13 @@ Numbers = NDArray[np.int64]
 
 
 def write_midi(notes: Notes, names: dict[int, str] | None = None, title: str | None = None) -> bytes:
-    """A type-1 file: a track with title and tempos, then one track and channel per program, drums on channel 10.
+    """Return a type-1 file: a track with title and tempos, then one track and channel per program, drums on channel 10.
 
     `names`: track names by program; General MIDI's own where none is given. Names and title are written in Latin-1:
     letters that it lacks lose their accents or become question marks. Of more than 15 pitched programs those with the
     fewest notes share the last channel, in one track that changes its program between notes. A note lasts a tick at
-    least. A tempo that an event cannot say, or with which the piece would have more than MOST_TICKS ticks, becomes
-    the nearest possible one; seconds stay.
+    least. A tempo that an event cannot hold, or with which the piece would have more than MOST_TICKS ticks, becomes
+    the nearest possible one; times in seconds stay.
 
     Raises ValueError for a pitch, velocity or program that MIDI lacks and for a piece of more than 54 days.
     """
@@ -68,12 +68,12 @@ class _Clock:
 
     ticks: Numbers
     seconds: NDArray[np.float64]
-    """When the ticks are, in a file with these tempos."""
+    """The times of the ticks in a file with these tempos."""
     beats: Numbers
     """Microseconds per quarter note."""
 
     def ticks_at(self, seconds: NDArray[np.float64]) -> Numbers:
-        """The nearest ticks, shape (n,)."""
+        """Return the ticks nearest to times, shape (n,)."""
         at = np.maximum(np.searchsorted(self.seconds, seconds, side="right") - 1, 0)
         ticks = np.rint((seconds - self.seconds[at]) * (WRITE_TICKS_PER_BEAT * 1e6) / self.beats[at])
         return self.ticks[at] + ticks.astype(np.int64)
@@ -81,7 +81,7 @@ class _Clock:
 
 @dataclass(frozen=True, eq=False)
 class _Part:
-    """What one track holds."""
+    """The notes of one track."""
 
     name: str
     channel: int
@@ -98,14 +98,14 @@ def _check(notes: Notes) -> None:
 
 
 def _clock(notes: Notes) -> _Clock:
-    """The notes' tempos, each from the tick that is nearest to its second."""
+    """Return the notes' tempos, each from the tick that is nearest to its second."""
     tempos = notes.tempos
     first = max(int(np.searchsorted(tempos.seconds, 0.0, side="right")) - 1, 0)
     wanted = tempos.seconds[first:]
     seconds = max(notes.seconds, float(wanted[-1]))
     least = seconds * 1e6 * WRITE_TICKS_PER_BEAT / MOST_TICKS
     if not least <= LONGEST_BEAT:
-        raise ValueError(f"a piece of {seconds:.0f} s is longer than a MIDI file can say")
+        raise ValueError(f"a piece of {seconds:.0f} s is longer than a MIDI file can hold")
     beats = np.rint(MICROSECONDS_PER_MINUTE / tempos.tempo[first:])
     beats = np.clip(beats, max(np.ceil(least), 1.0), LONGEST_BEAT).astype(np.int64)
     ticks, begins = [0], [0.0]
@@ -118,7 +118,7 @@ def _clock(notes: Notes) -> _Clock:
 
 
 def _parts(notes: Notes, names: dict[int, str]) -> Iterator[_Part]:
-    """Tracks in the order of their programs, drums last; the programs that share a channel before them."""
+    """Yield tracks in the order of their programs, drums last; the programs that share a channel before them."""
     counts = np.bincount(notes.program[~notes.drum], minlength=128)
     used = np.flatnonzero(counts)
     by_use = used[np.argsort(-counts[used], kind="stable")]
@@ -134,7 +134,7 @@ def _parts(notes: Notes, names: dict[int, str]) -> Iterator[_Part]:
 
 
 def _first_in_first_out(start: Numbers, end: Numbers, pitch: NDArray[np.uint8]) -> Numbers:
-    """The ends of a channel's notes, such that of one pitch none ends before one that began earlier."""
+    """Return the ends of a channel's notes, such that of one pitch none ends before one that began earlier."""
     # Pitches one behind the other on one axis, so that no note of another pitch comes between.
     away = pitch * (np.int64(end.max(initial=0)) + 1)
     order = np.lexsort((end + away, start + away))
@@ -149,6 +149,7 @@ def _first_in_first_out(start: Numbers, end: Numbers, pitch: NDArray[np.uint8]) 
 
 
 def _conductor(clock: _Clock, title: str | None) -> mido.MidiTrack:
+    """Return the track with title and tempos."""
     track = mido.MidiTrack([_name(title)] if title else [])
     for delta, beat in zip(np.diff(clock.ticks, prepend=0).tolist(), clock.beats.tolist()):
         track.append(mido.MetaMessage("set_tempo", tempo=beat, time=delta))
@@ -157,7 +158,7 @@ def _conductor(clock: _Clock, title: str | None) -> mido.MidiTrack:
 
 
 def _track(part: _Part, notes: Notes, start: Numbers, end: Numbers) -> mido.MidiTrack:
-    """At one tick notes end before others begin; those that begin together stand in the order of their ends."""
+    """Return a track. At one tick notes end before others begin; those that begin together stand in order of ends."""
     chosen, channel = part.chosen, part.channel
     program = np.zeros(len(chosen), np.uint8) if channel == DRUM_CHANNEL else notes.program[chosen]
     ticks = np.concatenate([end[chosen], start[chosen]])
@@ -185,11 +186,12 @@ def _track(part: _Part, notes: Notes, start: Numbers, end: Numbers) -> mido.Midi
 
 
 def _change(channel: int, program: int, delta: int) -> mido.Message:
+    """Return a program change."""
     return mido.Message("program_change", channel=channel, program=program, time=delta)
 
 
 def _name(text: str) -> mido.MetaMessage:
-    """The name of a track in the letters of Latin-1."""
+    """Return the event for the name of a track, in the letters of Latin-1."""
     letters = "".join(letter if letter <= "\xff" else unicodedata.normalize("NFKD", letter) for letter in text)
-    bare = "".join(letter for letter in letters if not unicodedata.combining(letter))
-    return mido.MetaMessage("track_name", name=bare.encode("latin-1", "replace").decode("latin-1"))
+    plain = "".join(letter for letter in letters if not unicodedata.combining(letter))
+    return mido.MetaMessage("track_name", name=plain.encode("latin-1", "replace").decode("latin-1"))

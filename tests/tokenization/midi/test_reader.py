@@ -463,6 +463,12 @@ class TestEvents:
         assert set(score.pitch.tolist()) == {12, 100}
         assert (score.velocity == 100).all()
 
+    def test_there_is_room_for_events_of_two_bytes(self) -> None:
+        programs = b"\x00\xc0\x28" + b"\x00\x29" * 20_000
+        score = read(programs + SCALE)
+        assert rows(score) == scale(60)
+        assert set(score.program.tolist()) == {0x29}
+
     def test_a_block_of_noise_costs_what_lies_under_it(self) -> None:
         noise = np.random.default_rng(5).integers(0, 256, 512, np.uint8).tobytes()
         score = read(b"".join([SCALE] * 8), SCALE[:48] + noise + SCALE + SCALE)

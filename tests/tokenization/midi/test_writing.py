@@ -412,5 +412,5 @@ class TestTempos:
 
     @pytest.mark.parametrize("onset", [1e9, np.inf, np.nan])
     def test_a_piece_that_lasts_months_is_refused(self, onset: float, make_notes: MakeNotes) -> None:
-        with pytest.raises(ValueError, match="longer than a MIDI file can say"):
+        with pytest.raises(ValueError, match="longer than a MIDI file can hold"):
             write_midi(make_notes([(onset, 1.0, 60, 72, 0, False)]))
