@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
-DEPLOYMENTS = yaml.safe_load((ROOT / "prefect.yaml").read_text(encoding="utf-8"))["deployments"]
+DEPLOYMENTS: list[dict[str, Any]] = yaml.safe_load((ROOT / "prefect.yaml").read_text(encoding="utf-8"))["deployments"]
 
 
 @pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=lambda deployment: str(deployment["name"]))
-def test_a_deployment_is_a_flow_of_that_name(deployment: dict[str, object]) -> None:
+def test_a_deployment_is_a_flow_of_that_name(deployment: dict[str, Any]) -> None:
     from prefect.flows import load_flow_from_entrypoint
 
-    flow = load_flow_from_entrypoint(f"{ROOT / str(deployment['entrypoint'])}", use_placeholder_flow=False)
+    flow = load_flow_from_entrypoint(f"{ROOT / deployment['entrypoint']}", use_placeholder_flow=False)
     assert flow.name == deployment["name"]
-    assert deployment["work_pool"] == {"name": "musenet"}
+    assert deployment["work_pool"]["name"] == "musenet"
