@@ -1,7 +1,8 @@
-"""Commands, options, files and make targets on the pages exist; a block that is not run gives the reason."""
+"""Commands, options, settings, files and make targets on the pages exist; a block that is not run gives the reason."""
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Iterator
 
@@ -17,6 +18,7 @@ ALL_PAGES = sorted(
     if path.name != "CHANGELOG.md"
 )
 PACKAGES = ("flows", "registry", "modeling", "tokenization", "infra", "tests", "examples", "docs")
+SETTING = re.compile(r"`((?!model\.(?:json|safetensors))(?:model|training)(?:\.[a-z_]+)+)")
 PATH = re.compile(rf"`((?:{'|'.join(PACKAGES)})/[\w./-]*)`")
 
 
@@ -72,3 +74,12 @@ def test_the_links_of_the_readme_lead_somewhere() -> None:
     for target in re.findall(r"\]\(([^)#:]+)\)", text):
         assert (ROOT / target).exists(), target
     assert len(text.splitlines()) <= 150
+
+
+@pytest.mark.parametrize("page", ALL_PAGES)
+def test_every_setting_of_training_exists(page: str) -> None:
+    from modeling.config import load_preset
+
+    preset = load_preset("tiny")
+    for setting in SETTING.findall((ROOT / page).read_text(encoding="utf-8")):
+        operator.attrgetter(setting)(preset)
