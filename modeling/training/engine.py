@@ -1,4 +1,4 @@
-"""The DeepSpeed engine of a run: device, precision, network, optimiser and schedule."""
+"""The DeepSpeed engine of a run: device, network, optimiser and schedule."""
 
 from __future__ import annotations
 
@@ -19,16 +19,6 @@ def local_device() -> torch.device:
     if torch.cuda.is_available():
         return torch.device("cuda", torch.cuda.current_device())
     return torch.device("cpu")
-
-
-def use_bf16(precision: str, device: torch.device) -> bool:
-    """True if training runs in bfloat16; `auto` takes it where the device multiplies it natively."""
-    if precision != "auto":
-        return precision == "bf16"
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported())
-    capabilities = torch.cpu.get_capabilities()
-    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
 def build_model(run: RunConfig, vocabulary: Vocabulary) -> MuseNet:

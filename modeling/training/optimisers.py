@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from modeling.config import TrainingConfig
+from modeling.training.precision import multiplies_bf16
 
 BETAS = (0.9, 0.95)
 """Decay of AdamW's two moments per step."""
@@ -54,7 +55,7 @@ def build_optimiser(model: nn.Module, training: TrainingConfig) -> torch.optim.O
     from deepspeed.runtime.zero.muon.muon_optimizer import MuonWithAuxAdam
 
     if not torch.cuda.is_available():
-        _leave_uncompiled()
+        _adapt_muon_to_cpu()
     for name, parameter in named.items():
         parameter.use_muon = name in matrices  # type: ignore[attr-defined]  # read by DeepSpeed
     muon = {
@@ -79,9 +80,16 @@ def build_schedule(optimiser: torch.optim.Optimizer, training: TrainingConfig) -
     return torch.optim.lr_scheduler.LambdaLR(optimiser, factor)
 
 
-def _leave_uncompiled() -> None:
-    """Remove torch.compile from Muon's kernels: on a CPU it takes 10 to 30 s for each matrix shape, without gain."""
+def _adapt_muon_to_cpu() -> None:
+    """Change how DeepSpeed's Muon runs on a CPU: uncompiled, and in float32 where bfloat16 is emulated.
+
+    torch.compile takes 10 to 30 s for each matrix shape, without gain. DeepSpeed takes any CPU for one that multiplies
+    bfloat16; where it does not, rounding to 8 bits saves no time and makes results depend on the order of sums, and so
+    on the world size.
+    """
     from deepspeed.runtime.zero.muon import original_muon
 
     for name in ("muon_update", "zeropower_via_newtonschulz5", "zeropower_via_gram_newtonschulz"):
         setattr(original_muon, name, inspect.unwrap(getattr(original_muon, name)))
+    if not multiplies_bf16(torch.device("cpu")):
+        original_muon.ns_compute_dtype = lambda ns_method="gram": torch.float32

@@ -22,7 +22,7 @@ from modeling.network.flops import flops_per_token, peak_flops
 from modeling.training import checkpoints
 from modeling.training.best_weights import BestWeights
 from modeling.training.deepspeed_config import build_deepspeed_config, load_settings
-from modeling.training.engine import build_engine, build_model, local_device, use_bf16
+from modeling.training.engine import build_engine, build_model, local_device
 from modeling.training.evaluation import EvalMetrics, evaluate
 from modeling.training.events import (
     CheckpointSaved,
@@ -35,6 +35,7 @@ from modeling.training.events import (
     StoppedEarly,
     Warned,
 )
+from modeling.training.precision import use_bf16
 from modeling.training.process_group import broadcast_flags, sum_over_ranks
 from modeling.training.run_folder import RunFolder
 from modeling.training.state import TrainingState

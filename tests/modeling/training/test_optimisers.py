@@ -25,6 +25,8 @@ TRAINING = TrainingConfig(
     steps=100, batch_size=4, micro_batch_size=2, learning_rate=0.01, warmup_steps=10, final_learning_rate=0.2
 )
 
+DEEPSPEED_DTYPE = original_muon.ns_compute_dtype
+
 
 def having(**changes: Any) -> TrainingConfig:
     return TrainingConfig.model_validate({**TRAINING.model_dump(), **changes})
@@ -165,6 +167,15 @@ class TestMuon:
         torch.testing.assert_close(found["table"], tower.table.detach(), rtol=1e-4, atol=1e-4)
         for name, weight in blocks.items():
             torch.testing.assert_close(found[name], weight.detach(), rtol=2e-3, atol=2e-3)
+
+    @pytest.mark.parametrize(("native", "expected"), [(True, torch.bfloat16), (False, torch.float32)])
+    def test_rounds_to_bf16_only_where_the_processor_multiplies_it(
+        self, native: bool, expected: torch.dtype, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(original_muon, "ns_compute_dtype", DEEPSPEED_DTYPE)
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": native})
+        build_optimiser(Tower(), self.training)
+        assert original_muon.ns_compute_dtype("standard") is expected
 
     def test_the_schedule_moves_both_learning_rates(self) -> None:
         engine = engine_of(Tower(), self.training.model_copy(update={"warmup_steps": 2}))

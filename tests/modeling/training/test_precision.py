@@ -1,11 +1,11 @@
-"""The engine: its precision is the configured one, or the one that the device computes natively."""
+"""The precision of training is the configured one, or the one that the device computes natively."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 
-from modeling.training.engine import use_bf16
+from modeling.training.precision import use_bf16
 
 
 class TestPrecision:
