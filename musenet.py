@@ -10,9 +10,9 @@
     print(report.samples[0].midi)
 
 A function that runs a flow starts a private Prefect server on the lake for as long as it needs one, unless one
-runs. `lake` is a folder or the URL of one in an object store; None takes `$MUSENET_LAKE`, else `./lake`. `settings`
-change nested settings by dotted name, as `--set` does: `{"training.steps": 400}`. All expected errors are
-`MusenetError`s with a message of one line.
+runs: in a `session`, or by `musenet up`. `lake` is a folder or the URL of one in an object store; None takes
+`$MUSENET_LAKE`, else `./lake`. `settings` change nested settings by dotted name, as `--set` does:
+`{"training.steps": 400}`. All expected errors are `MusenetError`s with a message of one line.
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ __all__ = [
     "open_dataset",
     "register",
     "sample",
+    "session",
     "train",
 ]
 
@@ -205,6 +206,13 @@ def decode(tokens: Tokens | str, *, encoding: Encoding | None = None) -> bytes:
     chosen = encoding or _default_encoding(None)
     ids = chosen.vocabulary.parse_text(tokens) if isinstance(tokens, str) else tokens
     return write_midi(chosen.decode(ids), chosen.vocabulary.output_names)
+
+
+@contextmanager
+def session(lake: Address | None = None) -> Iterator[None]:
+    """Run one Prefect server for all flows of the block, instead of one for each call, which takes seconds."""
+    with _flow(lake):
+        yield
 
 
 @contextmanager

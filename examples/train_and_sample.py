@@ -31,12 +31,13 @@ def main() -> None:
     lake = arguments.lake
 
     try:
-        run = musenet.train(arguments.dataset, settings={**SMALL, "training.steps": arguments.steps}, lake=lake)
-        critic = musenet.critic(run.run_id, lake=lake)
-        version = musenet.register(run.run_id, alias="champion", lake=lake)
-        report = musenet.sample(
-            style=arguments.style, instruments=["piano"], length=arguments.length, out=arguments.out, lake=lake
-        )
+        with musenet.session(lake):
+            run = musenet.train(arguments.dataset, settings={**SMALL, "training.steps": arguments.steps}, lake=lake)
+            critic = musenet.critic(run.run_id, lake=lake)
+            version = musenet.register(run.run_id, alias="champion", lake=lake)
+            report = musenet.sample(
+                style=arguments.style, instruments=["piano"], length=arguments.length, out=arguments.out, lake=lake
+            )
     except musenet.MusenetError as error:
         raise SystemExit(f"train_and_sample: {error}") from error
 
