@@ -19,9 +19,9 @@ $(STAMP): pyproject.toml constraints.txt
 demo: setup
 	@$(BIN)/musenet demo
 
-# What to run while working: all tests but those marked slow
+# For use while working: all tests but those marked slow, in two processes
 quick: setup
-	@$(BIN)/pytest -m "not slow"
+	@$(BIN)/pytest -m "not slow" -n 2 --dist loadfile
 
 test: setup lint types imports docs unit
 

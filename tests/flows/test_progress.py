@@ -161,6 +161,7 @@ with prefect_server(lake) as api:
 """
 
 
+@pytest.mark.slow
 def test_lines_of_flows_tasks_and_threads_reach_prefect_s_page(tmp_path: Path) -> None:
     environment = {key: value for key, value in os.environ.items() if not key.startswith("PREFECT_")}
     done = subprocess.run(

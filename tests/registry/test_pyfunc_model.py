@@ -19,6 +19,8 @@ from registry.store import Registry
 from tokenization.midi import read_midi
 from tokenization.vocabulary import Vocabulary
 
+pytestmark = pytest.mark.slow
+
 SHORT = {"length": 48, "best_of": 2}
 
 

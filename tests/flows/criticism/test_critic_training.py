@@ -13,6 +13,8 @@ from infra.errors import UserError
 from modeling.criticism import CriticConfig, load_critic
 from modeling.data import Split
 
+pytestmark = pytest.mark.slow
+
 SMALL = CriticConfig(window=40, hidden=8, epochs=2)
 
 

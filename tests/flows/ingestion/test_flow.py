@@ -16,7 +16,7 @@ from infra.lake import Lake
 if TYPE_CHECKING:
     from flows.ingestion.flow import IngestReport
 
-pytestmark = pytest.mark.usefixtures("prefect_api")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_api")]
 
 
 def run(lake: Lake, folder: Path, **settings: Any) -> IngestReport:

@@ -427,6 +427,7 @@ def test_another_seed_of_the_splits_is_another_draw(songs: Path, steps: Any, lak
     assert splits(steps(Lake(lake.root / "new"), "songs", songs, splits=HALVES).manifest) == splits(first.manifest)
 
 
+@pytest.mark.slow
 def test_results_are_the_same_for_any_number_of_workers_lake_and_dates(
     mixed: Path, songs: Path, tmp_path: Path, steps: Any
 ) -> None:

@@ -20,6 +20,8 @@ from modeling.generation import ModelBundle
 from registry.models import find_model, pull
 from registry.store import Registry
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def criticised(studio):

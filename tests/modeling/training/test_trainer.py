@@ -51,7 +51,7 @@ EVERYTHING = {
 """All that is drawn at random."""
 
 
-pytestmark = pytest.mark.usefixtures("one_rank")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_rank")]
 
 
 @pytest.fixture(scope="module")
