@@ -159,7 +159,18 @@ class TestTheDemo:
 
     def test_writes_nothing_outside_the_lakes_folders(self, demo: tuple[dict[str, Any], str], lake: Lake) -> None:
         below = {path.name for path in lake.root.iterdir()}
-        assert below <= {"archive", "cache", "datasets", "pieces", "prefect", "registry", "runs", "samples", "services"}
+        assert below <= {
+            "archive",
+            "cache",
+            "datasets",
+            "locks",
+            "pieces",
+            "prefect",
+            "registry",
+            "runs",
+            "samples",
+            "services",
+        }
         assert not list(lake.root.rglob(".staging-*"))
 
 
