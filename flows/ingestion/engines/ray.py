@@ -20,7 +20,7 @@ from flows.ingestion.engines.isolation import run_isolated
 from flows.ingestion.engines.jobs import JobError, JobType, Result
 from flows.ingestion.engines.submission import submit_ahead
 from flows.ingestion.engines.worker import WorkerSettings
-from infra.errors import UserError
+from infra.errors import RunError, UserError
 from infra.files import remove_abandoned, staging_folder
 
 SETTINGS = {
@@ -83,7 +83,7 @@ def _wait_first(references: list[Any]) -> Any:
 def ray_engine(workers: int, settings: WorkerSettings, address: str | None) -> Iterator[RayEngine]:
     """Open an engine on the cluster at `address`, else on a Ray of `workers` processes that ends with the block.
 
-    Raises UserError when no cluster answers.
+    Raises UserError when no cluster answers, RunError when a Ray of its own does not start.
     """
     with _connected(workers, address):
         try:
@@ -106,13 +106,17 @@ def _connected(workers: int, address: str | None) -> Iterator[None]:
         return
     remove_abandoned(TEMPORARY)
     with staging_folder(TEMPORARY) as folder, _token():
-        _init(
-            "local",
-            num_cpus=workers,
-            include_dashboard=False,
-            object_store_memory=OBJECTS_BYTES,
-            _temp_dir=str(folder),
-        )
+        try:
+            _init(
+                "local",
+                num_cpus=workers,
+                include_dashboard=False,
+                object_store_memory=OBJECTS_BYTES,
+                _temp_dir=str(folder),
+            )
+        except Exception as error:  # Ray raises plain exceptions, such as for a node that took too long to start
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise RunError(f"Ray did not start on this machine: {reason}; run again, or with --engine local") from error
         yield
 
 

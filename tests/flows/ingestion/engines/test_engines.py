@@ -35,7 +35,7 @@ from flows.ingestion.engines import (
 from flows.ingestion.engines.dask import event_loop
 from flows.ingestion.parsing import ParseLimits
 from flows.ingestion.workers import worker_settings
-from infra.errors import UserError
+from infra.errors import RunError, UserError
 from infra.lake import LAKE_VARIABLE, Lake
 from tokenization.dataset import DatasetVersion, dataset_versions
 
@@ -255,6 +255,15 @@ class TestWhatCannotBeOpened:
             pass
         assert time.monotonic() - begun < 15
         assert (str(raised.value), capfd.readouterr()) == (words, ("", ""))
+
+    def test_a_ray_that_does_not_start(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def time_out(*_: Any, **__: Any) -> None:
+            raise Exception("The current node timed out\nduring startup.")
+
+        monkeypatch.setattr("ray.init", time_out)
+        words = "^Ray did not start on this machine: The current node timed out during startup.; run again, or with "
+        with pytest.raises(RunError, match=words), open_engine(EngineName.RAY, 1, INGESTION, None):
+            pass
 
     def test_a_dask_cluster_without_workers(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.setattr("flows.ingestion.engines.dask.ANSWER_SECONDS", 1)
