@@ -1,24 +1,30 @@
-"""Loops over notes and bytes as machine code.
+"""Loops over notes and bytes as machine code, compiled by numba at their first call and cached on disk.
 
-Where an array operation of numpy would make many passes over memory (a parser's state machine, a sweep over
-sounding notes), the loop is written out and compiled by numba. Compiled code is cached beside the module, so only
-the first use after an installation pays for it.
+For a parser's state machine or a sweep over sounding notes, array operations of numpy would make many passes over
+memory. Such a loop is written out and compiled. Only the first use after an installation or an edit of this package
+pays for it.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
-from typing import TypeVar, cast
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar, cast
 
 import numba
 import numpy as np
+from numba.core.caching import FunctionCache, IndexDataCacheFile
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
 
 def compiled(function: Function) -> Function:
-    """Decorate a function: run it as cached machine code that releases the interpreter's lock."""
-    return cast(Function, numba.njit(cache=True, nogil=True)(function))
+    """Return `function` as cached machine code that releases the interpreter's lock; used as a decorator."""
+    dispatcher: Any = numba.njit(nogil=True)(function)
+    dispatcher._cache = PackageCache(function)
+    return cast(Function, dispatcher)
 
 
 def constant(value: int) -> int:
@@ -27,3 +33,27 @@ def constant(value: int) -> int:
     A plain one is a type of its own to numba, which compiles a function again for every literal argument.
     """
     return np.int64(value)  # type: ignore[return-value]
+
+
+class PackageCache(FunctionCache):
+    """numba's cache of one function, discarded when any source file of this package changes.
+
+    Machine code contains the functions and constants of other modules that it uses, but numba looks only at the file
+    that defines the function.
+    """
+
+    def __init__(self, function: Callable[..., object]) -> None:
+        super().__init__(function)  # type: ignore[no-untyped-call]
+        stamp = (self._impl.locator.get_source_stamp(), source_digest(Path(__file__).parent))
+        self._cache_file = IndexDataCacheFile(  # type: ignore[no-untyped-call]
+            self._cache_path, self._impl.filename_base, stamp
+        )
+
+
+@cache
+def source_digest(package: Path) -> str:
+    """Return the SHA-256 of all Python files below a folder, in hexadecimal."""
+    digest = hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
