@@ -1,10 +1,10 @@
 """Music as data: MIDI ⇄ notes ⇄ tokens ⇄ Parquet, without torch, Prefect or MLflow.
 
-midi          reading and writing of MIDI files; notes
-vocabulary    the meaning of token ids
-encodings     notes ⇄ tokens, with the features and the grammar of each encoding
-dataset       the contract on disk: versions, manifest, shards, windows
-augmentation  variants of pieces
-fingerprint   hashes of music, for near-duplicates
-pictures      piano rolls
+    midi          reading and writing of MIDI files; notes
+    vocabulary    the meaning of token ids
+    encodings     notes ⇄ tokens, with the features and the grammar of each encoding
+    dataset       the contract on disk: versions, manifest, shards, windows
+    augmentation  variants of pieces
+    fingerprint   hashes of music, for near-duplicates
+    pictures      piano rolls
 """

@@ -3,13 +3,13 @@
 Parquet is the format for storage; training needs random access. So the shards of a split are decoded once into these
 columns, little-endian, which `cache_folder` keeps as one file each:
 
-tokens            the pieces, concatenated; uint16
-offsets           start of each piece, and the end; int64
-marks             time and chord before every MARK_EVERY-th token, see `tokenization.dataset.windows`; int64
-transpose_ranges  semitones by which each piece can be transposed down and up; int8, two a piece
-styles            index of each piece's style in the vocabulary, NO_STYLE for none; uint16
-ids               the pieces' ids, UTF-8, concatenated
-id_offsets        start of each id, and the end; int64
+    tokens            the pieces, concatenated; uint16
+    offsets           start of each piece, and the end; int64
+    marks             time and chord before every MARK_EVERY-th token, see `tokenization.dataset.windows`; int64
+    transpose_ranges  semitones by which each piece can be transposed down and up; int8, two a piece
+    styles            index of each piece's style in the vocabulary, NO_STYLE for none; uint16
+    ids               the pieces' ids, UTF-8, concatenated
+    id_offsets        start of each id, and the end; int64
 """
 
 from __future__ import annotations

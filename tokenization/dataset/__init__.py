@@ -3,15 +3,15 @@
 `open_version` reads the version in a folder, `find_version` finds one in a lake by `NAME[@DIGEST]`; a
 `DatasetVersion` gives its description, encoding, vocabulary, manifest and shards. One module for each file:
 
-version         the folder of a version, opened
-catalogue       the versions of a lake, found by name, digest or input
-description     `dataset.json`, with the number of its format
-manifest        `manifest.parquet`: every file seen, with its outcome
-encoding_files  `vocabulary.json`, and the `encoding.json` of a model's bundle
-shards          `<split>/*.parquet`: token rows
-shard_index     `shards.parquet`: the shards with the keys for reusing them
-splits          the names of the splits
-windows         parts of pieces with the features that the network sees
+    version         the folder of a version, opened
+    catalogue       the versions of a lake, found by name, digest or input
+    description     `dataset.json`, with the number of its format
+    manifest        `manifest.parquet`: every file seen, with its outcome
+    encoding_files  `vocabulary.json`, and the `encoding.json` of a model's bundle
+    shards          `<split>/*.parquet`: token rows
+    shard_index     `shards.parquet`: the shards with the keys for reusing them
+    splits          the names of the splits
+    windows         parts of pieces with the features that the network sees
 """
 
 from tokenization.dataset.catalogue import dataset_versions, find_by_input, find_version

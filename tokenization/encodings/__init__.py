@@ -1,10 +1,10 @@
 """The encodings: notes ⇄ token ids.
 
-combined      starts and ends of notes, waits between
-chordwise     the same, but the notes of one tick are one token where they are a known chord
-onset         starts alone
-combined_bpe  combined with byte-pair merges
-onset_bpe     onset with byte-pair merges
+    combined      starts and ends of notes, waits between
+    chordwise     the same, but the notes of one tick are one token where they are a known chord
+    onset         starts alone
+    combined_bpe  combined with byte-pair merges
+    onset_bpe     onset with byte-pair merges
 
 Each counts time in seconds or in beats. Chords and merges are learned from a dataset by `learn_tokens`. A new encoding
 is a module with a subclass of `Encoding` and its entry in ENCODINGS: its tokens, its features (`structure`) and its

@@ -1,9 +1,9 @@
 """Structure features: the inputs of MuseNet's extra embeddings, derived from the tokens alone.
 
-time       ticks from the start up to and including the token; notes that sound together share it
-chord      starts and ends of notes since the last token that is something else, a wait above all; this token included
-part       the one of the piece's 128 parts in which the token lies, 0–127, by its position
-countdown  127 … 0: tokens that remain until the last one, 127 while there are more
+    time       ticks from the start up to and including the token; notes that sound together share it
+    chord      starts and ends of notes since the last token of another kind, mostly a wait; this token included
+    part       the one of the piece's 128 parts in which the token lies, 0–127, by its position
+    countdown  127 … 0: tokens that remain until the last one, 127 while there are more
 
 `features` computes them for whole pieces, one or a batch, `Stepper` one token at a time while pieces are being
 generated, `tokenization.dataset.windows` for parts of pieces. The effect of a token on time and chord comes from

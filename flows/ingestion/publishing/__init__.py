@@ -1,12 +1,12 @@
 """Publishing: a manifest becomes an immutable dataset version with shards, statistics and data card.
 
-encoding      the settings of tokens, and the encoding of a version to come
-shard_plan    the shards of a version and all that their rows depend on
-encode_job    shards written by worker processes
-reuse         shards of earlier versions taken over
-version_spec  everything that makes a version besides its manifest, and its digest
-describe      the content of `dataset.json`
-publication   the version written, compared with its parent and published
+    encoding      the settings of tokens, and the encoding of a version to come
+    shard_plan    the shards of a version and all that their rows depend on
+    encode_job    shards written by worker processes
+    reuse         shards of earlier versions taken over
+    version_spec  everything that makes a version besides its manifest, and its digest
+    describe      the content of `dataset.json`
+    publication   the version written, compared with its parent and published
 """
 
 from flows.ingestion.publishing.encoding import TokenSettings, choose_encoding
