@@ -40,7 +40,8 @@ docs: setup
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
 unit: setup
-	@$(BIN)/pytest
+	@$(BIN)/pytest -m "not alone" -n 2 --dist loadfile
+	@$(BIN)/pytest -m alone
 
 # Each prints a table and fails when a bar is missed: make benchmark CORPUS=~/midi
 benchmark: setup

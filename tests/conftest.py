@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 SCRATCH = Path(tempfile.mkdtemp(prefix="musenet-tests-"))
 os.environ.pop("PREFECT_API_URL", None)
 os.environ.update(library_environment(Lake(SCRATCH)))
+# Tests run side by side, and the threads of small tensors would only wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_unconfigure() -> None:

@@ -39,7 +39,7 @@ from infra.errors import RunError, UserError
 from infra.lake import LAKE_VARIABLE, Lake
 from tokenization.dataset import DatasetVersion, dataset_versions
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 MUSENET = Path(sys.executable).with_name("musenet")
 INGESTION = worker_settings(ParseLimits())
