@@ -1,5 +1,7 @@
 """Music as data: MIDI ⇄ notes ⇄ tokens ⇄ Parquet, without torch, Prefect or MLflow.
 
+Its packages:
+
     midi          reading and writing of MIDI files; notes
     vocabulary    the meaning of token ids
     encodings     notes ⇄ tokens, with the features and the grammar of each encoding

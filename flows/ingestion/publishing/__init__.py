@@ -1,5 +1,7 @@
 """Publishing: a manifest becomes an immutable dataset version with shards, statistics and data card.
 
+Its modules:
+
     encoding      the settings of tokens, and the encoding of a version to come
     shard_plan    the shards of a version and all that their rows depend on
     encode_job    shards written by worker processes
