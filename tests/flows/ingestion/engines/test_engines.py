@@ -46,7 +46,8 @@ INGESTION = worker_settings(ParseLimits())
 """Workers that parse and encode files."""
 
 
-@pytest.fixture(scope="module")
+# Set up before any test, which would otherwise take the search path for its own and remove it at its end.
+@pytest.fixture(scope="module", autouse=True)
 def failing(tmp_path_factory: pytest.TempPathFactory, failing_functions: str) -> Iterator[Any]:
     folder = tmp_path_factory.mktemp("failing")
     (folder / "engine_functions.py").write_text(failing_functions)
