@@ -41,3 +41,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """Return `; nearest: 'NAME'`, to be put behind the message about an unknown name; empty where nothing is near."""
     near = get_close_matches(name, list(known), n=1, cutoff=NEAREST_CUTOFF)
     return f"; nearest: {near[0]!r}" if near else ""
+
+
+def message_of(error: BaseException) -> str:
+    """Return the text of an error in one line; the name of its class where it has no text."""
+    return " ".join(str(error).split()) or type(error).__name__

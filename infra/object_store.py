@@ -13,7 +13,7 @@ from pathlib import Path
 
 from upath import UPath
 
-from infra.errors import RunError
+from infra.errors import RunError, message_of
 
 Folder = Path | UPath
 """A folder or file on disk or in an object store."""
@@ -34,7 +34,7 @@ def reachable(folder: Folder) -> Iterator[None]:
         of_a_store = isinstance(error, OSError) or type(error).__module__.split(".")[0] in STORE_LIBRARIES
         if isinstance(folder, Path) or not of_a_store:
             raise
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = message_of(error)
         raise RunError(f"{folder} cannot be used: {reason}; check address and credentials, and run again") from error
 
 

@@ -20,7 +20,7 @@ from flows.ingestion.engines.isolation import run_isolated
 from flows.ingestion.engines.jobs import JobError, JobType, Result
 from flows.ingestion.engines.submission import submit_ahead
 from flows.ingestion.engines.worker import WorkerSettings
-from infra.errors import RunError, UserError
+from infra.errors import RunError, UserError, message_of
 from infra.files import remove_abandoned, staging_folder
 
 SETTINGS = {
@@ -115,8 +115,9 @@ def _connected(workers: int, address: str | None) -> Iterator[None]:
                 _temp_dir=str(folder),
             )
         except Exception as error:  # Ray raises plain exceptions, such as for a node that took too long to start
-            reason = " ".join(str(error).split()) or type(error).__name__
-            raise RunError(f"Ray did not start on this machine: {reason}; run again, or with --engine local") from error
+            raise RunError(
+                f"Ray did not start on this machine: {message_of(error)}; run again, or with --engine local"
+            ) from error
         yield
 
 
