@@ -61,22 +61,23 @@ def ingest(
     style: str | None = None,
     licence: str | None = None,
     settings: Mapping[str, Any] | None = None,
+    accept: Sequence[str] = (),
     lake: Address | None = None,
 ) -> IngestReport:
     """Ingest collections of MIDI files into a version of the dataset `name`.
 
     A source is a folder, a file, an archive, a URL of an object store, or a `collections.toml`. `style` labels all
     files of plain sources; by default the first folder below a source does. `settings` are those of
-    `flows.ingestion.parameters.IngestParameters`: `{"tokens.encoding": "onset", "engine": "ray"}`. Raises MusenetError.
+    `flows.ingestion.parameters.IngestParameters`: `{"tokens.encoding": "onset", "engine": "ray"}`. `accept`
+    names the rules for publishing that the version may break. Raises MusenetError, a `flows.ingestion.gates.GateError`
+    where a rule is broken.
     """
     with _flow(lake) as opened:
         from flows.ingestion.flow import ingest as flow
-        from flows.ingestion.parameters import IngestParameters
-        from flows.ingestion.sources import collections_from
-        from infra.settings import apply
+        from flows.ingestion.parameters import parameters_from
 
-        given = {"collections": collections_from(sources, style, licence), "name": name, "lake": opened.address}
-        return flow(apply(IngestParameters, given, settings or {}))
+        changes = {**(settings or {}), **({"accept": [*accept]} if accept else {})}
+        return flow(parameters_from(sources, name, opened.address, style, licence, changes))
 
 
 def train(

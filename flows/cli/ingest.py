@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 @click.option("--copies", type=click.IntRange(0), help="Augmented variants of each training piece.  [default: 0]")
 @click.option("--seed", type=int, help="Seed of the variants.  [default: 0]")
 @settings_option("Change a setting: limits.min_notes=8.")
+@click.option("--accept", multiple=True, metavar="RULE", help="Publish even if this rule is broken; may be repeated.")
 @click.option(
     "--engine", type=click.Choice(["local", "ray", "dask"]), help="Engine that reads the files.  [default: local]"
 )
@@ -71,12 +72,20 @@ def ingest(
         return
     with running(lake):
         from flows.ingestion.flow import ingest as ingest_flow
+        from flows.ingestion.gates import GateError, describe_broken
 
-        report = ingest_flow(parameters)
+        try:
+            report = ingest_flow(parameters)
+        except GateError as error:
+            if as_json:
+                gates = [result.model_dump() for result in error.results]
+                show({"name": parameters.name, "published": False, "gates": gates}, [], as_json)
+            raise
     version = report.version
     about = version.description
     lines = [f"dataset {version}  {version.folder}"]
     lines += [f"  {count:>8,}  {outcome}" for outcome, count in about.outcomes.items()]
+    lines += [f"  accepted: {describe_broken(rule)}" for rule in about.gates if rule.outcome == "accepted"]
     lines += [f"  card: {version.folder / 'card.html'}"]
     summary = about.model_dump(mode="json", exclude={"shards", "statistics"})
     show({**summary, "folder": str(version.folder), "reused": report.reused}, lines, as_json)
@@ -86,20 +95,18 @@ def _parameters(
     sources: tuple[str, ...], changes: dict[str, str], lake: Lake, choices: dict[str, Any]
 ) -> IngestParameters:
     """Return the parameters that a command line gives; `--set` wins over an option. Raises UserError."""
-    from flows.ingestion.parameters import IngestParameters
-    from flows.ingestion.sources import collections_from
+    from flows.ingestion.parameters import parameters_from
     from infra.errors import UserError
-    from infra.settings import apply
 
-    collections = collections_from(sources, choices.pop("style"), choices.pop("licence"))
     name = choices.pop("name") or _only_toml(sources)
     if name is None:
         raise UserError("the dataset has no name; give one with --name")
+    style, licence, accept = (choices.pop(key) for key in ("style", "licence", "accept"))
     options = {f"augmentation.{key}": choices.pop(key) for key in ("copies", "seed")}
     options |= {f"tokens.{key}": choices.pop(key) for key in ("encoding", "time", "vocabulary", "units", "sustain")}
-    options = {key: value for key, value in (options | choices).items() if value is not None}
-    given = {"collections": collections, "name": name, "lake": lake.address}
-    parameters = apply(IngestParameters, given, {**options, **changes})
+    options |= {**choices, "accept": accept or None}
+    changes = {**{key: value for key, value in options.items() if value is not None}, **changes}
+    parameters = parameters_from(sources, name, lake.address, style, licence, changes)
     parameters.tokens.base_encoding()  # raises for a bad vocabulary before anything is listed
     return parameters
 

@@ -9,13 +9,16 @@ from prefect import flow, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
-from flows.ingestion.card import markdown
+from flows.ingestion.card import gates_markdown, markdown
 from flows.ingestion.context import IngestContext
 from flows.ingestion.engines import Engine, JobError, open_engine
+from flows.ingestion.gates import GateError
 from flows.ingestion.parameters import IngestParameters
 from flows.ingestion.pipeline import (
     ParsedFiles,
     build_on_newest,
+    check,
+    check_again,
     choose_encoding,
     deduplicate,
     parse_new,
@@ -78,6 +81,14 @@ def deduplicate_task(context: IngestContext, inventory: Inventory, parsed: Parse
     return manifest
 
 
+@task(name="check", persist_result=False, cache_policy=NO_CACHE)
+def check_task(context: IngestContext, manifest: pl.DataFrame) -> None:
+    """Check the rules for publishing, before anything is encoded."""
+    with stage("checking") as bar:
+        accepted = [result.rule for result in check(context, manifest) if result.outcome == "accepted"]
+        bar.note = f"broken and accepted: {', '.join(accepted)}" if accepted else "no rule is broken"
+
+
 @task(name="learn", persist_result=False, cache_policy=NO_CACHE)
 def learn_task(context: IngestContext, manifest: pl.DataFrame, parsed: ParsedFiles) -> Encoding:
     """Choose the encoding: its styles, and the tokens that a learned encoding learns from the training pieces."""
@@ -107,7 +118,10 @@ def publish_task(
 
 @flow(name="ingest", persist_result=False)
 def ingest(parameters: IngestParameters) -> IngestReport:
-    """Ingest collections; files and settings that were ingested before give the version made then."""
+    """Ingest collections; files and settings that were ingested before give the version made then.
+
+    A version that breaks a rule for publishing is not published: the page of the run shows the rules.
+    """
     context = IngestContext.resolve(parameters)
     try:
         with open_engine(
@@ -116,18 +130,23 @@ def ingest(parameters: IngestParameters) -> IngestReport:
             inventory = scan_task(context)
             known = reusable_version(context, inventory)
             if known is not None:
+                check_again(context, known)
                 tick(f"ingestion: nothing changed, {known} is reused")
                 return IngestReport(known, reused=True)
             parsed = parse_task(context, inventory, engine)
 
             def build(context: IngestContext) -> Published:
                 manifest = deduplicate_task(context, inventory, parsed)
+                check_task(context, manifest)
                 encoding = learn_task(context, manifest, parsed)
                 return publish_task(context, inventory, manifest, parsed, encoding, engine)
 
             published = build_on_newest(context, build, _report_change)
     except JobError as error:
         raise RunError(f"ingestion stopped: {error}; what was read is kept, the same command goes on") from error
+    except GateError as error:
+        create_markdown_artifact(key="dataset", markdown=gates_markdown(parameters.name, error.results))
+        raise
     create_markdown_artifact(key="dataset", markdown=markdown(published.version), description=str(published.version))
     return IngestReport(published.version, False, parsed.files, published.encoded)
 

@@ -10,14 +10,24 @@ import polars as pl
 from flows.ingestion.context import IngestContext
 from flows.ingestion.dedup.build_manifest import build_manifest
 from flows.ingestion.engines import Engine, JobError, LazySequence
+from flows.ingestion.gates import check_gates
 from flows.ingestion.parsing import ParseJob, parse
 from flows.ingestion.parsing.store import VERSION, Store
 from flows.ingestion.publishing import EncodingChoice, ParentChanged, Published, VersionSpec, publish
 from flows.ingestion.publishing import choose_encoding as encoding_for
-from flows.ingestion.sources import Inventory, Progress, file_refs, in_reading_order, number_partitions, scan
+from flows.ingestion.sources import (
+    Collection,
+    Inventory,
+    Progress,
+    file_refs,
+    in_reading_order,
+    number_partitions,
+    scan,
+)
 from infra.digests import canonical_digest
 from infra.object_store import reachable
 from tokenization.dataset.catalogue import find_by_input
+from tokenization.dataset.description import CollectionInfo, GateResult
 from tokenization.dataset.manifest import Reason
 from tokenization.dataset.version import DatasetVersion
 from tokenization.encodings import Encoding
@@ -137,6 +147,29 @@ def deduplicate(context: IngestContext, inventory: Inventory, parsed: ParsedFile
     )
 
 
+def check(context: IngestContext, manifest: pl.DataFrame) -> list[GateResult]:
+    """Check a manifest against the rules for publishing. Raises GateError."""
+    parameters, parent = context.parameters, context.parent
+    before = None if parent is None else parent.description
+    return check_gates(parameters.name, manifest, parameters.gates, before, parameters.accept)
+
+
+def check_again(context: IngestContext, version: DatasetVersion) -> list[GateResult]:
+    """Check a version that exists as if it were published now. Raises GateError.
+
+    The newest version is compared with the one that it followed, and what was accepted then is accepted still. Any
+    other is compared with the newest, in whose place it would be taken.
+    """
+    parameters, newest = context.parameters, context.parent
+    compared, accept = newest, set(parameters.accept)
+    if newest is not None and version.digest == newest.digest:
+        parent = version.description.parent
+        compared = next((each for each in context.versions if each.digest == parent), None)
+        accept |= {result.rule for result in version.description.gates if result.outcome == "accepted"}
+    before = None if compared is None else compared.description
+    return check_gates(parameters.name, version.manifest, parameters.gates, before, accept)
+
+
 def choose_encoding(
     context: IngestContext, manifest: pl.DataFrame, parsed: ParsedFiles, progress: Progress
 ) -> Encoding:
@@ -155,7 +188,10 @@ def publish_version(
     engine: Engine,
     progress: Progress,
 ) -> Published:
-    """Encode and publish a version. Raises ParentChanged if another one has appeared since the context was resolved."""
+    """Encode and publish a version.
+
+    Raises GateError if it breaks a rule, ParentChanged if another one has appeared since the context was resolved.
+    """
     parameters, lake = context.parameters, context.lake
     spec = VersionSpec(
         lake,
@@ -164,6 +200,8 @@ def publish_version(
         parameters.content_settings(),
         input_key(context, inventory),
         inventory.ignored,
+        tuple(map(_info, parameters.collections)),
+        tuple(check(context, manifest)),
         context.versions,
     )
     with reachable(lake.datasets):
@@ -187,3 +225,12 @@ def build_on_newest(
             on_change(change)
             context = context.renewed()
     return build(context)
+
+
+def _info(collection: Collection) -> CollectionInfo:
+    return CollectionInfo(
+        name=collection.name,
+        location=collection.location,
+        include=[*collection.include],
+        exclude=[*collection.exclude],
+    )

@@ -3,7 +3,8 @@
 The file is written last and makes a version visible. FORMAT numbers its schema: files of an earlier format are
 upgraded as they are read, files of a later one refused.
 
-Format 1 renamed `fates` to `outcomes`; the format before it had no number.
+Format 1 renamed `fates` to `outcomes`; the format before it had no number. Format 2 counts the pieces of each licence
+and adds `collections` and `gates`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from tokenization.dataset.encoding_files import EncodingInfo
 from tokenization.dataset.splits import split_of
 
 DESCRIPTION_FILE = "dataset.json"
-FORMAT: Final = 1
+FORMAT: Final = 2
 
 
 class DatasetError(RunError):
@@ -52,10 +53,35 @@ class FamilyCounts(_Strict):
     """Members of the largest family."""
 
 
+class CollectionInfo(_Strict):
+    """Where the files of a collection were found, so that they can be read again."""
+
+    name: str
+    location: str
+    """A path on the machine that ingested it, or a URL."""
+    include: list[str]
+    exclude: list[str]
+
+
+class GateResult(_Strict):
+    """The check of one rule for publishing."""
+
+    rule: str
+    """Its name as a setting below `gates`, with the reason behind a dot for a limit on a reason."""
+    value: float
+    limit: float
+    unit: Literal["pieces", "files", "hours", "share"]
+    """Of value and limit; a share is a fraction from 0 to 1."""
+    outcome: Literal["passed", "accepted", "broken"]
+    """`accepted`: broken, and published because a person accepted it."""
+    detail: str
+    """The finding behind the value; empty where the value says it all."""
+
+
 class Description(_Strict):
     """The content of `dataset.json`."""
 
-    format: Literal[1] = FORMAT
+    format: Literal[2] = FORMAT
     name: str
     digest: str
     """Of the content: inputs, encoding, vocabulary and settings."""
@@ -86,7 +112,12 @@ class Description(_Strict):
     """Of the accepted pieces."""
     styles: dict[str, int]
     """Accepted pieces by style label, `(none)` for those without."""
-    licences: list[str]
+    licences: dict[str, int | None]
+    """Accepted pieces by licence; null in versions of format 1, which did not count them."""
+    collections: list[CollectionInfo]
+    """Empty in versions of format 1. Not part of the digest."""
+    gates: list[GateResult]
+    """The rules that the version was published under. Not part of the digest."""
     families: FamilyCounts
     repairs: dict[str, int]
     """Files by what had to be repaired to read them."""
@@ -123,7 +154,7 @@ def parse_description(text: bytes, folder: object) -> Description:
         wanted = f"this musenet reads formats up to {FORMAT}; install a newer one"
         raise DatasetError(f"{folder}/{DESCRIPTION_FILE} has format {found!r}; {wanted}")
     try:
-        return Description.model_validate_json(json.dumps(_upgraded(content) if found == 0 else content))
+        return Description.model_validate_json(json.dumps(_upgraded(content, found)))
     except ValidationError as error:
         fault = error.errors()[0]
         where = ".".join(map(str, fault["loc"]))
@@ -132,9 +163,15 @@ def parse_description(text: bytes, folder: object) -> Description:
         ) from error
 
 
-def _upgraded(content: dict[str, Any]) -> dict[str, Any]:
-    """Bring a description of the format without a number to format 1."""
-    return {("outcomes" if key == "fates" else key): value for key, value in content.items()} | {"format": 1}
+def _upgraded(content: dict[str, Any], found: int) -> dict[str, Any]:
+    """Bring a description of an earlier format (0: without a number) to the present one."""
+    if found == 0:
+        content = {("outcomes" if key == "fates" else key): value for key, value in content.items()}
+    if found < 2:
+        licences = content.get("licences")
+        counts = dict.fromkeys(licences) if isinstance(licences, list) else licences
+        content = {**content, "licences": counts, "collections": [], "gates": [], "format": 2}
+    return content
 
 
 def write_description(folder: Folder, description: Description) -> None:

@@ -93,3 +93,9 @@ def read_manifest(path: Folder) -> pl.DataFrame:
 def outcome_counts(manifest: pl.DataFrame) -> dict[str, int]:
     """Count files by OUTCOME, in alphabetical order."""
     return dict(manifest.select(OUTCOME.alias("outcome")).group_by("outcome").len().sort("outcome").iter_rows())
+
+
+def licence_counts(manifest: pl.DataFrame) -> dict[str, int]:
+    """Count accepted pieces by licence, in alphabetical order."""
+    accepted = manifest.filter(pl.col("status") == Status.ACCEPTED)
+    return dict(accepted.group_by("licence").len().sort("licence").iter_rows())

@@ -23,7 +23,7 @@ from infra.lake import Lake
 from infra.object_store import Folder, reachable
 from tokenization.dataset.description import DESCRIPTION_FILE, DatasetError, Description, parse_description
 from tokenization.dataset.encoding_files import VOCABULARY_FILE, read_vocabulary
-from tokenization.dataset.manifest import MANIFEST_FILE, read_manifest
+from tokenization.dataset.manifest import MANIFEST_FILE, licence_counts, read_manifest
 from tokenization.dataset.shard_index import SHARD_INDEX_FILE
 from tokenization.encodings import Encoding
 from tokenization.vocabulary import Vocabulary
@@ -67,6 +67,13 @@ class DatasetVersion:
         """Columns as in `manifest.SCHEMA`."""
         with reachable(self.folder):
             return read_manifest(self.folder / MANIFEST_FILE)
+
+    @property
+    def licences(self) -> dict[str, int]:
+        """Accepted pieces by licence, counted in the manifest for a version whose description does not count them."""
+        counts = self.description.licences
+        known = {licence: pieces for licence, pieces in counts.items() if pieces is not None}
+        return known if len(known) == len(counts) else licence_counts(self.manifest)
 
     def shards(self, split: str) -> dict[str, str]:
         """Return SHA-256 by path of the shards of one split, in order; paths are relative to `folder`."""

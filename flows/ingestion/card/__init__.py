@@ -1,7 +1,7 @@
 """The data card of a dataset version: the contents and their quality, to decide whether to train on it.
 
 `write_card` writes `card.html` for people and `croissant.json` for machines; `markdown` is for Prefect's page and the
-terminal.
+terminal, `gates_markdown` for the page of a version that was refused.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import polars as pl
 
 from flows.ingestion.card.croissant import croissant
 from flows.ingestion.card.page import page
-from flows.ingestion.card.summary import markdown
+from flows.ingestion.card.summary import gates_markdown, markdown
 from tokenization.dataset.version import CARD_FILE, METADATA_FILE, DatasetVersion
 
-__all__ = ["markdown", "write_card"]
+__all__ = ["gates_markdown", "markdown", "write_card"]
 
 
 def write_card(version: DatasetVersion, manifest: pl.DataFrame) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from flows.ingestion.card.tables import (
@@ -11,6 +12,7 @@ from flows.ingestion.card.tables import (
     collections_table,
     counts_table,
     family_sizes,
+    gates_table,
     outcomes_table,
     shown,
     splits_table,
@@ -19,6 +21,7 @@ from flows.ingestion.card.tables import (
 
 if TYPE_CHECKING:
     from tokenization.dataset import DatasetVersion
+    from tokenization.dataset.description import GateResult
 
 MARKUP = re.compile(r"[\\`*\[\]|~]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|(?<=:)//|(?<=www)\.")
 """Characters that Markdown interprets within a line; an underscore between letters is not one."""
@@ -45,9 +48,18 @@ def markdown(version: DatasetVersion) -> str:
         "## Styles",
         _table(styles_table(manifest, list(about.pieces))),
     ]
+    if about.gates:
+        parts += ["## Rules for publishing", _table(gates_table(about.gates))]
     if about.repairs:
         parts += ["## Repaired files", _table(counts_table("repair", "files", about.repairs))]
     return "\n\n".join(parts) + "\n"
+
+
+def gates_markdown(name: str, results: Sequence[GateResult]) -> str:
+    """Render the rules that a version was refused by, with those that it keeps, as Markdown."""
+    broken = sum(result.outcome == "broken" for result in results)
+    head = f"# Dataset {escaped(name)}\n\nNot published: {broken:,} of {len(results):,} rules for publishing broken."
+    return f"{head}\n\n{_table(gates_table(results))}\n"
 
 
 def escaped(text: str) -> str:

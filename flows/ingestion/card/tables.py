@@ -13,7 +13,8 @@ from typing import Any
 
 import polars as pl
 
-from tokenization.dataset.description import Description
+from flows.ingestion.gates import amount
+from tokenization.dataset.description import Description, GateResult
 
 Cell = str | int | float | None
 
@@ -203,6 +204,15 @@ def ignored_table(ignored: dict[str, dict[str, int]]) -> Table:
     total = ("all", None, sum(int(line[2] or 0) for line in lines))
     more = [(f"{len(rest):,} more", None, sum(int(line[2] or 0) for line in rest))] if rest else []
     return Table(("collection", "suffix", "files"), [*lines[:MOST_ROWS], *more], total)
+
+
+def gates_table(results: Sequence[GateResult]) -> Table:
+    """Tabulate the rules for publishing: the value of each, its limit, and the outcome."""
+    lines: list[tuple[Cell, ...]] = [
+        (each.rule, amount(each.value, each.unit), amount(each.limit, each.unit), each.outcome, each.detail)
+        for each in results
+    ]
+    return Table(("rule", "value", "limit", "outcome", "finding"), lines)
 
 
 def settings_table(settings: dict[str, Any]) -> Table:

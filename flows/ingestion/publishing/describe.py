@@ -11,7 +11,7 @@ from flows.ingestion.card.statistics import Statistics
 from flows.ingestion.publishing.version_spec import VersionSpec
 from tokenization.dataset.description import Description, FamilyCounts, VocabularyInfo
 from tokenization.dataset.encoding_files import EncodingInfo
-from tokenization.dataset.manifest import Status, outcome_counts
+from tokenization.dataset.manifest import Status, licence_counts, outcome_counts
 from tokenization.dataset.shard_index import ShardEntry
 from tokenization.dataset.splits import SPLITS, split_of
 from tokenization.dataset.version import DatasetVersion
@@ -47,7 +47,9 @@ def describe(digest: str, manifest: pl.DataFrame, shards: Sequence[ShardEntry], 
         notes=int(accepted["notes"].sum()),
         hours=round(float(accepted["seconds"].sum()) / 3600, 3),
         styles=dict(styles.iter_rows()),
-        licences=sorted(accepted["licence"].unique().to_list()),
+        licences=dict(licence_counts(manifest)),
+        collections=list(spec.collections),
+        gates=list(spec.gates),
         families=FamilyCounts(
             families=len(families),
             members=int(families.sum()),

@@ -11,6 +11,7 @@ import polars as pl
 from flows.ingestion.publishing.shard_plan import EncodingChoice
 from infra.digests import canonical_digest
 from infra.lake import Lake
+from tokenization.dataset.description import CollectionInfo, GateResult
 from tokenization.dataset.splits import TRAIN
 from tokenization.dataset.version import DatasetVersion
 
@@ -31,6 +32,10 @@ class VersionSpec:
     input_key: str
     ignored: dict[str, dict[str, int]]
     """Files without a row in the manifest, by collection and suffix."""
+    collections: tuple[CollectionInfo, ...]
+    """Where the files were found."""
+    gates: tuple[GateResult, ...]
+    """The rules that the manifest was checked against."""
     versions: tuple[DatasetVersion, ...]
     """The published versions of the dataset that this one is made from, oldest first."""
 

@@ -8,7 +8,7 @@ a name.
 """
 
 from flows.ingestion.sources.collections import SUFFIXES, Collection, StyleRule, collection_of
-from flows.ingestion.sources.collections_file import collections_from, load_collections
+from flows.ingestion.sources.collections_file import collections_from, load_collections, policies_from
 from flows.ingestion.sources.inventory import Inventory, Progress, scan
 from flows.ingestion.sources.listing import Listing, in_reading_order, list_files
 from flows.ingestion.sources.partitions import number_partitions
@@ -31,6 +31,7 @@ __all__ = [
     "list_files",
     "load_collections",
     "number_partitions",
+    "policies_from",
     "read_files",
     "scan",
 ]

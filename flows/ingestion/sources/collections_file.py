@@ -21,6 +21,9 @@ from flows.ingestion.sources.collections import (
 from flows.ingestion.sources.storage import is_url
 from infra.errors import UserError
 
+POLICIES = ("gates",)
+"""Tables of settings that may stand beside the collections; see `policies_from`."""
+
 
 def collections_from(
     sources: Sequence[str | os.PathLike[str]], style: str | None = None, licence: str | None = None
@@ -69,17 +72,13 @@ def load_collections(path: Path) -> list[Collection]:
         [synonyms]                               # for all collections; each may add its own [collection.synonyms]
         bachjohannsebastian = "bach"
 
+        [gates]                                  # see `flows.ingestion.gates.Gates`
+        min_pieces = 1000
+
     Relative locations and label files are resolved against the file's folder. Raises UserError that names file,
     table and key, and for a misspelt key the nearest.
     """
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not TOML: {error}") from None
-    for key in content.keys() - {"collection", "synonyms"}:
-        raise UserError(f"{path}: {unknown_key(key, ['collection', 'synonyms'])}")
+    content = _content(path)
     tables = content.get("collection", [])
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         raise UserError(f"{path}: [collection] is one table; write [[collection]], once for each collection")
@@ -92,6 +91,37 @@ def load_collections(path: Path) -> list[Collection]:
     except ValidationError as error:
         raise UserError(f"{path}: {validation_fault(error)}") from None
     return distinct(_collection(path, number, table, common) for number, table in enumerate(tables, start=1))
+
+
+def policies_from(sources: Sequence[str | os.PathLike[str]]) -> dict[str, tuple[Path, dict[str, Any]]]:
+    """Return the tables named in POLICIES that the `collections.toml`s among the sources have, each with its file.
+
+    Raises UserError for one that stands in two files.
+    """
+    found: dict[str, tuple[Path, dict[str, Any]]] = {}
+    for path in (Path(os.fspath(source)).expanduser() for source in sources if os.fspath(source).endswith(".toml")):
+        for name, table in _content(path).items():
+            if name not in POLICIES:
+                continue
+            if not isinstance(table, dict):
+                raise UserError(f"{path}: {name} is a table; write [{name}], and its settings below")
+            if name in found:
+                raise UserError(f"both {found[name][0]} and {path} have a table [{name}]; keep it in one of them")
+            found[name] = path, table
+    return found
+
+
+def _content(path: Path) -> dict[str, Any]:
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not TOML: {error}") from None
+    known = ("collection", "synonyms", *POLICIES)
+    for key in content.keys() - {*known}:
+        raise UserError(f"{path}: {unknown_key(key, known)}")
+    return content
 
 
 def _collection(path: Path, number: int, table: Mapping[str, Any], common: Mapping[str, str]) -> Collection:

@@ -29,7 +29,7 @@ class TestIngest:
         assert Path(card.removeprefix("  card: ")).read_text().startswith("<!doctype html>")
         result = command(*ingest, "--json")
         report = json.loads(result.stdout)
-        assert (report["reused"], report["styles"], report["licences"]) == (True, {"bach": 1}, ["CC0"])
+        assert (report["reused"], report["styles"], report["licences"]) == (True, {"bach": 1}, {"CC0": 1})
         assert Path(report["folder"]) == Lake(tmp_path / "lake").datasets / "mine" / report["digest"]
         assert "nothing changed" in result.stderr
 
@@ -67,7 +67,7 @@ class TestIngest:
         report = json.loads(command("ingest", tmp_path / "classics.toml", *options, "--set", "splits.test=0").stdout)
         assert (report["name"], report["files"], report["reused"]) == ("classics", 5, False)
         assert report["styles"] == {"bach": 2, "jazz": 2, "pop": 1}
-        assert report["licences"] == ["CC-BY", "not stated"]
+        assert report["licences"] == {"CC-BY": 4, "not stated": 1}
         assert report["variants"] == {"train": 15, "validation": 0, "test": 0}
         assert report["settings"]["augmentation"]["seed"] == 7
         again = json.loads(command("ingest", tmp_path / "songs.zip", "--name", "zipped", "--json").stdout)
@@ -157,3 +157,46 @@ class TestMistakes:
     ) -> None:
         assert mistake(command("ingest", tmp_path, "--name", "x", "--set", setting)).startswith(words)
         assert not (tmp_path / "lake").exists(), "a server was started for it"
+
+
+@pytest.mark.usefixtures("prefect_api")
+class TestRulesForPublishing:
+    def test_stand_in_the_toml_and_an_option_wins(self, command: Command, tmp_path: Path, song) -> None:
+        (tmp_path / "bach").mkdir()
+        (tmp_path / "bach" / "1.mid").write_bytes(song(1))
+        toml = tmp_path / "few.toml"
+        toml.write_text("[[collection]]\nname = 'bach'\nlocation = 'bach'\n[gates]\nmin_pieces = 3\nmin_hours = 2\n")
+        result = command("ingest", toml, "--workers", "1", "--set", "gates.min_pieces=5", "--json")
+        assert result.exit_code == 1
+        line = result.stderr.splitlines()[-1]
+        assert line.startswith(
+            "musenet: few is not published, 2 rules are broken: min_pieces: 1 piece, 4 pieces below "
+        )
+        report = json.loads(result.stdout)
+        assert (report["published"], {gate["rule"]: gate["outcome"] for gate in report["gates"]}) == (
+            False,
+            {"min_pieces": "broken", "min_hours": "broken"},
+        )
+        accept = ("--accept", "min_pieces", "--accept", "min_hours")
+        published = command("ingest", toml, "--workers", "1", *accept)
+        assert published.exit_code == 0
+        assert "accepted: min_pieces: 1 piece, 2 pieces below the limit of 3 pieces" in published.stdout
+
+    def test_mistakes_in_them(self, mistake: Mistake, command: Command, tmp_path: Path) -> None:
+        ingest = ("ingest", tmp_path, "--name", "x", "--dry-run")
+        assert "there is no such rule; nearest: 'min_pieces'" in mistake(command(*ingest, "--accept", "min_piece"))
+        toml = tmp_path / "x.toml"
+        for table, fault in (
+            ("[gates]\nmin_piece = 3", "[gates] no setting 'min_piece'; nearest: 'min_pieces'"),
+            ("[gates]\nmin_accepted_share = 80", "[gates] min_accepted_share = 80: Input should be less than or equal"),
+            ("[[gates]]\nmin_pieces = 3", "gates is a table; write [gates]"),
+            ("[gate]\nmin_pieces = 3", "there is no key 'gate'; nearest: 'gates'"),
+        ):
+            toml.write_text(f"[[collection]]\nname = 'bach'\nlocation = 'bach'\n{table}\n")
+            assert f"{toml}: {fault}" in mistake(command("ingest", toml, "--dry-run"))
+        one, two = tmp_path / "one.toml", tmp_path / "two.toml"
+        for number, path in enumerate((one, two)):
+            path.write_text(f"[[collection]]\nname = '{number}'\nlocation = 'bach'\n[gates]\nmin_pieces = 3\n")
+        assert mistake(command("ingest", one, two, "--name", "x", "--dry-run")) == (
+            f"both {one} and {two} have a table [gates]; keep it in one of them"
+        )

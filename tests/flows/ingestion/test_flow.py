@@ -12,6 +12,7 @@ from flows.ingestion.parsing.store import Store
 from flows.ingestion.sources import Collection
 from infra.errors import RunError, UserError
 from infra.lake import Lake
+from tokenization.dataset import dataset_versions
 
 if TYPE_CHECKING:
     from flows.ingestion.flow import IngestReport
@@ -39,11 +40,19 @@ def test_run_again_and_run_with_more(tmp_path: Path, song: Any, capsys: pytest.C
     assert (first.reused, first.files_read, first.shards_encoded) == (False, 4, 1)
     assert first.version.description.outcomes == {"accepted": 3, "quarantined: not_midi": 1}
     lines = [line.split("  ") for line in capsys.readouterr().err.splitlines()]
-    assert [line[0] for line in lines] == ["✓ scanning", "✓ parsing", "✓ deduplicating", "✓ learning", "✓ publishing"]
+    assert [line[0] for line in lines] == [
+        "✓ scanning",
+        "✓ parsing",
+        "✓ deduplicating",
+        "✓ checking",
+        "✓ learning",
+        "✓ publishing",
+    ]
     assert [line[-1] for line in lines] == [
         "4 files",
         "4 new files, 1 refused",
         "3 accepted, 0 duplicate, 1 quarantined",
+        "no rule is broken",
         "combined in seconds, 1 styles",
         f"{first.version}, 1 of 1 shards encoded",
     ]
@@ -87,6 +96,40 @@ def test_prefect_shows_the_runs_and_a_page_about_the_dataset(tmp_path: Path, son
     (page,) = [artifact.data for artifact in artifacts if version.digest in str(artifact.data)]
     assert "| accepted | " in page
     assert "ragtime" in page
+
+
+def test_a_version_that_breaks_a_rule_is_not_published_and_the_page_of_the_run_says_so(
+    tmp_path: Path, song: Any
+) -> None:
+    lake, folder = Lake(tmp_path / "lake"), tmp_path / "waltz"
+    folder.mkdir()
+    for seed in range(4):
+        (folder / f"{seed}.mid").write_bytes(song(seed))
+    first = run(lake, folder).version
+    for seed in range(4):
+        (folder / f"{seed}.mid").write_bytes(b"no music")
+    with pytest.raises(RunError) as error:
+        run(lake, folder)
+    assert str(error.value).startswith("songs is not published, 3 rules are broken: min_pieces: 0 pieces, ")
+    assert [version.digest for version in dataset_versions(lake)] == [first.digest]
+    pages = [page for page in artifacts() if "Not published: 3 of 3 rules" in page]
+    assert any(f"4 → 0 pieces since {first}" in page for page in pages)
+    accepted = run(lake, folder, accept=["min_pieces", "max_pieces_drop", "max_hours_drop"]).version
+    assert sum(accepted.description.pieces.values()) == 0
+    assert run(lake, folder).reused, "what was accepted is accepted still"
+
+
+def artifacts() -> list[str]:
+    """The pages about datasets that Prefect shows."""
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
+
+    async def asked() -> list[str]:
+        async with get_client() as client:
+            key = ArtifactFilter(key=ArtifactFilterKey(any_=["dataset"]))
+            return [str(artifact.data) for artifact in await client.read_artifacts(artifact_filter=key)]
+
+    return asyncio.run(asked())
 
 
 def test_work_that_fails_is_told_in_one_line_and_goes_on_later(tmp_path: Path, song: Any) -> None:

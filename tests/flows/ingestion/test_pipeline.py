@@ -19,12 +19,14 @@ from flows.ingestion.context import IngestContext
 from flows.ingestion.dedup import Limits
 from flows.ingestion.dedup.splits import SplitShares
 from flows.ingestion.engines import Engine, EngineName, JobError, open_engine
+from flows.ingestion.gates import GateError
 from flows.ingestion.parameters import IngestParameters
 from flows.ingestion.parsing import ParseLimits
 from flows.ingestion.parsing.store import COLUMNS, Store
 from flows.ingestion.pipeline import (
     ParsedFiles,
     build_on_newest,
+    check_again,
     choose_encoding,
     deduplicate,
     input_key,
@@ -39,6 +41,7 @@ from flows.ingestion.publishing.version_spec import CONTENT, dataset_digest
 from flows.ingestion.sources import Collection, Inventory
 from flows.ingestion.workers import worker_settings
 from infra.lake import Lake
+from infra.object_store import folders_in
 from tokenization.dataset import DatasetVersion
 from tokenization.dataset.manifest import Reason
 from tokenization.midi import read_midi
@@ -268,7 +271,7 @@ def test_a_file_name_that_is_not_utf_8_is_ingested(tmp_path: Path, song: Any, st
 def test_a_collection_without_any_music_is_a_version_that_says_why(tmp_path: Path, steps: Any, lake: Lake) -> None:
     add(tmp_path / "songs", "1.mid", b"no music")
     add(tmp_path / "songs", "2.mid", b"none either")
-    done = steps(lake, "songs", tmp_path / "songs")
+    done = steps(lake, "songs", tmp_path / "songs", accept=["min_pieces"])
     assert outcomes(done.manifest) == {"1.mid": "not_midi", "2.mid": "not_midi"}
     assert done.published.shards == 0
     assert sum(done.version.description.pieces.values()) == 0
@@ -504,7 +507,7 @@ class TestContentSettings:
     def test_are_all_that_a_version_depends_on(self) -> None:
         fields = IngestParameters.model_fields.keys()
         inputs = {"collections", "name"}  # the digest has them in other ways
-        no_content = {"engine", "workers", "cluster", "lake", "reading"}
+        no_content = {"engine", "workers", "cluster", "lake", "reading", "gates", "accept"}
         chosen = {name.split(".")[0] for name in SETTINGS}
         assert fields == inputs | no_content | (chosen - {"max_bytes"})
         assert not {"seconds_per_file", "worker_bytes"} & chosen
@@ -518,7 +521,7 @@ class TestContentSettings:
             context = context_of(lake, songs, **settings)
             parameters, tokens = context.parameters, context.parameters.tokens
             choice = EncodingChoice.of(tokens.base_encoding(), tokens.sustain, parameters.augmentation)
-            spec = VersionSpec(lake, "songs", choice, parameters.content_settings(), "", {}, ())
+            spec = VersionSpec(lake, "songs", choice, parameters.content_settings(), "", {}, (), (), ())
             return input_key(context, inventory), dataset_digest(manifest, spec)
 
         path = ["reading", name] if name == "max_bytes" else name.split(".")
@@ -567,6 +570,51 @@ def test_the_files_that_a_run_would_parse(songs: Path, song: Any, steps: Any, la
     known, lacking = unparsed_files(context, scan_collections(context, silent))
     assert (len(known), len(lacking)) == (20, 20)
     assert set(lacking["path"]) == {f"jazz/{seed:02}.mid" for seed in range(0, 40, 2)}
+
+
+class TestRulesForPublishing:
+    @pytest.fixture
+    def three(self, tmp_path: Path, song: Any) -> Path:
+        for seed in range(3):
+            add(tmp_path / "three", f"{seed}.mid", song(seed))
+        return tmp_path / "three"
+
+    def test_are_checked_before_anything_is_encoded(self, three: Path, steps: Any, lake: Lake) -> None:
+        with pytest.raises(GateError, match="min_pieces: 3 pieces, 1 piece below the limit of 4 pieces"):
+            steps(lake, "songs", three, gates={"min_pieces": 4})
+        assert not list(folders_in(lake.datasets)), "something was published"
+
+    def test_do_not_change_the_digest(self, three: Path, steps: Any, lake: Lake) -> None:
+        plain = steps(lake, "songs", three).version
+        again = steps(Lake(lake.root / "other"), "songs", three, gates={"min_pieces": 4}, accept=["min_pieces"]).version
+        assert again.digest == plain.digest
+        found = [(result.rule, result.value, result.limit, result.outcome) for result in again.description.gates]
+        assert found == [("min_pieces", 3, 4, "accepted")]
+
+    def test_compare_with_the_version_before(self, three: Path, steps: Any, lake: Lake) -> None:
+        steps(lake, "songs", three)
+        for name in ("0.mid", "1.mid"):
+            (three / name).unlink()
+        with pytest.raises(GateError, match=r"max_pieces_drop: 66\.67 %, .* \(3 → 1 pieces since songs@"):
+            steps(lake, "songs", three)
+        less = steps(lake, "songs", three, accept=["max_pieces_drop", "max_hours_drop"]).version
+        assert [result.outcome for result in less.description.gates] == ["passed", "accepted", "accepted"]
+
+    def test_hold_for_a_version_that_exists(self, three: Path, song: Any, steps: Any, lake: Lake) -> None:
+        small = steps(lake, "songs", three).version
+        for seed in range(10, 20):
+            add(three, f"{seed}.mid", song(seed))
+        steps(lake, "songs", three)
+        with pytest.raises(GateError, match=r"max_pieces_drop: 76\.92 %, .* \(13 → 3 pieces"):
+            check_again(context_of(lake, three), small)
+        check_again(context_of(lake, three, accept=["max_pieces_drop", "max_hours_drop"]), small)
+
+    def test_that_were_accepted_stay_so_while_nothing_changes(self, three: Path, steps: Any, lake: Lake) -> None:
+        gates = {"min_pieces": 4}
+        version = steps(lake, "songs", three, gates=gates, accept=["min_pieces"]).version
+        check_again(context_of(lake, three, gates=gates), version)
+        with pytest.raises(GateError, match="a rule is broken: min_hours"):
+            check_again(context_of(lake, three, gates={**gates, "min_hours": 1}), version)
 
 
 class TestConcurrentIngestions:

@@ -89,11 +89,20 @@ class TestFormats:
         again = parse_description(description.to_json().encode(), "songs")
         assert again == description
 
+    def test_a_file_of_format_1_is_upgraded_without_what_it_did_not_record(self) -> None:
+        first = {key: value for key, value in json.loads(UNNUMBERED).items() if key != "fates"}
+        text = changed(json.dumps({**first, "outcomes": {"accepted": 3}, "format": 1, "licences": ["CC0", "MIT"]}))
+        description = parse_description(text, "songs")
+        assert description.format == FORMAT
+        assert description.licences == {"CC0": None, "MIT": None}
+        assert (description.collections, description.gates) == ([], [])
+        assert parse_description(description.to_json().encode(), "songs") == description
+
     @pytest.mark.parametrize("number", [FORMAT + 1, -1, "one", None, 1.5])
     def test_another_number_is_refused_with_what_to_do(self, number: object) -> None:
         with pytest.raises(DatasetError) as error:
             parse_description(changed(UNNUMBERED, format=number), "/lake/songs/ab")
-        expected = f"/lake/songs/ab/dataset.json has format {number!r}; this musenet reads formats up to 1; "
+        expected = f"/lake/songs/ab/dataset.json has format {number!r}; this musenet reads formats up to {FORMAT}; "
         assert str(error.value) == expected + "install a newer one"
 
     @pytest.mark.parametrize(

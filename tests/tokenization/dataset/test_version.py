@@ -144,8 +144,8 @@ class TestFinding:
     ) -> None:
         write_version(tmp_path / "datasets" / "mine", "ab12")
         newer = shutil.copytree(versions[1].path, tmp_path / "datasets" / "mine" / "ab34")
-        (newer / "dataset.json").write_text('{"format": 2}')
-        with pytest.raises(DatasetError, match=r"mine/ab34/dataset\.json has format 2; .*; install a newer one"):
+        (newer / "dataset.json").write_text('{"format": 99}')
+        with pytest.raises(DatasetError, match=r"mine/ab34/dataset\.json has format 99; .*; install a newer one"):
             find_version(Lake(tmp_path), "mine")
 
     def test_a_version_on_disk_is_its_own_local_copy(self, lake: Lake, versions: list[DatasetVersion]) -> None:

@@ -14,9 +14,9 @@ import pytest
 
 from flows.ingestion.card.statistics import Statistics
 from tokenization.dataset import DatasetVersion
-from tokenization.dataset.description import Description, FamilyCounts, VocabularyInfo, write_description
+from tokenization.dataset.description import Description, FamilyCounts, GateResult, VocabularyInfo, write_description
 from tokenization.dataset.encoding_files import EncodingInfo, write_vocabulary
-from tokenization.dataset.manifest import SCHEMA, outcome_counts, write_manifest
+from tokenization.dataset.manifest import SCHEMA, licence_counts, outcome_counts, write_manifest
 from tokenization.dataset.shards import Row, TokenFormat, write_shard
 from tokenization.dataset.splits import SPLITS
 from tokenization.encodings.combined import Combined
@@ -134,7 +134,12 @@ def stage(folder: Path, accepted: int = 14, copies: int = 1) -> Staged:
         notes=int(good["notes"].sum()),
         hours=round(good["seconds"].sum() / 3600, 3),
         styles=dict(good.group_by(pl.col("style").fill_null("(none)")).len().sort("style").iter_rows()),
-        licences=sorted(good["licence"].unique().to_list()),
+        licences=licence_counts(manifest),
+        collections=[],
+        gates=[
+            GateResult(rule="min_pieces", value=accepted, limit=1, unit="pieces", outcome="passed", detail=HOSTILE),
+            GateResult(rule="max_hours_drop", value=0.75, limit=0.5, unit="share", outcome="accepted", detail=""),
+        ],
         families=FamilyCounts(families=accepted, members=accepted + 2, largest=3),
         repairs={"clipped_bytes": 1},
         statistics=statistics.to_dict(),

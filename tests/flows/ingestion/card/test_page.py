@@ -116,6 +116,11 @@ class TestItSays:
         assert {line[0]: number(line[7]) for line in lines} == about.tokens
         assert number(total[7]) == sum(about.tokens.values())
 
+    def test_the_rules_that_it_was_published_under(self, read: Reader) -> None:
+        few, drop = table(read, "rule", "value")
+        assert few[:4] == ["min_pieces", "14 pieces", "1 piece", "passed"]
+        assert drop == ["max_hours_drop", "75 %", "50 %", "accepted", ""]
+
     def test_families(self, read: Reader, text: str) -> None:
         assert "equal or nearly so: 1, with 3 files, 3 in the largest" in text
         (line,) = table(read, "kept file")
