@@ -47,3 +47,10 @@ class IngestContext:
         if parent is None or parent.description.settings["splits"] != self.parameters.splits.model_dump(mode="json"):
             return None
         return parent.manifest.drop_nulls("split").select("sha256", "split")
+
+    def inherited_partitions(self) -> pl.DataFrame | None:
+        """Return columns `sha256` and `partition` of the parent's files; None unless its partitions have this size."""
+        parent = self.parent
+        if parent is None or parent.description.settings["partition_files"] != self.parameters.partition_files:
+            return None
+        return parent.manifest.select("sha256", "partition")

@@ -19,9 +19,9 @@ from flows.ingestion.sources import (
     Collection,
     Inventory,
     Progress,
+    assign_partitions,
     file_refs,
     in_reading_order,
-    number_partitions,
     scan,
 )
 from infra.digests import canonical_digest
@@ -100,9 +100,15 @@ def unparsed_files(context: IngestContext, inventory: Inventory) -> tuple[pl.Dat
     facts = Store(context.lake.pieces).facts()
     known = facts.filter(~pl.col("refusal").is_in(TRANSIENT).fill_null(False))
     known = known.join(inventory.files.select("sha256").drop_nulls().unique(), on="sha256", how="semi")
-    files = inventory.files.with_columns(number_partitions(inventory.files, context.parameters.partition_files))
+    files = _in_partitions(context, inventory)
     different = files.drop_nulls("sha256").unique("sha256", keep="first", maintain_order=True)
     return known, different.join(known, on="sha256", how="anti", maintain_order="left")
+
+
+def _in_partitions(context: IngestContext, inventory: Inventory) -> pl.DataFrame:
+    """Return the files of an inventory with the column `partition`."""
+    size = context.parameters.partition_files
+    return inventory.files.with_columns(assign_partitions(inventory.files, size, context.inherited_partitions()))
 
 
 def parse_new(
@@ -137,12 +143,11 @@ def deduplicate(context: IngestContext, inventory: Inventory, parsed: ParsedFile
     """Build the manifest: duplicates, families, splits, the outcome of every file."""
     parameters = context.parameters
     return build_manifest(
-        inventory.files,
+        _in_partitions(context, inventory),
         parsed.facts,
         parameters.limits,
         parameters.duplicates,
         parameters.splits,
-        parameters.partition_files,
         context.inherited_splits(),
     )
 

@@ -11,7 +11,6 @@ import polars as pl
 from flows.ingestion.dedup.equal_music import Duplicates, find_equal_music, similarity_to_root
 from flows.ingestion.dedup.quarantine import Limits, quarantine
 from flows.ingestion.dedup.splits import SplitShares, assign_splits
-from flows.ingestion.sources import number_partitions
 from tokenization.dataset.manifest import NAME, SCHEMA, Status
 
 
@@ -21,13 +20,12 @@ def build_manifest(
     limits: Limits,
     duplicates: Duplicates,
     shares: SplitShares,
-    partition_files: int,
     inherited: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Return the manifest (columns of `manifest.SCHEMA`), rows in the order of `files`.
 
-    `files`: `Inventory.files`. `facts`: `Store.facts` of their pieces. `partition_files`: average size of a
-    partition. `inherited`: columns `sha256` and `split` of the parent version, whose families keep their splits.
+    `files`: `Inventory.files` with the column `partition`. `facts`: `Store.facts` of their pieces. `inherited`: columns
+    `sha256` and `split` of the parent version, whose families keep their splits.
 
     Of files with the same bytes, or pieces with the same notes, the first in the order of collections and paths is
     kept; of near-duplicates the best (see `find_equal_music`), which also names the family.
@@ -51,7 +49,6 @@ def build_manifest(
         .otherwise(pl.lit(str(Status.ACCEPTED)))
         .alias("status"),
         similarity_to_root(table["fingerprint"], equal),
-        number_partitions(files, partition_files),
     )
     splits = assign_splits(manifest.filter(good), shares, inherited)
     manifest = manifest.join(splits, on="family", how="left", maintain_order="left")

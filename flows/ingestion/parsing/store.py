@@ -46,6 +46,8 @@ COLUMNS: dict[str, pl.DataType] = {
 }
 REQUESTS = 16
 """Parts read concurrently from an object store."""
+THREADS = 4
+"""Parts read concurrently from a disk: decompression releases the interpreter lock."""
 FACTS = [name for name in COLUMNS if name != "score"]
 """All columns but the notes."""
 
@@ -93,7 +95,7 @@ class Store:
     def facts(self, parts: Iterable[str] | None = None) -> pl.DataFrame:
         """Return the facts of all parts or some: columns FACTS, `part` and `row`; one row per SHA-256."""
         empty = _with_refs(pl.DataFrame(schema={name: COLUMNS[name] for name in FACTS}), "")
-        with reachable(self.folder), ThreadPoolExecutor(1 if isinstance(self.folder, Path) else REQUESTS) as pool:
+        with reachable(self.folder), ThreadPoolExecutor(THREADS if isinstance(self.folder, Path) else REQUESTS) as pool:
             frames = pool.map(self._facts_of, self.parts() if parts is None else parts)
             found = pl.concat([empty, *(frame for frame in frames if frame is not None)])
         different = found.unique("sha256", keep="first", maintain_order=True)

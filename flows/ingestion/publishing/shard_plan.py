@@ -109,7 +109,7 @@ class ShardPlan:
 
 
 def plan_shards(manifest: pl.DataFrame, row_refs: pl.DataFrame) -> list[ShardPlan]:
-    """Plan one shard for each partition and split with accepted pieces, in the order of the manifest.
+    """Plan one shard for each partition and split with accepted pieces, in the order of partitions and the manifest.
 
     `row_refs`: columns `sha256`, `part`, `row` of the accepted pieces in the store.
     """
@@ -119,7 +119,9 @@ def plan_shards(manifest: pl.DataFrame, row_refs: pl.DataFrame) -> list[ShardPla
     )
     plans = []
     numbers = dict.fromkeys(SPLITS, 0)
-    for (_, split), rows in pieces.group_by("partition", "split", maintain_order=True):
+    for (_, split), rows in pieces.sort("partition", maintain_order=True).group_by(
+        "partition", "split", maintain_order=True
+    ):
         path = f"{split}/{numbers[str(split)]:05d}.parquet"
         numbers[str(split)] += 1
         plans.append(ShardPlan(path, str(split), rows.drop("split", "partition")))

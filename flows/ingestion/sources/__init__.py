@@ -3,7 +3,7 @@
 A `Collection` is a folder, an archive, one file, or the URL of an object store. `list_files` finds its MIDI files,
 members of archives included, as rows of a table; `read_files` reads them by reference (`FileRef`), in this process or
 in any other that reaches the same storage. `scan` lists and hashes all files of an ingestion: its `Inventory`, which
-`number_partitions` divides into units of work. Nothing is ever unpacked to disk, and a name inside an archive is only
+`assign_partitions` divides into units of work. Nothing is ever unpacked to disk, and a name inside an archive is only
 a name.
 """
 
@@ -11,7 +11,7 @@ from flows.ingestion.sources.collections import SUFFIXES, Collection, StyleRule,
 from flows.ingestion.sources.collections_file import collections_from, load_collections, policies_from
 from flows.ingestion.sources.inventory import Inventory, Progress, scan
 from flows.ingestion.sources.listing import Listing, in_reading_order, list_files
-from flows.ingestion.sources.partitions import number_partitions
+from flows.ingestion.sources.partitions import assign_partitions
 from flows.ingestion.sources.reading import ContainerKind, FileRef, ReadFailure, file_refs, read_files
 
 __all__ = [
@@ -24,13 +24,13 @@ __all__ = [
     "Progress",
     "ReadFailure",
     "StyleRule",
+    "assign_partitions",
     "collection_of",
     "collections_from",
     "file_refs",
     "in_reading_order",
     "list_files",
     "load_collections",
-    "number_partitions",
     "policies_from",
     "read_files",
     "scan",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,17 +12,16 @@ from pathlib import Path
 import polars as pl
 
 from flows.ingestion.sources.collections import Collection
+from flows.ingestion.sources.hash_cache import cache_hashes, with_cached_hashes
 from flows.ingestion.sources.listing import Listing, in_reading_order, list_files
 from flows.ingestion.sources.reading import ReadFailure, file_refs, read_files
-from infra.files import write_atomically
 from tokenization.dataset.manifest import Reason
 
 CHUNK = 256
 """Files that one thread hashes in a row; an archive is opened once for them."""
 
-HASHES = "hashes.parquet"
-VERSIONED = ("container", "member", "size", "version")
-"""Columns that identify the content of an object in a store."""
+HASHES = "hashes"
+"""Folder of the cache of hashes."""
 
 Progress = Callable[[int, int], None]
 """Called with the units done and their total."""
@@ -33,8 +31,8 @@ Progress = Callable[[int, int], None]
 class Inventory:
     """All files of an ingestion.
 
-    `files`: one row per file, sorted by collection (in the order given) and path: the columns of `Listing.files`,
-    `sha256`, and for a file that cannot be read `reason` and `detail`.
+    `files`: one row per file, sorted by collection (in the order given) and path: the columns of `Listing.files` but
+    `version`, `sha256`, and for a file that cannot be read `reason` and `detail`.
     """
 
     files: pl.DataFrame
@@ -59,10 +57,10 @@ def scan(
     """List and hash all files. Raises UserError for collections that cannot be read.
 
     `lake`: path or URL, whose own files are left out. `max_bytes`: larger files are not read. `index_folder` keeps
-    indices of archives, and the hashes of objects by the version that their store gives them, for the next scan.
+    indices of archives, and the hashes of files by their versions (`hash_cache`), for the next scan.
     """
     listing = list_files(collections, lake=lake, index_folder=index_folder)
-    found = _with_cached_hashes(in_reading_order(listing.files.with_row_index("number")), index_folder / HASHES)
+    found = with_cached_hashes(in_reading_order(listing.files.with_row_index("number")), index_folder / HASHES)
     unknown = found.filter(pl.col("sha256").is_null())
     digests: list[str | ReadFailure] = []
     with ThreadPoolExecutor(threads) as pool:  # threads suffice: reading and hashing release the interpreter lock
@@ -76,32 +74,10 @@ def scan(
         pl.Series("reason", [failure and _reason(failure) for failure in failures], pl.String),
         pl.Series("detail", [failure and failure.detail for failure in failures], pl.String),
     )
-    _cache_hashes(hashed, index_folder / HASHES)
+    cache_hashes(hashed, index_folder / HASHES)
     known = found.filter(pl.col("sha256").is_not_null())
-    files = pl.concat([known, hashed], how="diagonal").sort("number").drop("number")
+    files = pl.concat([known, hashed], how="diagonal").sort("number").drop("number", "version")
     return Inventory(_with_problems(files, listing, collections), listing.ignored)
-
-
-def _with_cached_hashes(found: pl.DataFrame, file: Path) -> pl.DataFrame:
-    """Return the files with `sha256` where it was cached for the version (the ETag) of an object."""
-    keyed = found.with_columns(pl.col("file_ref").struct.field("container", "member"))
-    if file.exists() and found["version"].is_not_null().any():
-        keyed = keyed.join(pl.read_parquet(file), on=VERSIONED, how="left", nulls_equal=True, maintain_order="left")
-    else:
-        keyed = keyed.with_columns(pl.lit(None, pl.String).alias("sha256"))
-    return keyed.drop("container", "member")
-
-
-def _cache_hashes(hashed: pl.DataFrame, file: Path) -> None:
-    """Cache the hashes of objects with a version, so that the next scan need not fetch them."""
-    new = hashed.filter(pl.col("version").is_not_null() & pl.col("sha256").is_not_null())
-    if new.is_empty():
-        return
-    rows = new.with_columns(pl.col("file_ref").struct.field("container", "member")).select(*VERSIONED, "sha256")
-    before = [pl.read_parquet(file)] if file.exists() else []
-    buffer = io.BytesIO()
-    pl.concat([*before, rows]).unique(VERSIONED, keep="last", maintain_order=True).write_parquet(buffer)
-    write_atomically(file, buffer.getvalue())
 
 
 def _hash_in_order(

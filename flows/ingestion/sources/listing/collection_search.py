@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from collections import Counter
 from functools import partial
 from pathlib import Path
@@ -14,11 +15,11 @@ from flows.ingestion.sources.archives import ARCHIVE, Members, tar_members, targ
 from flows.ingestion.sources.collections import SUFFIXES, Collection
 from flows.ingestion.sources.listing.file_filter import FileFilter
 from flows.ingestion.sources.listing.file_table import archived_files, plain_files, with_distinct_paths
-from flows.ingestion.sources.listing.folder_walk import FolderWalk
+from flows.ingestion.sources.listing.folder_walk import FolderWalk, version_of
 from flows.ingestion.sources.listing.object_prefix import find_objects
 from flows.ingestion.sources.printable_names import printable_name
 from flows.ingestion.sources.reading import ContainerKind, file_refs
-from flows.ingestion.sources.storage import last_change, local_path, one_line, open_binary
+from flows.ingestion.sources.storage import is_url, last_change, local_path, one_line, open_binary
 from flows.ingestion.sources.style_labels import style_labels
 from infra.errors import UserError
 
@@ -90,8 +91,8 @@ class CollectionSearch:
             raise UserError(f"{root} {fault}; name a folder, an archive or a MIDI file") from None
         if stat.S_ISDIR(status.st_mode):
             walk = FolderWalk(root, self._lake)
-            for names, sizes in walk.batches():
-                self._take(plain_files(root, names, sizes), open_archives=True)
+            for names, sizes, versions in walk.batches():
+                self._take(plain_files(root, names, sizes, versions), open_archives=True)
             self._problems += walk.problems
             if walk.not_files:
                 self._ignored[NOT_A_FILE] += walk.not_files
@@ -99,7 +100,7 @@ class CollectionSearch:
         if not stat.S_ISREG(status.st_mode):
             raise UserError(f"{root} is neither a folder nor a file; name one of them")
         if ARCHIVE.search(root):
-            self._archives.append(("", root, status.st_size, None))
+            self._archives.append(("", root, status.st_size, version_of(status, time.time_ns())))
             return printable_name(ARCHIVE.sub("", root.rpartition("/")[2]))
         folder, name = os.path.split(root)
         self._frames.append(plain_files(folder, [os.fsencode(name)], [status.st_size]).drop("midi"))
@@ -141,7 +142,7 @@ class CollectionSearch:
 
     def _members(self, kind: ContainerKind, archive: str, size: int, version: str | None) -> Members:
         if kind is ContainerKind.TARGZ:
-            identity = f"{archive}\n{size}\n{version or last_change(archive)}"
+            identity = f"{archive}\n{size}\n{version if version and is_url(archive) else last_change(archive)}"
             return targz_members(partial(open_binary, archive), identity, size, self._index_folder)
         with open_binary(archive) as file:
             return zip_members(file) if kind is ContainerKind.ZIP else tar_members(file)

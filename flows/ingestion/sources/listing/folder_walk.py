@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import os
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 
@@ -13,6 +14,15 @@ from flows.ingestion.sources.storage import local_path
 
 BATCH = 100_000
 """Names that are yielded together."""
+RECENT_NS = 2_000_000_000
+"""A file that was changed so shortly before the walk may change again within the resolution of its times."""
+
+
+def version_of(status: os.stat_result, now_ns: int) -> str | None:
+    """Return a key that changes whenever the file is written to; None while that cannot be told yet."""
+    if max(status.st_mtime_ns, status.st_ctime_ns) > now_ns - RECENT_NS:
+        return None
+    return f"{status.st_ino:x}.{status.st_mtime_ns:x}.{status.st_ctime_ns:x}"
 
 
 class FolderWalk:
@@ -27,12 +37,14 @@ class FolderWalk:
         self.not_files = 0
         """Devices, sockets and the like."""
 
-    def batches(self) -> Iterator[tuple[list[bytes], list[int]]]:
-        """Yield batches of (names relative to the root, sizes in bytes)."""
+    def batches(self) -> Iterator[tuple[list[bytes], list[int], list[str | None]]]:
+        """Yield batches of (names relative to the root, sizes in bytes, versions as of `version_of`)."""
         base = os.fsencode(self._root.rstrip("/")) + b"/"
         folders, links = [b""], list[bytes]()
         names: list[bytes] = []
         sizes: list[int] = []
+        versions: list[str | None] = []
+        now = time.time_ns()
         while folders or links:
             folder = folders.pop() if folders else heapq.heappop(links)
             opened = self._open(base, folder)
@@ -50,18 +62,20 @@ class FolderWalk:
                     except OSError:  # a broken link is listed as a file that cannot be read
                         names.append(name)
                         sizes.append(0)
+                        versions.append(None)
                         continue
                     if stat.S_ISREG(status.st_mode):
                         names.append(name)
                         sizes.append(status.st_size)
+                        versions.append(version_of(status, now))
                     elif stat.S_ISDIR(status.st_mode):
                         heapq.heappush(links, name)
                     else:
                         self.not_files += 1
             if len(names) >= BATCH:
-                yield names, sizes
-                names, sizes = [], []
-        yield names, sizes
+                yield names, sizes, versions
+                names, sizes, versions = [], [], []
+        yield names, sizes, versions
 
     def _open(self, base: bytes, folder: bytes) -> AbstractContextManager[Iterator[os.DirEntry[bytes]]] | None:
         """Open a folder, unless it was visited before or cannot be read."""

@@ -23,7 +23,7 @@ FILES = {
     "style": pl.String(),
     "size": pl.Int64(),  # bytes, as declared by folder, store or archive
     "file_ref": FILE_REF,
-    "version": pl.String(),  # the store's own hash of the content (an S3 ETag); null where there is none
+    "version": pl.String(),  # changes with the content: an S3 ETag, or a local file's times; null where there is none
 }
 PROBLEMS = {"collection": pl.String(), "path": pl.String(), "size": pl.Int64(), "detail": pl.String()}
 

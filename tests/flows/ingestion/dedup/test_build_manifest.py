@@ -80,6 +80,7 @@ def decided(
             "style": [file.style for file in files],
             "reason": [str(Reason.UNREADABLE_FILE) if file.unreadable else None for file in files],
             "detail": ["Permission denied" if file.unreadable else None for file in files],
+            "partition": [0] * len(files),
         },
         schema_overrides={"sha256": pl.String, "reason": pl.String, "detail": pl.String},
     )
@@ -92,7 +93,6 @@ def decided(
         limits or Limits(),
         duplicates or Duplicates(),
         shares or SplitShares(),
-        512,
         inherited,
     )
 
