@@ -16,7 +16,7 @@ from tokenization.midi.repairs import Repair, repairs_of
 from tokenization.midi.score import Score
 from tokenization.midi.standard import DEFAULT_BEAT
 
-VERSION = 2
+VERSION = 3
 """Raised whenever the same bytes would give other notes; files read by another version are read again."""
 HEADER = b"MThd"
 TRACK = b"MTrk"
@@ -136,7 +136,7 @@ def _read(data: bytes) -> Score:
     if len(tracks.start) == 0:
         if Repair.TRUNCATED in repairs:
             raise MidiError(Unreadable.TRUNCATED, "the file ends inside a track, before the first note")
-        raise MidiError(Unreadable.NO_NOTES, "the file is read to its end and holds no note")
+        raise MidiError(Unreadable.NO_NOTES, _without_notes(tracks.tracks, repairs))
     return Score(
         tracks.start,
         tracks.length,
@@ -150,6 +150,19 @@ def _read(data: bytes) -> Score:
         repairs,
         tracks.sustained if len(tracks.sustained) else None,
     )
+
+
+def _without_notes(tracks: int, repairs: tuple[Repair, ...]) -> str:
+    """Describe a file without notes: what was read, and what was not."""
+    if not tracks:
+        return "no track follows the header"
+    left_out = {
+        Repair.AFTER_END: "bytes behind an End of Track",
+        Repair.SKIPPED_BYTES: "bytes that make no sense",
+        Repair.UNKNOWN_CHUNK: "bytes that belong to no track",
+    }
+    parts = [text for repair, text in left_out.items() if repair in repairs]
+    return "no track holds a note" + (f"; left out: {', '.join(parts)}" if parts else "")
 
 
 def _read_header(data: bytes) -> _Header:

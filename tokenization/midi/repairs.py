@@ -26,7 +26,7 @@ class Repair(StrEnum):
     NO_END_OF_TRACK = "no_end_of_track"
     """A track has no End of Track event."""
     AFTER_END = "after_end"
-    """Bytes follow a track's End of Track; they are not read."""
+    """Bytes follow a track's End of Track that are not its events; they are not read."""
     UNKNOWN_CHUNK = "unknown_chunk"
     """Bytes between the tracks that belong to none are skipped."""
     CLIPPED_BYTE = "clipped_byte"
@@ -45,6 +45,8 @@ class Repair(StrEnum):
     """A track goes on beyond 2³¹ ticks; the events there are not read."""
     CHUNK_NAME = "chunk_name"
     """The header's or a track's name is wrong in one letter."""
+    EARLY_END = "early_end"
+    """An End of Track comes before its track's last events; it is passed over."""
 
     @property
     def bit(self) -> int:

@@ -96,9 +96,9 @@ class TestNotes:
         score = read(b"\x00\x90\x3c\x50" + bytes([48, 0xB0, controller, 0]) + b"\x30\x80\x3c\x00")
         assert rows(score) == [(0, 96, 60)]
 
-    def test_a_program_holds_for_its_channel_in_its_track(self) -> None:
+    def test_a_program_holds_for_its_channel_in_all_tracks(self) -> None:
         score = read(b"\x00\xc0\x28" + note(60) + note(61, channel=1), note(62))
-        assert dict(zip(score.pitch.tolist(), score.program.tolist())) == {60: 40, 61: 0, 62: 0}
+        assert dict(zip(score.pitch.tolist(), score.program.tolist())) == {60: 40, 61: 0, 62: 40}
 
     @pytest.mark.parametrize(("until", "length"), [(96, 96), (120 * 20, 480)])
     def test_a_note_that_is_never_ended_lasts_a_beat_at_most(self, until: int, length: int) -> None:
@@ -561,10 +561,30 @@ class TestChunks:
         assert rows(score) == sorted(2 * scale(60))
         assert score.repairs == (Repair.NO_END_OF_TRACK, Repair.TRACK_LENGTH)
 
-    def test_what_follows_end_of_track_is_not_read(self) -> None:
-        score = read_score(header() + chunk(self.TRACK + self.TRACK))
+    def test_an_end_of_track_before_the_last_one_is_passed_over(self) -> None:
+        score = read_score(header() + chunk(END_OF_TRACK + self.TRACK + self.TRACK))
+        assert rows(score) == scale(60) + scale(60, at=LENGTH)
+        assert score.repairs == (Repair.EARLY_END,)
+
+    def test_so_is_one_before_the_first_note(self) -> None:
+        score = read_score(header(2) + chunk(END_OF_TRACK + SCALE) + chunk(END_OF_TRACK))
+        assert rows(score) == scale(60)
+        assert score.repairs == (Repair.EARLY_END, Repair.NO_END_OF_TRACK)
+
+    def test_also_in_a_file_that_is_cut_behind_it(self) -> None:
+        score = read_score(header() + chunk(END_OF_TRACK + SCALE, length=1000))
+        assert rows(score) == scale(60)
+        assert score.repairs == (Repair.EARLY_END, Repair.TRACK_LENGTH, Repair.TRUNCATED)
+
+    @pytest.mark.parametrize("remains", [SCALE, b"\x00" * 40 + END_OF_TRACK, b"\xff" * 40 + END_OF_TRACK])
+    def test_after_notes_and_without_another_end_of_track_or_sense_it_is_the_end(self, remains: bytes) -> None:
+        score = read_score(header() + chunk(self.TRACK + remains))
         assert rows(score) == scale(60)
         assert score.repairs == (Repair.AFTER_END,)
+
+    def test_a_file_whose_only_events_follow_an_end_of_track_senselessly_says_so(self) -> None:
+        with pytest.raises(MidiError, match="no track holds a note; left out: bytes behind an End of Track"):
+            read_score(header() + chunk(END_OF_TRACK + b"\xff" * 40))
 
     def test_other_chunks_are_skipped(self) -> None:
         data = header(2) + chunk(b"MTrk" * 9, b"XFIH") + chunk(self.TRACK) + chunk(b"", b"abcd") + chunk(self.TRACK)

@@ -5,126 +5,170 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tokenization.compiled import compiled
 from tokenization.midi.reader.events import (
+    BANK,
     CONTROLLER,
     NOTE_OFF,
     NOTE_ON,
-    PROGRAM,
     STATUS_SHIFT,
     TRACK_END,
     Numbers,
+    in_sequence,
+    voice_of,
 )
 from tokenization.midi.reader.events import TICK_SHIFT as EVENT_TICK_SHIFT
-from tokenization.midi.standard import DRUM_CHANNEL
+from tokenization.midi.reader.matching import UNENDED, pair_best
+from tokenization.midi.reader.note_columns import (
+    DRUM_SHIFT,
+    PITCH_SHIFT,
+    PROGRAM_SHIFT,
+    TICK_SHIFT,
+    NoteColumns,
+    Sounding,
+    nothing_sounding,
+    silence,
+)
+from tokenization.midi.reader.sounds import Changes, sound_at, sound_changes
 
 HANGING_BEATS = 1
 """The length at most of a pitched note that is never ended."""
 
-TICK_SHIFT, PITCH_SHIFT, DRUM_SHIFT, PROGRAM_SHIFT = 22, 15, 14, 7
-"""A note's key is one integer that sorts as notes are ordered: tick, pitch, drum, program, velocity."""
 
+class _Paired(NamedTuple):
+    """The state after the tracks of one sequence."""
 
-class NoteColumns(NamedTuple):
-    """Notes as columns of shape (n,)."""
-
-    keys: Numbers
-    """Tick, pitch, drum, program and velocity in one number."""
-    lengths: Numbers
-    """Ticks that the key is down."""
-    voices: NDArray[np.int32]
-    """The channel + 16 × the sequence."""
-
-
-class _Sounding(NamedTuple):
-    """The notes whose note-off is yet to come: for each channel and pitch a queue in the order of their starts."""
-
-    oldest: NDArray[np.int32]
-    """By `channel << 7 | pitch`, shape (2048,): the note that began first, -1 for none."""
-    newest: NDArray[np.int32]
-    """The note that began last, shape (2048,)."""
-    following: NDArray[np.int32]
-    """By note: the one behind it in its queue, -1 for none."""
-    by_channel: Numbers
-    """Notes that sound on a channel, shape (16,)."""
+    notes: int
+    """Length of the columns so far."""
+    has_hanging: bool
+    """True if a note was never ended."""
 
 
 @compiled
-def pair_notes(events: Numbers, ticks_per_beat: int, is_successive: bool) -> tuple[NoteColumns, bool]:
+def pair_notes(events: Numbers, voice_bits: int, ticks_per_beat: int, is_successive: bool) -> tuple[NoteColumns, bool]:
     """Return the notes of `Events.notes` in the order of their note-ons, and whether one was never ended.
 
-    A note-off ends the oldest note of its channel and pitch in the track. Programs hold for a channel within a track.
+    A note-off ends the oldest note of its voice and pitch in the track; where notes are left over, `matching` says
+    which they are.
     `is_successive`: each track is a sequence of its own.
     """
     most = len(events)
     notes = NoteColumns(np.empty(most, np.int64), np.empty(most, np.int64), np.empty(most, np.int32))
+    sounding = nothing_sounding(most, voice_bits)
+    paired = _Paired(0, False)
+    begin = sequence = 0
+    while begin < most:
+        end = _end_of_track(events, begin) if is_successive else most
+        changes = sound_changes(events[begin:end], 1 << voice_bits)
+        first = in_sequence(0, sequence, voice_bits)
+        paired = _pair_sequence(
+            events[begin:end], changes, first, voice_bits, HANGING_BEATS * ticks_per_beat, notes, sounding, paired
+        )
+        begin = end
+        sequence += 1
+    n, has_hanging = paired
+    return NoteColumns(notes.keys[:n], notes.lengths[:n], notes.voices[:n]), has_hanging
+
+
+@compiled
+def _end_of_track(events: Numbers, begin: int) -> int:
+    """Return the place behind the track that begins at a place."""
+    at = begin
+    while at < len(events) and events[at] >> STATUS_SHIFT & 0xFF != TRACK_END:
+        at += 1
+    return at + 1
+
+
+@compiled
+def _pair_sequence(
+    events: Numbers,
+    changes: Changes,
+    first_voice: int,
+    voice_bits: int,
+    longest_hanging: int,
+    notes: NoteColumns,
+    sounding: Sounding,
+    paired: _Paired,
+) -> _Paired:
+    """Append the notes of one sequence to the columns; `first_voice` is voice 0 of the sequence."""
     keys, lengths, voices = notes
-    sounding = _Sounding(
-        np.empty(2048, np.int32), np.empty(2048, np.int32), np.empty(most, np.int32), np.zeros(16, np.int64)
-    )
-    oldest, newest, following, by_channel = sounding
-    oldest[:] = -1
-    programs = np.zeros(16, np.int64)
-    n = first = sequence = 0
-    has_hanging = False
-    for event in events:
+    oldest, newest, following, by_voice = sounding
+    sounds, until = np.zeros(len(by_voice), np.int64), np.zeros(len(by_voice), np.int64)
+    n, has_hanging = paired
+    first_note, first_event, track = n, 0, 0
+    is_stacked = is_left = False
+    for i in range(len(events)):
+        event = events[i]
         status, one, other = event >> STATUS_SHIFT & 0xFF, event >> 8 & 0x7F, event & 0x7F
-        kind, channel = status >> 4, status & 15
+        kind = status >> 4
         if kind == NOTE_ON and other > 0:
-            tick, slot = event >> EVENT_TICK_SHIFT, channel << 7 | one
-            drum = int(channel == DRUM_CHANNEL)
-            keys[n] = (
-                tick << TICK_SHIFT
-                | one << PITCH_SHIFT
-                | drum << DRUM_SHIFT
-                | programs[channel] << PROGRAM_SHIFT
-                | other
-            )
-            lengths[n] = -1
-            voices[n] = sequence << 4 | channel
+            tick, voice = event >> EVENT_TICK_SHIFT, voice_of(event)
+            if tick >= until[voice]:
+                sounds[voice], until[voice] = sound_at(changes, voice, tick, i, track)
+            keys[n] = tick << TICK_SHIFT | one << PITCH_SHIFT | sounds[voice] << PROGRAM_SHIFT | other
+            lengths[n] = UNENDED
+            voices[n] = first_voice | voice
             following[n] = -1
+            slot = voice << 7 | one
             if oldest[slot] < 0:
                 oldest[slot] = n
             else:
                 following[newest[slot]] = n
             newest[slot] = n
-            by_channel[channel] += 1
+            by_voice[voice] += 1
             n += 1
         elif kind in (NOTE_ON, NOTE_OFF):
-            slot = channel << 7 | one
+            voice = voice_of(event)
+            slot = voice << 7 | one
             note = oldest[slot]
             if note >= 0:
                 lengths[note] = (event >> EVENT_TICK_SHIFT) - (keys[note] >> TICK_SHIFT)
                 oldest[slot] = following[note]
-                by_channel[channel] -= 1
-        elif kind == PROGRAM:
-            programs[channel] = one
-        elif kind == CONTROLLER:
-            if by_channel[channel] > 0:
-                _end_channel(notes, sounding, channel, event >> EVENT_TICK_SHIFT)
+                by_voice[voice] -= 1
+                is_stacked |= following[note] >= 0
+        elif kind == CONTROLLER and one != BANK:
+            voice = voice_of(event)
+            if by_voice[voice] > 0:
+                is_left |= _end_voice(notes, sounding, voice, event >> EVENT_TICK_SHIFT)
         elif status == TRACK_END:
-            tick = event >> EVENT_TICK_SHIFT
-            has_hanging |= _end_hanging(keys[first:n], lengths[first:n], tick, HANGING_BEATS * ticks_per_beat)
-            oldest[:] = -1
-            by_channel[:] = 0
-            programs[:] = 0
-            first = n
-            sequence += is_successive
-    return NoteColumns(keys[:n], lengths[:n], voices[:n]), has_hanging
+            is_left |= _has_unended(lengths[first_note:n])
+            if is_stacked and is_left:
+                pair_best(events[first_event:i], notes, first_note, n, sounding, voice_bits)
+            elif is_left:
+                silence(notes, first_note, n, sounding, voice_bits)
+            has_hanging |= _end_hanging(
+                keys[first_note:n], lengths[first_note:n], event >> EVENT_TICK_SHIFT, longest_hanging
+            )
+            until[:] = 0
+            first_note, first_event = n, i + 1
+            track += 1
+            is_stacked = is_left = False
+    return _Paired(n, has_hanging)
 
 
 @compiled
-def _end_channel(notes: NoteColumns, sounding: _Sounding, channel: int, tick: int) -> None:
-    """End all notes of a channel that began before a tick."""
-    for slot in range(channel << 7, (channel + 1) << 7):
-        note = sounding.oldest[slot]
+def _end_voice(notes: NoteColumns, sounding: Sounding, voice: int, tick: int) -> bool:
+    """End all notes of a voice that began before a tick; return True if there was one."""
+    found = False
+    for slot in range(voice << 7, (voice + 1) << 7):
+        note = sounding.first[slot]
         while note >= 0 and notes.keys[note] >> TICK_SHIFT < tick:
             notes.lengths[note] = tick - (notes.keys[note] >> TICK_SHIFT)
             note = sounding.following[note]
-            sounding.by_channel[channel] -= 1
-        sounding.oldest[slot] = note
+            sounding.by_voice[voice] -= 1
+            found = True
+        sounding.first[slot] = note
+    return found
+
+
+@compiled
+def _has_unended(lengths: Numbers) -> bool:
+    """Return True if a note has no end yet."""
+    for length in lengths:  # noqa: SIM110  numba compiles no generators
+        if length == UNENDED:
+            return True
+    return False
 
 
 @compiled

@@ -15,16 +15,18 @@ from tokenization.midi.reader.events import (
     STATUS_SHIFT,
     TRACK_END,
     Numbers,
+    in_sequence,
+    voice_of,
 )
 from tokenization.midi.reader.events import TICK_SHIFT as EVENT_TICK_SHIFT
-from tokenization.midi.reader.pairing import PITCH_SHIFT, TICK_SHIFT, NoteColumns
+from tokenization.midi.reader.note_columns import DRUM_SHIFT, PITCH_SHIFT, TICK_SHIFT, NoteColumns
 from tokenization.midi.reader.sorting import sort_pairs
 from tokenization.midi.reader.tempo import TempoColumns, cap_lengths
 
 PEDAL_DOWN = 64
 """The least value of the pedal that puts it down."""
 VOICE_SHIFT = 31
-"""A moment of a voice is one integer: the voice (channel + 16 × sequence) before a tick, which has 31 bits."""
+"""A moment of a voice is one integer: the voice, with its sequence, before a tick, which has 31 bits."""
 
 UP, DOWN, SILENCE = 0, 1, 2
 """Actions on a pedal."""
@@ -41,13 +43,13 @@ class Pedallings(NamedTuple):
 
 
 @compiled
-def pedallings(controls: Numbers, is_successive: bool) -> Pedallings:
+def pedallings(controls: Numbers, voice_bits: int, is_successive: bool) -> Pedallings:
     """Return where pedals go down and where they then go up, from the events of `Events.controls`.
 
     All Sound Off ends a pedalling, and another one begins.
     `is_successive`: each track is a sequence of its own.
     """
-    moments, actions = _actions(controls, is_successive)
+    moments, actions = _actions(controls, voice_bits, is_successive)
     sort_pairs(moments, actions)
     n = len(moments)
     down, up = np.empty(n, np.int64), np.empty(n, np.int64)
@@ -74,7 +76,7 @@ def pedallings(controls: Numbers, is_successive: bool) -> Pedallings:
 
 
 @compiled
-def _actions(controls: Numbers, is_successive: bool) -> tuple[Numbers, Numbers]:
+def _actions(controls: Numbers, voice_bits: int, is_successive: bool) -> tuple[Numbers, Numbers]:
     """Return the moments at which something is done to a pedal, and `number << ACTION_BITS | action`; shape (n,).
 
     Both are empty if no pedal ever goes down.
@@ -90,7 +92,8 @@ def _actions(controls: Numbers, is_successive: bool) -> tuple[Numbers, Numbers]:
             if controller == PEDAL and event & 0x7F >= PEDAL_DOWN:
                 action = DOWN
                 downs += 1
-            moments[n] = (sequence << 4 | status & 15) << VOICE_SHIFT | event >> EVENT_TICK_SHIFT
+            voice = in_sequence(voice_of(event), sequence, voice_bits)
+            moments[n] = voice << VOICE_SHIFT | event >> EVENT_TICK_SHIFT
             actions[n] = n << ACTION_BITS | action
             n += 1
     if downs == 0:
@@ -99,7 +102,9 @@ def _actions(controls: Numbers, is_successive: bool) -> tuple[Numbers, Numbers]:
 
 
 @compiled
-def sustain(notes: NoteColumns, spans: Pedallings, tempos: TempoColumns, ticks_per_beat: int) -> Numbers:
+def sustain(
+    notes: NoteColumns, spans: Pedallings, voice_bits: int, tempos: TempoColumns, ticks_per_beat: int
+) -> Numbers:
     """Sort the notes and return their lengths with the pedal, shape (n,); empty if it changes none."""
     keys, lengths, voices = notes
     n = len(keys)
@@ -112,7 +117,7 @@ def sustain(notes: NoteColumns, spans: Pedallings, tempos: TempoColumns, ticks_p
     for i in range(n):
         voices[i] = lengths[i] & 0xFFFFFFFF
         lengths[i] >>= 32
-    held = _held(notes, spans)
+    held = _held(notes, spans, voice_bits)
     cap_lengths(keys, held, tempos, ticks_per_beat)
     for i in range(n):
         if held[i] != lengths[i]:
@@ -121,35 +126,37 @@ def sustain(notes: NoteColumns, spans: Pedallings, tempos: TempoColumns, ticks_p
 
 
 @compiled
-def _held(notes: NoteColumns, spans: Pedallings) -> Numbers:
+def _held(notes: NoteColumns, spans: Pedallings, voice_bits: int) -> Numbers:
     """Return the lengths of sorted notes with the pedal, shape (n,)."""
     keys, lengths, voices = notes
     n = len(keys)
     held = np.empty(n, np.int64)
     sequences = 1
     for voice in voices:
-        sequences = max(sequences, (voice >> 4) + 1)
+        sequences = max(sequences, (voice >> voice_bits) + 1)
     last = np.zeros(sequences, np.int64)  # where the last key of a sequence is up
     for i in range(n):
-        sequence = voices[i] >> 4
+        sequence = voices[i] >> voice_bits
         last[sequence] = max(last[sequence], (keys[i] >> TICK_SHIFT) + lengths[i])
-    # By channel and pitch: the start of the note that was looked at last, and the first start after that.
-    latest, repeated = np.empty(2048, np.int64), np.empty(2048, np.int64)
+    # By voice and pitch: the start of the note that was looked at last, and the first start after that.
+    latest, repeated = np.empty(128 << voice_bits, np.int64), np.empty(128 << voice_bits, np.int64)
     latest[:] = LAST_TICK
     repeated[:] = LAST_TICK
     for i in range(n - 1, -1, -1):
         start, voice = keys[i] >> TICK_SHIFT, np.int64(voices[i])
-        slot = (voice & 15) << 7 | (keys[i] >> PITCH_SHIFT & 0x7F)
+        slot = (voice & ((1 << voice_bits) - 1)) << 7 | (keys[i] >> PITCH_SHIFT & 0x7F)
         if start < latest[slot]:
             repeated[slot], latest[slot] = latest[slot], start
         held[i] = lengths[i]
+        if keys[i] >> DRUM_SHIFT & 1:
+            continue
         end = start + lengths[i]
         key_up = voice << VOICE_SHIFT | end
         span = _first_not_before(spans.up, key_up)
         if span < len(spans.up) and spans.down[span] <= key_up:
             until = spans.up[span] & LAST_TICK
             if until == LAST_TICK:
-                until = last[voice >> 4]
+                until = last[voice >> voice_bits]
             held[i] = max(min(until, repeated[slot]), end) - start
     return held
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from tokenization.compiled import compiled
 from tokenization.midi.reader.events import STATUS_SHIFT, TEMPO, TICK_SHIFT, Numbers
-from tokenization.midi.reader.pairing import TICK_SHIFT as NOTE_TICK_SHIFT
+from tokenization.midi.reader.note_columns import TICK_SHIFT as NOTE_TICK_SHIFT
 from tokenization.midi.reader.sorting import sort_pairs
 from tokenization.midi.score import segment
 from tokenization.midi.standard import DEFAULT_BEAT

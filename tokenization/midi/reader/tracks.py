@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from tokenization.compiled import compiled, constant
 from tokenization.midi.reader.chunks import Bytes, find_track, open_track
 from tokenization.midi.reader.decoding import decode_track
-from tokenization.midi.reader.events import LAST_TICK, TEMPO, Events, Numbers, packed
-from tokenization.midi.reader.pairing import DRUM_SHIFT, PITCH_SHIFT, PROGRAM_SHIFT, TICK_SHIFT, pair_notes
+from tokenization.midi.reader.events import LAST_TICK, TEMPO, Events, Numbers, packed, voice_bits_of
+from tokenization.midi.reader.note_columns import DRUM_SHIFT, PITCH_SHIFT, PROGRAM_SHIFT, TICK_SHIFT
+from tokenization.midi.reader.pairing import pair_notes
 from tokenization.midi.reader.pedal import pedallings, sustain
 from tokenization.midi.reader.recovery import LONGEST_REST, PLAUSIBLE_SPAN, Limits
 from tokenization.midi.reader.tempo import cap_lengths, tempo_map
@@ -58,6 +59,7 @@ class _Decoded(NamedTuple):
     tracks: int
     read: int
     skipped: int
+    highest_port: int
 
 
 @compiled
@@ -72,10 +74,13 @@ def read_tracks(
     """
     decoded = _decode(data, at, count, ticks_per_beat, is_successive, fixed_beat == 0)
     events, repairs = decoded.events, decoded.repairs
-    notes, has_hanging = pair_notes(events.notes, ticks_per_beat, is_successive)
+    voice_bits = voice_bits_of(decoded.highest_port)
+    notes, has_hanging = pair_notes(events.notes, voice_bits, ticks_per_beat, is_successive)
     tempos = tempo_map(events.controls, fixed_beat)
     is_capped = cap_lengths(notes.keys, notes.lengths, tempos, ticks_per_beat)
-    sustained = sustain(notes, pedallings(events.controls, is_successive), tempos, ticks_per_beat)
+    sustained = sustain(
+        notes, pedallings(events.controls, voice_bits, is_successive), voice_bits, tempos, ticks_per_beat
+    )
     repairs |= HANGING_NOTE if has_hanging else 0
     repairs |= LONG_NOTE if is_capped else 0
     start, pitch, velocity, program, drum = _unpacked(notes.keys)
@@ -104,21 +109,23 @@ def _decode(data: Bytes, at: int, stated: int, ticks_per_beat: int, is_successiv
     )
     # An event takes two bytes at least, but at a fault BACK of them may be read again, once in PROBED_EVENTS events.
     events = Events(np.empty(len(data), np.int64), np.empty(len(data), np.int64))
-    n = m = tracks = repairs = read = skipped = 0
+    n = m = tracks = repairs = read = skipped = highest_port = 0
     begin = FIRST_TICK
     while True:
         at, found = find_track(data, at, tracks >= stated)
         repairs |= found
         if at >= len(data):
-            return _Decoded(Events(events.notes[:n], events.controls[:m]), repairs, tracks, read, skipped)
+            columns = Events(events.notes[:n], events.controls[:m])
+            return _Decoded(columns, repairs, tracks, read, skipped, highest_port)
         if is_successive and has_tempos and tracks > 0:
             events.controls[m] = packed(begin, TEMPO, WHOLE_DEFAULT_BEAT)
             m += 1
-        track = decode_track(data, open_track(data, at), begin, limits, has_tempos, events, n, m)
+        track = decode_track(data, open_track(data, at), begin, limits, has_tempos, stated != 1, events, n, m)
         at, n, m = track.next_chunk, track.notes, track.controls
         repairs |= track.repairs
         read += track.read
         skipped += track.skipped
+        highest_port = max(highest_port, track.highest_port)
         tracks += 1
         if is_successive:
             begin = track.tick
