@@ -123,9 +123,12 @@ def _plan_lines(plan: DryRun) -> list[str]:
             f"{count:,} {suffix or 'without suffix'}" for suffix, count in collection["ignored"].items()
         )
         lines.append(f"{collection['collection']}: {collection['files']:,} files, {collection['bytes'] / 1e6:,.1f} MB")
-        shown = list(collection["styles"].items())
-        more = f", … ({len(shown):,} styles)" if len(shown) > LISTED else ""
-        lines.append("  styles: " + ", ".join(f"{style} {count:,}" for style, count in shown[:LISTED]) + more)
+        for what in ("styles", "licences"):
+            shown = list(collection[what].items())
+            more = f", … ({len(shown):,} {what})" if len(shown) > LISTED else ""
+            lines.append(f"  {what}: " + ", ".join(f"{name} {count:,}" for name, count in shown[:LISTED]) + more)
+        refused = collection["not_allowed"]
+        lines += [f"  licence not allowed: {refused:,} of {collection['files']:,} files"] if refused else []
         lines += [f"  left out: {left_out}"] if left_out else []
     lines += [f"cannot be read: {file}: {why}" for file, why in plan.unreadable[:LISTED]]
     if plan.version:

@@ -12,6 +12,7 @@ from flows.ingestion.dedup import Duplicates, Limits
 from flows.ingestion.dedup.splits import SplitShares
 from flows.ingestion.engines import EngineName
 from flows.ingestion.gates import Gates, RuleName
+from flows.ingestion.licences import LicencePolicy
 from flows.ingestion.parsing import ParseLimits
 from flows.ingestion.publishing import Augmentation, TokenSettings
 from flows.ingestion.sources import Collection, collections_from, policies_from
@@ -30,6 +31,7 @@ class IngestParameters(BaseModel):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
     """Of the dataset: lower-case letters, digits, `_` and `-`."""
     tokens: TokenSettings = TokenSettings()
+    licences: LicencePolicy = LicencePolicy()
     limits: Limits = Limits()
     reading: ParseLimits = ParseLimits()
     duplicates: Duplicates = Duplicates()
@@ -50,12 +52,12 @@ class IngestParameters(BaseModel):
 
     def content_settings(self) -> dict[str, Any]:
         """Return the settings that the content of the dataset depends on, as JSON."""
-        chosen = {"limits", "duplicates", "splits", "augmentation", "partition_files"}
+        chosen = {"licences", "limits", "duplicates", "splits", "augmentation", "partition_files"}
         plain = self.model_dump(mode="json", include=chosen)
         return {**plain, "tokens": self.tokens.content(), "max_bytes": self.reading.max_bytes}
 
 
-POLICIES: dict[str, type[BaseModel]] = {"gates": Gates}
+POLICIES: dict[str, type[BaseModel]] = {"gates": Gates, "licences": LicencePolicy}
 """The settings that a `collections.toml` may hold, by the table."""
 
 

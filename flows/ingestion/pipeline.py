@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 
 from flows.ingestion.context import IngestContext
 from flows.ingestion.dedup.build_manifest import build_manifest
+from flows.ingestion.dedup.quarantine import quarantine_licences
 from flows.ingestion.engines import Engine, JobError, LazySequence
 from flows.ingestion.gates import check_gates
 from flows.ingestion.parsing import ParseJob, parse
@@ -53,9 +54,12 @@ class ParsedFiles:
 
 
 def scan_collections(context: IngestContext, progress: Progress) -> Inventory:
-    """List and hash all files. Raises UserError for collections that cannot be read."""
+    """List and hash all files, and quarantine those whose licence is not allowed.
+
+    Raises UserError for collections that cannot be read.
+    """
     parameters, lake = context.parameters, context.lake
-    return scan(
+    inventory = scan(
         parameters.collections,
         lake=lake.address,
         index_folder=lake.cache / "archives",
@@ -63,6 +67,7 @@ def scan_collections(context: IngestContext, progress: Progress) -> Inventory:
         threads=parameters.workers,
         progress=progress,
     )
+    return replace(inventory, files=quarantine_licences(inventory.files, parameters.licences))
 
 
 def input_key(context: IngestContext, inventory: Inventory) -> str:
@@ -95,13 +100,14 @@ def unparsed_files(context: IngestContext, inventory: Inventory) -> tuple[pl.Dat
     """Compare the inventory with the store.
 
     Returns the facts of the files that the store has, and the different files that it lacks (columns of
-    `Inventory.files` and `partition`).
+    `Inventory.files` and `partition`). Files that have a reason already, such as their licence, count for neither.
     """
     facts = Store(context.lake.pieces).facts()
     known = facts.filter(~pl.col("refusal").is_in(TRANSIENT).fill_null(False))
-    known = known.join(inventory.files.select("sha256").drop_nulls().unique(), on="sha256", how="semi")
+    wanted = inventory.files.filter(pl.col("reason").is_null())
+    known = known.join(wanted.select("sha256").unique(), on="sha256", how="semi")
     files = _in_partitions(context, inventory)
-    different = files.drop_nulls("sha256").unique("sha256", keep="first", maintain_order=True)
+    different = files.filter(pl.col("reason").is_null()).unique("sha256", keep="first", maintain_order=True)
     return known, different.join(known, on="sha256", how="anti", maintain_order="left")
 
 

@@ -36,6 +36,8 @@ class Reason(StrEnum):
     UNSUPPORTED_TIMING = "unsupported_timing"
     UNREADABLE_FILE = "unreadable_file"
     UNREADABLE_ARCHIVE = "unreadable_archive"
+    LICENCE = "licence"
+    """The settings do not allow its licence."""
     REPAIRED = "repaired"
     """It needed a repair that the settings refuse."""
     PARSER_CRASHED = "parser_crashed"
@@ -50,7 +52,8 @@ SCHEMA: dict[str, pl.DataType] = {
     "collection": pl.String(),
     "sha256": pl.String(),  # null only for a file whose bytes could not be read
     "size": pl.Int64(),
-    "licence": pl.String(),
+    "licence": pl.String(),  # its SPDX name where there is one
+    "stated_licence": pl.String(),  # as the collection states it; null where that is the same
     "style": pl.String(),
     "status": pl.String(),
     "reason": pl.String(),
@@ -85,9 +88,11 @@ def write_manifest(path: Folder, manifest: pl.DataFrame) -> None:
 
 
 def read_manifest(path: Folder) -> pl.DataFrame:
-    """Read a manifest, columns as in SCHEMA."""
+    """Read a manifest, columns as in SCHEMA; those that an earlier release did not write are null."""
     with path.open("rb") as file:
-        return pl.read_parquet(file)
+        found = pl.read_parquet(file)
+    later = [pl.lit(None, kind).alias(name) for name, kind in SCHEMA.items() if name not in found.columns]
+    return found.with_columns(later).select(*SCHEMA)
 
 
 def outcome_counts(manifest: pl.DataFrame) -> dict[str, int]:

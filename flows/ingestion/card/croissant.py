@@ -6,12 +6,12 @@ Source: MLCommons, "Croissant Format Specification" 1.0 (2024).
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import polars as pl
 import pyarrow as pa
 
+from flows.ingestion.licences import licence_url
 from infra.digests import file_sha256
 from infra.object_store import Folder
 from tokenization.dataset.encoding_files import VOCABULARY_FILE
@@ -24,11 +24,6 @@ Json = dict[str, Any]
 PARQUET = "application/x-parquet"
 SPLIT_CONCEPT = "https://www.wikidata.org/wiki/Q3985153"
 SPLIT_KINDS = {"train": "cr:TrainingSplit", "validation": "cr:ValidationSplit", "test": "cr:TestSplit"}
-SPDX = "https://spdx.org/licenses/"
-SPDX_NAME = re.compile(
-    r"CC0-1\.0|CC-BY(-NC)?(-SA|-ND)?-[1-4]\.0|MIT|Apache-2\.0|BSD-[23]-Clause|[AL]?GPL-[23]\.[01](-only|-or-later)?"
-)
-SHORT_NAMES = {"CC0": "CC0-1.0"}
 
 ROW_FIELDS = {
     "piece_id": ("sc:Text", "SHA-256 of the source file's bytes."),
@@ -91,7 +86,7 @@ def croissant(version: DatasetVersion, manifest: pl.DataFrame) -> Json:
         ),
         "version": about.digest,
         "url": CARD_FILE,
-        "license": [licence_url(licence) for licence in about.licences],
+        "license": [licence_url(licence) or licence for licence in about.licences],
         "creator": {"@type": "sc:Organization", "name": "musenet ingest"},
         "datePublished": about.created.isoformat(timespec="milliseconds"),
         "citeAs": f"{about.name}@{about.digest}",
@@ -116,12 +111,6 @@ def croissant(version: DatasetVersion, manifest: pl.DataFrame) -> Json:
             _record_set(*files, [_file_field(name, kind) for name, kind in manifest.schema.items()]),
         ],
     }
-
-
-def licence_url(licence: str) -> str:
-    """Return the SPDX page of a licence with an SPDX name (or `CC0`), any other text unchanged."""
-    name = SHORT_NAMES.get(licence, licence)
-    return f"{SPDX}{name}.html" if SPDX_NAME.fullmatch(name) else licence
 
 
 def _file(folder: Folder, path: str, encoding: str, description: str, sha256: str | None = None) -> Json:

@@ -36,7 +36,7 @@ def markdown(version: DatasetVersion) -> str:
         f"{sum(about.pieces.values()):,} pieces, {about.hours:,.1f} hours, {about.notes:,} notes, "
         f"{sum(about.tokens.values()):,} tokens of the `{about.encoding.name}` encoding in "
         f"{about.encoding.time} over the `{about.vocabulary.name}` vocabulary. "
-        f"Licences: {', '.join(map(escaped, about.licences))}.",
+        f"Licences: {', '.join(f'{escaped(name)} ({pieces:,})' for name, pieces in version.licences.items())}.",
         f"Digest `{version.digest}`, folder `{shown(str(version.folder))}`; `card.html` there has the details.",
         "## The outcome of every file",
         _table(outcomes_table(manifest)),

@@ -104,12 +104,14 @@ _NOT_ACCEPTED = (("duplicate", "duplicates"), ("quarantined", "quarantined"))
 
 
 def licences_table(manifest: pl.DataFrame) -> Table:
-    """Tabulate the sizes of the accepted pieces by licence."""
-    frame = manifest.group_by("licence").agg(pl.col("collection").n_unique().alias("collections"), *_measures())
+    """Tabulate the sizes of the accepted pieces by licence, with the words in which the collections state it."""
+    stated = pl.col("stated_licence").filter(ACCEPTED).drop_nulls().unique().sort().str.join(", ").alias("stated as")
+    collections = pl.col("collection").n_unique().alias("collections")
+    frame = manifest.group_by("licence").agg(stated, collections, *_measures())
     table = _summed(frame.filter(pl.col("pieces") > 0), ["licence"])
     assert table.total is not None
-    collections = manifest.filter(ACCEPTED)["collection"].n_unique()  # one may have files of several licences
-    return Table(table.headings, table.lines, (table.total[0], collections, *table.total[2:]))
+    different = manifest.filter(ACCEPTED)["collection"].n_unique()  # one may have files of several licences
+    return Table(table.headings, table.lines, (table.total[0], None, different, *table.total[3:]))
 
 
 def styles_table(manifest: pl.DataFrame, splits: Sequence[str]) -> Table:

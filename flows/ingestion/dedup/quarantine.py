@@ -5,6 +5,7 @@ from __future__ import annotations
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
+from flows.ingestion.licences import LicencePolicy, allowed
 from tokenization.dataset.manifest import Reason
 from tokenization.midi.score import Repair
 
@@ -21,6 +22,22 @@ class Limits(BaseModel):
     """On average over the piece."""
     refused_repairs: tuple[Repair, ...] = ()
     """Repairs by the reader after which a file is not trusted."""
+
+
+def quarantine_licences(files: pl.DataFrame, policy: LicencePolicy) -> pl.DataFrame:
+    """Set `reason` and `detail` of an inventory's files whose licence the policy does not allow.
+
+    They are not even read. Files that cannot be read keep that reason.
+    """
+    if policy.allow is None:
+        return files
+    refused = [licence for licence, good in allowed(files["licence"].unique(), policy.allow).items() if not good]
+    applies = pl.col("licence").is_in(refused) & pl.col("reason").is_null()
+    detail = pl.format("its licence is {}; allowed are: {}", "licence", pl.lit(", ".join(policy.allow) or "none"))
+    return files.with_columns(
+        pl.when(applies).then(pl.lit(str(Reason.LICENCE))).otherwise("reason").alias("reason"),
+        pl.when(applies).then(detail).otherwise("detail").alias("detail"),
+    )
 
 
 def quarantine(files: pl.DataFrame, limits: Limits) -> pl.DataFrame:

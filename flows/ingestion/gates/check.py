@@ -10,9 +10,10 @@ import polars as pl
 
 from flows.ingestion.gates.rules import REASON_RULE, Gates
 from flows.ingestion.gates.text import describe_broken
+from flows.ingestion.licences import allowed
 from infra.errors import RunError
 from tokenization.dataset.description import Description, GateResult
-from tokenization.dataset.manifest import Status
+from tokenization.dataset.manifest import Status, licence_counts
 
 Unit = Literal["pieces", "files", "hours", "share"]
 ACCEPTED = pl.col("status") == Status.ACCEPTED
@@ -94,6 +95,11 @@ def _findings(manifest: pl.DataFrame, gates: Gates, before: Description | None) 
     if gates.max_style_share is not None and pieces:
         style, count = accepted["style"].fill_null("(none)").value_counts(sort=True).sort("count", "style").row(-1)
         yield Finding("max_style_share", _share(count, pieces), gates.max_style_share, "share", f"{style}, {count:,}")
+    if gates.licences is not None:
+        counts = licence_counts(manifest)
+        others = [name for name, good in allowed(counts, gates.licences).items() if not good]
+        detail = ", ".join(f"{name} {counts[name]:,}" for name in others)
+        yield Finding("licences", sum(counts[name] for name in others), 0, "pieces", detail)
     if before is not None:
         pieces_before = sum(before.pieces.values())
         drops = (

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from flows.ingestion.licences import LicencePattern
 from infra.errors import nearest
 from tokenization.dataset.manifest import Reason
 
@@ -32,6 +33,9 @@ class Gates(BaseModel):
     """Share of the largest family in all files that belong to one: those that are not quarantined."""
     max_style_share: Share | None = None
     """Share of the most frequent style in the accepted pieces; those without style count as one."""
+    licences: tuple[LicencePattern, ...] | None = None
+    """Licences that every accepted piece must have one of: `["PD", "CC0", "CC-BY-*"]`. `licences.allow` leaves out
+    the others instead."""
     max_pieces_drop: Share = 0.5
     """Share of the pieces of the version before that may be missing."""
     max_hours_drop: Share = 0.5

@@ -11,7 +11,7 @@ from flows.ingestion.context import IngestContext
 from flows.ingestion.parameters import IngestParameters
 from flows.ingestion.pipeline import reusable_version, scan_collections, unparsed_files
 from flows.ingestion.sources import Progress
-from tokenization.dataset.manifest import NAME
+from tokenization.dataset.manifest import NAME, Reason
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class DryRun:
     """The plan of an ingestion."""
 
     collections: list[dict[str, Any]]
-    """Name, files, bytes, styles and suffixes left out, of each."""
+    """Name, files, bytes, styles, licences, files whose licence is not allowed, and suffixes left out, of each."""
     files: int
     unparsed: int
     """Different files that no earlier run has parsed."""
@@ -39,16 +39,19 @@ def dry_run(parameters: IngestParameters, progress: Progress) -> DryRun:
         pl.len().alias("files"),
         pl.col("size").sum().alias("bytes"),
         pl.col("style").fill_null("(none)").value_counts(sort=True).alias("styles"),
+        pl.col("licence").value_counts(sort=True).alias("licences"),
+        (pl.col("reason") == Reason.LICENCE).sum().alias("not_allowed"),
     )
     collections = [
         {
             **row,
             "styles": {style["style"]: style["count"] for style in row["styles"]},
+            "licences": {licence["licence"]: licence["count"] for licence in row["licences"]},
             "ignored": inventory.ignored.get(row["collection"], {}),
         }
         for row in summary.iter_rows(named=True)
     ]
-    broken = inventory.files.filter(pl.col("reason").is_not_null()).select(NAME.alias("file"), "detail")
+    broken = inventory.files.filter(pl.col("reason") != Reason.LICENCE).select(NAME.alias("file"), "detail")
     return DryRun(
         collections, len(inventory.files), len(lacking), list(broken.iter_rows()), str(known) if known else None
     )

@@ -75,6 +75,9 @@ class Collection(BaseModel):
     """A folder (searched to any depth, archives in it too), an archive (.zip, .tar, .tar.gz, .tgz), one file (taken
     whatever its suffix), or the URL of these in an object store (`s3://bucket/prefix`)."""
     licence: str = "not stated"
+    """Of all files, or of those that `licences` does not list."""
+    licences: str | None = None
+    """A CSV or Parquet file with the columns `path` (as in the listing) and `licence`."""
     include: tuple[str, ...] = ()
     """Glob patterns of paths to take; none: MIDI suffixes, and files without suffix that begin like MIDI.
     A pattern without `/` matches the name, one with `/` the whole path; `*` stays within a folder, `**` does not. Case

@@ -21,7 +21,7 @@ from flows.ingestion.sources.collections import (
 from flows.ingestion.sources.storage import is_url
 from infra.errors import UserError
 
-POLICIES = ("gates",)
+POLICIES = ("gates", "licences")
 """Tables of settings that may stand beside the collections; see `policies_from`."""
 
 
@@ -62,6 +62,8 @@ def load_collections(path: Path) -> list[Collection]:
         location = "~/midi/classical"
         include = ["*.mid", "*.seq"]             # optional; without it MIDI files by suffix and content
         exclude = ["drafts", "*_old.mid", "opera/wagner/**"]
+        licence = "CC0"                          # of files that the next key does not list
+        licences = "licences.csv"                # columns path and licence; or Parquet
         [[collection.styles]]                    # rules in order: the first that gives a label counts
         labels = "composers.csv"                 # columns path and style; or Parquet
         [[collection.styles]]
@@ -74,6 +76,9 @@ def load_collections(path: Path) -> list[Collection]:
 
         [gates]                                  # see `flows.ingestion.gates.Gates`
         min_pieces = 1000
+
+        [licences]                               # see `flows.ingestion.licences.LicencePolicy`
+        allow = ["PD", "CC0", "CC-BY-*"]
 
     Relative locations and label files are resolved against the file's folder. Raises UserError that names file,
     table and key, and for a misspelt key the nearest.
@@ -132,7 +137,12 @@ def _collection(path: Path, number: int, table: Mapping[str, Any], common: Mappi
     except ValidationError as error:
         raise UserError(f"{where}: {validation_fault(error)}") from None
     rules = tuple(rule if rule.labels is None else StyleRule(labels=_beside(path, rule.labels)) for rule in own.styles)
-    changes = {"location": _beside(path, own.location), "styles": rules, "synonyms": {**common, **own.synonyms}}
+    changes = {
+        "location": _beside(path, own.location),
+        "licences": None if own.licences is None else _beside(path, own.licences),
+        "styles": rules,
+        "synonyms": {**common, **own.synonyms},
+    }
     return own.model_copy(update=changes)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
+from flows.ingestion.licences import licence_name
 from flows.ingestion.sources.collections import Collection
 from flows.ingestion.sources.hash_cache import cache_hashes, with_cached_hashes
 from flows.ingestion.sources.listing import Listing, in_reading_order, list_files
@@ -104,7 +105,7 @@ def _with_problems(files: pl.DataFrame, listing: Listing, collections: Sequence[
     """Return the files with a row for each archive or folder that cannot be read."""
     if listing.problems.is_empty():
         return files
-    licences = {collection.name: collection.licence for collection in collections}
+    licences = {collection.name: licence_name(collection.licence) for collection in collections}
     rows = listing.problems.select(
         "collection",
         "path",

@@ -8,8 +8,7 @@ import polars as pl
 
 from flows.ingestion.sources.archives import ARCHIVE
 from flows.ingestion.sources.collections import Collection, StyleRule
-from flows.ingestion.sources.storage import one_line, open_binary
-from infra.errors import UserError
+from flows.ingestion.sources.label_files import labels_of
 from tokenization.vocabulary import style_label
 
 
@@ -35,33 +34,7 @@ def _found(rule: StyleRule, paths: pl.Series) -> pl.Series:
     if rule.pattern is not None:
         return paths.str.extract(rule.pattern, rule.group)
     assert rule.labels is not None
-    labels = _read_labels(rule.labels)
-    found = paths.to_frame("path").join(labels, on="path", how="left", maintain_order="left")["style"]
-    if found.null_count() == len(found):
-        theirs = repr(labels["path"][0]) if len(labels) else "none"
-        raise UserError(f"{rule.labels} has a label for no file; its paths: {theirs}, the collection's: {paths[0]!r}")
-    return found
-
-
-def _read_labels(location: str) -> pl.DataFrame:
-    try:
-        with open_binary(location) as file:
-            is_parquet = location.lower().endswith(".parquet")
-            frame = pl.read_parquet(file) if is_parquet else pl.read_csv(file, infer_schema=False)
-    except UserError:
-        raise
-    except FileNotFoundError:
-        raise UserError(f"the labels {location} do not exist") from None
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise UserError(f"the labels {location} cannot be read: {one_line(error)}") from None
-    for column in ("path", "style"):
-        if column not in frame.columns:
-            raise UserError(f"the labels {location} have no column {column!r}; there are: {', '.join(frame.columns)}")
-    labels = frame.select(pl.col("path", "style").cast(pl.String)).unique(maintain_order=True)
-    twice = labels.filter(pl.col("path").is_duplicated())
-    if len(twice):
-        raise UserError(f"the labels {location} give {twice['path'][0]!r} two styles")
-    return labels
+    return labels_of(paths, rule.labels, "style")
 
 
 def _first_folders(paths: pl.Series, in_archive: pl.Series, own_name: str) -> pl.Series:

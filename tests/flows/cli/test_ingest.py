@@ -29,7 +29,7 @@ class TestIngest:
         assert Path(card.removeprefix("  card: ")).read_text().startswith("<!doctype html>")
         result = command(*ingest, "--json")
         report = json.loads(result.stdout)
-        assert (report["reused"], report["styles"], report["licences"]) == (True, {"bach": 1}, {"CC0": 1})
+        assert (report["reused"], report["styles"], report["licences"]) == (True, {"bach": 1}, {"CC0-1.0": 1})
         assert Path(report["folder"]) == Lake(tmp_path / "lake").datasets / "mine" / report["digest"]
         assert "nothing changed" in result.stderr
 
@@ -86,6 +86,7 @@ class TestDryRun:
             [
                 f"songs: 9 files, {size:.1f} MB",
                 "  styles: bach 4, jazz 4, songs 1",
+                "  licences: not stated 9",
                 "  left out: 1 .jpg",
                 "8 of 9 files would be read, and a new version published",
             ],
@@ -106,6 +107,12 @@ class TestDryRun:
             f"nothing changed: {catalogue.after} would be reused"
         )
         assert sorted(catalogue.lake.root.rglob("*")) == before
+
+    def test_counts_files_whose_licence_is_not_allowed(self, command: Command, catalogue) -> None:
+        ingest = ("ingest", catalogue.folder, "--name", "mine", "--dry-run", "--licence", "CC BY-NC 4.0")
+        lines = command(*ingest, "--set", "licences.allow=PD,CC-BY-*").stdout.splitlines()
+        assert lines[2:4] == ["  licences: CC-BY-NC-4.0 9", "  licence not allowed: 9 of 9 files"]
+        assert lines[-1] == "0 of 9 files would be read, and a new version published"
 
     def test_names_files_that_cannot_be_read(self, command: Command, tmp_path: Path) -> None:
         (tmp_path / "songs").mkdir()
@@ -189,6 +196,11 @@ class TestRulesForPublishing:
         for table, fault in (
             ("[gates]\nmin_piece = 3", "[gates] no setting 'min_piece'; nearest: 'min_pieces'"),
             ("[gates]\nmin_accepted_share = 80", "[gates] min_accepted_share = 80: Input should be less than or equal"),
+            (
+                "[licences]\nallow = ['CC_BY-*']",
+                "[licences] allow.0 = 'CC_BY-*': no SPDX licence is a version of 'CC_BY",
+            ),
+            ("[licences]\nalow = ['PD']", "[licences] no setting 'alow'; nearest: 'allow'"),
             ("[[gates]]\nmin_pieces = 3", "gates is a table; write [gates]"),
             ("[gate]\nmin_pieces = 3", "there is no key 'gate'; nearest: 'gates'"),
         ):

@@ -175,7 +175,7 @@ class TestMixedFiles:
         assert good["family"] == good["sha256"]
         assert (good["notes"], good["seconds"], good["tempo"]) == (20, 4.95, 120.0)
         assert (good["programs"], good["drums"], good["repairs"]) == ([0], False, [])
-        assert (good["licence"], good["collection"], good["style"], good["detail"]) == ("CC0", "mixed", "a", None)
+        assert (good["licence"], good["collection"], good["style"], good["detail"]) == ("CC0-1.0", "mixed", "a", None)
         assert good["size"] > 100
 
     def test_duplicates_name_the_kept_one_and_follow_its_family_and_split(self, manifest: pl.DataFrame) -> None:
@@ -195,12 +195,12 @@ class TestMixedFiles:
 def test_the_digest_is_the_same_in_every_release(songs: Path, steps: Any, lake: Lake) -> None:
     """A change of these digests makes all published datasets look outdated: it must be intended."""
     version = steps(lake, "songs", songs).version
-    assert version.digest == "066b4c7a8210f810cf96692241c6a95f"
-    assert version.description.input_key == "5deb7e9422e4be543b9e9ea835b50e47"
+    assert version.digest == "a6c89c69f57d511f84cd4484a6cef45c"
+    assert version.description.input_key == "bc70c65958c2413e1d314e9d8fd0ec95"
     shard = "5c2b6999b1f8089d369d8293812974259b420e28e973c8368763473a8fa8a9e2"
     assert version.shards("test") == {"test/00000.parquet": shard}
     copies = steps(lake, "copies", songs, augmentation={"copies": 1}).version
-    assert copies.digest == "1a9f7daabf7e1f3113c5294112f250ef"
+    assert copies.digest == "f026b31c9a8a13c247f0ecde688cf493"
 
 
 class TestEqualMusic:
@@ -493,6 +493,8 @@ def changed(value: Any) -> Any:
         return WORDS[value]
     if isinstance(value, bool):
         return not value
+    if value is None:
+        return ["CC0"]
     if isinstance(value, list):
         return ["truncated"]
     return value + 1 if isinstance(value, int) else value / 2 or 0.4
@@ -570,6 +572,49 @@ def test_the_files_that_a_run_would_parse(songs: Path, song: Any, steps: Any, la
     known, lacking = unparsed_files(context, scan_collections(context, silent))
     assert (len(known), len(lacking)) == (20, 20)
     assert set(lacking["path"]) == {f"jazz/{seed:02}.mid" for seed in range(0, 40, 2)}
+
+
+class TestLicences:
+    """The folders of `home` are collections of their own, each under another licence."""
+
+    @pytest.fixture
+    def collections(self, tmp_path: Path, song: Any) -> list[Collection]:
+        licences = {"free": "Public Domain", "open": "CC BY 4.0", "closed": "not stated"}
+        for seed, folder in enumerate(licences):
+            add(tmp_path / folder, "1.mid", song(seed))
+        add(tmp_path / "closed", "page.mid", b"no music")
+        return [Collection(name=name, location=str(tmp_path / name), licence=text) for name, text in licences.items()]
+
+    def test_are_counted_by_their_names(self, collections: Any, steps: Any, lake: Lake) -> None:
+        version = steps(lake, "songs", *collections).version
+        assert version.licences == version.description.licences == {"CC-BY-4.0": 1, "PD": 1, "not stated": 1}
+        stated = dict(version.manifest.select("licence", "stated_licence").iter_rows())
+        assert stated == {"CC-BY-4.0": "CC BY 4.0", "PD": "Public Domain", "not stated": None}
+
+    def test_that_are_not_allowed_are_quarantined_unread(self, collections: Any, steps: Any, lake: Lake) -> None:
+        done = steps(lake, "songs", *collections, licences={"allow": ["PD", "CC-BY-*"]})
+        closed = done.manifest.filter(collection="closed")
+        assert closed["reason"].to_list() == ["licence", "licence"], "a page, too: nobody has looked"
+        assert closed["detail"][0] == "its licence is not stated; allowed are: PD, CC-BY-*"
+        assert done.parsed.files == 2
+        assert done.version.licences == {"CC-BY-4.0": 1, "PD": 1}
+
+    def test_under_another_policy_read_only_what_it_adds(self, collections: Any, steps: Any, lake: Lake) -> None:
+        settings = {"splits": {"validation": 0, "test": 0}, "gates": {"max_hours_drop": 1}}
+        narrow, wide, again = (
+            steps(lake, "songs", *collections, licences={"allow": allow}, **settings)
+            for allow in (["PD"], ["PD", "CC-BY-*"], ["PD"])
+        )
+        assert (narrow.parsed.files, wide.parsed.files, again.parsed.files) == (1, 1, 0)
+        of_files = [done.manifest.drop("partition") for done in (again, narrow)]
+        assert of_files[0].equals(of_files[1]), "the store knows more by now"
+
+    def test_of_the_same_bytes_the_allowed_file_is_used(
+        self, collections: Any, song: Any, steps: Any, lake: Lake
+    ) -> None:
+        add(Path(collections[2].location), "1.mid", song(0))
+        done = steps(lake, "songs", collections[2], collections[0], licences={"allow": ["PD"]})
+        assert done.manifest.filter(status="accepted")["collection"].to_list() == ["free"]
 
 
 class TestRulesForPublishing:

@@ -15,7 +15,8 @@ GOOD: dict[str, Any] = {
     "collection": "chorales",
     "sha256": "ab" * 32,
     "size": 1234,
-    "licence": "CC0",
+    "licence": "CC0-1.0",
+    "stated_licence": "CC0",
     "style": "bach",
     "status": "accepted",
     "reason": None,
@@ -56,6 +57,13 @@ def test_rows_come_back_as_they_were_written(tmp_path: Path) -> None:
     frame = read_manifest(tmp_path / "manifest.parquet")
     assert frame.schema == pl.Schema(SCHEMA)
     assert frame.to_dicts() == [GOOD, BROKEN, UNREADABLE]
+
+
+def test_columns_that_an_earlier_release_did_not_write_are_null(tmp_path: Path) -> None:
+    manifest(GOOD).drop("stated_licence").write_parquet(tmp_path / "manifest.parquet")
+    frame = read_manifest(tmp_path / "manifest.parquet")
+    assert frame.schema == pl.Schema(SCHEMA)
+    assert frame.to_dicts() == [{**GOOD, "stated_licence": None}]
 
 
 def test_columns_and_types_are_always_the_same(tmp_path: Path) -> None:

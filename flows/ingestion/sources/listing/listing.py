@@ -13,6 +13,7 @@ from pathlib import Path
 import polars as pl
 
 from flows.ingestion.sources.collections import Collection, distinct
+from flows.ingestion.sources.licence_labels import licence_columns
 from flows.ingestion.sources.listing.collection_search import CollectionSearch
 from flows.ingestion.sources.reading import FILE_REF, ContainerKind
 
@@ -20,6 +21,7 @@ FILES = {
     "collection": pl.String(),
     "path": pl.String(),  # relative to the location, with forward slashes; printable; unique in its collection
     "licence": pl.String(),
+    "stated_licence": pl.String(),  # as the collection states it; null where that is the same
     "style": pl.String(),
     "size": pl.Int64(),  # bytes, as declared by folder, store or archive
     "file_ref": FILE_REF,
@@ -52,8 +54,9 @@ def list_files(collections: Iterable[Collection], lake: Path | str | None = None
     files, problems, ignored = [pl.DataFrame(schema=FILES)], [pl.DataFrame(schema=PROBLEMS)], {}
     for collection in collections:
         search = CollectionSearch(collection, lake, index_folder)
-        name, licence = pl.lit(collection.name).alias("collection"), pl.lit(collection.licence).alias("licence")
-        files.append(search.files().select(name, "path", licence, "style", "size", "file_ref", "version"))
+        found = search.files()
+        name, licences = pl.lit(collection.name).alias("collection"), licence_columns(collection, found["path"])
+        files.append(found.select(name, "path", *licences, "style", "size", "file_ref", "version"))
         rows = [(collection.name, *problem) for problem in search.problems]
         problems.append(pl.DataFrame(rows, schema=PROBLEMS, orient="row"))
         ignored[collection.name] = search.ignored

@@ -82,7 +82,8 @@ def stage(folder: Path, accepted: int = 14, copies: int = 1) -> Staged:
                 "collection": HOSTILE if number % 2 else "plain",
                 "sha256": sha256,
                 "size": 1000 + number,
-                "licence": HOSTILE if number % 2 else "CC0",
+                "licence": HOSTILE if number % 2 else "CC0-1.0",
+                "stated_licence": None if number % 2 else "CC0",
                 "style": style,
                 "status": "accepted",
                 "family": sha256,
@@ -96,7 +97,7 @@ def stage(folder: Path, accepted: int = 14, copies: int = 1) -> Staged:
                 "partition": 0,
             }
         )
-    plain = {"collection": "plain", "size": 10, "licence": "CC0", "repairs": [], "partition": 0}
+    plain = {"collection": "plain", "size": 10, "licence": "CC0-1.0", "repairs": [], "partition": 0}
     for number, reason in ((100, "same_bytes"), (101, "near_duplicate")) if accepted else ():
         kept = files[0]
         same = {name: kept[name] for name in ("family", "split", "notes", "seconds", "tempo", "programs", "drums")}

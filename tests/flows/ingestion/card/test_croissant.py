@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from flows.ingestion.card import write_card
-from flows.ingestion.card.croissant import ROW_FIELDS, licence_url
+from flows.ingestion.card.croissant import ROW_FIELDS
 from tokenization.dataset.shards import SCHEMA
 from tokenization.encodings.combined import Combined
 from tokenization.vocabulary import Vocabulary
@@ -88,17 +88,3 @@ def test_a_version_without_pieces_is_valid(empty: Any) -> None:
 
 def test_every_column_of_a_shard_is_described() -> None:
     assert list(ROW_FIELDS) == SCHEMA.names
-
-
-@pytest.mark.parametrize(
-    ("licence", "expected"),
-    [
-        ("CC0", "https://spdx.org/licenses/CC0-1.0.html"),
-        ("CC-BY-NC-SA-4.0", "https://spdx.org/licenses/CC-BY-NC-SA-4.0.html"),
-        ("GPL-3.0-or-later", "https://spdx.org/licenses/GPL-3.0-or-later.html"),
-        ("Public Domain", "Public Domain"),
-        ("not stated", "not stated"),
-    ],
-)
-def test_licences_are_named_by_their_page_where_they_have_one(licence: str, expected: str) -> None:
-    assert licence_url(licence) == expected

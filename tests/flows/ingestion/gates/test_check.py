@@ -103,6 +103,13 @@ class TestARule:
         files = manifest(piece(0, None), piece(1, None), piece(2))
         assert "66.67 %, 16.67 % above the limit of 50 % ((none), 2)" in broken(files, max_style_share=0.5)
 
+    def test_on_licences_holds_for_every_accepted_piece(self) -> None:
+        free, own = {**piece(0), "licence": "CC-BY-4.0"}, {**piece(1), "licence": "not stated"}
+        files = manifest(free, own, {**refused("licence"), "licence": "GPL-3.0-only"})
+        assert check(files, licences=["CC-BY-*", "not stated"])["licences"].outcome == "passed"
+        message = broken(files, licences=["PD", "CC-BY-*"])
+        assert "licences: 1 piece, 1 piece above the limit of 0 pieces (not stated 1)" in message
+
 
 class TestTheVersionBefore:
     @pytest.fixture

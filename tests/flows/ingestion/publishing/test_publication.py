@@ -94,7 +94,7 @@ class TestAVersion:
         assert about.outcomes == {"accepted": 10, "quarantined: not_midi": 1}
         assert about.files == 11
         assert about.styles == {"bach": 5, "jazz": 5}
-        assert about.licences == {"CC0": 10}
+        assert about.licences == {"CC0-1.0": 10}
         assert about.notes == 200
         assert about.pieces == about.variants
         assert sum(about.pieces.values()) == 10

@@ -102,7 +102,7 @@ class TestRefused:
         ("text", "message"),
         [
             ("[[colection]]", "there is no key 'colection'; nearest: 'collection'"),
-            (LAKH + 'licens = "x"', "[[collection]] 'lakh': there is no key 'licens'; nearest: 'licence'"),
+            (LAKH + 'locaton = "x"', "[[collection]] 'lakh': there is no key 'locaton'; nearest: 'location'"),
             (LAKH + "qqq = 1", "[[collection]] 'lakh': there is no key 'qqq'; there are: name, location, licence"),
             ('[[collection]]\nname = "x"', "[[collection]] 'x': location: Field required"),
             (LAKH + '[[collection]]\nlocation = "x"', "[[collection]] number 2: name: Field required"),

@@ -64,7 +64,7 @@ def test_every_file_is_hashed_in_archives_too(tmp_path: Path) -> None:
         "songs/more.zip/d.mid": sha(b"MThd d" * 1000),
     }
     assert found.files["reason"].null_count() == 4
-    assert set(found.files["licence"]) == {"CC0"}
+    assert set(found.files["licence"]) == {"CC0-1.0"}
 
 
 def test_rows_come_by_collection_as_given_then_by_path_for_any_number_of_threads(tmp_path: Path) -> None:

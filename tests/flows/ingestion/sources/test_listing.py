@@ -63,7 +63,8 @@ class TestWhatIsTaken:
         assert row == {
             "collection": "music",
             "path": "bach/fugue.mid",
-            "licence": "CC0",
+            "licence": "CC0-1.0",
+            "stated_licence": "CC0",
             "style": "bach",
             "size": 14,
             "version": None,

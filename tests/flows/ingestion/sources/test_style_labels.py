@@ -106,7 +106,7 @@ class TestLabelsThatCannotBeUsed:
     def test_they_know_no_file(self, find: Find, lay_out: LayOut, tmp_path: Path) -> None:
         (tmp_path / "labels.csv").write_text("path,style\nmusic/1.mid,bach\n")
         told = self.refusal(find, lay_out("1.mid"), tmp_path / "labels.csv")
-        assert told.endswith("has a label for no file; its paths: 'music/1.mid', the collection's: '1.mid'")
+        assert told.endswith("has a style for no file; its paths: 'music/1.mid', the collection's: '1.mid'")
 
     def test_they_are_no_parquet(self, find: Find, lay_out: LayOut, tmp_path: Path) -> None:
         (tmp_path / "labels.parquet").write_text("path,style\n")
