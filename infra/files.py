@@ -104,6 +104,19 @@ def replace_folder(staged: Path, final: Path) -> None:
     shutil.rmtree(previous, ignore_errors=True)
 
 
+def discard(path: Path) -> None:
+    """Delete a file or folder so that it is there whole or not at all, even if the process is killed meanwhile.
+
+    A folder gets a temporary name first; what is left under it is deleted by `remove_abandoned`.
+    """
+    if not path.is_dir():
+        path.unlink(missing_ok=True)
+        return
+    hidden = path.rename(_staging_path(path.parent, path.name))
+    sync(path.parent)
+    shutil.rmtree(hidden, ignore_errors=True)
+
+
 def remove_abandoned(parent: Folder) -> None:
     """Delete staging files and folders of processes that no longer run."""
     if not isinstance(parent, Path):

@@ -10,7 +10,7 @@ import sys
 
 import click
 
-from flows.cli import datasets, ingest, models, pictures, servers, tokens
+from flows.cli import datasets, ingest, models, pictures, retention, servers, tokens
 from flows.cli.running import TERMINATED
 
 
@@ -24,7 +24,7 @@ for command in (
     *(ingest.ingest, datasets.datasets, datasets.why, datasets.families),
     *(models.train, models.critic, models.register, models.sample, models.demo, models.runs, models.models),
     *(tokens.encode, tokens.decode, pictures.roll, pictures.layouts),
-    *(servers.up, servers.down, servers.status, servers.open_page),
+    *(servers.up, servers.down, servers.status, servers.open_page, retention.gc),
 ):
     musenet.add_command(command)
 

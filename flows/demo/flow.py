@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
+from prefect.runtime import flow_run
 
 from flows.criticism.critic_training import CriticParameters
 from flows.criticism.flow import criticise
@@ -16,6 +17,7 @@ from flows.demo.plan import DemoParameters, DemoReport, StageReport, starter_col
 from flows.ingestion.flow import ingest
 from flows.ingestion.parameters import IngestParameters
 from flows.ingestion.sources import Collection
+from flows.lineage import recorded
 from flows.progress import stage
 from flows.registration.flow import register
 from flows.registration.registration import RegisterParameters
@@ -41,6 +43,11 @@ def starter_task(lake: Lake) -> list[Collection]:
 @flow(name="demo", persist_result=False)
 def demo(parameters: DemoParameters) -> DemoReport:
     """Run every stage once. Raises the errors of the stages."""
+    with recorded("demo", flow_run):
+        return _demo(parameters)
+
+
+def _demo(parameters: DemoParameters) -> DemoReport:
     lake = Lake.at(parameters.lake)
     address = lake.address
     times: list[float] = []

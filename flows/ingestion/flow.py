@@ -8,6 +8,7 @@ import polars as pl
 from prefect import flow, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.runtime import flow_run
 
 from flows.ingestion.card import gates_markdown, markdown
 from flows.ingestion.context import IngestContext
@@ -29,8 +30,11 @@ from flows.ingestion.pipeline import (
 from flows.ingestion.publishing import ParentChanged, Published
 from flows.ingestion.sources import Inventory
 from flows.ingestion.workers import worker_settings
+from flows.lineage import dataset_place, location_place, recorded
 from flows.progress import stage, tick, warn
+from flows.retention import in_use
 from infra.errors import RunError
+from infra.lake import Lake
 from tokenization.dataset import DatasetVersion
 from tokenization.dataset.manifest import Status
 from tokenization.encodings import Encoding
@@ -122,6 +126,15 @@ def ingest(parameters: IngestParameters) -> IngestReport:
 
     A version that breaks a rule for publishing is not published: the page of the run shows the rules.
     """
+    sources = [location_place(collection.location) for collection in parameters.collections]
+    lake = Lake.at(parameters.lake)
+    with recorded("ingest", flow_run, *sources) as record, in_use(lake):
+        report = _ingest(parameters)
+        record.writes(dataset_place(lake, report.version))
+    return report
+
+
+def _ingest(parameters: IngestParameters) -> IngestReport:
     context = IngestContext.resolve(parameters)
     try:
         with open_engine(

@@ -5,9 +5,13 @@ from __future__ import annotations
 from prefect import flow, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.runtime import flow_run
 
+from flows.lineage import model_place, recorded, run_place
 from flows.progress import stage
 from flows.registration.registration import RegisterParameters, RegisterReport, register_run
+from infra.lake import Lake
+from registry.models import MODEL_NAME
 
 
 @task(name="register", persist_result=False, cache_policy=NO_CACHE)
@@ -22,7 +26,11 @@ def register_task(parameters: RegisterParameters) -> RegisterReport:
 @flow(name="register", persist_result=False)
 def register(parameters: RegisterParameters) -> RegisterReport:
     """Register a run as a model version in MLflow; a bundle with the same files is registered once."""
-    report = register_task(parameters)
+    lake = Lake.at(parameters.lake)
+    with recorded("register", flow_run) as record:
+        report = register_task(parameters)
+        record.reads(run_place(lake, report.run_id))
+        record.writes(model_place(lake, MODEL_NAME, report.version))
     text = f"# Version {report.version}\n\nAlias `{report.alias}`, run `{report.run_id}`, dataset `{report.dataset}`.\n"
     create_markdown_artifact(key="model-version", markdown=text, description=f"version {report.version}")
     return report

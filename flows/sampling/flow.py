@@ -8,13 +8,15 @@ from pathlib import Path
 from prefect import flow, task
 from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.runtime import flow_run
 
+from flows.lineage import file_place, model_place, recorded
 from flows.progress import say, stage
 from flows.sampling.export import Sample, export
 from flows.sampling.requests import SampleParameters, piece_request, provenance, read_prompt
 from infra.lake import Lake
 from modeling.generation import ModelBundle, compose, prompt_tokens
-from registry.models import RegisteredModel, find_model, pull
+from registry.models import MODEL_NAME, RegisteredModel, find_model, pull
 from registry.store import Registry
 
 
@@ -61,8 +63,12 @@ def compose_task(parameters: SampleParameters, model: RegisteredModel, bundle: P
 @flow(name="sample", persist_result=False)
 def sample(parameters: SampleParameters) -> SampleReport:
     """Compose pieces with a registered model. Raises UserError, UnknownModel and VocabularyError."""
-    model, bundle = pull_task(Lake.at(parameters.lake), parameters.model)
-    samples = [compose_task(parameters, model, bundle, number) for number in range(parameters.count)]
+    lake = Lake.at(parameters.lake)
+    with recorded("sample", flow_run) as record:
+        model, bundle = pull_task(lake, parameters.model)
+        record.reads(model_place(lake, MODEL_NAME, model.version))
+        samples = [compose_task(parameters, model, bundle, number) for number in range(parameters.count)]
+        record.writes(*(file_place(sample.midi) for sample in samples))
     rows = [{"piece": Path(s.midi).name, "score": round(s.score, 4), "notes": s.notes, "s": s.seconds} for s in samples]
     create_table_artifact(key="samples", table=rows, description=f"model version {model.version}")
     return SampleReport(model.version, model.dataset, parameters.count * parameters.best_of, samples)

@@ -10,10 +10,13 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.context import TaskRunContext
+from prefect.runtime import flow_run
 from pydantic import BaseModel, ConfigDict, Field
 
+from flows.lineage import dataset_place, recorded, run_place
 from flows.parameters import LakeAddress
 from flows.progress import in_this_run, stage, tick, warn
+from flows.retention import in_use
 from flows.training.config_file import DEFAULT_PRESET
 from flows.training.hostfile import Host, read_hostfile, select_hosts
 from flows.training.launcher import JobFailed, launch
@@ -91,10 +94,22 @@ def deepspeed_job(lake: Lake, run: Run, dataset: DatasetVersion, hosts: tuple[Ho
 def train(parameters: TrainParameters) -> RunReport:
     """Train a model; an unfinished earlier attempt is resumed, a finished one reused. Raises UserError."""
     lake = Lake.at(parameters.lake)
-    hosts = parameters.hosts()
-    dataset = find_version(lake, parameters.dataset).local(lake)
-    preset = with_settings(load_preset(parameters.preset), parameters.settings)
-    run = prepare_run(lake, dataset, preset, sum(host.slots for host in hosts))
+    with recorded("train", flow_run) as record:
+        hosts = parameters.hosts()
+        with in_use(lake):  # until the run refers to its dataset
+            version = find_version(lake, parameters.dataset)
+            record.reads(dataset_place(lake, version))
+            dataset = version.local(lake)
+            preset = with_settings(load_preset(parameters.preset), parameters.settings)
+            run = prepare_run(lake, dataset, preset, sum(host.slots for host in hosts))
+        report = _train(parameters, lake, hosts, dataset, run)
+        record.writes(run_place(lake, report.run_id))
+    return report
+
+
+def _train(
+    parameters: TrainParameters, lake: Lake, hosts: tuple[Host, ...], dataset: DatasetVersion, run: Run
+) -> RunReport:
     reused = run.is_complete()
     if reused:
         tick(f"training: nothing changed, run {run.run_id} is reused")

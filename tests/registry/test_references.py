@@ -1,0 +1,28 @@
+"""References: what in MLflow was made from which dataset version and run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from registry import references
+from registry.lineage import DatasetReference
+from registry.models import CHAMPION, register, set_alias
+from registry.references import Reference, list_references
+from registry.runs import begin_run
+from registry.store import Registry
+
+
+def test_runs_and_model_versions_refer_to_their_dataset_and_run(
+    tmp_path: Path, bundle: Path, dataset: DatasetReference, monkeypatch
+) -> None:
+    monkeypatch.setattr(references, "PAGE", 2)  # more runs than one answer holds
+    store = Registry.open(tmp_path / "mlflow.db", tmp_path / "artifacts")
+    assert list_references(store) == []
+    ids = [begin_run(store, f"run{n}", f"tiny-run{n}", {"dataset": f"songs@{n}"}) for n in range(3)]
+    model = register(store, ids[0], bundle, dataset, {"run": "run0"}, "A card.")
+    set_alias(store, model.version, CHAMPION)
+    first, *runs = list_references(store)
+    assert first == Reference("model musenet 1 (champion)", f"starter@{dataset.digest}", "run0")
+    assert sorted(runs, key=lambda each: each.run) == [
+        Reference(f"MLflow run tiny-run{n}", f"songs@{n}", f"run{n}") for n in range(3)
+    ]
