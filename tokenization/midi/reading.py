@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from infra.errors import UserError
+from tokenization.midi.containers import container_of
 from tokenization.midi.notes import Notes
 from tokenization.midi.reader import read_tracks
 from tokenization.midi.repairs import Repair, repairs_of
@@ -20,8 +21,6 @@ VERSION = 3
 """Raised whenever the same bytes would give other notes; files read by another version are read again."""
 HEADER = b"MThd"
 TRACK = b"MTrk"
-ZIP = b"PK\x03\x04"
-"""The first bytes of a .zip archive, in which a MIDI file may lie uncompressed."""
 LONGEST_WRAPPER = 256
 """Bytes before the header, as old systems put there; a file with more is no MIDI file."""
 HEADER_SIZE = 14
@@ -170,6 +169,9 @@ def _read_header(data: bytes) -> _Header:
     at = 0
     repairs = 0
     if data[:4] != HEADER:
+        kind = container_of(data)  # an archive may hold a MIDI file uncompressed
+        if kind is not None:
+            raise MidiError(Unreadable.NOT_MIDI, f"the file is {kind}")
         at = _find_header(data)
         if at < 0:
             raise MidiError(Unreadable.NOT_MIDI, "no MThd header" if data else "the file is empty")
@@ -197,8 +199,6 @@ def _find_header(data: bytes) -> int:
     is_nearly = sum(a == b for a, b in zip(data, HEADER)) == 3
     if is_nearly and data[4:8] == b"\x00\x00\x00\x06" and data[HEADER_SIZE : HEADER_SIZE + 4] == TRACK:
         return 0
-    if data.startswith(ZIP):
-        return -1
     is_riff = data[:4] == b"RIFF" and data[8:12] == b"RMID"
     return data.find(HEADER, 0, len(data) if is_riff else LONGEST_WRAPPER)
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import struct
+import tarfile
 import time
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -460,8 +463,37 @@ class TestHeader:
         score = read_score(wrapped)
         assert (len(score), score.repairs) == (1, (Repair.WRAPPER,))
 
-    def test_an_archive_is_no_midi_file_even_if_it_holds_one(self) -> None:
-        assert outcome(b"PK\x03\x04" + b"\x00" * 30 + self.FILE) is NOT_MIDI
+    @pytest.mark.parametrize("kind", ["zip", "stored zip", "tar", "tar.gz", "gz"])
+    def test_an_archive_under_the_name_of_a_midi_file_is_called_one(self, kind: str) -> None:
+        buffer = io.BytesIO()
+        if "zip" in kind:
+            method = zipfile.ZIP_STORED if "stored" in kind else zipfile.ZIP_DEFLATED
+            with zipfile.ZipFile(buffer, "w", method) as archive:
+                archive.writestr("a.mid", self.FILE)
+        elif "tar" in kind:
+            with tarfile.open(fileobj=buffer, mode="w:gz" if "gz" in kind else "w") as tar:
+                member = tarfile.TarInfo("a.mid")
+                member.size = len(self.FILE)
+                tar.addfile(member, io.BytesIO(self.FILE))
+        else:
+            buffer.write(gzip.compress(self.FILE))
+        with pytest.raises(MidiError) as caught:
+            read_midi(buffer.getvalue())
+        assert caught.value.reason is NOT_MIDI
+        assert (
+            caught.value.detail
+            == {
+                "zip": "the file is a zip archive; name it .zip and its MIDI files are read",
+                "stored zip": "the file is a zip archive; name it .zip and its MIDI files are read",
+                "tar": "the file is a tar archive; name it .tar and its MIDI files are read",
+                "tar.gz": "the file is a tar archive compressed by gzip; name it .tar.gz and its MIDI files are read",
+                "gz": "the file is a MIDI file compressed by gzip; decompress it",
+            }[kind]
+        )
+
+    def test_a_damaged_gzip_file_is_one(self) -> None:
+        with pytest.raises(MidiError, match="the file is compressed by gzip, and damaged"):
+            read_midi(b"\x1f\x8b" + b"\xff" * 40)
 
 
 class TestTextMode:
