@@ -5,6 +5,7 @@
 - `digests`: content hashes.
 - `processes`, `hardware`: process groups, ending with the parent, available cores.
 - `settings`: dotted settings and `--set KEY=VALUE`.
+- `wording`: counts in messages.
 - `lake`: the paths of everything that is written.
 - `services`: the local Prefect and MLflow servers.
 

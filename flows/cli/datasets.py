@@ -11,6 +11,7 @@ from flows.cli.options import json_option, lake_option
 from flows.cli.output import LISTED, show
 from flows.cli.running import errors
 from infra.lake import Lake
+from infra.wording import counted
 
 if TYPE_CHECKING:
     from flows.ingestion.queries import Difference
@@ -29,8 +30,9 @@ def datasets(context: click.Context, lake: Lake, as_json: bool) -> None:
 
         versions = dataset_versions(lake)
     lines = [
-        f"{v}  {v.description.created:%Y-%m-%d %H:%M:%S}  {sum(v.description.pieces.values()):,} pieces, "
-        f"{sum(v.description.tokens.values()):,} tokens"
+        f"{v}  {v.description.created:%Y-%m-%d %H:%M:%S}  "
+        f"{counted(sum(v.description.pieces.values()), 'piece')}, "
+        f"{counted(sum(v.description.tokens.values()), 'token')}"
         for v in versions
     ]
     reports = [v.description.model_dump(mode="json") for v in versions]
@@ -75,10 +77,10 @@ def _difference_lines(changes: Difference) -> list[str]:
         ("-", "removed", changes.removed),
         ("~", "changed", changes.changed),
     ):
-        lines += [f"{len(files):,} files {word}"] if files else []
+        lines += [f"{counted(len(files), 'file')} {word}"] if files else []
         lines += [f"  {sign} {file}" for file in files[:LISTED]] + _more(files)
-    for word, rows in (("outcomes", changes.outcomes), ("splits", changes.splits), ("styles", changes.styles)):
-        lines += [f"{len(rows):,} {word} changed"] if rows else []
+    for word, rows in (("outcome", changes.outcomes), ("split", changes.splits), ("style", changes.styles)):
+        lines += [f"{counted(len(rows), word)} changed"] if rows else []
         lines += [f"    {row['file']}: {row['before']} → {row['after']}" for row in rows[:LISTED]] + _more(rows)
     return lines or ["  no difference"]
 
@@ -109,7 +111,7 @@ def why(path: str, dataset: str | None, lake: Lake, as_json: bool) -> None:
             "style": row["style"],
             "split": row["split"],
             "similarity": None if row["similarity"] is None else f"{row['similarity']:.2f} to the kept piece",
-            "music": None if row["notes"] is None else f"{row['notes']:,} notes, {row['seconds']:.0f} s",
+            "music": None if row["notes"] is None else f"{counted(row['notes'], 'note')}, {row['seconds']:.0f} s",
             "mended": ", ".join(row["repairs"] or []) or None,
             "family": None if len(row["members"]) < 2 else _listed(row["members"]),
         }
@@ -119,7 +121,7 @@ def why(path: str, dataset: str | None, lake: Lake, as_json: bool) -> None:
 
 def _listed(files: list[str]) -> str:
     more = f", … and {len(files) - LISTED:,} more" if len(files) > LISTED else ""
-    return f"{len(files):,} files: {', '.join(files[:LISTED])}{more}"
+    return f"{counted(len(files), 'file')}: {', '.join(files[:LISTED])}{more}"
 
 
 @click.command()

@@ -19,6 +19,7 @@ from flows.cli.options import (
 from flows.cli.output import LISTED, show
 from flows.cli.running import errors, running
 from infra.lake import Lake
+from infra.wording import counted
 
 if TYPE_CHECKING:
     from flows.ingestion.parameters import IngestParameters
@@ -122,17 +123,18 @@ def _plan_lines(plan: DryRun) -> list[str]:
         left_out = ", ".join(
             f"{count:,} {suffix or 'without suffix'}" for suffix, count in collection["ignored"].items()
         )
-        lines.append(f"{collection['collection']}: {collection['files']:,} files, {collection['bytes'] / 1e6:,.1f} MB")
+        files = counted(collection["files"], "file")
+        lines.append(f"{collection['collection']}: {files}, {collection['bytes'] / 1e6:,.1f} MB")
         for what in ("styles", "licences"):
             shown = list(collection[what].items())
             more = f", … ({len(shown):,} {what})" if len(shown) > LISTED else ""
             lines.append(f"  {what}: " + ", ".join(f"{name} {count:,}" for name, count in shown[:LISTED]) + more)
         refused = collection["not_allowed"]
-        lines += [f"  licence not allowed: {refused:,} of {collection['files']:,} files"] if refused else []
+        lines += [f"  licence not allowed: {refused:,} of {files}"] if refused else []
         lines += [f"  left out: {left_out}"] if left_out else []
     lines += [f"cannot be read: {file}: {why}" for file, why in plan.unreadable[:LISTED]]
     if plan.version:
         lines.append(f"nothing changed: {plan.version} would be reused")
     else:
-        lines.append(f"{plan.unparsed:,} of {plan.files:,} files would be read, and a new version published")
+        lines.append(f"{plan.unparsed:,} of {counted(plan.files, 'file')} would be read, and a new version published")
     return lines

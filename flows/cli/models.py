@@ -13,6 +13,7 @@ from flows.cli.options import json_option, lake_option, seed_option, settings_op
 from flows.cli.output import command_prefix, show
 from flows.cli.running import errors, running
 from infra.lake import Lake
+from infra.wording import counted
 
 POSITIVE = click.FloatRange(0, min_open=True)
 
@@ -53,7 +54,11 @@ def train(
         report = train_flow(TrainParameters(**chosen, retries=retries, lake=lake.address))
     held_out = "" if report.nats_per_note is None else f", {report.nats_per_note:.3f} nats/note held out"
     early = " (stopped early)" if report.stopped_early else ""
-    show(asdict(report), [f"run {report.run_id}: {report.steps} steps{early}{held_out}  {report.folder}"], as_json)
+    show(
+        asdict(report),
+        [f"run {report.run_id}: {counted(report.steps, 'step')}{early}{held_out}  {report.folder}"],
+        as_json,
+    )
 
 
 @click.command()
@@ -129,7 +134,7 @@ def sample(instruments: str, lake: Lake, as_json: bool, **choices: Any) -> None:
 
         names = [name.strip() for name in instruments.split(",") if name.strip()]
         report = sample_flow(SampleParameters(instruments=names, lake=lake.address, **choices))
-    lines = [f"{s.midi}  score {s.score:.3f}, {s.notes} notes, {s.seconds:.0f} s" for s in report.samples]
+    lines = [f"{s.midi}  score {s.score:.3f}, {counted(s.notes, 'note')}, {s.seconds:.0f} s" for s in report.samples]
     show(asdict(report), lines, as_json)
 
 

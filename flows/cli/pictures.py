@@ -10,6 +10,7 @@ from flows.cli.options import settings_option
 from flows.cli.output import read_bytes, write_bytes
 from flows.cli.running import errors
 from flows.cli.tokens import vocabulary_of
+from infra.wording import counted
 
 
 @click.command()
@@ -34,7 +35,7 @@ def roll(file: Path, out: Path, vocabulary: str, title: str) -> None:
             raise UserError(f"{out} cannot be drawn: its name must end in {' or '.join(PICTURES)}")
         notes = read_midi(read_bytes(file))
         write_bytes(out, draw_piano_roll(notes, vocabulary_of(vocabulary), title, picture))
-        click.echo(f"{out}: {len(notes)} notes, {notes.seconds:.1f} s", err=True)
+        click.echo(f"{out}: {counted(len(notes), 'note')}, {notes.seconds:.1f} s", err=True)
 
 
 @click.command()

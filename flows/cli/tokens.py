@@ -13,6 +13,7 @@ from flows.cli.options import dataset_option, encoding_option, lake_option, time
 from flows.cli.output import read_bytes, write_bytes
 from flows.cli.running import errors
 from infra.lake import Lake
+from infra.wording import counted
 
 if TYPE_CHECKING:
     from tokenization.encodings import Encoding
@@ -81,7 +82,7 @@ def decode(
         if not len(notes):
             raise UserError("the tokens contain no note; nothing was written")
         write_bytes(out, write_midi(notes, chosen.vocabulary.output_names))
-        click.echo(f"{out}: {len(notes)} notes, {notes.seconds:.1f} s", err=True)
+        click.echo(f"{out}: {counted(len(notes), 'note')}, {notes.seconds:.1f} s", err=True)
 
 
 def _encoding(

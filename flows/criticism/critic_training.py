@@ -16,6 +16,7 @@ from infra.digests import canonical_digest
 from infra.errors import UserError
 from infra.files import publish_folder, staging_folder
 from infra.lake import Lake
+from infra.wording import counted
 from modeling.criticism import CriticConfig, LabelledStates, fit_critic, label_states, save_critic
 from modeling.data import Split, load_split
 from modeling.network.transformer import MuseNet
@@ -125,7 +126,8 @@ class CriticTraining:
             chosen = choose_pieces(split, count, size, seed)
             if len(chosen) < MIN_PIECES:
                 raise UserError(
-                    f"the dataset has {len(chosen)} {name.replace('_', '-')} pieces of more than {size} tokens; the "
+                    f"the dataset has {counted(len(chosen), name.replace('_', '-') + ' piece')} of more than {size} "
+                    f"tokens; the "
                     f"critic needs {MIN_PIECES}: ingest more, or lower critic.window"
                 )
             wanted.append((self.archive / f"{name}.parquet", split, chosen))
@@ -135,7 +137,7 @@ class CriticTraining:
             if not path.exists():
                 generated = generate_counterparts(self.model, split, chosen, size, seed, bar.advance)
                 write_pairs(path, split, chosen, generated, self.token_format)
-        bar.update(total, note=f"{total} pieces")
+        bar.update(total, note=counted(total, "piece"))
         train, held_out = (read_pairs(path, split, self.token_format) for path, split, _ in wanted)
         return train, held_out
 

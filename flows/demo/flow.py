@@ -26,6 +26,7 @@ from flows.sampling.requests import SampleParameters
 from flows.training.flow import TrainParameters, train
 from infra.hardware import available_cores
 from infra.lake import Lake
+from infra.wording import counted
 from registry.models import CHAMPION
 
 Result = TypeVar("Result")
@@ -36,7 +37,7 @@ def starter_task(lake: Lake) -> list[Collection]:
     """Return the shipped collection and the one converted from music21's scores, which is cached in the lake."""
     with stage("converting classical scores") as bar:
         collections = starter_collections(lake, available_cores(), bar.step)
-        bar.update(0, note=f"{len(collections)} collections")
+        bar.update(0, note=counted(len(collections), "collection"))
     return collections
 
 
@@ -93,11 +94,11 @@ def _demo(parameters: DemoParameters) -> DemoReport:
     stages = [
         StageReport(
             "ingest",
-            f"{sum(about.pieces.values())} pieces, {sum(about.tokens.values()):,} tokens",
+            f"{counted(sum(about.pieces.values()), 'piece')}, {counted(sum(about.tokens.values()), 'token')}",
             str(version.folder),
             ingested.reused,
         ),
-        StageReport("train", f"{trained.steps} steps, {held_out}", trained.folder, trained.reused),
+        StageReport("train", f"{counted(trained.steps, 'step')}, {held_out}", trained.folder, trained.reused),
         StageReport("critic", f"AUC {critic.auc:.3f} on held-out pieces", critic.folder, critic.reused),
         StageReport("register", f"version {registered.version}, alias {registered.alias}", str(lake.registry_database)),
         StageReport(

@@ -35,6 +35,7 @@ from flows.progress import stage, tick, warn
 from flows.retention import in_use
 from infra.errors import RunError
 from infra.lake import Lake
+from infra.wording import counted
 from tokenization.dataset import DatasetVersion
 from tokenization.dataset.manifest import Status
 from tokenization.encodings import Encoding
@@ -57,7 +58,7 @@ def scan_task(context: IngestContext) -> Inventory:
     """List and hash every file."""
     with stage("scanning") as bar:
         inventory = scan_collections(context, bar.step)
-        bar.note = f"{len(inventory.files):,} files"
+        bar.note = counted(len(inventory.files), "file")
     return inventory
 
 
@@ -100,7 +101,7 @@ def learn_task(context: IngestContext, manifest: pl.DataFrame, parsed: ParsedFil
         encoding = choose_encoding(context, manifest, parsed, bar.step)
         vocabulary = encoding.vocabulary
         learned = f", {len(vocabulary.learned):,} {vocabulary.learned.kind}s" if vocabulary.learned else ""
-        bar.note = f"{encoding.name} in {encoding.time}, {len(vocabulary.styles):,} styles{learned}"
+        bar.note = f"{encoding.name} in {encoding.time}, {counted(len(vocabulary.styles), 'style')}{learned}"
     return encoding
 
 
@@ -116,7 +117,7 @@ def publish_task(
     """Encode what is new, and publish shards, manifest and card as one version."""
     with stage("publishing", unit="shards") as bar:
         published = publish_version(context, inventory, manifest, parsed, encoding, engine, bar.step)
-        bar.note = f"{published.version}, {published.encoded:,} of {published.shards:,} shards encoded"
+        bar.note = f"{published.version}, {published.encoded:,} of {counted(published.shards, 'shard')} encoded"
     return published
 
 

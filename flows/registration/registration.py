@@ -17,6 +17,7 @@ from flows.training.runs import Run, find_run
 from infra.errors import UserError
 from infra.files import staging_folder
 from infra.lake import Lake
+from infra.wording import counted
 from registry.lineage import DatasetReference
 from registry.models import CANDIDATE, RegisteredModel, find_model, register, set_alias
 from registry.pyfunc_model import BUNDLE
@@ -111,9 +112,10 @@ def model_card(run: Run, dataset: DatasetVersion, training: RunReport, critic: C
     return (
         f"MuseNet, preset `{run.preset}`: {training.parameters / 1e6:.1f} M parameters, {model.layers} layers, "
         f"{model.heads} heads, context {model.context}, {model.sparsity.mode} attention.\n\n"
-        f"Trained {training.steps} steps ({training.seconds / 60:.1f} min, {training.precision}) on "
-        f"`{run.dataset}`: {sum(about.pieces.values())} pieces, {about.notes:,} notes, {about.hours:.1f} h; "
+        f"Trained {counted(training.steps, 'step')} ({training.seconds / 60:.1f} min, {training.precision}) on "
+        f"`{run.dataset}`: {counted(sum(about.pieces.values()), 'piece')}, {counted(about.notes, 'note')}, "
+        f"{about.hours:.1f} h; "
         f"styles: {', '.join(about.styles)}. Licences of the music: {', '.join(about.licences)}.\n\n"
         f"{loss} The critic tells real pieces from generated ones with AUC {critic.auc:.3f} on "
-        f"{critic.held_out_pairs} held-out pairs.\n"
+        f"{counted(critic.held_out_pairs, 'held-out pair')}.\n"
     )

@@ -15,6 +15,7 @@ from flows.progress import say, stage
 from flows.sampling.export import Sample, export
 from flows.sampling.requests import SampleParameters, piece_request, provenance, read_prompt
 from infra.lake import Lake
+from infra.wording import counted
 from modeling.generation import ModelBundle, compose, prompt_tokens
 from registry.models import MODEL_NAME, RegisteredModel, find_model, pull
 from registry.store import Registry
@@ -47,7 +48,8 @@ def compose_task(parameters: SampleParameters, model: RegisteredModel, bundle: P
     request = piece_request(parameters, number, prompt)
     begin = prompt_tokens(loaded.encoding, request, loaded.model.config.context)
     if begin.dropped:
-        say(f"the prompt is longer than the model's context allows; its last {len(begin.tokens)} tokens are used")
+        used = counted(len(begin.tokens), "token")
+        say(f"the prompt is longer than the model's context allows; only its end, {used}, is used")
     title = f"{parameters.style or 'free'} {number + 1}"
     groups = loaded.vocabulary.names[int(begin.tokens[1])]
     with stage(f"composing {title} (best of {parameters.best_of})") as bar:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from flows.training.runs import Run
+from infra.wording import counted
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class RunReport:
         loss = "no validation pieces" if self.nats_per_token is None else f"{self.nats_per_token:.3f} nats/token"
         return (
             f"# Run {self.run_id}\n\nPreset `{self.preset}` ({self.parameters / 1e6:.1f} M parameters) on "
-            f"`{self.dataset}`: {self.steps} steps in {self.seconds / 60:.1f} min ({self.precision}).\n\n"
+            f"`{self.dataset}`: {counted(self.steps, 'step')} in {self.seconds / 60:.1f} min ({self.precision}).\n\n"
             f"Validation loss: {loss}.\n"
         )
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from infra.errors import UserError
+from infra.wording import counted
 from tokenization.midi.containers import container_of
 from tokenization.midi.notes import Notes
 from tokenization.midi.reader import read_tracks
@@ -130,7 +131,9 @@ def _read(data: bytes) -> Score:
     if tracks.tracks != header.tracks:
         found |= Repair.TRACK_COUNT.bit
     if tracks.skipped > MOST_SKIPPED * tracks.read:
-        raise MidiError(Unreadable.DAMAGED, f"{tracks.skipped} of {tracks.read} bytes of the tracks make no sense")
+        raise MidiError(
+            Unreadable.DAMAGED, f"{tracks.skipped:,} of {counted(tracks.read, 'byte')} of the tracks make no sense"
+        )
     repairs = repairs_of(found)
     if len(tracks.start) == 0:
         if Repair.TRUNCATED in repairs:
@@ -177,7 +180,9 @@ def _read_header(data: bytes) -> _Header:
             raise MidiError(Unreadable.NOT_MIDI, "no MThd header" if data else "the file is empty")
         repairs = Repair.WRAPPER.bit if at else Repair.CHUNK_NAME.bit
     if len(data) < at + HEADER_SIZE:
-        raise MidiError(Unreadable.TRUNCATED, f"{len(data) - at} bytes are less than a header")
+        raise MidiError(
+            Unreadable.TRUNCATED, f"a header has {HEADER_SIZE} bytes, and the file ends after {len(data) - at}"
+        )
     length, kind, tracks, division = _FIELDS.unpack_from(data, at + 4)
     first = at + HEADER_SIZE
     if length != 6:
@@ -187,7 +192,7 @@ def _read_header(data: bytes) -> _Header:
         elif data[first : first + 4] == TRACK:
             repairs |= Repair.HEADER_LENGTH.bit
         else:
-            raise MidiError(Unreadable.DAMAGED, f"no track follows the header of {length} bytes")
+            raise MidiError(Unreadable.DAMAGED, f"no track follows the header of {counted(length, 'byte')}")
     if kind > 2:
         repairs |= Repair.FORMAT.bit
     ticks_per_beat, fixed_beat = _timing(division)

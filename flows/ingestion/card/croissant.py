@@ -14,6 +14,7 @@ import pyarrow as pa
 from flows.ingestion.licences import licence_url
 from infra.digests import file_sha256
 from infra.object_store import Folder
+from infra.wording import counted
 from tokenization.dataset.encoding_files import VOCABULARY_FILE
 from tokenization.dataset.manifest import MANIFEST_FILE
 from tokenization.dataset.shards import SCHEMA, TOKEN_TYPE
@@ -80,8 +81,8 @@ def croissant(version: DatasetVersion, manifest: pl.DataFrame) -> Json:
         "conformsTo": "http://mlcommons.org/croissant/1.0",
         "name": about.name,
         "description": (
-            f"{pieces:,} pieces of symbolic music ({about.hours:,.1f} hours) from MIDI files, as {tokens:,} tokens "
-            f"of the {about.encoding.name} encoding in {about.encoding.time}, version "
+            f"{counted(pieces, 'piece')} of symbolic music ({about.hours:,.1f} hours) from MIDI files, "
+            f"as {counted(tokens, 'token')} of the {about.encoding.name} encoding in {about.encoding.time}, version "
             f"{about.encoding.version}, over the {about.vocabulary.name} vocabulary."
         ),
         "version": about.digest,

@@ -18,6 +18,7 @@ from flows.ingestion.card.tables import (
     splits_table,
     styles_table,
 )
+from infra.wording import counted
 
 if TYPE_CHECKING:
     from tokenization.dataset import DatasetVersion
@@ -33,8 +34,8 @@ def markdown(version: DatasetVersion) -> str:
     manifest = version.manifest
     parts = [
         f"# Dataset {escaped(version.name)}",
-        f"{sum(about.pieces.values()):,} pieces, {about.hours:,.1f} hours, {about.notes:,} notes, "
-        f"{sum(about.tokens.values()):,} tokens of the `{about.encoding.name}` encoding in "
+        f"{counted(sum(about.pieces.values()), 'piece')}, {about.hours:,.1f} hours, {counted(about.notes, 'note')}, "
+        f"{counted(sum(about.tokens.values()), 'token')} of the `{about.encoding.name}` encoding in "
         f"{about.encoding.time} over the `{about.vocabulary.name}` vocabulary. "
         f"Licences: {', '.join(f'{escaped(name)} ({pieces:,})' for name, pieces in version.licences.items())}.",
         f"Digest `{version.digest}`, folder `{shown(str(version.folder))}`; `card.html` there has the details.",
@@ -58,7 +59,8 @@ def markdown(version: DatasetVersion) -> str:
 def gates_markdown(name: str, results: Sequence[GateResult]) -> str:
     """Render the rules that a version was refused by, with those that it keeps, as Markdown."""
     broken = sum(result.outcome == "broken" for result in results)
-    head = f"# Dataset {escaped(name)}\n\nNot published: {broken:,} of {len(results):,} rules for publishing broken."
+    rules = f"{broken:,} of {counted(len(results), 'rule')} for publishing"
+    head = f"# Dataset {escaped(name)}\n\nNot published: {rules} broken."
     return f"{head}\n\n{_table(gates_table(results))}\n"
 
 

@@ -58,6 +58,7 @@ def quarantine(files: pl.DataFrame, limits: Limits) -> pl.DataFrame:
 def _rules(limits: Limits) -> list[tuple[pl.Expr, Reason, pl.Expr]]:
     """Return (condition, reason, detail) of each limit."""
     density = pl.col("notes") / pl.max_horizontal("seconds", pl.lit(1.0))
+    count = pl.when(pl.col("notes") == 1).then(pl.lit("1 note")).otherwise(pl.format("{} notes", "notes"))
     refused = pl.col("repairs").list.set_intersection([str(repair) for repair in limits.refused_repairs])
     return [
         (
@@ -68,12 +69,12 @@ def _rules(limits: Limits) -> list[tuple[pl.Expr, Reason, pl.Expr]]:
         (
             pl.col("notes") < limits.min_notes,
             Reason.TOO_SHORT,
-            pl.format("{} notes; the least is {}", "notes", pl.lit(limits.min_notes)),
+            pl.format("{}; the least is {}", count, pl.lit(limits.min_notes)),
         ),
         (
             pl.col("notes") > limits.max_notes,
             Reason.TOO_LONG,
-            pl.format("{} notes; the limit is {}", "notes", pl.lit(limits.max_notes)),
+            pl.format("{}; the limit is {}", count, pl.lit(limits.max_notes)),
         ),
         (
             pl.col("seconds") > limits.max_seconds,

@@ -12,6 +12,7 @@ from flows.ingestion.gates.rules import REASON_RULE, Gates
 from flows.ingestion.gates.text import describe_broken
 from flows.ingestion.licences import allowed
 from infra.errors import RunError
+from infra.wording import counted
 from tokenization.dataset.description import Description, GateResult
 from tokenization.dataset.manifest import Status, licence_counts
 
@@ -86,11 +87,12 @@ def _findings(manifest: pl.DataFrame, gates: Gates, before: Description | None) 
     if gates.min_hours:
         yield Finding("min_hours", hours, gates.min_hours, "hours")
     if gates.min_accepted_share:
-        of_files = f"{pieces:,} of {files:,} files"
+        of_files = f"{pieces:,} of {counted(files, 'file')}"
         yield Finding("min_accepted_share", _share(pieces, files), gates.min_accepted_share, "share", of_files)
     for reason, limit in gates.max_reason_share.items():
         count = int((manifest["reason"] == str(reason)).sum())
-        yield Finding(f"{REASON_RULE}.{reason}", _share(count, files), limit, "share", f"{count:,} of {files:,} files")
+        of_files = f"{count:,} of {counted(files, 'file')}"
+        yield Finding(f"{REASON_RULE}.{reason}", _share(count, files), limit, "share", of_files)
     yield from _family_findings(manifest, gates)
     if gates.max_style_share is not None and pieces:
         style, count = accepted["style"].fill_null("(none)").value_counts(sort=True).sort("count", "style").row(-1)
@@ -118,7 +120,7 @@ def _family_findings(manifest: pl.DataFrame, gates: Gates) -> Iterator[Finding]:
         return
     family, largest = members["family"].value_counts().sort("count", "family").row(-1)
     best = members.filter(pl.col("sha256") == family).select("collection", "path").row(0)
-    detail = f"{largest:,} files like {'/'.join(best)}"
+    detail = f"{counted(largest, 'file')} like {'/'.join(best)}"
     if gates.max_family_files is not None:
         yield Finding("max_family_files", largest, gates.max_family_files, "files", detail)
     if gates.max_family_share is not None:

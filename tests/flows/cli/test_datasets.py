@@ -41,13 +41,13 @@ class TestDatasets:
         assert lines[0] == f"{catalogue.before} → {catalogue.after}"
         for line in (
             "  limits.min_notes: 16 → 19",
-            "1 files added",
+            "1 file added",
             "  + songs/jazz/new.mid",
-            "1 files removed",
+            "1 file removed",
             "  - songs/jazz/gone.mid",
-            "1 files changed",
+            "1 file changed",
             "  ~ songs/jazz/other.mid",
-            "1 outcomes changed",
+            "1 outcome changed",
             "    songs/jazz/short.mid: accepted → quarantined: too_short",
             "2 styles changed",
             "    songs/jazz/3.mid: jazz → swing",

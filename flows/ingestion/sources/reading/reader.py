@@ -21,6 +21,7 @@ from flows.ingestion.sources.archives.zip import LOCAL_HEADER, ZipMemberError, d
 from flows.ingestion.sources.reading.byte_ranges import ByteRange, fetch
 from flows.ingestion.sources.reading.file_ref import ContainerKind, FileRef
 from flows.ingestion.sources.storage import is_url, one_line, open_binary
+from infra.wording import counted
 
 BATCH_FILES = 256
 BATCH_BYTES = 16 * 2**20
@@ -111,7 +112,7 @@ class _Reader:
         largest = max(file.size, 0 if file.kind is not ContainerKind.ZIP else file.stored - HEADER_SLACK)
         if self._heads or largest <= self._max_bytes:
             return None
-        return ReadFailure(f"{largest:,} bytes; the limit is {self._max_bytes:,}", too_large=True)
+        return ReadFailure(f"{counted(largest, 'byte')}; the limit is {self._max_bytes:,}", too_large=True)
 
     def _wanted(self, file: FileRef) -> int:
         return min(file.size, HEAD) if self._heads else file.size
@@ -128,9 +129,9 @@ class _Reader:
         """Return the bytes if they have the listed size."""
         wanted = self._wanted(file)
         if len(raw) < wanted:
-            return ReadFailure(f"it is cut short: {len(raw):,} of {wanted:,} bytes are there")
+            return ReadFailure(f"it is cut short: {len(raw):,} of {counted(wanted, 'byte')} read")
         if len(raw) > wanted:
-            return ReadFailure(f"it is longer than the {wanted:,} bytes that were listed")
+            return ReadFailure(f"it is longer than listed ({counted(wanted, 'byte')})")
         return raw
 
     def _range(self, file: FileRef) -> ByteRange:

@@ -119,8 +119,8 @@ class TestAPrefix:
         assert gone.detail.startswith("FileNotFoundError")
         assert others == [
             ReadFailure("20 bytes; the limit is 10", too_large=True),
-            ReadFailure("it is longer than the 1 bytes that were listed"),
-            ReadFailure("it is cut short: 2 of 3 bytes are there"),
+            ReadFailure("it is longer than listed (1 byte)"),
+            ReadFailure("it is cut short: 2 of 3 bytes read"),
         ]
 
 

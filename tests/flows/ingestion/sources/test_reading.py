@@ -57,7 +57,7 @@ class TestPlainFiles:
 
     @pytest.mark.parametrize(
         ("listed", "detail"),
-        [(5, "it is longer than the 5 bytes that were listed"), (20, "it is cut short: 11 of 20 bytes are there")],
+        [(5, "it is longer than listed (5 bytes)"), (20, "it is cut short: 11 of 20 bytes read")],
     )
     def test_changed_since_they_were_listed(self, lay_out: LayOut, listed: int, detail: str) -> None:
         path = lay_out(contents={"1.mid": bytes(11)}) / "1.mid"
