@@ -67,6 +67,14 @@ def test_open_a_dataset_in_polars(home: Path) -> None:
     assert len(read_midi((home / "first.mid").read_bytes())) == 40
 
 
+def test_query_with_duckdb(home: Path) -> None:
+    printed = run(home, "query_with_duckdb.py", "mine", "--database", "mine.duckdb")
+    assert "  accepted    40" in printed
+    assert "  quarantined  not_midi  1" in printed
+    assert "  bach  train  16  " in printed
+    assert (home / "mine.duckdb").is_file()
+
+
 def test_train_and_sample(home: Path) -> None:
     printed = run(home, "train_and_sample.py", "mine", "--style", "bach", "--steps", "2", "--length", "64")
     assert "2 steps" in printed
