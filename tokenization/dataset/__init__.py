@@ -7,6 +7,7 @@
     catalogue       the versions of a lake, found by name, digest or input
     description     `dataset.json`, with the number of its format
     manifest        `manifest.parquet`: every file seen, with its outcome
+    contract        what holds of every manifest, checked before it is published
     encoding_files  `vocabulary.json`, and the `encoding.json` of a model's bundle
     shards          `<split>/*.parquet`: token rows
     shard_index     `shards.parquet`: the shards with the keys for reusing them

@@ -5,11 +5,13 @@ It is the record of an ingestion; Prefect's database may be deleted at any time.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 import polars as pl
 
 from infra.object_store import Folder
+from tokenization.dataset.splits import SPLITS
 
 MANIFEST_FILE = "manifest.parquet"
 
@@ -47,29 +49,61 @@ class Reason(StrEnum):
     NEAR_DUPLICATE = "near_duplicate"
 
 
-SCHEMA: dict[str, pl.DataType] = {
-    "path": pl.String(),  # relative to the collection, with forward slashes: the same on every machine
-    "collection": pl.String(),
-    "sha256": pl.String(),  # null only for a file whose bytes could not be read
-    "size": pl.Int64(),
-    "licence": pl.String(),  # its SPDX name where there is one
-    "stated_licence": pl.String(),  # as the collection states it; null where that is the same
-    "style": pl.String(),
-    "status": pl.String(),
-    "reason": pl.String(),
-    "detail": pl.String(),  # the finding behind the reason; for duplicates collection and path of the kept file
-    "kept": pl.String(),  # for duplicates the SHA-256 of the kept file
-    "similarity": pl.Float32(),  # to the best piece of its family
-    "family": pl.String(),  # SHA-256 of the family's best piece
-    "split": pl.String(),
-    "notes": pl.Int64(),
-    "seconds": pl.Float64(),
-    "tempo": pl.Float64(),  # quarter notes a minute
-    "programs": pl.List(pl.UInt8()),  # General MIDI programs of the pitched notes
-    "drums": pl.Boolean(),
-    "repairs": pl.List(pl.String()),  # repairs that reading it needed
-    "partition": pl.Int64(),  # number of the run of neighbouring files that share its shards
-}
+SHA256 = r"^[0-9a-f]{64}$"
+QUARANTINE_REASONS = tuple(
+    reason for reason in Reason if reason not in (Reason.SAME_BYTES, Reason.SAME_NOTES, Reason.NEAR_DUPLICATE)
+)
+"""The reasons of quarantined files; all others are those of duplicates."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the manifest, with the limits on its values."""
+
+    name: str
+    kind: pl.DataType
+    content: str
+    """Its meaning, in Markdown."""
+    nullable: bool = True
+    values: tuple[str, ...] = ()
+    """All values there are; empty where any value may occur."""
+    pattern: str | None = None
+    """A regular expression that values match."""
+    least: float | None = None
+    most: float | None = None
+
+
+COLUMNS = (
+    Column("path", pl.String(), "path in the collection, with forward slashes", nullable=False),
+    Column("collection", pl.String(), "name of the collection", nullable=False),
+    Column("sha256", pl.String(), "of the bytes; null if they could not be read", pattern=SHA256),
+    Column("size", pl.Int64(), "bytes", nullable=False, least=0),
+    Column("licence", pl.String(), "its SPDX name where there is one", nullable=False),
+    Column("stated_licence", pl.String(), "as the collection states it; null where that is the same"),
+    Column("style", pl.String(), "label of composer or genre"),
+    Column("status", pl.String(), "the outcome", nullable=False, values=tuple(Status)),
+    Column("reason", pl.String(), "why it is not in the shards", values=tuple(Reason)),
+    Column("detail", pl.String(), "the finding behind the reason; of a duplicate the file that was kept"),
+    Column("kept", pl.String(), "of a duplicate: SHA-256 of the file that was kept", pattern=SHA256),
+    Column("similarity", pl.Float32(), "to the best piece of its family", least=0, most=1),
+    Column("family", pl.String(), "SHA-256 of the best piece of the family", pattern=SHA256),
+    Column("split", pl.String(), "the split of its family", values=SPLITS),
+    Column("notes", pl.Int64(), "notes and drum hits", least=0),
+    Column("seconds", pl.Float64(), "length", least=0),
+    Column("tempo", pl.Float64(), "quarter notes per minute", least=0),
+    Column("programs", pl.List(pl.UInt8()), "General MIDI programs of the pitched notes"),
+    Column("drums", pl.Boolean(), "true if it has drum hits"),
+    Column("repairs", pl.List(pl.String()), "what was repaired to read it"),
+    Column(
+        "partition",
+        pl.Int64(),
+        "files that are read and published together; kept by later versions",
+        nullable=False,
+        least=0,
+    ),
+)
+"""The columns in order. `contract` checks them; docs/contracts.md shows them."""
+SCHEMA: dict[str, pl.DataType] = {column.name: column.kind for column in COLUMNS}
 
 
 FILE = ("collection", "path")

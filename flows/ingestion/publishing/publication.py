@@ -27,6 +27,7 @@ from infra.files import publish_folder, remove_abandoned, staging_folder
 from infra.locks import exclusive
 from infra.object_store import Folder, with_cached_listing
 from tokenization.dataset.catalogue import dataset_versions
+from tokenization.dataset.contract import check_manifest
 from tokenization.dataset.description import DESCRIPTION_FILE, Description, write_description
 from tokenization.dataset.encoding_files import write_vocabulary
 from tokenization.dataset.manifest import MANIFEST_FILE, write_manifest
@@ -57,13 +58,15 @@ def publish(
 ) -> Published:
     """Write and publish a version; an existing one with the same digest is returned unchanged.
 
-    `row_refs`: columns `sha256`, `part`, `row` of the accepted pieces in the store. Raises ParentChanged.
+    `row_refs`: columns `sha256`, `part`, `row` of the accepted pieces in the store. Raises ParentChanged, and
+    ManifestError for a manifest that breaks its contract.
     """
     digest = dataset_digest(manifest, spec)
     final = spec.lake.datasets / spec.name / digest
     if (final / DESCRIPTION_FILE).exists():
         version = open_version(final)
         return Published(version, 0, len(version.description.shards))
+    check_manifest(manifest)
     compare_parent(spec, digest)  # before the work; what counts is the comparison in `_deliver`
     plans = plan_shards(manifest, row_refs)
     with _folder_to_fill(final) as folder:

@@ -43,6 +43,7 @@ from flows.ingestion.workers import worker_settings
 from infra.lake import Lake
 from infra.object_store import folders_in
 from tokenization.dataset import DatasetVersion
+from tokenization.dataset.contract import ManifestError
 from tokenization.dataset.manifest import Reason
 from tokenization.midi import read_midi
 from tokenization.midi.notes import Notes
@@ -572,6 +573,20 @@ def test_the_files_that_a_run_would_parse(songs: Path, song: Any, steps: Any, la
     known, lacking = unparsed_files(context, scan_collections(context, silent))
     assert (len(known), len(lacking)) == (20, 20)
     assert set(lacking["path"]) == {f"jazz/{seed:02}.mid" for seed in range(0, 40, 2)}
+
+
+def test_a_manifest_that_breaks_its_contract_is_not_published(
+    songs: Path, steps: Any, lake: Lake, engine: Engine
+) -> None:
+    context = context_of(lake, songs)
+    inventory = scan_collections(context, silent)
+    parsed = parse_new(context, inventory, engine, silent)
+    manifest = deduplicate(context, inventory, parsed)
+    encoding = choose_encoding(context, manifest, parsed, silent)
+    without = manifest.with_columns(pl.when(pl.int_range(pl.len()) != 7).then("split").alias("split"))
+    with pytest.raises(ManifestError, match=r"column status: an accepted file has .*; broken in 1 of .* first songs/"):
+        publish_version(context, inventory, without, parsed, encoding, engine, silent)
+    assert not list(folders_in(lake.datasets))
 
 
 class TestLicences:
