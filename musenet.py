@@ -200,13 +200,18 @@ def encode(
     return (encoding or _default_encoding(style)).encode(read_midi(data, sustain), style)
 
 
-def decode(tokens: Tokens | str, *, encoding: Encoding | None = None) -> bytes:
-    """Return the MIDI file that tokens stand for; `tokens` are ids or the text form. Raises MusenetError."""
+def decode(
+    tokens: Tokens | str, *, encoding: Encoding | None = None, tick: float | None = None, stacked: bool = False
+) -> bytes:
+    """Return the MIDI file that tokens stand for; `tokens` are ids or the text form. Raises MusenetError.
+
+    `tick` in seconds and `stacked` are for tokens of OpenAI's service: see `Encoding.decode`.
+    """
     from tokenization.midi.writing import write_midi
 
     chosen = encoding or _default_encoding(None)
     ids = chosen.vocabulary.parse_text(tokens) if isinstance(tokens, str) else tokens
-    return write_midi(chosen.decode(ids), chosen.vocabulary.output_names)
+    return write_midi(chosen.decode(ids, tick=tick, stacked=stacked), chosen.vocabulary.output_names)
 
 
 @contextmanager

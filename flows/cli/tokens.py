@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,6 +19,9 @@ from infra.wording import counted
 if TYPE_CHECKING:
     from tokenization.encodings import Encoding
     from tokenization.vocabulary import Vocabulary
+
+_TIME = re.compile(r"(?P<number>\d+(\.\d+)?|\.\d+)(/(?P<divisor>\d+))?\s*(?P<unit>ms|s)?")
+"""A fraction or decimal number, in seconds unless a unit says otherwise."""
 
 
 @click.command()
@@ -59,6 +63,8 @@ def encode(
 @time_option
 @vocabulary_option
 @dataset_option
+@click.option("--tick", metavar="TIME", help="Length of a tick: 1/100, 9.23ms or 0.0096 (s).  [default: 1/96]")
+@click.option("--stacked", is_flag=True, help="Let notes of one pitch sound together; a note-off ends the oldest.")
 @lake_option
 def decode(
     tokens: str,
@@ -67,9 +73,14 @@ def decode(
     time: str | None,
     vocabulary: str | None,
     dataset: str | None,
+    tick: str | None,
+    stacked: bool,
     lake: Lake,
 ) -> None:
-    """Write tokens as a MIDI file. TOKENS is text, ids, a file of either, or - for standard input."""
+    """Write tokens as a MIDI file. TOKENS is text, ids, a file of either, or - for standard input.
+
+    --tick and --stacked read tokens of OpenAI's service as its clients did.
+    """
     with errors():
         from infra.errors import UserError
         from tokenization.midi.writing import write_midi
@@ -78,7 +89,8 @@ def decode(
         if tokens != "-" and _is_file(tokens):
             text = read_bytes(Path(tokens)).decode("utf-8", errors="replace")
         chosen = _encoding(encoding, time, vocabulary, dataset, lake)
-        notes = chosen.decode(chosen.vocabulary.parse_text(text))
+        seconds = None if tick is None else _seconds(tick)
+        notes = chosen.decode(chosen.vocabulary.parse_text(text), tick=seconds, stacked=stacked)
         if not len(notes):
             raise UserError("the tokens contain no note; nothing was written")
         write_bytes(out, write_midi(notes, chosen.vocabulary.output_names))
@@ -123,6 +135,17 @@ def vocabulary_of(source: str, styles: Iterable[str] = ()) -> Vocabulary:
         return Vocabulary.load(source, () if source.endswith(".json") else styles)
     except OSError as error:
         raise UserError(f"{source} cannot be read: {error.strerror}") from error
+
+
+def _seconds(text: str) -> float:
+    """Return a time in seconds: a fraction, seconds, or milliseconds with `ms`. Raises UserError."""
+    from infra.errors import UserError
+
+    found = _TIME.fullmatch(text.strip())
+    divisor = float(found["divisor"] or 1) if found else 0.0
+    if found is None or not divisor:
+        raise UserError(f"{text!r} is no time; give a fraction of a second (1/96), seconds (0.0096) or 9.23ms")
+    return float(found["number"]) / divisor / (1000 if found["unit"] == "ms" else 1)
 
 
 def _is_file(text: str) -> bool:

@@ -59,9 +59,21 @@ class Encoding:
         """
         return self.merge(self.write(self.grid(notes), style))
 
-    def decode(self, tokens: Tokens) -> Notes:
-        """Return the notes of any token sequence, also an incomplete or invalid one."""
-        return to_notes(self.read(self.expand(tokens)), self.vocabulary, self.time)
+    def decode(self, tokens: Tokens, *, tick: float | None = None, stacked: bool = False) -> Notes:
+        """Return the notes of any token sequence, also an incomplete or invalid one.
+
+        `tick`: seconds, where the tokens are to be read by another clock than the vocabulary's. `stacked`: a pitch that
+        starts while it sounds does not end; notes of one pitch sound together, and a note-off ends the oldest, as
+        MuseNet's clients read the tokens of its service. Raises VocabularyError for a tick where time is in beats or
+        that is no positive number, and for `stacked` where tokens have no note-offs.
+        """
+        if tick is not None and self.time is not Time.SECONDS:
+            raise VocabularyError("a tick in seconds says nothing where ticks are parts of a beat; give time seconds")
+        if tick is not None and not 0 < tick < float("inf"):
+            raise VocabularyError(f"a tick of {tick:g} s is no time; give seconds above 0")
+        if stacked and not self.writes_ends:
+            raise VocabularyError(f"the encoding {self.name!r} has no note-offs, so that notes cannot be stacked")
+        return to_notes(self.read(self.expand(tokens), stacked), self.vocabulary, self.time, tick)
 
     def quantised(self, notes: Notes) -> Notes:
         """Return the notes as this encoding represents them: `decode(encode(notes))` gives exactly these."""
@@ -127,17 +139,19 @@ class Encoding:
             vocabulary.end,
         )
 
-    def read(self, tokens: Tokens) -> Grid:
+    def read(self, tokens: Tokens, stacked: bool = False) -> Grid:
         """Return the grid of any plain tokens.
 
         A note-off without its note is ignored; a note without a note-off ends when its pitch starts anew, at the
-        latest with the sequence. Ids that are not music are ignored, and all from `end` on. Where ticks are seconds
-        the tempo is the header's.
+        latest with the sequence; if `stacked`, notes of one pitch sound together instead, and a note-off ends the
+        oldest. Ids that are not music are ignored, and all from `end` on. Where ticks are seconds the tempo is the
+        header's.
         """
         vocabulary = self.vocabulary
         start, end, row, pitch, tempo_ticks, tempo = read_tokens(
             column_of(np.asarray(tokens), np.uint16),
             self.writes_ends,
+            stacked,
             self.effects.table,
             len(vocabulary.instruments) * PITCHES,
             vocabulary.tempo_id(DEFAULT_TEMPO) - vocabulary.tempo_base,

@@ -119,8 +119,11 @@ def legato(grid: Grid, vocabulary: Vocabulary) -> Grid:
     return replace(grid, end=ends)
 
 
-def to_notes(grid: Grid, vocabulary: Vocabulary, time: Time) -> Notes:
-    """Return the notes of a grid, by onset, pitch and row; programs are the vocabulary's output programs."""
+def to_notes(grid: Grid, vocabulary: Vocabulary, time: Time, tick: float | None = None) -> Notes:
+    """Return the notes of a grid, by onset, pitch and row; programs are the vocabulary's output programs.
+
+    `tick`: seconds, in place of the vocabulary's tick where ticks are seconds.
+    """
     order = np.lexsort((grid.row, grid.pitch, grid.start))
     grid = replace(grid, **{name: getattr(grid, name)[order] for name in ("start", "end", "row", "pitch", "source")})
     instrument = vocabulary.row_instrument[grid.row]
@@ -129,7 +132,8 @@ def to_notes(grid: Grid, vocabulary: Vocabulary, time: Time) -> Notes:
     tempo_map = None
     tempo = DEFAULT_TEMPO if not len(grid.tempo) else float(vocabulary.tempos[grid.tempo[0]])
     if time is Time.SECONDS:
-        onset, end = grid.start / vocabulary.ticks_per_second, grid.end / vocabulary.ticks_per_second
+        rate = vocabulary.ticks_per_second if tick is None else 1 / tick
+        onset, end = grid.start / rate, grid.end / rate
     else:
         values = vocabulary.tempo_values[grid.tempo]
         per_tick = 60.0 / (values * vocabulary.ticks_per_beat)

@@ -99,14 +99,15 @@ def write_tokens(
 
 @compiled
 def read_tokens(
-    tokens: NDArray[np.uint16], with_offs: bool, table: EventTable, voices: int, default_tempo: int
+    tokens: NDArray[np.uint16], with_offs: bool, is_stacked: bool, table: EventTable, voices: int, default_tempo: int
 ) -> tuple[
     NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8], NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]
 ]:
     """Return start, end, row and pitch of the notes of any tokens, and the tempo changes as ticks and buckets.
 
     A note-off without its note is ignored; a note without a note-off ends when its pitch starts anew, at the latest
-    with the sequence. A note that then lasts no time is left out. In an encoding without offs, those in the tokens are
+    with the sequence. If `is_stacked`, the notes of a pitch sound together instead, and a note-off ends the oldest of
+    them. A note that then lasts no time is left out. In an encoding without offs, those in the tokens are
     ignored, and the ends are meaningless. Ids that are not music are ignored, and all from `end` on. `voices` is the
     number of voices, `default_tempo` the bucket of a sequence that begins without one.
     """
@@ -116,7 +117,8 @@ def read_tokens(
     tempo_ticks, tempo = np.empty(n + 1, np.int64), np.empty(n + 1, np.int64)
     tempo_ticks[0], tempo[0] = 0, default_tempo
     changes = 1
-    sounding = np.full(voices, -1, np.int64)
+    sounding, newest = np.full(voices, -1, np.int64), np.full(voices, -1, np.int64)
+    following = np.full(n, -1, np.int64)  # behind each note, in the queue of those that sound
     known = len(table.kind)
     found = 0
     now = np.int64(0)
@@ -126,14 +128,20 @@ def read_tokens(
         kind, value = table.kind[token], table.value[token]
         if OFF <= kind <= DRUM:
             before = sounding[value]
-            if before >= 0 and (with_offs or start[before] == now):
-                end[before] = now
-            sounding[value] = -1
+            stays = is_stacked and kind != OFF
+            if before >= 0 and not stays:
+                if with_offs or start[before] == now:
+                    end[before] = now
+                sounding[value] = following[before] if is_stacked else -1
             if kind != OFF:
                 start[found], end[found] = now, now + (1 if kind == NOTE else DRUM_TICKS)
                 row[found], pitch[found] = token >> PITCH_BITS, token & PITCH_MASK
                 if kind == NOTE:
-                    sounding[value] = found
+                    if sounding[value] >= 0:
+                        following[newest[value]] = found
+                    else:
+                        sounding[value] = found
+                    newest[value] = found
                 found += 1
         elif kind == WAIT:
             now += value
@@ -146,9 +154,11 @@ def read_tokens(
         elif kind == END:
             break
     if with_offs:
-        for still in sounding:
-            if still >= 0:
+        for oldest in sounding:
+            still = oldest
+            while still >= 0:
                 end[still] = now
+                still = following[still]
     kept = 0
     for i in range(found):
         if end[i] > start[i]:

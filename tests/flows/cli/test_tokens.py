@@ -86,6 +86,35 @@ class TestEncodeAndDecode:
         )
         assert dry != held
 
+    @pytest.mark.parametrize(
+        ("tick", "onset"), [("1/96", 0.5), ("1/100", 0.48), ("9.23ms", 0.44304), ("0.0096", 0.4608), ("10 ms", 0.48)]
+    )
+    def test_by_the_clock_of_another_client(self, tick: str, onset: float, command: Command, tmp_path: Path) -> None:
+        assert command("decode", C_MAJOR, tmp_path / "out.mid", "--tick", tick).exit_code == 0
+        assert read_midi((tmp_path / "out.mid").read_bytes()).onset == pytest.approx([0.0, onset], abs=0.003)
+
+    @pytest.mark.parametrize("tick", ["", "fast", "1/0", "-1", "1e3", "1/96/2", "9.23 m"])
+    def test_a_tick_that_is_no_time(self, tick: str, mistake: Mistake, command: Command, tmp_path: Path) -> None:
+        found = mistake(command("decode", C_MAJOR, tmp_path / "out.mid", "--tick", tick))
+        assert found == f"{tick!r} is no time; give a fraction of a second (1/96), seconds (0.0096) or 9.23ms"
+
+    def test_a_tick_of_no_time_or_where_time_is_in_beats(
+        self, mistake: Mistake, command: Command, tmp_path: Path
+    ) -> None:
+        decode = ("decode", C_MAJOR, tmp_path / "out.mid", "--tick")
+        assert mistake(command(*decode, "0")).startswith("a tick of 0 s is no time")
+        assert mistake(command(*decode, "1/100", "--time", "beats")).startswith("a tick in seconds says nothing")
+
+    def test_notes_of_one_pitch_may_be_stacked(self, mistake: Mistake, command: Command, tmp_path: Path) -> None:
+        tokens = "start piano:v72:C4 wait:48 piano:v72:C4 wait:48 piano:v0:C4 wait:48 piano:v0:C4 end"
+        lengths = []
+        for options in ((), ("--stacked",)):
+            assert command("decode", tokens, tmp_path / "out.mid", *options).exit_code == 0
+            lengths.append(read_midi((tmp_path / "out.mid").read_bytes()).duration.tolist())
+        assert lengths == [pytest.approx([0.5, 0.5], abs=0.003), pytest.approx([1.0, 1.0], abs=0.003)]
+        onset = command("decode", tokens, tmp_path / "out.mid", "--stacked", "--encoding", "onset")
+        assert mistake(onset) == "the encoding 'onset' has no note-offs, so that notes cannot be stacked"
+
     def test_a_bad_token_is_named_with_its_position(self, mistake: Mistake, command: Command, tmp_path: Path) -> None:
         text = "bach piano start tempo120 piano:v72:H4"
         assert "token 4: 'piano:v72:H4' is not known; nearest: 'piano:v72:" in mistake(
