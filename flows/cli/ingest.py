@@ -118,6 +118,8 @@ def _only_toml(sources: tuple[str, ...]) -> str | None:
 
 
 def _plan_lines(plan: DryRun) -> list[str]:
+    from flows.ingestion.sources import describe_unused
+
     lines = []
     for collection in plan.collections:
         left_out = ", ".join(
@@ -132,6 +134,7 @@ def _plan_lines(plan: DryRun) -> list[str]:
         refused = collection["not_allowed"]
         lines += [f"  licence not allowed: {refused:,} of {files}"] if refused else []
         lines += [f"  left out: {left_out}"] if left_out else []
+        lines += [f"  {line}" for line in describe_unused(collection["unused_labels"])]
     lines += [f"cannot be read: {file}: {why}" for file, why in plan.unreadable[:LISTED]]
     if plan.version:
         lines.append(f"nothing changed: {plan.version} would be reused")

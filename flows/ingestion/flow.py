@@ -28,7 +28,7 @@ from flows.ingestion.pipeline import (
     scan_collections,
 )
 from flows.ingestion.publishing import ParentChanged, Published
-from flows.ingestion.sources import Inventory
+from flows.ingestion.sources import Inventory, describe_unused
 from flows.ingestion.workers import worker_settings
 from flows.lineage import dataset_place, location_place, recorded
 from flows.progress import stage, tick, warn
@@ -59,6 +59,9 @@ def scan_task(context: IngestContext) -> Inventory:
     with stage("scanning") as bar:
         inventory = scan_collections(context, bar.step)
         bar.note = counted(len(inventory.files), "file")
+    for collection, unused in inventory.unused_labels.items():
+        for line in describe_unused(unused):
+            warn(f"{collection}: {line}")
     return inventory
 
 

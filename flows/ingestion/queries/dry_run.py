@@ -19,7 +19,8 @@ class DryRun:
     """The plan of an ingestion."""
 
     collections: list[dict[str, Any]]
-    """Name, files, bytes, styles, licences, files whose licence is not allowed, and suffixes left out, of each."""
+    """Name, files, bytes, styles, licences, files whose licence is not allowed, suffixes left out, labels of no file,
+    of each."""
     files: int
     unparsed: int
     """Different files that no earlier run has parsed."""
@@ -48,6 +49,7 @@ def dry_run(parameters: IngestParameters, progress: Progress) -> DryRun:
             "styles": {style["style"]: style["count"] for style in row["styles"]},
             "licences": {licence["licence"]: licence["count"] for licence in row["licences"]},
             "ignored": inventory.ignored.get(row["collection"], {}),
+            "unused_labels": inventory.unused_labels.get(row["collection"], {}),
         }
         for row in summary.iter_rows(named=True)
     ]

@@ -10,6 +10,7 @@ a name.
 from flows.ingestion.sources.collections import SUFFIXES, Collection, StyleRule, collection_of
 from flows.ingestion.sources.collections_file import collections_from, load_collections, policies_from
 from flows.ingestion.sources.inventory import Inventory, Progress, scan
+from flows.ingestion.sources.label_files import describe_unused
 from flows.ingestion.sources.listing import Listing, in_reading_order, list_files
 from flows.ingestion.sources.partitions import assign_partitions
 from flows.ingestion.sources.reading import ContainerKind, FileRef, ReadFailure, file_refs, read_files
@@ -27,6 +28,7 @@ __all__ = [
     "assign_partitions",
     "collection_of",
     "collections_from",
+    "describe_unused",
     "file_refs",
     "in_reading_order",
     "list_files",

@@ -90,6 +90,12 @@ class Collection(BaseModel):
     synonyms: dict[str, str] = Field(default_factory=dict)
     """Labels by other labels: `bachjohannsebastian = "bach"`. Applied once, after normalisation."""
 
+    @property
+    def label_files(self) -> dict[str, str]:
+        """The column that each label file gives, `style` or `licence`, by its location."""
+        files = {rule.labels: "style" for rule in self.styles if rule.labels is not None}
+        return files if self.licences is None else {**files, self.licences: "licence"}
+
     @field_validator("include", "exclude")
     @classmethod
     def _are_globs(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -39,6 +39,8 @@ class Inventory:
     files: pl.DataFrame
     ignored: dict[str, dict[str, int]]
     """By collection, how many files of each suffix were left out."""
+    unused_labels: dict[str, dict[str, list[str]]] = field(default_factory=dict)
+    """By collection and label file, the paths that it names and no file has."""
 
     @cached_property
     def digest(self) -> str:
@@ -78,7 +80,7 @@ def scan(
     cache_hashes(hashed, index_folder / HASHES)
     known = found.filter(pl.col("sha256").is_not_null())
     files = pl.concat([known, hashed], how="diagonal").sort("number").drop("number", "version")
-    return Inventory(_with_problems(files, listing, collections), listing.ignored)
+    return Inventory(_with_problems(files, listing, collections), listing.ignored, listing.unused_labels)
 
 
 def _hash_in_order(

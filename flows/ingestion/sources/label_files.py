@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import polars as pl
 
 from flows.ingestion.sources.storage import one_line, open_binary
 from infra.errors import UserError
+from infra.wording import counted
 
 
 def labels_of(paths: pl.Series, location: str, column: str) -> pl.Series:
@@ -19,6 +22,25 @@ def labels_of(paths: pl.Series, location: str, column: str) -> pl.Series:
         theirs = repr(labels["path"][0]) if len(labels) else "none"
         raise UserError(f"{location} has a {column} for no file; its paths: {theirs}, the collection's: {paths[0]!r}")
     return found
+
+
+def unused_labels(paths: pl.Series, columns: Mapping[str, str]) -> dict[str, list[str]]:
+    """Return the paths that label files name and no file has, by the location of the label file.
+
+    `columns`: the column of each label file, by its location.
+    """
+    named = {location: _read(location, column)["path"].drop_nulls() for location, column in columns.items()}
+    unused = {location: theirs.filter(~theirs.is_in(paths.implode())).to_list() for location, theirs in named.items()}
+    return {location: names for location, names in unused.items() if names}
+
+
+def describe_unused(unused: Mapping[str, Sequence[str]]) -> list[str]:
+    """Describe the result of `unused_labels`, a line for each label file."""
+    return [
+        f"{location}: {counted(len(names), 'label')} for no file, "
+        f"{'as' if len(names) > 1 else 'that is'} for {names[0]!r}"
+        for location, names in unused.items()
+    ]
 
 
 def _read(location: str, column: str) -> pl.DataFrame:

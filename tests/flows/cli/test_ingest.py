@@ -114,6 +114,15 @@ class TestDryRun:
         assert lines[2:4] == ["  licences: CC-BY-NC-4.0 9", "  licence not allowed: 9 of 9 files"]
         assert lines[-1] == "0 of 9 files would be read, and a new version published"
 
+    def test_counts_labels_of_no_file(self, command: Command, tmp_path: Path, catalogue) -> None:
+        labels = tmp_path / "labels.csv"
+        labels.write_text("path,style\njazz/3.mid,swing\nnowhere.mid,jazz\n")
+        (tmp_path / "mine.toml").write_text(
+            f"[[collection]]\nname = 'songs'\nlocation = '{catalogue.folder}'\nstyles = [{{ labels = '{labels}' }}]\n"
+        )
+        lines = command("ingest", tmp_path / "mine.toml", "--dry-run").stdout.splitlines()
+        assert f"  {labels}: 1 label for no file, that is for 'nowhere.mid'" in lines
+
     def test_names_files_that_cannot_be_read(self, command: Command, tmp_path: Path) -> None:
         (tmp_path / "songs").mkdir()
         (tmp_path / "songs" / "bad.zip").write_bytes(b"no archive")

@@ -13,6 +13,7 @@ from pathlib import Path
 import polars as pl
 
 from flows.ingestion.sources.collections import Collection, distinct
+from flows.ingestion.sources.label_files import unused_labels
 from flows.ingestion.sources.licence_labels import licence_columns
 from flows.ingestion.sources.listing.collection_search import CollectionSearch
 from flows.ingestion.sources.reading import FILE_REF, ContainerKind
@@ -41,6 +42,8 @@ class Listing:
     ignored: dict[str, dict[str, int]]
     """By collection, how many files of each suffix (`""`: without) were left out; `(not a file)` are links to nothing
     in an archive, devices and the like."""
+    unused_labels: dict[str, dict[str, list[str]]]
+    """By collection and label file, the paths that it names and no file has."""
 
 
 def list_files(collections: Iterable[Collection], lake: Path | str | None = None, *, index_folder: Path) -> Listing:
@@ -52,6 +55,7 @@ def list_files(collections: Iterable[Collection], lake: Path | str | None = None
     """
     collections = distinct(collections)
     files, problems, ignored = [pl.DataFrame(schema=FILES)], [pl.DataFrame(schema=PROBLEMS)], {}
+    unused: dict[str, dict[str, list[str]]] = {}
     for collection in collections:
         search = CollectionSearch(collection, lake, index_folder)
         found = search.files()
@@ -60,7 +64,8 @@ def list_files(collections: Iterable[Collection], lake: Path | str | None = None
         rows = [(collection.name, *problem) for problem in search.problems]
         problems.append(pl.DataFrame(rows, schema=PROBLEMS, orient="row"))
         ignored[collection.name] = search.ignored
-    return Listing(pl.concat(files), pl.concat(problems), ignored)
+        unused[collection.name] = unused_labels(found["path"], collection.label_files)
+    return Listing(pl.concat(files), pl.concat(problems), ignored, unused)
 
 
 def in_reading_order(files: pl.DataFrame) -> pl.DataFrame:

@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from flows.ingestion.sources import Listing, StyleRule
+from flows.ingestion.sources import Listing, StyleRule, describe_unused
 from infra.errors import UserError
 
 Find = Callable[..., Listing]
@@ -53,6 +53,19 @@ class TestRules:
         rule = StyleRule(pattern=r"(?:^|/)(\d+)-(?P<style>[a-z ]+)[^/]*$")
         found = find(lay_out("x/1-bach.mid", "2-de falla 3.mid", "bach.mid"), styles=[rule])
         assert styles(found) == {"x/1-bach.mid": "bach", "2-de falla 3.mid": "de_falla", "bach.mid": None}
+
+    def test_labels_of_no_file_are_listed(self, find: Find, lay_out: LayOut, tmp_path: Path) -> None:
+        labels, licences = tmp_path / "labels.csv", tmp_path / "licences.csv"
+        labels.write_text("path,style\n1.mid,bach\ngone/2.mid,jazz\n3.mid,\n")
+        licences.write_text("path,licence\n1.mid,CC0\n4.mid,CC0\n")
+        about = {"styles": [StyleRule(labels=str(labels))], "licences": str(licences)}
+        unused = find(lay_out("1.mid"), **about).unused_labels
+        assert unused == {"music": {str(labels): ["gone/2.mid", "3.mid"], str(licences): ["4.mid"]}}
+        assert describe_unused(unused["music"]) == [
+            f"{labels}: 2 labels for no file, as for 'gone/2.mid'",
+            f"{licences}: 1 label for no file, that is for '4.mid'",
+        ]
+        assert find(lay_out("gone/2.mid", "3.mid", "4.mid"), **about).unused_labels == {"music": {}}
 
     @pytest.mark.parametrize("suffix", ["csv", "parquet"])
     def test_a_table_of_labels(self, find: Find, lay_out: LayOut, tmp_path: Path, suffix: str) -> None:
