@@ -41,9 +41,11 @@ def hub_card(version: DatasetVersion) -> str:
     matter += ["configs:", "- config_name: default", "  data_files:"]
     for split, count in about.variants.items():
         matter += [f"  - split: {split}", f'    path: "data/{split}-*.parquet"'] if count else []
+    place = f"Digest `{version.digest}`, folder"  # which says nothing elsewhere
+    card = "\n".join(line for line in markdown(version).splitlines() if not line.startswith(place))
     table = ["| column | content |", "|---|---|", *(f"| {name} | {content} |" for name, content in COLUMNS)]
     encoding = f"Tokens of the encoding `{about.encoding.name}` in {about.encoding.time}, version `{about.reference}`."
-    return "\n".join([*matter, "---", "", markdown(version), "", "## Rows", "", encoding, "", *table, ""])
+    return "\n".join([*matter, "---", "", card, "", "## Rows", "", encoding, "", *table, ""])
 
 
 def hub_licences(licences: list[str]) -> list[str]:

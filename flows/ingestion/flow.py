@@ -132,7 +132,7 @@ def ingest(parameters: IngestParameters) -> IngestReport:
     """
     sources = [location_place(collection.location) for collection in parameters.collections]
     lake = Lake.at(parameters.lake)
-    with recorded("ingest", flow_run, *sources) as record, in_use(lake):
+    with recorded("ingest", flow_run, *sources) as record:
         report = _ingest(parameters)
         record.writes(dataset_place(lake, report.version))
     return report
@@ -144,26 +144,32 @@ def _ingest(parameters: IngestParameters) -> IngestReport:
         with open_engine(
             parameters.engine, parameters.workers, worker_settings(parameters.reading), parameters.cluster
         ) as engine:
-            inventory = scan_task(context)
-            known = reusable_version(context, inventory)
-            if known is not None:
-                check_again(context, known)
-                tick(f"ingestion: nothing changed, {known} is reused")
-                return IngestReport(known, reused=True)
-            parsed = parse_task(context, inventory, engine)
-
-            def build(context: IngestContext) -> Published:
-                manifest = deduplicate_task(context, inventory, parsed)
-                check_task(context, manifest)
-                encoding = learn_task(context, manifest, parsed)
-                return publish_task(context, inventory, manifest, parsed, encoding, engine)
-
-            published = build_on_newest(context, build, _report_change)
+            inventory = scan_task(context)  # which raises for a bad collection before anything is written
+            with in_use(context.lake):
+                return _ingest_files(context.renewed(), inventory, engine)
     except JobError as error:
         raise RunError(f"ingestion stopped: {error}; what was read is kept, the same command goes on") from error
     except GateError as error:
         create_markdown_artifact(key="dataset", markdown=gates_markdown(parameters.name, error.results))
         raise
+
+
+def _ingest_files(context: IngestContext, inventory: Inventory, engine: Engine) -> IngestReport:
+    """Make a version of the files of an inventory, or find the one that was made of them."""
+    known = reusable_version(context, inventory)
+    if known is not None:
+        check_again(context, known)
+        tick(f"ingestion: nothing changed, {known} is reused")
+        return IngestReport(known, reused=True)
+    parsed = parse_task(context, inventory, engine)
+
+    def build(context: IngestContext) -> Published:
+        manifest = deduplicate_task(context, inventory, parsed)
+        check_task(context, manifest)
+        encoding = learn_task(context, manifest, parsed)
+        return publish_task(context, inventory, manifest, parsed, encoding, engine)
+
+    published = build_on_newest(context, build, _report_change)
     create_markdown_artifact(key="dataset", markdown=markdown(published.version), description=str(published.version))
     return IngestReport(published.version, False, parsed.files, published.encoded)
 
