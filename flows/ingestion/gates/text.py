@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from infra.wording import counted
 from tokenization.dataset.description import GateResult
 
 
@@ -9,8 +10,9 @@ def amount(value: float, unit: str) -> str:
     """Format a value or limit with its unit: `12 pieces`, `0.5 hours`, `62.5 %`."""
     if unit == "share":
         return f"{100 * value:.4g} %"
-    number = f"{value:,.0f}" if unit in ("pieces", "files") else f"{value:,.4g}"
-    return f"{number} {unit.removesuffix('s') if number == '1' else unit}"
+    if unit == "hours":
+        return f"{value:,.4g} {'hour' if value == 1 else 'hours'}"
+    return counted(round(value), unit.removesuffix("s"))
 
 
 def describe_broken(result: GateResult) -> str:
