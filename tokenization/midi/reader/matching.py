@@ -6,6 +6,9 @@ note-off the next notes keep their lengths, where pairing each note-off with the
 to the next onset. Of notes that begin together the last ones are paired. Among the notes that are paired the oldest
 ends first, as everywhere.
 
+All Notes Off ends what is left there, but not a note that is longer than a beat by then and whose pitch was struck and
+ended after it: that one has lost its note-off, and hangs.
+
 The notes of such a pairing are those of brackets: if every note-off took the newest note, the ones that stay open.
 """
 
@@ -26,22 +29,30 @@ PAIRED = constant(-2)
 
 
 @compiled
-def pair_best(events: Numbers, notes: NoteColumns, begin: int, end: int, sounding: Sounding, voice_bits: int) -> None:
+def pair_best(
+    events: Numbers,
+    notes: NoteColumns,
+    begin: int,
+    end: int,
+    longest_hanging: int,
+    sounding: Sounding,
+    voice_bits: int,
+) -> None:
     """Set the lengths of the notes from `begin` to `end` anew: those that the events of a track start.
 
-    Notes without a note-off become UNENDED; those that All Notes Off ends do not. The queues are empty afterwards.
+    Notes without a note-off become UNENDED. The queues are empty afterwards.
     """
     silence(notes, begin, end, sounding, voice_bits)
-    _choose(events, notes, begin, sounding)
+    _choose(events, notes, begin, longest_hanging, sounding)
     silence(notes, begin, end, sounding, voice_bits)
     _pair(events, notes, begin, sounding)
     silence(notes, begin, end, sounding, voice_bits)
 
 
 @compiled
-def _choose(events: Numbers, notes: NoteColumns, begin: int, sounding: Sounding) -> None:
+def _choose(events: Numbers, notes: NoteColumns, begin: int, longest_hanging: int, sounding: Sounding) -> None:
     """Find the notes that have a note-off, by stacks, and set their lengths to PAIRED."""
-    newest, _, following, _ = sounding
+    newest, paired, following, _ = sounding
     cleared = np.full(len(sounding.by_voice), -1)  # the tick of the last All Notes Off of each voice
     note = begin
     for event in events:
@@ -55,25 +66,33 @@ def _choose(events: Numbers, notes: NoteColumns, begin: int, sounding: Sounding)
             ended = newest[slot]
             if ended >= 0:
                 notes.lengths[ended] = PAIRED
+                paired[slot] = max(paired[slot], ended)
                 newest[slot] = following[ended]
         elif kind == CONTROLLER and event >> 8 & 0x7F != BANK:
             tick, voice = event >> EVENT_TICK_SHIFT, voice_of(event)
             if cleared[voice] < tick:  # at one tick there is nothing older to end a second time
                 cleared[voice] = tick
                 for other in range(voice << 7, (voice + 1) << 7):
-                    newest[other] = _cut(notes, following, newest[other], tick)
+                    newest[other] = _cut(notes, following, newest[other], tick, paired[other], longest_hanging)
 
 
 @compiled
-def _cut(notes: NoteColumns, following: NDArray[np.int32], newest: int, tick: int) -> int:
-    """End the notes of a stack that began before a tick; return the newest one that is left."""
+def _cut(
+    notes: NoteColumns, following: NDArray[np.int32], newest: int, tick: int, paired: int, longest_hanging: int
+) -> int:
+    """End the notes of a stack that began before a tick; return the newest one that is left.
+
+    Notes older than `paired`, the last one with a note-off, stay UNENDED if they would be longer than a hanging note.
+    """
     left, note = -1, newest
     while note >= 0 and notes.keys[note] >> TICK_SHIFT == tick:
         left, note = note, following[note]
     if left >= 0:
         following[left] = -1
     while note >= 0:
-        notes.lengths[note] = tick - (notes.keys[note] >> TICK_SHIFT)
+        length = tick - (notes.keys[note] >> TICK_SHIFT)
+        if note > paired or length <= longest_hanging:
+            notes.lengths[note] = length
         note = following[note]
     return newest if left >= 0 else -1
 

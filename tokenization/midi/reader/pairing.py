@@ -134,7 +134,7 @@ def _pair_sequence(
         elif status == TRACK_END:
             is_left |= _has_unended(lengths[first_note:n])
             if is_stacked and is_left:
-                pair_best(events[first_event:i], notes, first_note, n, sounding, voice_bits)
+                pair_best(events[first_event:i], notes, first_note, n, longest_hanging, sounding, voice_bits)
             elif is_left:
                 silence(notes, first_note, n, sounding, voice_bits)
             has_hanging |= _end_hanging(

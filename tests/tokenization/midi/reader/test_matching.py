@@ -78,6 +78,12 @@ def test_all_notes_off_ends_what_the_best_pairing_leaves(file_of: FileOf) -> Non
     assert lengths(actions, file_of) == [300, 60, 60, 10]
 
 
+def test_but_not_a_note_of_long_ago_whose_pitch_was_ended_since(file_of: FileOf) -> None:
+    later = [(100, ON), (160, OFF), (5000, ALL_OFF)]
+    assert lengths([(0, ON), *later], file_of) == [480, 60]
+    assert lengths([*later[:2], (200, ON), later[2]], file_of) == [60, 4800]  # nothing says that its note-off is lost
+
+
 @pytest.mark.parametrize("times", [1, 3])
 def test_a_note_that_begins_with_all_notes_off_goes_on(times: int, file_of: FileOf) -> None:
     together = [(300, ON), *[(300, ALL_OFF)] * times, (350, OFF)]
