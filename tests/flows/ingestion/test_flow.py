@@ -54,7 +54,7 @@ def test_run_again_and_run_with_more(tmp_path: Path, song: Any, capsys: pytest.C
         "3 accepted, 0 duplicate, 1 quarantined",
         "no rule is broken",
         "combined in seconds, 1 style",
-        f"{first.version}, 1 of 1 shards encoded",
+        f"{first.version}, 1 of 1 shard encoded",
     ]
 
     again = run(lake, folder)

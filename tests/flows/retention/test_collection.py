@@ -14,12 +14,13 @@ from typing import Any
 
 import pytest
 
-from flows.retention import Plan, RetentionRules, carry_out, in_use, plan
+from flows.retention import Plan, RetentionRules, candidates, carry_out, in_use, plan
 from flows.retention.candidates import Kind
 from flows.retention.rules import parse_age
 from infra.errors import UserError
 from infra.files import STAGING_PREFIX
 from infra.lake import Lake
+from infra.locks import exclusive
 from tokenization.dataset import DatasetVersion, dataset_versions
 from tokenization.dataset.shards import TokenFormat, read_shard
 
@@ -149,6 +150,20 @@ class TestOthers:
         (folder / "critic" / "done").mkdir(parents=True)
         found = plan(lake, RetentionRules(3, timedelta()))
         assert [item.candidate.path.name for item in found.items] == ["done", "any"]
+
+    def test_checkpoints_go_once_the_last_step_is_trained_and_nobody_trains(self, studio: Any) -> None:
+        lake, _, run = studio
+        states = run.folder.checkpoints
+        (states / "step00000004").mkdir(parents=True)
+        try:
+            assert [each.path for each in candidates.finished_checkpoints(lake)] == [states]
+            with exclusive(run.folder.lock):
+                assert not list(candidates.finished_checkpoints(lake))
+            model = run.folder.model.rename(run.folder.path / "elsewhere")
+            assert not list(candidates.finished_checkpoints(lake))
+            model.rename(run.folder.model)
+        finally:
+            shutil.rmtree(states)
 
     def test_composed_pieces_go_only_when_asked_for(self, lake: Lake) -> None:
         lake.samples.mkdir()
