@@ -75,6 +75,8 @@ def sound_changes(events: Numbers, voices: int) -> Changes:
     """Return the changes of sound in the events of one sequence, a part of `Events.notes`."""
     moments, orders, tracks = _settings(events)
     n = len(moments)
+    if n == 0:
+        return _by_voice(np.empty((0, 4), np.int64), tracks, voices)
     sort_pairs(moments, orders)
     # A reset changes only voices that were set before: there are at most as many of its changes as other events.
     rows = np.empty((2 * n, 4), np.int64)  # voice, order, tick, sound
