@@ -13,7 +13,7 @@ from flows.cli.running import errors
 from infra.lake import Lake
 
 if TYPE_CHECKING:
-    from flows.retention import Plan
+    from flows.retention.collection import Plan
 
 
 @click.command()
@@ -33,8 +33,8 @@ def gc(keep: int, age: str, samples: bool, yes: bool, lake: Lake, as_json: bool)
     """
     with errors():
         from flows.progress import stage
-        from flows.retention import RetentionRules, carry_out, plan
-        from flows.retention.rules import parse_age
+        from flows.retention.collection import carry_out, plan
+        from flows.retention.rules import RetentionRules, parse_age
         from infra.services import library_environment
 
         os.environ.update(library_environment(lake))  # MLflow is asked what it refers to

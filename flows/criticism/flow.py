@@ -11,7 +11,7 @@ from flows.criticism.archive import RealFakePairs
 from flows.criticism.critic_training import CriticParameters, CriticReport, CriticTraining, critic_folder, read_report
 from flows.lineage import critic_place, dataset_place, recorded, run_place
 from flows.progress import stage, tick
-from flows.retention import in_use
+from flows.retention.guard import in_use
 from flows.training.runs import Run, find_run
 from infra.lake import Lake
 from tokenization.dataset import DatasetVersion, find_version

@@ -32,7 +32,7 @@ from flows.ingestion.sources import Inventory, describe_unused
 from flows.ingestion.workers import worker_settings
 from flows.lineage import dataset_place, location_place, recorded
 from flows.progress import stage, tick, warn
-from flows.retention import in_use
+from flows.retention.guard import in_use
 from infra.errors import RunError
 from infra.lake import Lake
 from infra.wording import counted

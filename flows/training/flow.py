@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from flows.lineage import dataset_place, recorded, run_place
 from flows.parameters import LakeAddress
 from flows.progress import in_this_run, stage, tick, warn
-from flows.retention import in_use
+from flows.retention.guard import in_use
 from flows.training.config_file import DEFAULT_PRESET
 from flows.training.hostfile import Host, read_hostfile, select_hosts
 from flows.training.launcher import JobFailed, launch

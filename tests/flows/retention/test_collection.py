@@ -14,9 +14,11 @@ from typing import Any
 
 import pytest
 
-from flows.retention import Plan, RetentionRules, candidates, carry_out, in_use, plan
+from flows.retention import candidates
 from flows.retention.candidates import Kind
-from flows.retention.rules import parse_age
+from flows.retention.collection import Plan, carry_out, plan
+from flows.retention.guard import in_use
+from flows.retention.rules import RetentionRules, parse_age
 from infra.errors import UserError
 from infra.files import STAGING_PREFIX
 from infra.lake import Lake
@@ -216,7 +218,8 @@ def killed_after(operations: int, root: Path) -> int:
     code = f"""
 import os, pathlib, signal
 from datetime import timedelta
-from flows.retention import RetentionRules, carry_out, plan
+from flows.retention.collection import carry_out, plan
+from flows.retention.rules import RetentionRules
 from infra.lake import Lake
 
 planned = plan(Lake(pathlib.Path({str(root)!r})), RetentionRules(older_than=timedelta()))
