@@ -7,6 +7,6 @@ Its packages:
     encodings     notes ⇄ tokens, with the features and the grammar of each encoding
     dataset       the contract on disk: versions, manifest, shards, windows
     augmentation  variants of pieces
-    fingerprint   hashes of music, for near-duplicates
+    fingerprint   hashes and sketches of music, to find duplicates and related pieces
     pictures      piano rolls
 """

@@ -110,13 +110,23 @@ def why(path: str, dataset: str | None, lake: Lake, as_json: bool) -> None:
             "sha256": row["sha256"],
             "style": row["style"],
             "split": row["split"],
-            "similarity": None if row["similarity"] is None else f"{row['similarity']:.2f} to the kept piece",
+            "linked": _link(row),
             "music": None if row["notes"] is None else f"{counted(row['notes'], 'note')}, {row['seconds']:.0f} s",
             "mended": ", ".join(row["repairs"] or []) or None,
             "family": None if len(row["members"]) < 2 else _listed(row["members"]),
         }
         lines += [f"  {name:10} {value}" for name, value in facts.items() if value is not None]
     show(rows, lines, as_json)
+
+
+def _link(row: dict[str, Any]) -> str | None:
+    """Describe the link by which a file belongs to its family."""
+    if row["linked_file"] is None:
+        return None
+    measures = ""
+    if row["similarity"] is not None:
+        measures = f", similarity {row['similarity']:.2f}, evidence {row['evidence']:.1f}"
+    return f"{row['relation']} to {row['linked_file']}{measures}"
 
 
 def _listed(files: list[str]) -> str:
@@ -127,20 +137,28 @@ def _listed(files: list[str]) -> str:
 @click.command()
 @click.argument("reference", metavar="NAME[@DIGEST]")
 @click.option("--limit", type=click.IntRange(1), default=LISTED, show_default=True, help="Families to show.")
+@click.option("--weak", is_flag=True, help="Show those that hang on the weakest links first.")
 @lake_option
 @json_option
-def families(reference: str, limit: int, lake: Lake, as_json: bool) -> None:
-    """Show families of near-duplicates with their similarity to the kept piece."""
+def families(reference: str, limit: int, weak: bool, lake: Lake, as_json: bool) -> None:
+    """Show families of files with music in common, and what links them."""
     with errors():
         from flows.ingestion.queries import families_of
         from tokenization.dataset import find_version
 
         found = families_of(find_version(lake, reference))
+    if weak:
+        linked = [family for family in found if family.weakest is not None]
+        found = sorted(linked, key=lambda family: family.weakest or 0)
     count = sum(len(family.members) for family in found)
-    lines = [f"{len(found):,} families of several files, {count:,} files besides the best of each"]
+    lines = [f"{counted(len(found), 'family', 'families')} of several files, {counted(count, 'file')} besides the best"]
     for family in found[:limit]:
-        lines.append(f"{family.kept}")
-        for file, reason, similarity in family.members[:LISTED]:
-            lines.append(f"  {'    ' if similarity is None else f'{similarity:.2f}'}  {file}  ({reason})")
+        lines.append(f"{family.best}")
+        for member in family.members[:LISTED]:
+            measures = ""
+            if member.similarity is not None and member.evidence is not None:
+                measures = f", similarity {member.similarity:.2f}, evidence {member.evidence:.1f}"
+            link = f"{member.relation} to {member.linked}" if member.linked != family.best else member.relation
+            lines.append(f"  {member.file}  ({member.outcome}; {link}{measures})")
         lines += [f"        … and {len(family.members) - LISTED:,} more"] if len(family.members) > LISTED else []
     show([asdict(family) for family in found], lines, as_json)

@@ -57,7 +57,7 @@ class IngestParameters(BaseModel):
         return {**plain, "tokens": self.tokens.content(), "max_bytes": self.reading.max_bytes}
 
 
-POLICIES: dict[str, type[BaseModel]] = {"gates": Gates, "licences": LicencePolicy}
+POLICIES: dict[str, type[BaseModel]] = {"duplicates": Duplicates, "gates": Gates, "licences": LicencePolicy}
 """The settings that a `collections.toml` may hold, by the table."""
 
 

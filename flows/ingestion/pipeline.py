@@ -53,10 +53,10 @@ class ParsedFiles:
     """Of these, the files that hold no usable music."""
 
 
-def scan_collections(context: IngestContext, progress: Progress) -> Inventory:
+def scan_collections(context: IngestContext, progress: Progress, remember: bool = True) -> Inventory:
     """List and hash all files, and quarantine those whose licence is not allowed.
 
-    Raises UserError for collections that cannot be read.
+    Without `remember` the lake is left as it is. Raises UserError for collections that cannot be read.
     """
     parameters, lake = context.parameters, context.lake
     inventory = scan(
@@ -66,6 +66,7 @@ def scan_collections(context: IngestContext, progress: Progress) -> Inventory:
         max_bytes=parameters.reading.max_bytes,
         threads=parameters.workers,
         progress=progress,
+        remember=remember,
     )
     return replace(inventory, files=quarantine_licences(inventory.files, parameters.licences))
 

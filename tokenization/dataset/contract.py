@@ -91,6 +91,16 @@ RULES = (
         pl.col("family").is_null() | (pl.col("family") == pl.col("sha256")).any().over("family"),
     ),
     Rule(
+        "linked",
+        "a linked file has a `relation`, and is linked within its `family`",
+        pl.when(pl.col("linked").is_null())
+        .then(pl.col("relation").is_null())
+        .otherwise(
+            pl.col("relation").is_not_null()
+            & pl.concat_str("family", "linked").is_in(pl.concat_str("family", "sha256").drop_nulls().implode())
+        ),
+    ),
+    Rule(
         "split",
         "all files of a family have one `split`",
         pl.col("family").is_null() | (pl.col("split").n_unique().over("family") == 1),

@@ -13,9 +13,9 @@ from flows.ingestion.card.charts import compact
 from flows.ingestion.card.examples import draw_examples
 from flows.ingestion.card.pictures import (
     instrument_pictures,
+    links_picture,
     note_pictures,
     piece_pictures,
-    similarity_picture,
     token_pictures,
 )
 from flows.ingestion.card.statistics import Statistics
@@ -47,7 +47,7 @@ def page(version: DatasetVersion, manifest: pl.DataFrame) -> str:
     description, encoding = version.description, version.encoding
     vocabulary = encoding.vocabulary
     statistics = Statistics.from_dict(description.statistics)
-    similarity = similarity_picture(manifest)
+    links = links_picture(manifest)
     return _template().render(
         about=description,
         created=description.created.strftime("%-d %B %Y, %H:%M %Z"),
@@ -74,7 +74,7 @@ def page(version: DatasetVersion, manifest: pl.DataFrame) -> str:
             "gates": gates_table(description.gates),
             "settings": settings_table(description.settings),
         },
-        similarity=None if similarity is None else Markup(similarity),
+        links=None if links is None else Markup(links),
         pictures={
             "pieces": [Markup(picture) for picture in piece_pictures(statistics)],
             "notes": [Markup(picture) for picture in note_pictures(statistics)],

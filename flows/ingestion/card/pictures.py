@@ -8,6 +8,7 @@ import polars as pl
 
 from flows.ingestion.card.charts import Tick, compact, histogram, named_bars
 from flows.ingestion.card.statistics import HISTOGRAMS, Statistics
+from flows.ingestion.card.tables import link_strengths
 from tokenization.encodings import Encoding, Time
 from tokenization.vocabulary import pitch_name
 
@@ -19,6 +20,8 @@ PROGRAM_FAMILIES = (
 FAMILY_SIZE = 8
 MOST_TICKS = 11
 MOST_BARS = 24
+STRENGTH_STEPS = 8
+"""Bars of the strengths of links, each twice as wide as the one before."""
 
 
 def piece_pictures(statistics: Statistics) -> list[str]:
@@ -72,18 +75,18 @@ def token_pictures(statistics: Statistics, encoding: Encoding) -> list[str]:
     ]
 
 
-def similarity_picture(manifest: pl.DataFrame) -> str | None:
-    """Draw the similarity of near-duplicates to the kept piece; None when there are none."""
-    found = manifest["similarity"].drop_nulls()
-    if not len(found):
+def links_picture(manifest: pl.DataFrame) -> str | None:
+    """Draw the strength of the links that hold families together; None when there are none."""
+    strengths = link_strengths(manifest)
+    if not len(strengths):
         return None
-    bins = (found.cast(pl.Float64) * 20).floor().clip(0, 19).cast(pl.Int64).value_counts()
+    steps = range(STRENGTH_STEPS)
+    bins = (strengths.clip(1).log(2).floor().cast(pl.Int64).clip(0, STRENGTH_STEPS - 1)).value_counts()
     counts = dict(bins.iter_rows())
-    first = min(min(counts), 10)
-    names = [f"{step / 20:.2f}–{(step + 1) / 20:.2f}" for step in range(first, 20)]
-    ticks = [Tick(step - first, f"{step / 20:.1f}") for step in range(first, 21) if step % 2 == 0]
-    values = [counts.get(step, 0) for step in range(first, 20)]
-    return histogram("Near-duplicates", values, names, ticks, "similarity to the kept piece", "files")
+    names = [f"{2**step}–{2 ** (step + 1)}" for step in steps[:-1]] + [f"{2 ** steps[-1]} and more"]
+    ticks = [Tick(step, str(2**step)) for step in steps]
+    values = [counts.get(step, 0) for step in steps]
+    return histogram("Links of families", values, names, ticks, "evidence × similarity", "links")
 
 
 def _families_of_pieces(accepted: pl.DataFrame) -> dict[str, int]:

@@ -14,7 +14,9 @@ from typing import Any
 import polars as pl
 
 from flows.ingestion.gates import amount
+from infra.wording import counted
 from tokenization.dataset.description import Description, GateResult
+from tokenization.dataset.manifest import Reason, Status
 
 Cell = str | int | float | None
 
@@ -22,6 +24,10 @@ LONGEST_TEXT = 120
 MOST_ROWS = 100
 """Rows shown of a table that could have thousands; the others are summed in one."""
 MOST_FAMILIES = 8
+WEAK = 3.0
+"""Evidence × similarity below which a link is weak: worth a look."""
+SUSPICIOUS = 0.1
+"""Share of weak links from which the card advises to look at them."""
 ACCEPTED = pl.col("status") == "accepted"
 QUANTILES = ((0.0, "least"), (0.05, "5 %"), (0.5, "median"), (0.95, "95 %"), (1.0, "most"))
 
@@ -142,35 +148,53 @@ class FamilySizes:
     families: int
     files: int
     largest: int
+    links: int
+    """Links by fingerprints, those of equal bytes and notes left out."""
+    weak: int
 
     @property
     def text(self) -> str:
         """The counts in a sentence or two."""
         if not self.families:
-            return "No two files are equal or nearly so."
-        return (
-            f"Families of files that are equal or nearly so: {self.families:,}, with {self.files:,} files, "
-            f"{self.largest:,} in the largest. One piece of each is kept."
+            return "No two files have music in common."
+        text = (
+            f"Families of files with the same or related music: {self.families:,}, with {self.files:,} files, "
+            f"{self.largest:,} in the largest."
         )
+        if not self.weak:
+            return text
+        warning = " Look at them with `musenet families`." if self.weak > SUSPICIOUS * self.links else ""
+        weak = f"{self.weak:,} {'is' if self.weak == 1 else 'are'} weak"
+        return f"{text} Of {counted(self.links, 'link')} {weak} (evidence × similarity below {WEAK:g}).{warning}"
 
 
 def family_sizes(manifest: pl.DataFrame) -> FamilySizes:
     """Count the families that have more than one file."""
     sizes = manifest.filter(pl.col("family").is_not_null()).group_by("family").len().filter(pl.col("len") > 1)["len"]
-    return FamilySizes(len(sizes), int(sizes.sum()), max(sizes.to_list(), default=0))
+    strengths = link_strengths(manifest)
+    weak = int((strengths < WEAK).sum())
+    return FamilySizes(len(sizes), int(sizes.sum()), max(sizes.to_list(), default=0), len(strengths), weak)
+
+
+def link_strengths(manifest: pl.DataFrame) -> pl.Series:
+    """Return evidence × similarity of each link between a piece and another of its family."""
+    is_first = pl.col("reason").is_null() | (pl.col("reason") == Reason.NEAR_DUPLICATE)
+    return manifest.filter(is_first).select(pl.col("evidence") * pl.col("similarity")).to_series().drop_nulls()
 
 
 def families_table(manifest: pl.DataFrame) -> Table:
-    """Tabulate the largest families: the kept piece of each and the similarity of its duplicates."""
+    """Tabulate the largest families: the preferred piece of each, and its weakest link."""
     members = manifest.filter(pl.col("family").is_not_null()).group_by("family")
-    large = members.agg(pl.len().alias("files"), pl.col("similarity").min()).filter(pl.col("files") > 1)
+    weakest = (pl.col("evidence") * pl.col("similarity")).min().alias("weakest")
+    kept_pieces = (pl.col("status") == Status.ACCEPTED).sum().alias("pieces")
+    large = members.agg(pl.len().alias("files"), kept_pieces, weakest).filter(pl.col("files") > 1)
     kept = manifest.filter(ACCEPTED).select("collection", "path", pl.col("sha256").alias("family"))
     frame = large.join(kept, "family").sort("files", "collection", "path", descending=[True, False, False])
     lines: list[tuple[Cell, ...]] = [
-        (row["path"], row["collection"], row["files"], row["similarity"])
+        (row["path"], row["collection"], row["files"], row["pieces"], row["weakest"])
         for row in frame.head(MOST_FAMILIES).to_dicts()
     ]
-    return Table(("kept file", "collection", "files", "least similarity"), lines)
+    return Table(("preferred file", "collection", "files", "kept", "weakest link"), lines)
 
 
 def sizes_table(manifest: pl.DataFrame) -> Table:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from flows.ingestion.dedup.equal_music import Duplicates, find_equal_music, similarity_to_root
+from flows.ingestion.dedup.equal_music import Duplicates, find_equal_music
 from flows.ingestion.dedup.quarantine import Limits, quarantine
 from flows.ingestion.dedup.splits import SplitShares, assign_splits
 from tokenization.dataset.manifest import NAME, SCHEMA, Status
@@ -27,15 +27,15 @@ def build_manifest(
     `files`: `Inventory.files` with the column `partition`. `facts`: `Store.facts` of their pieces. `inherited`: columns
     `sha256` and `split` of the parent version, whose families keep their splits.
 
-    Of files with the same bytes, or pieces with the same notes, the first in the order of collections and paths is
-    kept; of near-duplicates the best (see `find_equal_music`), which also names the family.
+    Of files with the same bytes, pieces with the same notes, and duplicates the preferred one is kept (see
+    `find_equal_music`); the preferred piece of a family names it.
     """
     table = files.join(facts, on="sha256", how="left", maintain_order="left", suffix="_parsed")
     table = quarantine(table, limits)
     good = pl.Series(table["reason"].is_null())
     equal = find_equal_music(table, duplicates)
     duplicate = good & pl.Series(equal.kept != np.arange(len(table)))
-    kept, root = pl.Series(equal.kept), pl.Series(equal.root)
+    kept, root, linked = pl.Series(equal.kept), pl.Series(equal.root), pl.Series(equal.linked)
     names = table.select(NAME).to_series()
     manifest = table.with_columns(
         pl.when(good).then(pl.Series(equal.reason, dtype=pl.String)).otherwise("reason").alias("reason"),
@@ -48,7 +48,10 @@ def build_manifest(
         .then(pl.lit(str(Status.DUPLICATE)))
         .otherwise(pl.lit(str(Status.ACCEPTED)))
         .alias("status"),
-        similarity_to_root(table["fingerprint"], equal),
+        pl.when(linked >= 0).then(table["sha256"].gather(linked.clip(0))).alias("linked"),
+        pl.Series("relation", equal.relation, pl.String),
+        pl.Series("similarity", equal.similarity).fill_nan(None),
+        pl.Series("evidence", equal.evidence).fill_nan(None),
     )
     splits = assign_splits(manifest.filter(good), shares, inherited)
     manifest = manifest.join(splits, on="family", how="left", maintain_order="left")

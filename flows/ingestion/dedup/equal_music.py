@@ -1,45 +1,100 @@
-"""Equal music: files with the same bytes, the same notes, or nearly the same notes, and the one kept of each group."""
+"""Equal music: files with the same bytes, the same notes or nearly the same notes, and the one kept of each group."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
+from itertools import combinations
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from flows.ingestion.dedup.families import DEFAULT_THRESHOLD, Families, find_families
-from tokenization.dataset.manifest import Reason
-from tokenization.fingerprint import similarity
+from flows.ingestion.dedup.families import Declared, Families, Pairs, find_families
+from flows.ingestion.dedup.links import Relation, Rules
+from flows.ingestion.dedup.sketches import MOST_ENTRIES, Sketches
+from flows.ingestion.licences import LicencePattern, allowed
+from infra.errors import UserError, nearest
+from tokenization.dataset.manifest import NAME, Reason
 
 Indices = NDArray[np.int64]
+Group = tuple[str, ...]
+
+
+class Preference(StrEnum):
+    """Properties by which the kept copy is chosen."""
+
+    LICENCE = "licence"
+    """The first of `licences` that its licence fits."""
+    UNREPAIRED = "unrepaired"
+    """It needed no repair."""
+    NOTES = "notes"
+    """It has the most notes: the most complete one."""
+    INSTRUMENTS = "instruments"
+    """It has the most instruments, drums included."""
+
+
+class Drop(StrEnum):
+    """What is left out of the shards besides equal bytes and equal notes."""
+
+    NOTHING = "nothing"
+    DUPLICATES = "duplicates"
+    RELATIVES = "relatives"
 
 
 class Duplicates(BaseModel):
-    """Rules by which pieces count as the same music."""
+    """Rules by which pieces count as the same or related music, also as `[duplicates]` in a `collections.toml`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     near: bool = True
-    """True to search for near-duplicates; equal bytes and equal notes are always found."""
-    threshold: float = Field(DEFAULT_THRESHOLD, gt=0, le=1)
-    """Similarity from which two pieces are of one family: performances, arrangements and edits of the same music."""
-    drop: float = Field(0.0, ge=0, le=1)
-    """Similarity from which only the best of the alike pieces of a family stays. At 0 only the best of the whole
-    family does; at 0.7 other performances of a piece stay, in the family's split, and mere edits go."""
+    """True to search for near-duplicates and relatives; equal bytes and equal notes are always found."""
+    related_from: float = Field(1.7, gt=0)
+    """Evidence × containment from which two pieces are related: the number of rare features that they have in common,
+    times the share of the smaller piece that these are."""
+    duplicate_from: float = Field(0.7, gt=0, le=1)
+    """Share of all features that related pieces have in common, at one steady tempo, if they are duplicates: the same
+    music transposed, played faster, re-orchestrated or quantised."""
+    drop: Drop = Drop.DUPLICATES
+    """`duplicates` drops what adds nothing, `relatives` also other performances, transcriptions, arrangements and
+    excerpts of a kept piece, `nothing` only groups them. Whatever stays is in the split of its family."""
+    keep: tuple[Preference, ...] = tuple(Preference)
+    """Order in which the kept copy is chosen; among equals it is the first in the order of collections and paths."""
+    licences: tuple[LicencePattern, ...] = (
+        *("PD", "CC0-1.0", "MIT", "BSD-2-Clause", "BSD-3-Clause", "Apache-2.0"),
+        *("CC-BY-*", "CC-BY-SA-*"),
+    )
+    """Order of licences, for `keep`: names or patterns, those that fit none come last."""
+    same: tuple[Group, ...] = ()
+    """Groups of files that a person declares to be the same music: `collection/path`."""
+    related: tuple[Group, ...] = ()
+    """Groups of files of one family."""
+    different: tuple[Group, ...] = ()
+    """Groups of files of which no two are of one family."""
+
+    @model_validator(mode="after")
+    def _declared_links_need_the_search(self) -> Duplicates:
+        if not self.near and (self.same or self.related or self.different):
+            raise ValueError("same, related and different have no effect without the search for links (near = false)")
+        return self
 
 
 @dataclass(frozen=True)
 class EqualMusic:
     """For each of n rows the rows of the same music; a quarantined row refers to itself. Arrays have shape (n,)."""
 
-    first: Indices
-    """The first row with the same notes."""
     kept: Indices
     """The row that is kept in its place, itself if it is no duplicate."""
     root: Indices
     """The best row of its family."""
+    linked: Indices
+    """The row by which it belongs to its family, −1 for the best one and without family."""
+    relation: list[str | None]
+    similarity: NDArray[np.float64]
+    evidence: NDArray[np.float64]
+    """Of the link, as in `Families`; NaN without one, and for equal bytes or notes."""
     reason: list[str | None]
     """Reason for which it is a duplicate, None if it is none."""
 
@@ -47,66 +102,98 @@ class EqualMusic:
 def find_equal_music(table: pl.DataFrame, duplicates: Duplicates) -> EqualMusic:
     """Group the rows of `table` whose `reason` is null by equal bytes, equal notes, and similar fingerprints.
 
-    Of equal bytes or notes the first row is kept. The best of near-duplicates is one that needed no repair, of
-    several the one with the most notes, of several the first.
+    Of equal ones the preferred row is kept. Raises UserError for declared files that are not in the table.
     """
+    n = len(table)
+    rows = np.arange(n)
     good = table["reason"].is_null().to_numpy()
-    everything = np.arange(len(table))
-    by_bytes = _first_equal(table["sha256"], everything[good], len(table))
-    first_bytes = everything[good & (by_bytes == everything)]
-    by_notes = _first_equal(table["note_hash"], first_bytes, len(table))
+    rank = _ranks(table, duplicates)
+    by_bytes = _first_equal(table["sha256"], rows[good], rank)
+    first_bytes = rows[good & (by_bytes == rows)]
+    by_notes = _first_equal(table["note_hash"], first_bytes, rank)
     unique = first_bytes[by_notes[first_bytes] == first_bytes]
-    kept, root = everything.copy(), everything.copy()
-    if duplicates.near and len(unique):
-        fingerprints = _matrix(table["fingerprint"].gather(unique))
-        families = find_families(fingerprints, duplicates.threshold)
-        root[unique] = unique[_best(table[unique], families)]
-        alike = families
-        if duplicates.drop > duplicates.threshold:
-            alike = find_families(fingerprints, duplicates.drop)
-        kept[unique] = unique[_best(table[unique], alike)]
-
-    reason = np.full(len(table), None, object)
-    reason[unique[kept[unique] != unique]] = str(Reason.NEAR_DUPLICATE)
-    reason[first_bytes[by_notes[first_bytes] != first_bytes]] = str(Reason.SAME_NOTES)
-    reason[good & (by_bytes != everything)] = str(Reason.SAME_BYTES)
     first = by_notes[by_bytes]
-    return EqualMusic(first, kept[first], root[first], reason.tolist())
+    kept, root, linked = first.copy(), first.copy(), np.where(first == rows, -1, first)
+    relation = np.full(n, None, object)
+    relation[first != rows] = Relation.DUPLICATE.name.lower()
+    similarity, evidence = np.full(n, np.nan), np.full(n, np.nan)
+    reason = np.full(n, None, object)
+    if duplicates.near and len(unique):
+        declared = _declared(table.select(NAME).to_series(), duplicates, first, good, unique)
+        near = _near(table, duplicates, unique, rank, declared)
+        kept[unique], root[unique] = unique[near.kept], unique[near.best]
+        has_link = near.linked >= 0
+        ends = unique[has_link]
+        linked[ends] = unique[near.linked[has_link]]
+        relation[ends] = [Relation(value).name.lower() for value in near.relation[has_link].tolist()]
+        similarity[ends], evidence[ends] = near.similarity[has_link], near.evidence[has_link]
+        reason[unique[near.kept != np.arange(len(unique))]] = str(Reason.NEAR_DUPLICATE)
+        kept, root = kept[first], root[first]
+    reason[first_bytes[by_notes[first_bytes] != first_bytes]] = str(Reason.SAME_NOTES)
+    reason[good & (by_bytes != rows)] = str(Reason.SAME_BYTES)
+    return EqualMusic(kept, root, linked, relation.tolist(), similarity, evidence, reason.tolist())
 
 
-def similarity_to_root(fingerprints: pl.Series, equal: EqualMusic) -> pl.Series:
-    """Return the similarity (0–1) of each piece to the best of its family.
-
-    Null for the best itself, for pieces with its notes, and for rows without family.
-    """
-    values = np.full(len(equal.first), np.nan, np.float32)
-    rows = np.flatnonzero(equal.first != equal.root)
-    if len(rows):
-        own, best = fingerprints.gather(equal.first[rows]), fingerprints.gather(equal.root[rows])
-        values[rows] = similarity(_matrix(own), _matrix(best))
-    return pl.Series("similarity", values).fill_nan(None)
+def _near(table: pl.DataFrame, duplicates: Duplicates, unique: Indices, rank: Indices, declared: Declared) -> Families:
+    sketches = Sketches.of(table["fingerprint"].gather(unique), MOST_ENTRIES)
+    rules = Rules(duplicates.related_from, duplicates.duplicate_from)
+    least = {Drop.NOTHING: None, Drop.DUPLICATES: Relation.DUPLICATE, Drop.RELATIVES: Relation.RELATED}
+    return find_families(sketches, rank[unique], rules, least[duplicates.drop], declared)
 
 
-def _first_equal(keys: pl.Series, rows: Indices, size: int) -> Indices:
-    """Return for each of `rows` the first of them with an equal key; every other of the `size` rows maps to itself."""
-    first = np.arange(size)
-    frame = pl.DataFrame({"key": keys.gather(rows), "row": rows})
-    first[rows] = frame.select(pl.col("row").min().over("key")).to_series().to_numpy()
-    return first
+def _ranks(table: pl.DataFrame, duplicates: Duplicates) -> Indices:
+    """Return the rank of each row in the order of preference, 0 for the best."""
+    stated = table["licence"].unique().drop_nulls().to_list()
+    order = {licence: len(duplicates.licences) for licence in stated}
+    for place, pattern in reversed([*enumerate(duplicates.licences)]):
+        fitting = [licence for licence, fits in allowed(stated, [pattern]).items() if fits]
+        order.update(dict.fromkeys(fitting, place))
+    by_preference = {
+        Preference.LICENCE: pl.col("licence").replace_strict(
+            order, default=len(duplicates.licences), return_dtype=pl.Int64
+        ),
+        Preference.UNREPAIRED: pl.col("repairs").list.len() > 0,
+        Preference.NOTES: -pl.col("notes"),
+        Preference.INSTRUMENTS: -(pl.col("programs").list.len().cast(pl.Int64) + pl.col("drums").cast(pl.Int64)),
+    }
+    chosen = [by_preference[preference].alias(str(preference)) for preference in duplicates.keep]
+    keys = table.select(*chosen, pl.int_range(pl.len()).alias("row"))
+    order_of_rows = keys.sort(*keys.columns, nulls_last=True)["row"].to_numpy()
+    rank = np.empty(len(table), np.int64)
+    rank[order_of_rows] = np.arange(len(table))
+    return rank
 
 
-def _matrix(fingerprints: pl.Series) -> NDArray[np.uint32]:
-    """Return fingerprints of the store as an array, shape (n, SIZE)."""
-    return np.frombuffer(b"".join(fingerprints.to_list()), np.uint32).reshape(len(fingerprints), -1)
+def _first_equal(keys: pl.Series, rows: Indices, rank: Indices) -> Indices:
+    """Return for each of `rows` the best one with an equal key; every other row maps to itself."""
+    best = np.arange(len(rank))
+    frame = pl.DataFrame({"key": keys.gather(rows), "row": rows, "rank": rank[rows]})
+    best[rows] = frame.select(pl.col("row").sort_by("rank").first().over("key")).to_series().to_numpy()
+    return best
 
 
-def _best(pieces: pl.DataFrame, families: Families) -> Indices:
-    """Return for each piece the position of the best member of its family."""
-    frame = pieces.select(
-        pl.Series("label", families.label),
-        (pl.col("repairs").list.len() > 0).alias("repaired"),
-        -pl.col("notes").alias("fewness"),
-        pl.int_range(pl.len(), dtype=pl.Int64).alias("position"),
-    )
-    best = pl.col("position").sort_by("repaired", "fewness", "position").first().over("label")
-    return frame.select(best).to_series().to_numpy()
+def _declared(
+    names: pl.Series, duplicates: Duplicates, first: Indices, good: NDArray[np.bool_], unique: Indices
+) -> Declared:
+    """Return the declared pairs as positions in `unique`. Quarantined files have no family and are left out."""
+    groups = (duplicates.same, duplicates.related, duplicates.different)
+    if not any(groups):
+        return Declared([], [], [])
+    row_of = {name: row for row, name in enumerate(names.to_list())}
+    position = {int(row): place for place, row in enumerate(unique)}
+
+    def pairs(key: str, declared: Sequence[Group]) -> Pairs:
+        found: Pairs = []
+        for group in declared:
+            for name in group:
+                if name not in row_of:
+                    raise UserError(f"duplicates.{key} names {name}, which is no file here{nearest(name, row_of)}")
+            members = [(name, position[int(first[row_of[name]])]) for name in group if good[row_of[name]]]
+            for (one, left), (other, right) in combinations(members, 2):
+                if left != right:
+                    found.append((left, right))
+                elif key == "different":
+                    raise UserError(f"duplicates.different names {one} and {other}, which hold the same notes")
+        return found
+
+    return Declared(*(pairs(key, group) for key, group in zip(("same", "related", "different"), groups, strict=True)))

@@ -33,7 +33,7 @@ class DryRun:
 def dry_run(parameters: IngestParameters, progress: Progress) -> DryRun:
     """Plan an ingestion without running it. Raises UserError as the ingestion would."""
     context = IngestContext.resolve(parameters)
-    inventory = scan_collections(context, progress)
+    inventory = scan_collections(context, progress, remember=False)
     known = reusable_version(context, inventory)
     _, lacking = unparsed_files(context, inventory)
     summary = inventory.files.group_by("collection", maintain_order=True).agg(

@@ -1,4 +1,4 @@
-"""Families: pieces of the same music, and the one that is kept of each."""
+"""Families: pieces of the same or related music, and what links them."""
 
 from __future__ import annotations
 
@@ -11,28 +11,65 @@ from tokenization.dataset.manifest import NAME, Status
 
 
 @dataclass(frozen=True)
-class Family:
-    """Pieces that are versions of the same music."""
+class Member:
+    """A file of a family besides the preferred one."""
 
-    kept: str
-    """The best of them."""
-    members: list[tuple[str, str, float | None]]
-    """File, why it is a duplicate (or `accepted`), and the similarity of near ones to the kept piece."""
+    file: str
+    outcome: str
+    """The reason for which it is a duplicate, or `accepted`."""
+    relation: str
+    """To the file by which it belongs to the family: `duplicate` or `related`."""
+    linked: str
+    similarity: float | None
+    """Share of the smaller of the two that is in the other; None for equal bytes or notes."""
+    evidence: float | None
+    """What they have in common, in features that no other piece has."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """Pieces that have music in common."""
+
+    best: str
+    """The preferred one."""
+    members: list[Member]
+
+    @property
+    def weakest(self) -> float | None:
+        """Evidence × similarity of the weakest link; None if all members are equal."""
+        strengths = [
+            member.evidence * member.similarity
+            for member in self.members
+            if member.evidence is not None and member.similarity is not None
+        ]
+        return min(strengths, default=None)
 
 
 def families_of(version: DatasetVersion) -> list[Family]:
     """List the families with more than one member, the largest first."""
     rows = version.manifest.drop_nulls("family").with_columns(NAME.alias("file"))
+    accepted = rows.filter(pl.col("status") == Status.ACCEPTED).select("file", "sha256")
     is_best = (pl.col("status") == Status.ACCEPTED) & (pl.col("sha256") == pl.col("family"))
-    kept = rows.filter(is_best).select("family", kept_file="file")
+    best = rows.filter(is_best).select("family", best="file")
+    # A link leads to a kept piece or to a near-duplicate; of files with its bytes or notes the first names it.
+    named = pl.concat([accepted, rows.select("file", "sha256")]).unique("sha256", keep="first", maintain_order=True)
+    fields = (
+        "file",
+        pl.coalesce("reason", "status").alias("outcome"),
+        "relation",
+        "linked_file",
+        pl.col("similarity").cast(pl.Float64),
+        pl.col("evidence").cast(pl.Float64),
+    )
     members = (
         rows.filter(~is_best)
+        .join(named.select(linked="sha256", linked_file="file"), on="linked", how="left", maintain_order="left")
         .group_by("family", maintain_order=True)
-        .agg("file", pl.coalesce("reason", "status"), "similarity")
-        .join(kept, on="family", how="left", maintain_order="left")
-        .sort(-pl.col("file").list.len().cast(pl.Int64), "kept_file")
+        .agg(pl.struct(fields).alias("members"))
+        .join(best, on="family", how="left", maintain_order="left")
+        .sort(-pl.col("members").list.len().cast(pl.Int64), "best")
     )
     return [
-        Family(row["kept_file"], list(zip(row["file"], row["reason"], row["similarity"])))
+        Family(row["best"], [Member(*member.values()) for member in row["members"]])
         for row in members.iter_rows(named=True)
     ]

@@ -15,7 +15,7 @@ from tokenization.dataset.manifest import NAME
 
 
 def outcomes_of(versions: Sequence[DatasetVersion], path: str) -> list[dict[str, Any]]:
-    """Find the manifest rows of a file in some versions, each with `version` and, for shared music, `members`.
+    """Find the manifest rows of a file in some versions, each with `version`, `members` of its family, `linked_file`.
 
     `path` is a file on disk (found by its bytes, then by its name), a path as the manifest has it, with or without
     the collection's name, or the beginning of a SHA-256. Raises UserError when no version has it.
@@ -31,7 +31,9 @@ def outcomes_of(versions: Sequence[DatasetVersion], path: str) -> list[dict[str,
             members = (
                 manifest.filter(pl.col("family") == pl.lit(row["family"], pl.String)).select(NAME).to_series().to_list()
             )
-            found.append({"version": str(version), **row, "members": members})
+            linked = manifest.filter(pl.col("sha256") == pl.lit(row["linked"], pl.String)).select(NAME).to_series()
+            linked_file = linked[0] if len(linked) else None
+            found.append({"version": str(version), **row, "linked_file": linked_file, "members": members})
     if not found:
         looked = ", ".join(map(str, versions)) or "no dataset yet"
         raise UserError(f"{path} is in no manifest (looked in: {looked}); was its folder ingested, or left out?")

@@ -21,7 +21,7 @@ from flows.ingestion.sources.collections import (
 from flows.ingestion.sources.storage import is_url
 from infra.errors import UserError
 
-POLICIES = ("gates", "licences")
+POLICIES = ("duplicates", "gates", "licences")
 """Tables of settings that may stand beside the collections; see `policies_from`."""
 
 
@@ -79,6 +79,9 @@ def load_collections(path: Path) -> list[Collection]:
 
         [licences]                               # see `flows.ingestion.licences.LicencePolicy`
         allow = ["PD", "CC0", "CC-BY-*"]
+
+        [duplicates]                             # see `flows.ingestion.dedup.Duplicates`
+        same = [["lakh/a/1.mid", "classical/bach/1.mid"]]
 
     Relative locations and label files are resolved against the file's folder. Raises UserError that names file,
     table and key, and for a misspelt key the nearest.

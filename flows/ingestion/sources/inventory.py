@@ -56,11 +56,13 @@ def scan(
     max_bytes: int,
     threads: int,
     progress: Progress,
+    remember: bool = True,
 ) -> Inventory:
     """List and hash all files. Raises UserError for collections that cannot be read.
 
     `lake`: path or URL, whose own files are left out. `max_bytes`: larger files are not read. `index_folder` keeps
-    indices of archives, and the hashes of files by their versions (`hash_cache`), for the next scan.
+    indices of archives, and the hashes of files by their versions (`hash_cache`), for the next scan; without `remember`
+    no new hashes are added.
     """
     listing = list_files(collections, lake=lake, index_folder=index_folder)
     found = with_cached_hashes(in_reading_order(listing.files.with_row_index("number")), index_folder / HASHES)
@@ -77,7 +79,8 @@ def scan(
         pl.Series("reason", [failure and _reason(failure) for failure in failures], pl.String),
         pl.Series("detail", [failure and failure.detail for failure in failures], pl.String),
     )
-    cache_hashes(hashed, index_folder / HASHES)
+    if remember:
+        cache_hashes(hashed, index_folder / HASHES)
     known = found.filter(pl.col("sha256").is_not_null())
     files = pl.concat([known, hashed], how="diagonal").sort("number").drop("number", "version")
     return Inventory(_with_problems(files, listing, collections), listing.ignored, listing.unused_labels)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 
 import pytest
@@ -69,19 +70,30 @@ class TestDatasets:
         both = json.loads(ask("why", facts["sha256"][:12], "--json").stdout)
         assert [row["path"] for row in both] == ["bach/1.mid", "bach/copy.mid"]
         assert ask("why", "broken.mid").stdout.splitlines()[0].endswith("is quarantined (not_midi: no MThd header)")
-        assert "to the kept piece" in ask("why", "higher.mid").stdout
+        higher = ask("why", "higher.mid").stdout.splitlines()
+        (link,) = [line for line in higher if line.split()[0] == "linked"]
+        assert re.search(r"duplicate to songs/bach/1\.mid, similarity \d\.\d\d, evidence \d+\.\d$", link)
         gone = ask("why", "gone.mid", "--dataset", catalogue.before).stdout
         assert gone.startswith(f"{catalogue.before}: songs/jazz/gone.mid is accepted")
 
     def test_families(self, ask: Command) -> None:
-        first, kept, *members = ask("families", "mine").stdout.splitlines()
-        assert first == "1 families of several files, 2 files besides the best of each"
-        assert kept == "songs/bach/1.mid"
-        assert members[0].split() == ["songs/bach/copy.mid", "(same_bytes)"]
-        assert members[1].split()[1:] == ["songs/bach/higher.mid", "(near_duplicate)"]
-        assert 0.9 < float(members[1].split()[0]) <= 1
+        first, best, *members = ask("families", "mine").stdout.splitlines()
+        assert first == "1 family of several files, 2 files besides the best"
+        assert best == "songs/bach/1.mid"
+        assert members[0] == "  songs/bach/copy.mid  (same_bytes; duplicate)"
+        pattern = (
+            r"  songs/bach/higher\.mid  \(near_duplicate; duplicate, similarity (0\.9\d|1\.00), evidence \d+\.\d\)"
+        )
+        assert re.fullmatch(pattern, members[1])
         (family,) = json.loads(ask("families", "mine", "--json").stdout)
-        assert (family["kept"], len(family["members"])) == ("songs/bach/1.mid", 2)
+        assert (family["best"], len(family["members"])) == ("songs/bach/1.mid", 2)
+        assert family["members"][1]["linked"] == "songs/bach/1.mid"
+
+    def test_families_with_the_weakest_links_first(self, ask: Command, catalogue) -> None:
+        """Those without a measured link are left out."""
+        assert ask("families", "mine", "--weak").stdout == ask("families", "mine").stdout
+        links = [family["members"][1] for family in json.loads(ask("families", "mine", "--weak", "--json").stdout)]
+        assert all(link["evidence"] for link in links)
 
     def test_a_wrong_name_lists_those_that_exist(self, mistake: Mistake, ask: Command, catalogue) -> None:
         for words in (

@@ -1,4 +1,4 @@
-"""Questions to versions: this file's fate, what changed, which pieces are alike, what a run would do."""
+"""Questions to versions: the outcome of a file, what changed, which pieces are alike, what a run would do."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 
 from flows.ingestion.parameters import IngestParameters
 from flows.ingestion.queries import Family, difference, dry_run, families_of, outcomes_of
+from flows.ingestion.queries.families import Member
 from flows.ingestion.sources import Collection
 from infra.errors import UserError
 from infra.lake import Lake
@@ -22,7 +23,7 @@ def files(rows: list[dict[str, Any]]) -> list[str]:
     return [f"{row['collection']}/{row['path']}" for row in rows]
 
 
-class TestFatesOf:
+class TestOutcomesOf:
     @pytest.fixture
     def ask(self, catalogue: Any) -> Any:
         return lambda path: outcomes_of([catalogue.after], str(path))
@@ -34,7 +35,8 @@ class TestFatesOf:
         assert (row["path"], row["status"], row["reason"]) == ("bach/copy.mid", "duplicate", "same_bytes")
         assert row["detail"] == "songs/bach/1.mid"
         assert row["members"] == ["songs/bach/1.mid", "songs/bach/copy.mid", "songs/bach/higher.mid"]
-        assert row.keys() == {"version", *SCHEMA, "members"}
+        assert row["linked_file"] == "songs/bach/1.mid"
+        assert row.keys() == {"version", *SCHEMA, "linked_file", "members"}
 
     def test_a_file_on_disk(self, ask: Any, catalogue: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         assert files(ask(catalogue.folder / "bach" / "copy.mid")) == ["songs/bach/copy.mid"]
@@ -119,40 +121,59 @@ def manifest_of(like: DatasetVersion, folder: Path, rows: list[dict[str, Any]]) 
 
 
 class TestFamilies:
-    def test_with_why_each_member_is_a_duplicate_and_how_alike(self, catalogue: Any) -> None:
+    def test_with_the_outcome_of_each_member_and_what_links_it(self, catalogue: Any) -> None:
         (family,) = families_of(catalogue.after)
-        assert family.kept == "songs/bach/1.mid"
+        assert family.best == "songs/bach/1.mid"
         copy, higher = family.members
-        assert copy == ("songs/bach/copy.mid", "same_bytes", None)
-        assert higher[:2] == ("songs/bach/higher.mid", "near_duplicate")
-        assert higher[2] is not None
-        assert 0.9 < higher[2] <= 1
+        assert copy == Member("songs/bach/copy.mid", "same_bytes", "duplicate", "songs/bach/1.mid", None, None)
+        assert (higher.file, higher.outcome) == ("songs/bach/higher.mid", "near_duplicate")
+        assert (higher.relation, higher.linked) == ("duplicate", "songs/bach/1.mid")
+        assert higher.similarity == pytest.approx(1, abs=0.05)
+        assert higher.evidence is not None
+        assert higher.evidence > 10
+        assert family.weakest == pytest.approx(higher.evidence * (higher.similarity or 0))
 
     def test_the_largest_first_then_by_name(self, catalogue: Any, tmp_path: Path) -> None:
         def member(family: str, path: str, reason: str | None = "same_bytes") -> dict[str, Any]:
             status = "duplicate" if reason else "accepted"
-            return {"path": path, "family": family, "sha256": family, "status": status, "reason": reason}
+            link = {"linked": family, "relation": "duplicate"} if reason else {}
+            return {"path": path, "family": family, "sha256": family, "status": status, "reason": reason, **link}
 
         rows = [member(f, f"{f}0", None) for f in "dabc"] + [member("b", "b1"), member("c", "c1"), member("c", "c2")]
         rows += [member("a", "a1"), {"path": "bad", "status": "quarantined", "reason": "no_notes"}]
-        assert [
-            (family.kept, len(family.members)) for family in families_of(manifest_of(catalogue.after, tmp_path, rows))
-        ] == [
-            ("songs/c0", 2),
-            ("songs/a0", 1),
-            ("songs/b0", 1),
+        found = families_of(manifest_of(catalogue.after, tmp_path, rows))
+        assert [(family.best, len(family.members), family.weakest) for family in found] == [
+            ("songs/c0", 2, None),
+            ("songs/a0", 1, None),
+            ("songs/b0", 1, None),
         ]
 
-    def test_several_of_a_family_may_be_accepted(self, catalogue: Any, tmp_path: Path) -> None:
+    def test_several_of_a_family_may_be_accepted_and_linked_one_by_one(self, catalogue: Any, tmp_path: Path) -> None:
+        performance = {"linked": "11", "relation": "related", "similarity": 0.5, "evidence": 8.0}
+        part = {"linked": "22", "relation": "related", "similarity": 1.0, "evidence": 3.5}
+        edit = {
+            "reason": "near_duplicate",
+            "linked": "11",
+            "relation": "duplicate",
+            "similarity": 0.75,
+            "evidence": 60.0,
+        }
         rows: list[dict[str, Any]] = [
-            {"path": "performance", "sha256": "22", "status": "accepted", "similarity": 0.5},
+            {"path": "performance", "sha256": "22", "status": "accepted", **performance},
             {"path": "best", "sha256": "11", "status": "accepted"},
-            {"path": "edit", "sha256": "33", "status": "duplicate", "reason": "near_duplicate", "similarity": 0.75},
+            {"path": "edit", "sha256": "33", "status": "duplicate", **edit},
+            {"path": "part", "sha256": "44", "status": "accepted", **part},
         ]
         (family,) = families_of(manifest_of(catalogue.after, tmp_path, [{**row, "family": "11"} for row in rows]))
         assert family == Family(
-            "songs/best", [("songs/performance", "accepted", 0.5), ("songs/edit", "near_duplicate", 0.75)]
+            "songs/best",
+            [
+                Member("songs/performance", "accepted", "related", "songs/best", 0.5, 8.0),
+                Member("songs/edit", "near_duplicate", "duplicate", "songs/best", 0.75, 60.0),
+                Member("songs/part", "accepted", "related", "songs/performance", 1.0, 3.5),
+            ],
         )
+        assert family.weakest == 3.5
 
     def test_there_may_be_none(self, catalogue: Any, tmp_path: Path) -> None:
         assert families_of(manifest_of(catalogue.after, tmp_path, [])) == []

@@ -101,9 +101,10 @@ def stage(folder: Path, accepted: int = 14, copies: int = 1) -> Staged:
     for number, reason in ((100, "same_bytes"), (101, "near_duplicate")) if accepted else ():
         kept = files[0]
         same = {name: kept[name] for name in ("family", "split", "notes", "seconds", "tempo", "programs", "drums")}
-        near = {"similarity": 0.93} if reason == "near_duplicate" else {}
+        near = {"similarity": 0.93, "evidence": 2.0} if reason == "near_duplicate" else {}
+        link = {"linked": kept["sha256"], "relation": "duplicate"}
         found = {"path": f"copy {number}.mid", "sha256": name_of(number), "status": "duplicate", "reason": reason}
-        files.append({**plain, **same, **found, **near, "kept": kept["sha256"], "detail": kept["path"]})
+        files.append({**plain, **same, **found, **link, **near, "kept": kept["sha256"], "detail": kept["path"]})
     broken = {"path": HOSTILE, "sha256": name_of(200), "status": "quarantined", "reason": "not_midi"}
     files.append({**plain, **broken, "detail": HOSTILE})
     manifest = pl.DataFrame(files, schema=SCHEMA)

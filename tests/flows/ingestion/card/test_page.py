@@ -122,9 +122,11 @@ class TestItSays:
         assert drop == ["max_hours_drop", "75 %", "50 %", "accepted", ""]
 
     def test_families(self, read: Reader, text: str) -> None:
-        assert "equal or nearly so: 1, with 3 files, 3 in the largest" in text
-        (line,) = table(read, "kept file")
-        assert line == ["piece 0.mid", "plain", "3", "0.93"]
+        assert "the same or related music: 1, with 3 files, 3 in the largest" in text
+        assert "Of 1 link 1 is weak (evidence × similarity below 3). Look at them with `musenet families`." in text
+        (line,) = table(read, "preferred file")
+        assert line == ["piece 0.mid", "plain", "3", "1", "1.86"]
+        assert "<title>1–2: 1" in text
 
     def test_what_was_repaired_left_aside_and_set(self, read: Reader) -> None:
         assert table(read, "repair") == [["clipped_bytes", "1"]]

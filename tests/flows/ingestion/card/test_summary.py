@@ -34,7 +34,7 @@ def test_it_says_what_the_version_holds(staged: Any) -> None:
     assert any(line.startswith("| **all files found** |  | **17** |") for line in lines)
     assert any(line.startswith("| train | 10 |") for line in lines)
     assert any(
-        line.startswith("Families of files that are equal or nearly so: 1, with 3 files, 3 in") for line in lines
+        line.startswith("Families of files with the same or related music: 1, with 3 files, 3 in") for line in lines
     )
 
 

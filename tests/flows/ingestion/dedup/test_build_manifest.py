@@ -1,44 +1,36 @@
-"""Fates: quarantine, duplicates, families and splits, decided on hand-made facts."""
+"""Outcomes: quarantine, duplicates, families and splits, decided on hand-made facts."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
-import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from flows.ingestion.dedup import Duplicates, Limits
 from flows.ingestion.dedup.build_manifest import build_manifest
+from flows.ingestion.dedup.equal_music import Drop
 from flows.ingestion.dedup.splits import SplitShares
 from flows.ingestion.parsing.store import COLUMNS, FACTS
 from tokenization.dataset.manifest import SCHEMA, Reason, Status
 from tokenization.dataset.splits import SPLITS, TEST, TRAIN
-from tokenization.fingerprint import SIZE, VALUES, values
+from tokenization.fingerprint import fingerprint
+from tokenization.midi.notes import Notes
 from tokenization.midi.score import Repair
-
-Fingerprint = NDArray[np.uint32]
-
-
-def music(seed: int) -> Fingerprint:
-    """The fingerprint of music like no other."""
-    return np.random.default_rng(seed).integers(0, 2**32, SIZE, dtype=np.uint32)
-
-
-def version_of(origin: Fingerprint, share: float, seed: int = 0) -> Fingerprint:
-    """A fingerprint that keeps a share of another's values."""
-    kept = np.random.default_rng(seed).permutation(VALUES) < share * VALUES
-    return np.where(kept, values(origin), values(music(seed + 1000))).view(np.uint32)
 
 
 def sha(name: str) -> str:
     return hashlib.sha256(name.encode()).hexdigest()
+
+
+NOTHING = Notes.from_columns([], [], [], [], [], [])
+"""Music without a feature, which is like no other."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +44,8 @@ class File:
     seconds: float = 60.0
     repairs: tuple[Repair, ...] = ()
     note_hash: str | None = None
-    fingerprint: Fingerprint | None = None
+    music: Notes | None = None
+    """None: none of its own, like no other's."""
     refusal: Reason | None = None
     unreadable: bool = False
     style: str = "bach"
@@ -102,7 +95,7 @@ def facts_of(file: File) -> dict[str, object]:
     if file.refusal:
         return {"sha256": file.sha256, "refusal": str(file.refusal), "detail": "no music", "repairs": []}
     content = file.content or file.path
-    own = music(int(sha(content)[:8], 16)) if file.fingerprint is None else file.fingerprint
+    words = fingerprint(NOTHING if file.music is None else file.music)
     return {
         "sha256": file.sha256,
         "repairs": [str(repair) for repair in file.repairs],
@@ -112,11 +105,11 @@ def facts_of(file: File) -> dict[str, object]:
         "programs": [0],
         "drums": False,
         "note_hash": file.note_hash or sha(f"notes of {content}"),
-        "fingerprint": own.tobytes(),
+        "fingerprint": words.tobytes(),
     }
 
 
-def fates(manifest: pl.DataFrame) -> dict[str, str]:
+def outcomes(manifest: pl.DataFrame) -> dict[str, str]:
     """By path the reason, else the status."""
     return dict(manifest.select("path", pl.coalesce("reason", "status")).iter_rows())
 
@@ -145,7 +138,8 @@ class TestQuarantine:
     def test_beyond_a_limit(self, file: File, limits: Limits, reason: Reason, words: str) -> None:
         (row,) = decided([file], limits).to_dicts()
         assert (row["status"], row["reason"], row["detail"]) == (Status.QUARANTINED, reason, words)
-        assert row["family"] is row["split"] is row["kept"] is row["similarity"] is None
+        assert row["family"] is row["split"] is row["kept"] is row["linked"] is row["relation"] is None
+        assert row["similarity"] is row["evidence"] is None
         assert (row["sha256"], row["notes"], row["seconds"]) == (file.sha256, file.notes, file.seconds)
 
     @pytest.mark.parametrize(
@@ -159,11 +153,11 @@ class TestQuarantine:
         ],
     )
     def test_at_a_limit_a_piece_is_taken(self, file: File, limits: Limits) -> None:
-        assert fates(decided([file], limits)) == {"x": "accepted"}
+        assert outcomes(decided([file], limits)) == {"x": "accepted"}
 
     def test_a_short_piece_is_taken_for_one_second(self) -> None:
-        assert fates(decided([File("x", notes=200, seconds=0.1)])) == {"x": "accepted"}
-        assert fates(decided([File("x", notes=201, seconds=0.1)])) == {"x": "too_dense"}
+        assert outcomes(decided([File("x", notes=200, seconds=0.1)])) == {"x": "accepted"}
+        assert outcomes(decided([File("x", notes=201, seconds=0.1)])) == {"x": "too_dense"}
 
     def test_what_the_reader_refused_keeps_its_reason(self) -> None:
         (row,) = decided([File("x", refusal=Reason.NO_NOTES)]).to_dicts()
@@ -177,16 +171,16 @@ class TestQuarantine:
 
     def test_equal_bad_files_are_all_quarantined_none_is_a_duplicate(self) -> None:
         bad = [File("1", "page", refusal=Reason.NOT_MIDI), File("2", "page", refusal=Reason.NOT_MIDI)]
-        assert fates(decided([*bad, File("3", unreadable=True), File("4", unreadable=True)])) == {
+        assert outcomes(decided([*bad, File("3", unreadable=True), File("4", unreadable=True)])) == {
             "1": "not_midi",
             "2": "not_midi",
             "3": "unreadable_file",
             "4": "unreadable_file",
         }
 
-    def test_a_quarantined_piece_makes_no_other_a_duplicate(self) -> None:
-        short = File("1", notes=3, note_hash=sha("same"), fingerprint=music(1))
-        assert fates(decided([short, replace(short, path="2", notes=100)])) == {"1": "too_short", "2": "accepted"}
+    def test_a_quarantined_piece_makes_no_other_a_duplicate(self, music: Any) -> None:
+        short = File("1", notes=3, note_hash=sha("same"), music=music.song(1))
+        assert outcomes(decided([short, replace(short, path="2", notes=100)])) == {"1": "too_short", "2": "accepted"}
 
     def test_a_misspelt_limit_is_no_default(self) -> None:
         with pytest.raises(ValidationError, match="min_note"):
@@ -194,135 +188,115 @@ class TestQuarantine:
 
 
 class TestDuplicates:
-    def test_equal_bytes_before_equal_notes_before_near(self) -> None:
-        tune = File("1", notes=100, note_hash=sha("tune"), fingerprint=music(1))
+    def test_equal_bytes_before_equal_notes_before_near(self, music: Any) -> None:
+        tune = File("1", notes=100, note_hash=sha("tune"), music=music.song(1))
         files = [
             tune,
             replace(tune, path="2", content="1"),
             replace(tune, path="3"),
-            File("4", notes=90, fingerprint=version_of(music(1), 0.6)),
+            File("4", notes=90, music=music.thinned(music.song(1), 0.01)),
             File("5"),
         ]
         manifest = decided(files)
         expected = {"1": "accepted", "2": "same_bytes", "3": "same_notes", "4": "near_duplicate", "5": "accepted"}
-        assert fates(manifest) == expected
+        assert outcomes(manifest) == expected
         assert column(manifest, "kept") == {"1": None, "2": sha("1"), "3": sha("1"), "4": sha("1"), "5": None}
         assert column(manifest, "family") == {**dict.fromkeys("1234", sha("1")), "5": sha("5")}
         assert column(manifest, "detail") == {"1": None, **dict.fromkeys("234", "songs/1"), "5": None}
 
-    def test_similarity_is_told_of_near_ones_and_their_equals(self) -> None:
-        near = File("2", notes=90, fingerprint=version_of(music(1), 0.6))
-        files = [File("1", fingerprint=music(1)), near, replace(near, path="3", content="2"), File("4", "1")]
-        found = column(decided(files), "similarity")
-        assert found == {"1": None, "2": pytest.approx(0.6, abs=0.01), "3": found["2"], "4": None}
+    def test_every_link_says_to_what_and_how(self, music: Any) -> None:
+        near = File("2", notes=90, music=music.thinned(music.song(1), 0.02))
+        played = File("5", notes=80, music=music.performance(music.song(1)))
+        files = [File("1", music=music.song(1)), near, replace(near, path="3", content="2"), File("4", "1"), played]
+        manifest = decided(files)
+        assert column(manifest, "linked") == {"1": None, "2": sha("1"), "3": sha("2"), "4": sha("1"), "5": sha("1")}
+        assert column(manifest, "relation") == {"1": None, **dict.fromkeys("234", "duplicate"), "5": "related"}
+        similarity, evidence = column(manifest, "similarity"), column(manifest, "evidence")
+        assert [similarity[path] for path in "134"] == [evidence[path] for path in "134"] == [None] * 3
+        for path in "25":
+            assert 0.75 < float(str(similarity[path])) <= 1.0001
+            assert float(str(evidence[path])) > 20
 
-    @pytest.mark.parametrize(
-        ("first", "second", "best"),
-        [
-            (File("1", notes=50), File("2", notes=60), "2"),
-            (File("1", notes=60), File("2", notes=50), "1"),
-            (File("1", notes=60), File("2", notes=60), "1"),
-            (File("1", notes=90, repairs=(Repair.TRUNCATED,)), File("2", notes=50), "2"),
-            (File("1", notes=50, repairs=(Repair.FORMAT,)), File("2", notes=60, repairs=(Repair.FORMAT,)), "2"),
-        ],
-    )
-    def test_the_best_needed_no_repair_then_has_most_notes_then_comes_first(
-        self, first: File, second: File, best: str
-    ) -> None:
-        pair = [
-            replace(first, fingerprint=music(1)),
-            replace(second, fingerprint=version_of(music(1), 0.7)),
-        ]
-        manifest = decided(pair)
-        assert column(manifest.filter(pl.col("status") == "accepted"), "family") == {best: sha(best)}
-        assert set(manifest["family"]) == {sha(best)}
+    def test_related_pieces_are_kept_in_one_family_and_split(self, music: Any) -> None:
+        song = music.song(1)
+        kinds = {"song": song, "part": music.excerpt(song, 0.2, 0.5), "tune": music.melody(1), "other": music.song(2)}
+        manifest = decided([File(name, notes=len(notes), music=notes) for name, notes in kinds.items()])
+        assert set(outcomes(manifest).values()) == {"accepted"}
+        family = column(manifest, "family")
+        assert {path for path, name in family.items() if name == sha("song")} == {"song", "part", "tune"}
+        assert manifest.filter(family=sha("song"))["split"].n_unique() == 1
 
-    def test_of_equal_notes_the_first_is_kept_whatever_it_needed(self) -> None:
-        files = [File("1", note_hash=sha("n"), repairs=(Repair.FORMAT,)), File("2", note_hash=sha("n"))]
-        assert fates(decided(files)) == {"1": "accepted", "2": "same_notes"}
-
-    def test_a_duplicate_of_a_duplicate_points_to_what_is_kept(self) -> None:
-        small = File("1", notes=50, note_hash=sha("small"), fingerprint=version_of(music(1), 0.6))
+    def test_a_duplicate_of_a_duplicate_points_to_what_is_kept(self, music: Any) -> None:
+        small = File("1", notes=50, note_hash=sha("small"), music=music.moved(music.song(1), 2))
         files = [
             small,
             replace(small, path="2"),  # the notes of 1
             replace(small, path="3", content="2"),  # the bytes of 2
-            File("4", notes=99, fingerprint=music(1)),  # the best
+            File("4", notes=99, music=music.song(1)),  # the best
         ]
         manifest = decided(files)
-        assert fates(manifest) == {"1": "near_duplicate", "2": "same_notes", "3": "same_bytes", "4": "accepted"}
+        assert outcomes(manifest) == {"1": "near_duplicate", "2": "same_notes", "3": "same_bytes", "4": "accepted"}
         assert column(manifest, "kept") == {"1": sha("4"), "2": sha("4"), "3": sha("4"), "4": None}
         assert set(column(manifest, "detail").values()) == {"songs/4", None}
 
-    def test_without_the_search_for_near_ones(self) -> None:
+    def test_without_the_search_for_near_ones(self, music: Any) -> None:
+        song = music.song(1)
         files = [
-            File("1", note_hash=sha("n"), fingerprint=music(1)),
-            File("2", fingerprint=music(1)),
-            File("3", note_hash=sha("n"), fingerprint=music(1)),
+            File("1", note_hash=sha("n"), music=song),
+            File("2", music=song),
+            File("3", note_hash=sha("n"), music=song),
             File("4", "1"),
         ]
         manifest = decided(files, duplicates=Duplicates(near=False))
-        assert fates(manifest) == {"1": "accepted", "2": "accepted", "3": "same_notes", "4": "same_bytes"}
+        assert outcomes(manifest) == {"1": "accepted", "2": "accepted", "3": "same_notes", "4": "same_bytes"}
         assert manifest["family"].n_unique() == 2
 
-    def test_the_threshold_decides_what_is_near(self) -> None:
-        files = [File("1", fingerprint=music(1)), File("2", fingerprint=version_of(music(1), 0.5))]
-        assert fates(decided(files, duplicates=Duplicates(threshold=0.45)))["2"] == "near_duplicate"
-        assert fates(decided(files, duplicates=Duplicates(threshold=0.55)))["2"] == "accepted"
-
-    def test_a_high_drop_keeps_other_performances_in_the_familys_split_and_edits_go(self) -> None:
-        performance = version_of(music(1), 0.5)
+    @pytest.mark.parametrize(
+        ("drop", "kept"),
+        [
+            (Drop.NOTHING, ["best", "edit", "performance", "edited performance"]),
+            (Drop.DUPLICATES, ["best", "performance"]),
+            (Drop.RELATIVES, ["best"]),
+        ],
+    )
+    def test_the_setting_says_what_is_dropped_and_equal_bytes_always_are(
+        self, music: Any, drop: Drop, kept: list[str]
+    ) -> None:
+        performance = music.performance(music.song(1))
         files = [
-            File("best", notes=100, fingerprint=music(1)),
-            File("edit", notes=99, fingerprint=version_of(music(1), 0.9)),
-            File("performance", notes=80, fingerprint=performance),
-            File("edited performance", notes=70, fingerprint=version_of(performance, 0.9, seed=1)),
+            File("best", notes=100, music=music.song(1)),
+            File("edit", notes=99, music=music.moved(music.song(1), 1)),
+            File("performance", notes=80, music=performance),
+            File("edited performance", notes=70, music=music.moved(performance, -1)),
             File("performance again", "performance"),
         ]
-        manifest = decided(files, duplicates=Duplicates(drop=0.7))
-        assert fates(manifest) == {
-            "best": "accepted",
-            "edit": "near_duplicate",
-            "performance": "accepted",
-            "edited performance": "near_duplicate",
-            "performance again": "same_bytes",
-        }
-        assert column(manifest, "kept") == {
-            "best": None,
-            "edit": sha("best"),
-            "performance": None,
-            "edited performance": sha("performance"),
-            "performance again": sha("performance"),
-        }
+        manifest = decided(files, duplicates=Duplicates(drop=drop))
+        assert manifest.filter(status="accepted")["path"].to_list() == kept
+        assert outcomes(manifest)["performance again"] == "same_bytes"
         assert set(manifest["family"]) == {sha("best")}
         assert manifest["split"].n_unique() == 1
-        similarity = column(manifest, "similarity")
-        assert similarity["best"] is None
-        assert similarity["performance"] == similarity["performance again"] == pytest.approx(0.5, abs=0.01)
-        everything = decided(files, duplicates=Duplicates(drop=0.1))
-        assert everything.filter(pl.col("status") == "accepted")["path"].to_list() == ["best"]
 
 
 class TestSplits:
-    def files(self, families: int) -> list[File]:
+    def files(self, music: Any, families: int) -> list[File]:
         """Families of three: a piece, a near one, and the bytes of that once more."""
         files: list[File] = []
         for number in range(families):
-            near = File(f"{number}b", notes=90, fingerprint=version_of(music(number), 0.6, number))
-            files += [File(f"{number}a", fingerprint=music(number)), near, replace(near, path=f"{number}c")]
-            files[-1] = replace(files[-1], content=near.path)
+            song = music.song(number, 60)
+            near = File(f"{number}b", notes=90, music=music.performance(song, number))
+            files += [File(f"{number}a", music=song), near, replace(near, path=f"{number}c", content=near.path)]
         return files
 
-    def test_go_by_family_and_follow_the_shares(self) -> None:
-        manifest = decided(self.files(20), shares=SplitShares(validation=0.2, test=0.1))
+    def test_go_by_family_and_follow_the_shares(self, music: Any) -> None:
+        manifest = decided(self.files(music, 20), shares=SplitShares(validation=0.2, test=0.1))
         by_family = manifest.group_by("family").agg(pl.len(), pl.col("split").n_unique())
         assert by_family.select("len", "split").unique().rows() == [(3, 1)]
-        accepted = manifest.filter(pl.col("status") == "accepted")
+        accepted = manifest.filter(pl.col("status") == "accepted").unique("family")
         assert dict(accepted["split"].value_counts().iter_rows()) == {"train": 14, "validation": 4, "test": 2}
 
-    def test_a_family_stays_where_a_member_was(self) -> None:
+    def test_a_family_stays_where_a_member_was(self, music: Any) -> None:
         inherited = pl.DataFrame({"sha256": [sha("3b")], "split": [TEST]})
-        manifest = decided(self.files(4), shares=SplitShares(validation=0, test=0), inherited=inherited)
+        manifest = decided(self.files(music, 4), shares=SplitShares(validation=0, test=0), inherited=inherited)
         assert set(manifest.filter(pl.col("path").str.starts_with("3"))["split"]) == {TEST}
         assert set(manifest.filter(~pl.col("path").str.starts_with("3"))["split"]) == {TRAIN}
 
@@ -336,16 +310,23 @@ class TestSplits:
             assert {path: both[path] for path in alone} == alone
 
 
-FORMS = {
-    (tune, form): version_of(music(tune), 0.6, seed=10 * tune + form) if form else music(tune)
-    for tune in range(4)
-    for form in range(4)
-}
-"""Four tunes, each in four forms that are near to the first."""
+Forms = dict[tuple[int, int], Notes]
+
+
+@pytest.fixture(scope="module")
+def forms(music: Any) -> Forms:
+    """Four tunes: each also transposed, in another performance, and a part of it."""
+    edits: list[Callable[[Notes], Notes]] = [
+        lambda song: song,
+        lambda song: music.moved(song, 2),
+        music.performance,
+        lambda song: music.excerpt(song, 0.3, 0.7),
+    ]
+    return {(tune, form): edit(music.song(tune, 60)) for tune in range(4) for form, edit in enumerate(edits)}
 
 
 @st.composite
-def some_files(draw: st.DrawFn) -> list[File]:
+def some_files(draw: st.DrawFn, forms: Forms) -> list[File]:
     """Files of which some are equal, near to each other, refused or unreadable."""
     files = []
     for number in range(draw(st.integers(1, 24))):
@@ -356,7 +337,7 @@ def some_files(draw: st.DrawFn) -> list[File]:
             notes=80 + form,
             repairs=(Repair.TRUNCATED,) if form == 2 else (),
             note_hash=sha(f"notes {tune} {form}"),
-            fingerprint=FORMS[tune, form],
+            music=forms[tune, form],
         )
         if kind == "copy" and files and not files[-1].unreadable:
             file = replace(files[-1], path=str(number), content=files[-1].content or files[-1].path)
@@ -371,8 +352,9 @@ def some_files(draw: st.DrawFn) -> list[File]:
 
 
 @settings(deadline=None, max_examples=40)
-@given(files=some_files(), drop=st.sampled_from([0.0, 0.7]))
-def test_every_file_has_one_consistent_fate_in_its_place(files: list[File], drop: float) -> None:
+@given(data=st.data(), drop=st.sampled_from(Drop))
+def test_every_file_has_one_consistent_outcome_in_its_place(data: st.DataObject, forms: Forms, drop: Drop) -> None:
+    files = data.draw(some_files(forms))
     manifest = decided(files, duplicates=Duplicates(drop=drop))
     assert manifest.columns == list(SCHEMA)
     assert manifest.schema == pl.Schema(SCHEMA)
@@ -384,8 +366,13 @@ def test_every_file_has_one_consistent_fate_in_its_place(files: list[File], drop
     for row in manifest.iter_rows(named=True):
         assert (row["reason"] is None) == (row["status"] == Status.ACCEPTED)
         if row["status"] == Status.QUARANTINED:
-            assert row["family"] is row["split"] is row["kept"] is None
+            assert row["family"] is row["split"] is row["kept"] is row["linked"] is row["relation"] is None
             continue
+        assert (row["linked"] is None) == (row["relation"] is None)
+        assert (row["linked"] is None) == (row["status"] == Status.ACCEPTED and row["family"] == row["sha256"])
+        assert (row["similarity"] is None) == (row["evidence"] is None)
+        if row["linked"] is not None:
+            assert set(manifest.filter(sha256=row["linked"])["family"]) == {row["family"]}
         best = rows[row["family"]]
         assert best["family"] == row["family"]
         assert row["split"] == best["split"]

@@ -1,142 +1,234 @@
-"""Families: planted ones are found whole, strangers stay apart, and the order of pieces does not matter."""
+"""Families: clusters of verified links, the tree that holds them, what is dropped, and what a person declares."""
 
 from __future__ import annotations
 
-import time
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from flows.ingestion.dedup.families import DEFAULT_THRESHOLD, WINDOW, Families, find_families
-from tokenization.fingerprint import SIZE, VALUES, similarity, values
+from flows.ingestion.dedup.families import COMPARISONS, Declared, Families, find_families
+from flows.ingestion.dedup.links import Relation, Rules, measure
+from flows.ingestion.dedup.sketches import Sketches, build_index
+from tokenization.midi.notes import Notes
 
-Rows = NDArray[np.uint32]
+RULES = Rules(related=1.7, duplicate=0.75)
+SketchAll = Callable[[Sequence[Notes]], Sketches]
+Find = Callable[..., Families]
+Check = Callable[[Sequence[Notes], Families], None]
 
 
-def strangers(n: int, seed: int = 0) -> Rows:
-    return np.random.default_rng(seed).integers(0, 2**32, (n, SIZE), dtype=np.uint32)
+@pytest.fixture(scope="session")
+def find(sketch_all: SketchAll) -> Find:
+    """Finds the families of pieces, the first ones preferred unless `rank` says otherwise."""
+
+    def families(
+        pieces: Sequence[Notes],
+        rank: NDArray[np.int64] | None = None,
+        drop: Relation | None = Relation.DUPLICATE,
+        **declared: list[tuple[int, int]],
+    ) -> Families:
+        said = Declared(*(declared.get(key, []) for key in ("same", "related", "different")))
+        return find_families(sketch_all(pieces), np.arange(len(pieces)) if rank is None else rank, RULES, drop, said)
+
+    return families
 
 
-def relatives(origin: Rows, n: int, share: float, seed: int = 0) -> Rows:
-    """n fingerprints that each keep a share of the values of one, whichever."""
-    generator = np.random.default_rng(seed)
-    kept = np.argsort(generator.random((n, VALUES)), axis=1) < share * VALUES
-    return np.where(kept, values(origin), values(strangers(n, seed + 1000))).view(np.uint32)
+@pytest.fixture(scope="session")
+def check(sketch_all: SketchAll) -> Check:
+    """Checks what holds of all families: links lead to the best member, and each dropped piece was verified itself."""
+
+    def checked(pieces: Sequence[Notes], found: Families) -> None:
+        n = len(pieces)
+        assert (found.best[found.best] == found.best).all()
+        assert (found.kept[found.kept] == found.kept).all(), "dropped in favour of a dropped piece"
+        assert (found.best[found.kept] == found.best).all()
+        assert (found.kept[found.best] == found.best).all(), "the best member is dropped"
+        assert ((found.linked < 0) == (found.best == np.arange(n))).all()
+        for piece in range(n):
+            here, steps = piece, 0
+            while found.linked[here] >= 0:
+                here, steps = int(found.linked[here]), steps + 1
+                assert steps < n, "links in a circle"
+            assert here == found.best[piece]
+        dropped = np.flatnonzero(found.kept != np.arange(n))
+        is_leaf = found.linked[dropped] == found.kept[dropped]
+        assert (found.linked[found.kept[dropped[~is_leaf]]] == dropped[~is_leaf]).all()
+        assert (found.relation[dropped[is_leaf]] == Relation.DUPLICATE).all()
+        sketches = sketch_all(pieces)
+        pairs = measure(sketches, build_index(sketches), dropped, found.kept[dropped], RULES)
+        assert set(pairs["relation"]) <= {int(Relation.DUPLICATE)}
+
+    return checked
 
 
 def groups(found: Families) -> set[frozenset[int]]:
     """The families of more than one, as sets of indices."""
-    return {
-        frozenset(np.flatnonzero(found.label == label).tolist())
-        for label in np.unique(found.label)
-        if (found.label == label).sum() > 1
-    }
+    members = [frozenset(np.flatnonzero(found.best == best).tolist()) for best in np.unique(found.best)]
+    return {family for family in members if len(family) > 1}
+
+
+def medley(music: Any, *parts: Notes) -> Notes:
+    """One piece after the other."""
+    begin, placed = 0.0, []
+    for notes in parts:
+        placed.append(Notes.from_columns(notes.onset + begin, *(getattr(notes, name) for name in COLUMNS[1:])))
+        begin += notes.onset[-1] + 1
+    return music.joined(*placed)
+
+
+COLUMNS = ("onset", "duration", "pitch", "velocity", "program", "drum")
 
 
 class TestFamilies:
-    def test_of_three_alike_and_two_equal_among_strangers(self) -> None:
-        rows = strangers(12)
-        rows[[3, 7]] = relatives(rows[5], 2, 0.6)
-        rows[10] = rows[2]
-        found = find_families(rows)
-        assert found.label.tolist() == [0, 1, 2, 3, 4, 3, 6, 3, 8, 9, 2, 11]
-        assert groups(found) == {frozenset({3, 5, 7}), frozenset({2, 10})}
+    def test_join_what_is_linked(self, find: Find, check: Check, music: Any) -> None:
+        songs = [music.song(seed) for seed in range(5)]
+        pieces = [*songs, music.moved(songs[1], 3, 1.1), music.excerpt(songs[1], 0.2, 0.5), music.performance(songs[4])]
+        found = find(pieces)
+        assert groups(found) == {frozenset({1, 5, 6}), frozenset({4, 7})}
+        assert found.kept.tolist() == [0, 1, 2, 3, 4, 1, 6, 7]
+        assert found.relation[[5, 6, 7]].tolist() == [Relation.DUPLICATE, Relation.RELATED, Relation.RELATED]
+        check(pieces, found)
 
-    def test_links_are_verified_pairs_that_span_the_families(self) -> None:
-        rows = np.concatenate([strangers(20), relatives(strangers(1, 5)[0], 30, 0.8)])
-        found = find_families(rows)
-        assert len(found.left) == 29  # one fewer than the family has members
-        assert (found.left < found.right).all()
-        assert (found.label[found.left] == found.label[found.right]).all()
-        assert found.similarity == pytest.approx(similarity(rows[found.left], rows[found.right]))
-        assert found.similarity.min() >= DEFAULT_THRESHOLD
-        assert set(found.left.tolist()) | set(found.right.tolist()) == set(range(20, 50))
+    def test_hold_a_chain_together_link_by_link(self, find: Find, check: Check, music: Any) -> None:
+        """The first and the last of three medleys have nothing in common."""
+        tunes = [music.melody(100 + seed, 80) for seed in range(4)]
+        pieces = [medley(music, *tunes[i : i + 2]) for i in range(3)]
+        found = find(pieces)
+        assert found.best.tolist() == [0, 0, 0]
+        assert found.linked.tolist() == [-1, 0, 1]
+        assert found.kept.tolist() == [0, 1, 2]
+        assert found.similarity[1:] == pytest.approx([0.5, 0.5], abs=0.15)
+        check(pieces, found)
 
-    def test_a_family_holds_over_others(self) -> None:
-        """The first and the last of a chain have nothing in common."""
-        chain = [strangers(1)[0]]
-        for seed in range(8):
-            chain.append(relatives(chain[-1], 1, 0.5, seed)[0])
-        assert similarity(chain[0], chain[-1]) < 0.1
-        assert groups(find_families(np.stack(chain))) == {frozenset(range(9))}
+    def test_say_how_strong_each_link_is(self, find: Find, music: Any) -> None:
+        song = music.song(1)
+        found = find([song, music.moved(song, 2), music.excerpt(song, 0.0, 0.3), music.song(2)])
+        assert found.similarity[[0, 3]].tolist() == found.evidence[[0, 3]].tolist() == [0, 0]
+        assert found.similarity[1] == pytest.approx(1, abs=0.01)
+        assert found.similarity[2] > 0.9
+        assert found.evidence[1] > 2 * found.evidence[2] > 7
 
-    @pytest.mark.parametrize(("share", "together"), [(0.5, True), (0.4, False)])
-    def test_the_threshold_decides(self, share: float, together: bool) -> None:
-        rows = np.concatenate([strangers(1), relatives(strangers(1)[0], 1, share)])
-        assert (groups(find_families(rows, 0.45)) != set()) is together
+    def test_the_preferred_member_is_the_best(self, find: Find, check: Check, music: Any) -> None:
+        song = music.song(1)
+        pieces = [song, music.moved(song, 2), music.performance(song), music.song(2)]
+        found = find(pieces, np.array([3, 1, 0, 2]))
+        assert found.best.tolist() == [2, 2, 2, 3]
+        assert found.kept.tolist() == [1, 1, 2, 3]
+        assert found.linked.tolist() == [1, 2, -1, -1], "links in a circle"
+        check(pieces, found)
 
-    def test_a_link_of_just_the_threshold_counts(self) -> None:
-        rows = np.concatenate([strangers(1), relatives(strangers(1)[0], 1, 0.5)])
-        exactly = float(similarity(rows[0], rows[1]))
-        assert groups(find_families(rows, exactly))
-        assert not groups(find_families(rows, exactly + 0.001))
+    def test_a_kept_piece_may_be_linked_by_its_duplicate(self, find: Find, check: Check, music: Any) -> None:
+        """A short tune, a medley that ends with it, and the medley without it, which is preferred to the whole one."""
+        short, long = music.melody(100, 14), music.melody(103, 80)
+        pieces = [short, medley(music, long, short), long]
+        found = find(pieces, np.array([0, 2, 1]))
+        assert found.best.tolist() == [0, 0, 0]
+        assert found.kept.tolist() == [0, 2, 2]
+        assert found.linked.tolist() == [-1, 0, 1]
+        assert found.relation[1:].tolist() == [Relation.RELATED, Relation.DUPLICATE]
+        check(pieces, found)
 
-    def test_weak_relatives_are_found_at_the_default(self) -> None:
-        """A thousand pairs little above the threshold: at most a few share no word."""
-        origins = strangers(1000)
-        rows = np.concatenate([origins, *(relatives(row, 1, 0.28, seed) for seed, row in enumerate(origins))])
-        found = find_families(rows)
-        assert np.mean(found.label[1000:] == np.arange(1000)) > 0.99
+    @pytest.mark.parametrize("seed", range(5))
+    def test_the_order_of_pieces_does_not_matter(self, find: Find, check: Check, music: Any, seed: int) -> None:
+        songs = [music.song(number, 60) for number in range(8)]
+        pieces = songs + [music.performance(song, number) for number, song in enumerate(songs[:4])]
+        pieces += [music.moved(song, 1) for song in songs[2:6]] + [music.excerpt(song, 0.1, 0.5) for song in songs[:3]]
+        order = np.random.default_rng(seed).permutation(len(pieces))
+        plain, shuffled = find(pieces), find([pieces[i] for i in order], order)
+        place = np.argsort(order)
+        assert order[shuffled.best[place]].tolist() == plain.best.tolist()
+        assert order[shuffled.kept[place]].tolist() == plain.kept.tolist()
+        assert shuffled.relation[place].tolist() == plain.relation.tolist()
+        check(pieces, plain)
 
-    @settings(deadline=None, max_examples=20)
-    @given(seed=st.integers(0, 10_000))
-    def test_the_order_of_pieces_does_not_matter(self, seed: int) -> None:
-        generator = np.random.default_rng(seed)
-        origins = strangers(30, seed)
-        rows = np.concatenate([origins, *(relatives(row, 3, 0.55, seed + i) for i, row in enumerate(origins[:10]))])
-        rows = np.concatenate([rows, rows[:5]])
-        order = generator.permutation(len(rows))
-        renamed = {frozenset(int(order[i]) for i in family) for family in groups(find_families(rows[order]))}
-        assert renamed == groups(find_families(rows))
-
-    def test_labels_are_the_smallest_index(self) -> None:
-        rows = np.concatenate([strangers(5), relatives(strangers(1)[0], 5, 0.7)])
-        label = find_families(rows).label
-        for value in np.unique(label):
-            assert value == np.flatnonzero(label == value).min()
-
-
-class TestManyAlike:
-    def test_a_hundred_thousand_equal_cost_little(self) -> None:
-        rows = np.repeat(strangers(1), 100_000, axis=0)
-        rows[::1000] = strangers(100, 1)
-        find_families(rows[:10])
-        start = time.perf_counter()
-        found = find_families(rows)
-        assert time.perf_counter() - start < 5
-        assert len(np.unique(found.label)) == 101
-
-    def test_a_phrase_that_all_share_hides_no_family(self) -> None:
-        """In an eighth of the words all pieces are in one bucket, far larger than the window; pairs stand far from
-        each other in it."""
-        pairs = 20 * WINDOW
-        origins = strangers(pairs)
-        rows = np.concatenate([origins, *(relatives(row, 1, 0.7, seed) for seed, row in enumerate(origins))])
-        rows[:, : SIZE // 8] = 7
-        assert similarity(rows[0], rows[1]) < DEFAULT_THRESHOLD
-        found = find_families(rows)
-        assert groups(found) == {frozenset({i, i + pairs}) for i in range(pairs)}
-
-    def test_a_large_family_of_unequal_members_is_whole(self) -> None:
-        rows = np.concatenate([relatives(strangers(1)[0], 3000, 0.6), strangers(500, 2)])
-        assert groups(find_families(rows)) == {frozenset(range(3000))}
+    def test_a_large_family_is_whole_and_what_it_drops_is_verified(self, find: Find, check: Check, music: Any) -> None:
+        song = music.song(1, 160)
+        pieces = [music.thinned(song, 0.03, seed) for seed in range(84)]
+        assert len(pieces) * (len(pieces) - 1) / 2 > COMPARISONS
+        found = find(pieces)
+        assert set(found.best.tolist()) == {0}
+        assert 0 < (found.kept != np.arange(len(pieces))).sum() < len(pieces) - 1
+        check(pieces, found)
 
 
-class TestEdges:
+class TestDrop:
+    @pytest.fixture
+    def pieces(self, music: Any) -> list[Notes]:
+        song = music.song(1)
+        return [song, music.moved(song, 2), music.performance(song), music.moved(music.performance(song), 1)]
+
+    def test_of_duplicates_keeps_other_performances(self, find: Find, pieces: list[Notes]) -> None:
+        assert find(pieces).kept.tolist() == [0, 0, 2, 2]
+
+    def test_of_relatives_keeps_one(self, find: Find, pieces: list[Notes]) -> None:
+        found = find(pieces, drop=Relation.RELATED)
+        assert found.kept.tolist() == [0, 0, 0, 0]
+        assert found.relation[[1, 2]].tolist() == [Relation.DUPLICATE, Relation.RELATED]
+
+    def test_of_relatives_keeps_one_that_is_related_only_by_another(self, find: Find, music: Any) -> None:
+        tunes = [music.melody(100 + seed, 80) for seed in range(4)]
+        found = find([medley(music, *tunes[i : i + 2]) for i in range(3)], drop=Relation.RELATED)
+        assert found.kept.tolist() == [0, 0, 2]
+
+    def test_of_nothing_keeps_all(self, find: Find, pieces: list[Notes]) -> None:
+        found = find(pieces, drop=None)
+        assert found.kept.tolist() == [0, 1, 2, 3]
+        assert set(found.best.tolist()) == {0}
+
+
+class TestDeclared:
+    def test_the_same_are_one_family_and_one_is_kept(self, find: Find, music: Any) -> None:
+        pieces = [music.song(seed) for seed in range(3)]
+        found = find(pieces, same=[(0, 2)])
+        assert found.best.tolist() == found.kept.tolist() == [0, 1, 0]
+        assert found.relation.tolist() == [0, 0, Relation.DUPLICATE]
+
+    def test_related_are_one_family_and_both_are_kept(self, find: Find, music: Any) -> None:
+        found = find([music.song(seed) for seed in range(3)], related=[(2, 0)])
+        assert found.best.tolist() == [0, 1, 0]
+        assert found.kept.tolist() == [0, 1, 2]
+        assert (found.linked[2], found.relation[2]) == (0, Relation.RELATED)
+
+    def test_related_duplicates_are_both_kept(self, find: Find, music: Any) -> None:
+        pieces = [music.song(0), music.moved(music.song(0), 1)]
+        assert find(pieces).kept.tolist() == [0, 0]
+        assert find(pieces, related=[(0, 1)]).kept.tolist() == [0, 1]
+
+    def test_different_ones_are_two_families(self, find: Find, music: Any) -> None:
+        pieces = [music.song(0), music.performance(music.song(0)), music.moved(music.song(0), 2)]
+        found = find(pieces, different=[(0, 1)])
+        assert found.best[0] != found.best[1]
+        assert found.best[2] == 0, "its link to the first one is stronger"
+        assert found.linked[1] == -1
+
+    def test_between_different_ones_the_weakest_link_is_cut(self, find: Find, check: Check, music: Any) -> None:
+        """Three medleys in a chain, the second link of a shorter tune."""
+        tunes = [music.melody(100 + seed, notes) for seed, notes in enumerate((80, 80, 40, 80))]
+        pieces = [medley(music, *tunes[:2]), medley(music, *tunes[1:3]), medley(music, *tunes[2:])]
+        assert groups(find(pieces)) == {frozenset({0, 1, 2})}
+        found = find(pieces, different=[(0, 2)])
+        assert groups(found) == {frozenset({0, 1})}
+        check(pieces, found)
+
+    def test_different_edits_are_two_families(self, find: Find, music: Any) -> None:
+        """Also where all their features are equal."""
+        pieces = [music.song(0), music.moved(music.song(0), 5)]
+        assert find(pieces, different=[(0, 1)]).best.tolist() == [0, 1]
+
+
+class TestFewPieces:
     @pytest.mark.parametrize("n", [0, 1])
-    def test_few_pieces(self, n: int) -> None:
-        found = find_families(strangers(n))
-        assert found.label.tolist() == list(range(n))
-        assert len(found.left) == len(found.right) == len(found.similarity) == 0
+    def test_are_families_of_one(self, find: Find, music: Any, n: int) -> None:
+        found = find([music.song(0)] * n)
+        assert found.best.tolist() == found.kept.tolist() == list(range(n))
+        assert found.linked.tolist() == [-1] * n
 
-    def test_other_shapes_are_refused(self) -> None:
-        with pytest.raises(ValueError, match=r"shape \(n, 128\), not \(3, 64\)"):
-            find_families(np.zeros((3, 64), np.uint32))
+    def test_without_features_are_equal_to_nothing(self, find: Find, music: Any) -> None:
+        found = find([music.melody(seed, 4) for seed in (0, 0, 1)])
+        assert found.best.tolist() == [0, 1, 2]
 
-    @pytest.mark.parametrize("threshold", [0.0, 1.5, -1.0])
-    def test_thresholds_out_of_range_are_refused(self, threshold: float) -> None:
-        with pytest.raises(ValueError, match="more than 0 and at most 1"):
-            find_families(strangers(2), threshold)
+    def test_of_one_feature_are_too_little_to_be_linked(self, find: Find, music: Any) -> None:
+        assert find([music.melody(0, 5), music.song(0)]).best.tolist() == [0, 1]

@@ -62,7 +62,7 @@ class TestGoodFiles:
         assert notes.pitch.tolist() == [60, 36, 67]
         assert np.allclose(notes.onset, [0, 0.5, 0.5])
         assert row["note_hash"] == note_hash(notes)
-        assert np.frombuffer(row["fingerprint"], np.uint32).tolist() == fingerprint(notes).tolist()
+        assert np.frombuffer(row["fingerprint"], np.uint64).tolist() == fingerprint(notes).tolist()
 
     def test_drums_alone_have_no_program(self, tmp_path: Path, song: Any) -> None:
         (tmp_path / "1.mid").write_bytes(song(1, drums=True))
