@@ -29,7 +29,7 @@ MOST = 0xFFFF
 """The greatest number of entries that a fingerprint's format allows a voice."""
 ROWS = 100_000
 """Fingerprints that are converted at a time."""
-MOST_ENTRIES = 96 << 20
+MOST_ENTRIES = 80 << 20
 """Entries of all sketches together that deduplication uses, which bounds its memory and time: of more than half a
 million pieces each is known by fewer features."""
 COMMON = 1024
