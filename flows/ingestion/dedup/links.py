@@ -30,6 +30,8 @@ LEAST_SHARED = 3
 """Features that two voices share when they are compared."""
 STEADY = 0.05
 """Seconds that the begins in a duplicate are off a steady tempo, on average."""
+DRUMS = 0.95
+"""Least resemblance of duplicates of drums alone: a few bars in another order have nearly all features in common."""
 ALIGNED, SPREAD, LONG = 8, 5, 192
 """Begins on a straight line, the sixteenths of the shorter piece they lie in, and the notes of its voice, from which
 two pieces are records of one performance, however many notes each of them lost."""
@@ -146,7 +148,8 @@ def _relation(sketches: Sketches, one: int, other: int, match: Match, rules: Rul
             least *= PART
     if match.evidence * match.containment >= least:
         # Two voices of an arrangement may be equal where the whole differs: only the whole makes a duplicate.
-        if is_whole and match.resemblance >= rules.duplicate and match.deviation <= STEADY:
+        resemblance = max(rules.duplicate, DRUMS) if sketches.drums[one] else rules.duplicate
+        if is_whole and match.resemblance >= resemblance and match.deviation <= STEADY:
             return 2
         return 0 if sketches.drums[one] else 1
     is_long = min(sketches.notes[one], sketches.notes[other]) >= LONG
