@@ -99,7 +99,7 @@ def planted(pieces: int, seed: int) -> tuple[pl.Series, NDArray[np.int64]]:
         lengths = SIZES[:count] + np.array([SIZES[0] * is_dense, 0, 0])[:count]
         for begin in range(0, len(members), BLOCK):
             block = members[begin : begin + BLOCK]
-            words[starts[block]] = count
+            words[starts[block]] = np.uint64(count) | np.uint64(400) << np.uint64(32)
             place = 1 + count
             for number, size in enumerate(lengths.tolist()):
                 words[starts[block] + 1 + number] = np.uint64(size) | np.uint64(400) << np.uint64(16) | unit

@@ -2,7 +2,8 @@
 
 A fingerprint of v voices is an array of uint64:
 
-    word 0            v; 0 for a piece with too few notes for a feature
+    word 0            v in bits 0–31, 0 for a piece with too few notes for a feature; the notes of the piece that its
+                      voices are taken from in bits 32–63, unisons of one onset counted once
     words 1 … v       a voice: its number of entries in bits 0–15, its number of notes (at most 16,383) in bits 16–29,
                       1 in bit 30 for drums, 1 in bit 31 if the entries are all of its features, the seconds of a unit
                       of begins in bits 32–63 (float32)
@@ -69,6 +70,9 @@ def _fingerprint(
             by_onset[place[program[i]]], by_pitch[place[program[i]]] = onset[i], pitch[i]
             place[program[i]] += 1
             chosen += 1
+    different = 0  # a part that is doubled at the unison counts once
+    for i in range(total):
+        different += i == 0 or onsets[i] != onsets[i - 1] or pitches[i] != pitches[i - 1]
     entries = np.empty(2 * WHOLE + VOICES * INSTRUMENT, np.uint64)
     heads = np.empty(1 + VOICES, np.uint64)
     voices = used = 0
@@ -95,7 +99,7 @@ def _fingerprint(
             heads[voices] = head | np.uint64(only_drums) << np.uint64(30) | np.uint64(is_complete) << np.uint64(31)
             voices += 1
     words = np.empty(1 + voices + used, np.uint64)
-    words[0] = voices
+    words[0] = np.uint64(voices) | np.uint64(different) << np.uint64(32)
     for voice in range(voices):
         words[1 + voice] = heads[voice]
     for i in range(used):

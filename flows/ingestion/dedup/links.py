@@ -5,7 +5,8 @@ Voices that share rare features are candidates. A candidate pair is verified by 
     related    the common features are rare and many for the size of the smaller piece (`evidence × containment`), or
                lie on one straight line of time over much of it: the same music in another performance, transcription
                or arrangement, in part or whole;
-    duplicate  moreover nearly all features are common, at one steady tempo: the same music, edited.
+    duplicate  moreover nearly all features are common, at one steady tempo, and neither piece has many more notes: the
+               same music, edited, and not its melody alone.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ LEAST_SHARED = 3
 """Features that two voices share when they are compared."""
 STEADY = 0.05
 """Seconds that the begins in a duplicate are off a steady tempo, on average."""
+FULLNESS = 0.75
+"""Least share of the notes of the one piece that the other has if they are duplicates."""
 DRUMS = 0.95
 """Least resemblance of duplicates of drums alone: a few bars in another order have nearly all features in common."""
 ALIGNED, SPREAD, LONG = 8, 5, 192
@@ -149,7 +152,9 @@ def _relation(sketches: Sketches, one: int, other: int, match: Match, rules: Rul
     if match.evidence * match.containment >= least:
         # Two voices of an arrangement may be equal where the whole differs: only the whole makes a duplicate.
         resemblance = max(rules.duplicate, DRUMS) if sketches.drums[one] else rules.duplicate
-        if is_whole and match.resemblance >= resemblance and match.deviation <= STEADY:
+        notes, others = sketches.total[sketches.piece[one]], sketches.total[sketches.piece[other]]
+        is_full = min(notes, others) >= FULLNESS * max(notes, others)
+        if is_whole and is_full and match.resemblance >= resemblance and match.deviation <= STEADY:
             return 2
         return 0 if sketches.drums[one] else 1
     is_long = min(sketches.notes[one], sketches.notes[other]) >= LONG

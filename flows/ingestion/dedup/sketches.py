@@ -60,6 +60,8 @@ class Sketches(NamedTuple):
     """Seconds of a unit of begins."""
     first_voice: NDArray[np.int64]
     """First voice of each piece, and v; shape (n + 1,)."""
+    total: NDArray[np.int64]
+    """Notes of each piece, drums left out unless there is nothing else; shape (n,)."""
 
     @classmethod
     def of(cls, fingerprints: pl.Series, most: int | None = None) -> Sketches:
@@ -72,11 +74,11 @@ class Sketches(NamedTuple):
         voices, entries = (int(sum(column)) for column in zip(*counts, strict=True))
         limit = MOST if most is None or entries <= most else max(most // voices, FEWEST)
         columns = zip(*(_voices(*_words(part), limit) for part in parts), strict=True)
-        words, sizes, notes, drums, complete, unit, per_piece = (np.concatenate(column) for column in columns)
+        words, sizes, notes, drums, complete, unit, per_piece, total = (np.concatenate(column) for column in columns)
         end = np.cumsum(sizes)
         piece = np.repeat(np.arange(len(per_piece)), per_piece)
         first_voice = np.concatenate([[0], np.cumsum(per_piece)])
-        return cls(words, end - sizes, end, piece, notes, drums, complete, unit, first_voice)
+        return cls(words, end - sizes, end, piece, notes, drums, complete, unit, first_voice, total)
 
     def take(self, pieces: NDArray[np.int64]) -> Sketches:
         """Refer to the voices of some pieces, given in ascending order; they are numbered anew."""
@@ -95,6 +97,7 @@ class Sketches(NamedTuple):
             self.complete[voices],
             self.unit[voices],
             np.concatenate([[0], np.cumsum(np.diff(self.first_voice)[pieces])]),
+            self.total[pieces],
         )
 
 
@@ -149,7 +152,7 @@ def _counts(words: NDArray[np.uint64], offsets: NDArray[np.int64]) -> tuple[np.i
     """Return the numbers of voices and entries."""
     voices, entries = np.int64(0), np.int64(0)
     for i in range(len(offsets) - 1):
-        count = np.int64(words[offsets[i]])
+        count = np.int64(words[offsets[i]] & np.uint64(0xFFFFFFFF))
         voices += count
         entries += offsets[i + 1] - offsets[i] - 1 - count
     return voices, entries
@@ -166,17 +169,19 @@ def _voices(
     NDArray[np.bool_],
     NDArray[np.float64],
     NDArray[np.int64],
+    NDArray[np.int64],
 ]:
-    """Return entries, sizes, notes, drums, complete and unit of the voices, and the number of voices of each piece."""
+    """Return entries, sizes, notes, drums, complete and unit of voices; of pieces the numbers of voices and notes."""
     n = len(offsets) - 1
-    voices, total = _counts(words, offsets)
-    entries, sizes = np.empty(min(total, voices * limit), np.uint64), np.empty(voices, np.int64)
+    voices, size = _counts(words, offsets)
+    entries, sizes = np.empty(min(size, voices * limit), np.uint64), np.empty(voices, np.int64)
     notes, units = np.empty(voices, np.int64), np.empty(voices, np.uint32)
     drums, complete = np.empty(voices, np.bool_), np.empty(voices, np.bool_)
-    per_piece = np.empty(n, np.int64)
+    per_piece, total = np.empty(n, np.int64), np.empty(n, np.int64)
     voice = used = np.int64(0)
     for i in range(n):
-        per_piece[i] = words[offsets[i]]
+        per_piece[i] = words[offsets[i]] & np.uint64(0xFFFFFFFF)
+        total[i] = words[offsets[i]] >> np.uint64(32)
         source = offsets[i] + 1 + per_piece[i]
         for head in words[offsets[i] + 1 : source]:
             size = np.int64(head & np.uint64(0xFFFF))
@@ -190,7 +195,7 @@ def _voices(
                 used += 1
             source += size
             voice += 1
-    return entries[:used], sizes, notes, drums, complete, units.view(np.float32).astype(np.float64), per_piece
+    return entries[:used], sizes, notes, drums, complete, units.view(np.float32).astype(np.float64), per_piece, total
 
 
 @compiled

@@ -29,7 +29,7 @@ class Voice:
 
 def voices_of(words: NDArray[np.uint64]) -> list[Voice]:
     """Read a fingerprint as its format says."""
-    count = int(words[0])
+    count = int(words[0]) & 0xFFFFFFFF
     voices, begin = [], 1 + count
     for head in map(int, words[1 : 1 + count]):
         end = begin + (head & 0xFFFF)

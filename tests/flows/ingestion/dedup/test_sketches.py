@@ -36,10 +36,13 @@ class TestSketches:
         for number, notes in enumerate(pieces):
             words = fingerprint(notes)
             first, end = found.first_voice[number], found.first_voice[number + 1]
-            assert end - first == words[0]
-            assert found.piece[first:end].tolist() == [number] * int(words[0])
+            count, total = int(words[0]) & 0xFFFFFFFF, int(words[0]) >> 32
+            assert (end - first, found.total[number]) == (count, total)
+            pitched = ~notes.drum
+            assert total == len(set(zip(notes.onset[pitched], notes.pitch[pitched], strict=True)))
+            assert found.piece[first:end].tolist() == [number] * count
             entries = [found.words[found.start[voice] : found.end[voice]] for voice in range(first, end)]
-            assert np.concatenate([words[:0], *entries]).tolist() == words[1 + int(words[0]) :].tolist()
+            assert np.concatenate([words[:0], *entries]).tolist() == words[1 + count :].tolist()
 
     def test_hold_what_is_told_of_each_voice(self, music: Any, sketch_all: SketchAll) -> None:
         found = sketch_all([music.melody(0, 8), music.melody(1, 200)])
