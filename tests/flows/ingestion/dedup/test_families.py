@@ -14,7 +14,7 @@ from flows.ingestion.dedup.links import Relation, Rules, measure
 from flows.ingestion.dedup.sketches import Sketches, build_index
 from tokenization.midi.notes import Notes
 
-RULES = Rules(related=1.7, duplicate=0.75)
+RULES = Rules(related=1.7, duplicate=0.7)
 SketchAll = Callable[[Sequence[Notes]], Sketches]
 Find = Callable[..., Families]
 Check = Callable[[Sequence[Notes], Families], None]

@@ -15,7 +15,7 @@ from flows.ingestion.dedup.sketches import Sketches, build_index
 from tokenization.midi.notes import Notes
 
 SketchAll = Callable[[Sequence[Notes]], Sketches]
-RULES = Rules(related=1.7, duplicate=0.75)
+RULES = Rules(related=1.7, duplicate=0.7)
 
 
 def all_pairs(sketches: Sketches, rules: Rules = RULES) -> pl.DataFrame:

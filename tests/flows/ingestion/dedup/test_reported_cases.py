@@ -15,7 +15,7 @@ from flows.ingestion.dedup.sketches import Sketches, build_index
 from flows.ingestion.dedup.splits import SplitShares, assign_splits
 from tokenization.midi.notes import Notes
 
-RULES = Rules(related=1.7, duplicate=0.75)
+RULES = Rules(related=1.7, duplicate=0.7)
 SketchAll = Callable[[Sequence[Notes]], Sketches]
 Find = Callable[[Sequence[Notes]], Families]
 

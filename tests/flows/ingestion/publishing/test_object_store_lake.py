@@ -331,7 +331,7 @@ class TestQuestions:
         assert newest.digest == story.second.digest
         (row,) = outcomes_of([newest], "jazz/99.mid")
         assert row["status"] == "accepted"
-        families = {frozenset((family.kept, family.members[0][0])) for family in families_of(newest)}
+        families = {frozenset((family.best, family.members[0].file)) for family in families_of(newest)}
         assert families == {
             frozenset(("songs/bach/00.mid", "songs/copies/0.mid")),
             frozenset(("songs/jazz/01.mid", "songs/copies/1.mid")),
@@ -365,7 +365,7 @@ class TestTheCommand:
         )
         assert all(line.startswith("✓") for line in done.stderr.splitlines()), done.stderr
         written = {path.name for path in (tmp_path / "lake").iterdir()}
-        assert written <= {"cache", "prefect", "registry", "services"}, "nothing that is in the store"
+        assert written <= {"cache", "locks", "prefect", "registry", "services"}, "nothing that is in the store"
         listed = musenet("datasets", **place)
         assert listed.stdout.startswith(f"songs@{story.first.digest[:12]}")
         shown = musenet("datasets", "show", "songs", **place)
