@@ -213,7 +213,7 @@ class TestTheCommand:
         (version,) = dataset_versions(Lake(tmp_path / "lake"), "songs")
         assert_equal(version, expected)
         stages = [line.split()[:2] for line in done.stderr.splitlines()]
-        assert [sign for sign, _ in stages] == ["✓"] * 5, done.stderr
+        assert [sign for sign, _ in stages] == ["✓"] * 6, done.stderr
         assert [path.name for path in (tmp_path / "home").iterdir()] == [], "something is written to the home folder"
 
 
