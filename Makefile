@@ -39,8 +39,9 @@ imports: setup
 docs: setup
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
+# The files with the longest tests come first, so that at the end no process waits for the other
 unit: setup
-	@$(BIN)/pytest -m "not alone" -n 2 --dist loadfile
+	@$(BIN)/pytest -m "not alone" -n 2 --dist loadfile --no-loadscope-reorder tests/docs tests/flows tests
 	@$(BIN)/pytest -m alone
 
 # Each prints a table and fails when a bar is missed: make benchmark CORPUS=~/midi
