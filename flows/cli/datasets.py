@@ -123,10 +123,13 @@ def _link(row: dict[str, Any]) -> str | None:
     """Describe the link by which a file belongs to its family."""
     if row["linked_file"] is None:
         return None
-    measures = ""
-    if row["similarity"] is not None:
-        measures = f", similarity {row['similarity']:.2f}, evidence {row['evidence']:.1f}"
-    return f"{row['relation']} to {row['linked_file']}{measures}"
+    return f"{row['relation']} to {row['linked_file']}{_measures(row['similarity'], row['evidence'])}"
+
+
+def _measures(similarity: float | None, evidence: float | None) -> str:
+    if similarity is None or evidence is None:
+        return ""
+    return f", similarity {similarity:.2f}, evidence {evidence:.1f}"
 
 
 def _listed(files: list[str]) -> str:
@@ -155,9 +158,7 @@ def families(reference: str, limit: int, weak: bool, lake: Lake, as_json: bool) 
     for family in found[:limit]:
         lines.append(f"{family.best}")
         for member in family.members[:LISTED]:
-            measures = ""
-            if member.similarity is not None and member.evidence is not None:
-                measures = f", similarity {member.similarity:.2f}, evidence {member.evidence:.1f}"
+            measures = _measures(member.similarity, member.evidence)
             link = f"{member.relation} to {member.linked}" if member.linked != family.best else member.relation
             lines.append(f"  {member.file}  ({member.outcome}; {link}{measures})")
         lines += [f"        … and {len(family.members) - LISTED:,} more"] if len(family.members) > LISTED else []

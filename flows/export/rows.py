@@ -9,7 +9,7 @@ import polars as pl
 import pyarrow as pa
 
 from tokenization.dataset import DatasetVersion
-from tokenization.dataset.manifest import Status
+from tokenization.dataset.manifest import ACCEPTED
 from tokenization.dataset.shards import TOKEN_TYPE, TokenFormat, read_shard
 
 SOURCE = ("collection", "path", "licence", "notes", "seconds", "tempo")
@@ -22,7 +22,7 @@ def shard_tables(version: DatasetVersion, split: str) -> Iterator[pa.Table]:
 
     Raises ShardError for a damaged shard.
     """
-    accepted = version.manifest.filter(pl.col("status") == Status.ACCEPTED)
+    accepted = version.manifest.filter(ACCEPTED)
     sources = accepted.select(pl.col("sha256").alias("piece_id"), *SOURCE)
     token_format = TokenFormat.of(version.encoding)
     for path in version.description.shards_of(split):

@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from infra.errors import RunError
-from tokenization.dataset.manifest import COLUMNS, FILE, QUARANTINE_REASONS, SCHEMA, Column, Reason, Status
+from tokenization.dataset.manifest import ACCEPTED, COLUMNS, FILE, QUARANTINE_REASONS, SCHEMA, Column, Reason, Status
 
 if TYPE_CHECKING:
     from pandera.errors import SchemaError
     from pandera.polars import DataFrameSchema
 
-ACCEPTED = pl.col("status") == Status.ACCEPTED
 DUPLICATE = pl.col("status") == Status.DUPLICATE
 QUARANTINED = pl.col("status") == Status.QUARANTINED
 FACTS = ("notes", "seconds", "tempo", "programs", "drums", "repairs")

@@ -129,6 +129,8 @@ FILE = ("collection", "path")
 """The columns that identify a file."""
 NAME = pl.concat_str(*FILE, separator="/")
 """The name of a file across collections: `collection/path`."""
+ACCEPTED = pl.col("status") == Status.ACCEPTED
+"""True for the files that are in the shards."""
 OUTCOME = pl.concat_str("status", "reason", separator=": ", ignore_nulls=True)
 """`accepted`, `duplicate: same_bytes`, `quarantined: no_notes`, …"""
 
@@ -155,5 +157,5 @@ def outcome_counts(manifest: pl.DataFrame) -> dict[str, int]:
 
 def licence_counts(manifest: pl.DataFrame) -> dict[str, int]:
     """Count accepted pieces by licence, in alphabetical order."""
-    accepted = manifest.filter(pl.col("status") == Status.ACCEPTED)
+    accepted = manifest.filter(ACCEPTED)
     return dict(accepted.group_by("licence").len().sort("licence").iter_rows())

@@ -20,7 +20,6 @@ from flows.ingestion.card.pictures import (
 )
 from flows.ingestion.card.statistics import Statistics
 from flows.ingestion.card.tables import (
-    ACCEPTED,
     collections_table,
     counts_table,
     families_table,
@@ -35,6 +34,7 @@ from flows.ingestion.card.tables import (
     splits_table,
     styles_table,
 )
+from tokenization.dataset.manifest import ACCEPTED
 from tokenization.dataset.version import DatasetVersion
 from tokenization.encodings import Time
 from tokenization.pictures.piano_roll_svg import piano_roll_svg

@@ -16,7 +16,7 @@ import polars as pl
 from flows.ingestion.gates import amount
 from infra.wording import counted
 from tokenization.dataset.description import Description, GateResult
-from tokenization.dataset.manifest import Reason, Status
+from tokenization.dataset.manifest import ACCEPTED, Reason
 
 Cell = str | int | float | None
 
@@ -24,11 +24,12 @@ LONGEST_TEXT = 120
 MOST_ROWS = 100
 """Rows shown of a table that could have thousands; the others are summed in one."""
 MOST_FAMILIES = 8
+STRENGTH = pl.col("evidence") * pl.col("similarity")
+"""The strength of a link."""
 WEAK = 3.0
-"""Evidence × similarity below which a link is weak: worth a look."""
+"""Strength below which a link is weak: worth a look."""
 SUSPICIOUS = 0.1
 """Share of weak links from which the card advises to look at them."""
-ACCEPTED = pl.col("status") == "accepted"
 QUANTILES = ((0.0, "least"), (0.05, "5 %"), (0.5, "median"), (0.95, "95 %"), (1.0, "most"))
 
 
@@ -179,14 +180,14 @@ def family_sizes(manifest: pl.DataFrame) -> FamilySizes:
 def link_strengths(manifest: pl.DataFrame) -> pl.Series:
     """Return evidence × similarity of each link between a piece and another of its family."""
     is_first = pl.col("reason").is_null() | (pl.col("reason") == Reason.NEAR_DUPLICATE)
-    return manifest.filter(is_first).select(pl.col("evidence") * pl.col("similarity")).to_series().drop_nulls()
+    return manifest.filter(is_first).select(STRENGTH).to_series().drop_nulls()
 
 
 def families_table(manifest: pl.DataFrame) -> Table:
     """Tabulate the largest families: the preferred piece of each, and its weakest link."""
     members = manifest.filter(pl.col("family").is_not_null()).group_by("family")
-    weakest = (pl.col("evidence") * pl.col("similarity")).min().alias("weakest")
-    kept_pieces = (pl.col("status") == Status.ACCEPTED).sum().alias("pieces")
+    weakest = STRENGTH.min().alias("weakest")
+    kept_pieces = ACCEPTED.sum().alias("pieces")
     large = members.agg(pl.len().alias("files"), kept_pieces, weakest).filter(pl.col("files") > 1)
     kept = manifest.filter(ACCEPTED).select("collection", "path", pl.col("sha256").alias("family"))
     frame = large.join(kept, "family").sort("files", "collection", "path", descending=[True, False, False])

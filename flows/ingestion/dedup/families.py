@@ -89,7 +89,8 @@ def find_families(
     left, right = np.concatenate([left, first[twins]]), np.concatenate([right, twins])
     said = np.array([*declared.same, *declared.related, *declared.different], np.int64).reshape(-1, 2)
     joined = said[: len(said) - len(declared.different)]
-    _join(forest, np.concatenate([left, joined[:, 0]]), np.concatenate([right, joined[:, 1]]))
+    ends = np.concatenate([left, joined[:, 0]]), np.concatenate([right, joined[:, 1]])
+    _spanning_tree(forest, *ends, said[:0])
     if len(distinct) < n:
         _copy_weights(sketches, first, index.weight)
     members, bounds = _members(forest, np.argsort(rank))
@@ -157,13 +158,6 @@ def _families(edges: pl.DataFrame, rank: Indices, drop: Relation | None, differe
         for name, values in ((key, edges[key].to_numpy()) for key in ("relation", "containment", "evidence"))
     }
     return Families(best, kept, linked, found["relation"].astype(np.int64), found["containment"], found["evidence"])
-
-
-@compiled
-def _join(forest: Indices, left: Indices, right: Indices) -> None:
-    for k in range(len(left)):
-        here, there = root(forest, left[k]), root(forest, right[k])
-        forest[max(here, there)] = min(here, there)
 
 
 @compiled

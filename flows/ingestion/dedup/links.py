@@ -78,8 +78,7 @@ def measure(
     """
     rows = np.zeros((len(left), len(MEASURES)))
     relations = _measure(sketches, index.weight, left, right, rules, rows)
-    found = {"left": left, "right": right, "relation": relations}
-    return pl.DataFrame({**found, **{name: rows[:, i] for i, name in enumerate(MEASURES)}})
+    return _table(left, right, relations, rows)
 
 
 def measure_families(
@@ -97,8 +96,14 @@ def measure_families(
     piece that is left is compared with those behind it, up to about `budget` comparisons for a family.
     """
     links, rows = _measure_families(sketches, index.weight, members, bounds, rules, budget)
-    found = {"left": links[:, 0], "right": links[:, 1], "relation": links[:, 2]}
-    return pl.DataFrame({**found, **{name: rows[:, i] for i, name in enumerate(MEASURES)}})
+    return _table(links[:, 0], links[:, 1], links[:, 2], rows)
+
+
+def _table(
+    left: NDArray[np.int64], right: NDArray[np.int64], relation: NDArray[np.int64], rows: NDArray[np.float64]
+) -> pl.DataFrame:
+    measures = {name: rows[:, i] for i, name in enumerate(MEASURES)}
+    return pl.DataFrame({"left": left, "right": right, "relation": relation, **measures})
 
 
 def find_links(
@@ -142,13 +147,12 @@ def _compare(sketches: Sketches, weight: NDArray[np.uint8], one: int, other: int
 @compiled
 def _relation(sketches: Sketches, one: int, other: int, match: Match, rules: Rules) -> int:
     """Return the relation that a match of two voices shows."""
-    is_whole = sketches.first_voice[sketches.piece[one]] == one and sketches.first_voice[sketches.piece[other]] == other
     if match.evidence < LEAST_EVIDENCE:
         return 0
-    least = rules.related
+    least, is_whole = rules.related, True
     for voice in (one, other):
         if sketches.first_voice[sketches.piece[voice]] != voice:
-            least *= PART
+            least, is_whole = least * PART, False
     if match.evidence * match.containment >= least:
         # Two voices of an arrangement may be equal where the whole differs: only the whole makes a duplicate.
         resemblance = max(rules.duplicate, DRUMS) if sketches.drums[one] else rules.duplicate

@@ -14,10 +14,9 @@ from flows.ingestion.licences import allowed
 from infra.errors import RunError
 from infra.wording import counted
 from tokenization.dataset.description import Description, GateResult
-from tokenization.dataset.manifest import Status, licence_counts
+from tokenization.dataset.manifest import ACCEPTED, Status, licence_counts
 
 Unit = Literal["pieces", "files", "hours", "share"]
-ACCEPTED = pl.col("status") == Status.ACCEPTED
 
 
 class GateError(RunError):

@@ -11,7 +11,7 @@ from flows.ingestion.card.statistics import Statistics
 from flows.ingestion.publishing.version_spec import VersionSpec
 from tokenization.dataset.description import Description, FamilyCounts, VocabularyInfo
 from tokenization.dataset.encoding_files import EncodingInfo
-from tokenization.dataset.manifest import Status, licence_counts, outcome_counts
+from tokenization.dataset.manifest import ACCEPTED, licence_counts, outcome_counts
 from tokenization.dataset.shard_index import ShardEntry
 from tokenization.dataset.splits import SPLITS, split_of
 from tokenization.dataset.version import DatasetVersion
@@ -24,7 +24,7 @@ def describe(digest: str, manifest: pl.DataFrame, shards: Sequence[ShardEntry], 
     """Build the content of `dataset.json`."""
     choice = spec.choice
     vocabulary = choice.encoding.vocabulary
-    accepted = manifest.filter(pl.col("status") == Status.ACCEPTED)
+    accepted = manifest.filter(ACCEPTED)
     styles = accepted.group_by(pl.col("style").fill_null("(none)")).len().sort("style")
     families = manifest.drop_nulls("family").group_by("family").len()["len"]
     by_split = {split: [shard for shard in shards if split_of(shard.path) == split] for split in SPLITS}

@@ -17,7 +17,7 @@ from flows.ingestion.parsing.store import RowRef, Store
 from flows.ingestion.sources import Progress
 from infra.errors import UserError
 from infra.object_store import Folder
-from tokenization.dataset.manifest import Status
+from tokenization.dataset.manifest import ACCEPTED
 from tokenization.dataset.splits import TRAIN
 from tokenization.dataset.version import DatasetVersion
 from tokenization.encodings import ENCODINGS, Encoding, Time, get_encoding, learn_tokens
@@ -92,7 +92,7 @@ def choose_encoding(
     """
     encoding = settings.base_encoding()
     vocabulary = encoding.vocabulary
-    accepted = manifest.filter(pl.col("status") == Status.ACCEPTED)
+    accepted = manifest.filter(ACCEPTED)
     inherited = None if parent is None else parent.vocabulary
     if parent is not None and inherited is not None and inherited.file == vocabulary.file:
         if inherited.styles[: len(vocabulary.styles)] == vocabulary.styles:

@@ -23,7 +23,7 @@ from tokenization.augmentation import (
     transpose_range,
 )
 from tokenization.augmentation import VERSION as AUGMENTATION_VERSION
-from tokenization.dataset.manifest import Status
+from tokenization.dataset.manifest import ACCEPTED
 from tokenization.dataset.splits import SPLITS, TRAIN
 from tokenization.encodings import Encoding, Time, get_encoding
 from tokenization.midi.notes import Notes
@@ -113,7 +113,7 @@ def plan_shards(manifest: pl.DataFrame, row_refs: pl.DataFrame) -> list[ShardPla
 
     `row_refs`: columns `sha256`, `part`, `row` of the accepted pieces in the store.
     """
-    accepted = manifest.filter(pl.col("status") == Status.ACCEPTED)
+    accepted = manifest.filter(ACCEPTED)
     pieces = accepted.select("sha256", "family", "style", "split", "partition").join(
         row_refs, on="sha256", how="left", maintain_order="left"
     )

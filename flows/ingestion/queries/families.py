@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from tokenization.dataset import DatasetVersion
-from tokenization.dataset.manifest import NAME, Status
+from tokenization.dataset.manifest import ACCEPTED, NAME
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,8 @@ class Family:
 def families_of(version: DatasetVersion) -> list[Family]:
     """List the families with more than one member, the largest first."""
     rows = version.manifest.drop_nulls("family").with_columns(NAME.alias("file"))
-    accepted = rows.filter(pl.col("status") == Status.ACCEPTED).select("file", "sha256")
-    is_best = (pl.col("status") == Status.ACCEPTED) & (pl.col("sha256") == pl.col("family"))
+    accepted = rows.filter(ACCEPTED).select("file", "sha256")
+    is_best = ACCEPTED & (pl.col("sha256") == pl.col("family"))
     best = rows.filter(is_best).select("family", best="file")
     # A link leads to a kept piece or to a near-duplicate; of files with its bytes or notes the first names it.
     named = pl.concat([accepted, rows.select("file", "sha256")]).unique("sha256", keep="first", maintain_order=True)
