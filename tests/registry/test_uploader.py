@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import threading
 import time
 from pathlib import Path
 
@@ -134,6 +135,13 @@ class Home:
         return [metric.step for metric in self.registry.client.get_metric_history(self.run_id, "loss")]
 
 
+def wait_for_uploader() -> None:
+    """Wait for the thread of an uploader that was given up; a command's ends with its process."""
+    for thread in threading.enumerate():
+        if thread.name == "mlflow-uploader":
+            thread.join(60)
+
+
 @pytest.fixture
 def home(tmp_path: Path, empty_registry: Path, dataset: DatasetReference) -> Home:
     return Home(tmp_path / "home", empty_registry, dataset)
@@ -193,8 +201,9 @@ class TestABrokenMlflow:
         with home.uploader():
             begun = time.monotonic()
         assert time.monotonic() - begun < 10
-        lock.rollback()
         assert len(home.warnings) == 1 and home.warnings[0].startswith("MLflow: ")
+        lock.rollback()
+        wait_for_uploader()
         home.upload_remaining()
         assert home.steps == [1, 2, 3]
 

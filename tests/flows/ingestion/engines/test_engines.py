@@ -68,7 +68,7 @@ def processes() -> set[int]:
     below = set()
     for child in psutil.Process().children(recursive=True):
         try:
-            if "resource_tracker" not in " ".join(child.cmdline()) and child.status() != psutil.STATUS_ZOMBIE:
+            if child.status() != psutil.STATUS_ZOMBIE and "resource_tracker" not in " ".join(child.cmdline()):
                 below.add(child.pid)
         except psutil.NoSuchProcess:
             continue

@@ -34,8 +34,13 @@ def failing(tmp_path: Path, failing_functions: str, monkeypatch: pytest.MonkeyPa
 
 
 def workers() -> list[int]:
-    children = psutil.Process().children()
-    return [child.pid for child in children if "spawn_main" in " ".join(child.cmdline())]
+    return [child.pid for child in psutil.Process().children() if "spawn_main" in " ".join(command_line(child))]
+
+
+def command_line(process: psutil.Process) -> list[str]:
+    """The command line of a process; empty for one that has ended, as children of other files' tests may have."""
+    found: list[str] = process.as_dict(["cmdline"], ad_value=[])["cmdline"]
+    return found
 
 
 def outcomes(
