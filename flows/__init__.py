@@ -1,1 +1,1 @@
-"""What is scheduled: ingestion, training, criticism, sampling, and the `musenet` command."""
+"""What is scheduled: ingestion, training, criticism, sampling; the engines they run on; and the `musenet` command."""

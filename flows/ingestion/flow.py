@@ -10,9 +10,9 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.runtime import flow_run
 
+from flows.engines import Engine, JobError, open_engine
 from flows.ingestion.card import gates_markdown, markdown
 from flows.ingestion.context import IngestContext
-from flows.ingestion.engines import Engine, JobError, open_engine
 from flows.ingestion.gates import GateError
 from flows.ingestion.parameters import IngestParameters
 from flows.ingestion.pipeline import (

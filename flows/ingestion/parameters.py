@@ -8,9 +8,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from flows.engines import EngineName
 from flows.ingestion.dedup import Duplicates, Limits
 from flows.ingestion.dedup.splits import SplitShares
-from flows.ingestion.engines import EngineName
 from flows.ingestion.gates import Gates, RuleName
 from flows.ingestion.licences import LicencePolicy
 from flows.ingestion.parsing import ParseLimits

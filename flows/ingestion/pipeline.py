@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
+from flows.engines import Engine, JobError, LazySequence
 from flows.ingestion.context import IngestContext
 from flows.ingestion.dedup.build_manifest import build_manifest
 from flows.ingestion.dedup.quarantine import quarantine_licences
-from flows.ingestion.engines import Engine, JobError, LazySequence
 from flows.ingestion.gates import check_gates
 from flows.ingestion.parsing import ParseJob, parse
 from flows.ingestion.parsing.store import VERSION, Store

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import importlib
 
+from flows.engines import WorkerSettings
 from flows.ingestion.card.statistics import Statistics
-from flows.ingestion.engines import WorkerSettings
 from flows.ingestion.parsing import ParseLimits
 from tokenization.encodings import ENCODINGS, get_encoding
 from tokenization.fingerprint import fingerprint, note_hash

@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from flows.ingestion.engines import NO_ITEM, Failure, Heartbeat
+from flows.engines import NO_ITEM, Failure, Heartbeat
 from flows.ingestion.parsing.store import COLUMNS, Store
 from flows.ingestion.sources import FileRef, ReadFailure, read_files
 from infra.object_store import Folder

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Self
 
+from flows.engines import NO_ITEM, Failure, Heartbeat, JobError
 from flows.ingestion.card.statistics import Statistics
-from flows.ingestion.engines import NO_ITEM, Failure, Heartbeat, JobError
 from flows.ingestion.parsing.store import RowRef, Store
 from flows.ingestion.publishing.shard_plan import LABELS, Augmentation, EncodingChoice, ShardPlan
 from infra.object_store import Folder

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import polars as pl
 
+from flows.engines import Engine
 from flows.ingestion.card import write_card
-from flows.ingestion.engines import Engine
 from flows.ingestion.publishing.describe import describe
 from flows.ingestion.publishing.encode_job import encode, encode_jobs
 from flows.ingestion.publishing.reuse import reuse, shards_by_key

@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Self
 
-from flows.ingestion.engines import Failure, Heartbeat, Pool, WorkerSettings
+from flows.engines import Failure, Heartbeat, Pool, WorkerSettings
 from flows.ingestion.starter.score_to_midi import score_to_midi
 from flows.ingestion.starter.works import COMPOSERS, Composer, Work
 from infra.errors import UserError

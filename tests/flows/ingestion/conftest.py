@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from flows.engines import Engine
 from flows.ingestion.context import IngestContext
-from flows.ingestion.engines import Engine
 from flows.ingestion.parameters import IngestParameters
 from flows.ingestion.pipeline import (
     ParsedFiles,
@@ -105,60 +105,3 @@ def ingest_by() -> IngestBy:
         return parsed, publish_version(context, inventory, manifest, parsed, encoding, engine, lambda *_: None)
 
     return ingest
-
-
-# Worker processes must be able to import what they run; a test file is no module that they know.
-FAILING_FUNCTIONS = """
-import os, signal, time
-from dataclasses import dataclass, replace
-
-@dataclass(frozen=True)
-class Job:
-    items: tuple
-    failed: dict
-
-    def without(self, item, failure):
-        return replace(self, failed={**self.failed, item: failure})
-
-def ready():
-    pass
-
-def act(job, heartbeat):
-    results = []
-    for index, item in enumerate(job.items):
-        heartbeat.at(index)
-        results.append(job.failed[index] if index in job.failed else act_on(item))
-    return results
-
-def act_on(item):
-    if item == "crash":
-        os.kill(os.getpid(), signal.SIGKILL)
-    if item == "abort":
-        os.abort()
-    if item == "leave":
-        os._exit(0)
-    if item == "hang":
-        time.sleep(600)
-    if item == "eat":
-        return len(bytearray(64 * 2**30))
-    if item == "raise":
-        raise ValueError("the disk is full")
-    if item == "large":
-        return bytes(2**23)
-    if item == "which":
-        time.sleep(0.02)
-        return os.getpid()
-    return item * 2
-
-def crash_between_items(job, heartbeat):
-    os.abort()
-
-def slow_start():
-    time.sleep(3)
-"""
-
-
-@pytest.fixture(scope="session")
-def failing_functions() -> str:
-    """A module for worker processes whose items double, raise, crash, hang or eat memory, as they say."""
-    return FAILING_FUNCTIONS

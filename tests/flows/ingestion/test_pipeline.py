@@ -16,10 +16,10 @@ import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
 
+from flows.engines import Engine, EngineName, JobError, open_engine
 from flows.ingestion.context import IngestContext
 from flows.ingestion.dedup import Limits
 from flows.ingestion.dedup.splits import SplitShares
-from flows.ingestion.engines import Engine, EngineName, JobError, open_engine
 from flows.ingestion.gates import GateError
 from flows.ingestion.parameters import IngestParameters
 from flows.ingestion.parsing import ParseLimits

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from flows.ingestion.engines import Failure, Heartbeat
+from flows.engines import Failure, Heartbeat
 from flows.ingestion.parsing import FailedItem, ParseJob, ParseLimits, ParseResult, parse
 from flows.ingestion.parsing import parse_job as parsing
 from flows.ingestion.parsing.store import RowRef, Store

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 from pydantic import ValidationError
 
-from flows.ingestion.engines import Failure, Heartbeat, JobError
+from flows.engines import Failure, Heartbeat, JobError
 from flows.ingestion.parsing.store import COLUMNS, Store
 from flows.ingestion.publishing.encode_job import EncodeJob, encode
 from flows.ingestion.publishing.shard_plan import Augmentation, EncodingChoice, ShardPlan

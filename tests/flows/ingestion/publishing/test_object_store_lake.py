@@ -20,8 +20,8 @@ from typing import Any
 import fsspec
 import pytest
 
+from flows.engines import Engine, EngineName, open_engine
 from flows.ingestion.context import IngestContext
-from flows.ingestion.engines import Engine, EngineName, open_engine
 from flows.ingestion.parsing import ParseLimits
 from flows.ingestion.parsing.store import Store
 from flows.ingestion.pipeline import (

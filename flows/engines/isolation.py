@@ -11,9 +11,9 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from flows.ingestion.engines.heartbeat import Heartbeat
-from flows.ingestion.engines.pool import Pool
-from flows.ingestion.engines.worker import WorkerSettings
+from flows.engines.heartbeat import Heartbeat
+from flows.engines.pool import Pool
+from flows.engines.worker import WorkerSettings
 
 IDLE_SECONDS = 60.0
 """A process without a job for that long ends: its run may have been killed."""

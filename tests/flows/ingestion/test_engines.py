@@ -22,7 +22,7 @@ import distributed
 import psutil
 import pytest
 
-from flows.ingestion.engines import (
+from flows.engines import (
     Engine,
     EngineName,
     Failure,
@@ -32,7 +32,7 @@ from flows.ingestion.engines import (
     open_engine,
     submission,
 )
-from flows.ingestion.engines.dask import event_loop
+from flows.engines.dask import event_loop
 from flows.ingestion.parsing import ParseLimits
 from flows.ingestion.workers import worker_settings
 from infra.errors import RunError, UserError
@@ -220,7 +220,7 @@ class TestTheCommand:
 class TestWhatCannotBeOpened:
     @pytest.mark.parametrize(("engine", "package"), [("ray", "ray"), ("dask", "distributed"), ("dask", "dask")])
     def test_an_engine_without_its_package(self, engine: str, package: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.delitem(sys.modules, f"flows.ingestion.engines.{engine}", raising=False)
+        monkeypatch.delitem(sys.modules, f"flows.engines.{engine}", raising=False)
         monkeypatch.setitem(sys.modules, package, None)
         with pytest.raises(
             UserError, match=rf"^the engine {engine} needs its package: pip install 'musenet\[{engine}\]'$"
@@ -228,8 +228,8 @@ class TestWhatCannotBeOpened:
             open_engine(EngineName(engine), 1, INGESTION, None)
 
     def test_a_defect_is_not_taken_for_a_missing_package(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.delitem(sys.modules, "flows.ingestion.engines.dask", raising=False)
-        monkeypatch.setitem(sys.modules, "flows.ingestion.engines.isolation", None)
+        monkeypatch.delitem(sys.modules, "flows.engines.dask", raising=False)
+        monkeypatch.setitem(sys.modules, "flows.engines.isolation", None)
         with pytest.raises(ModuleNotFoundError):
             open_engine(EngineName.DASK, 1, INGESTION, None)
 
@@ -250,7 +250,7 @@ class TestWhatCannotBeOpened:
         monkeypatch: pytest.MonkeyPatch,
         capfd: pytest.CaptureFixture[str],
     ) -> None:
-        monkeypatch.setattr("flows.ingestion.engines.dask.ANSWER_SECONDS", 1)
+        monkeypatch.setattr("flows.engines.dask.ANSWER_SECONDS", 1)
         begun = time.monotonic()
         with pytest.raises(UserError) as raised, _opened(EngineName(engine), address):
             pass
@@ -267,7 +267,7 @@ class TestWhatCannotBeOpened:
             pass
 
     def test_a_dask_cluster_without_workers(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-        monkeypatch.setattr("flows.ingestion.engines.dask.ANSWER_SECONDS", 1)
+        monkeypatch.setattr("flows.engines.dask.ANSWER_SECONDS", 1)
         with started_dask(tmp_path, n_workers=0) as address:  # noqa: SIM117
             with pytest.raises(UserError, match=f"{address} has no worker"), _opened(EngineName.DASK, address):
                 pass

@@ -18,11 +18,11 @@ import dask
 import distributed
 from tornado.ioloop import IOLoop
 
-from flows.ingestion.engines.heartbeat import Heartbeat
-from flows.ingestion.engines.isolation import release, run_isolated
-from flows.ingestion.engines.jobs import JobError, JobType, Result
-from flows.ingestion.engines.submission import submit_ahead
-from flows.ingestion.engines.worker import WorkerSettings
+from flows.engines.heartbeat import Heartbeat
+from flows.engines.isolation import release, run_isolated
+from flows.engines.jobs import JobError, JobType, Result
+from flows.engines.submission import submit_ahead
+from flows.engines.worker import WorkerSettings
 from infra.errors import UserError
 from infra.files import remove_abandoned, staging_folder
 

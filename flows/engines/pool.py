@@ -14,9 +14,9 @@ from multiprocessing.connection import wait
 from types import TracebackType
 from typing import Any, Generic, Self
 
-from flows.ingestion.engines.heartbeat import NO_ITEM, Heartbeat
-from flows.ingestion.engines.jobs import Failure, JobError, JobType, Result
-from flows.ingestion.engines.worker import ERROR, READY, Worker, WorkerSettings, start_worker
+from flows.engines.heartbeat import NO_ITEM, Heartbeat
+from flows.engines.jobs import Failure, JobError, JobType, Result
+from flows.engines.worker import ERROR, READY, Worker, WorkerSettings, start_worker
 
 POLL_SECONDS = 0.5
 START_SECONDS = 300.0

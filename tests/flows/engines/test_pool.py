@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 import pytest
 
-from flows.ingestion.engines import Failure, JobError, Pool, WorkerSettings
+from flows.engines import Failure, JobError, Pool, WorkerSettings
 
 GIGABYTE = 2**30
 PLENTY = 8 * GIGABYTE
@@ -97,7 +97,7 @@ def test_getting_ready_counts_against_no_item(failing: Any) -> None:
 
 
 def test_a_worker_that_never_gets_ready_is_told(failing: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flows.ingestion.engines.pool.START_SECONDS", 0.2)
+    monkeypatch.setattr("flows.engines.pool.START_SECONDS", 0.2)
     with (
         Pool(1, WorkerSettings(60.0, PLENTY, failing.slow_start)) as pool,
         pytest.raises(JobError, match=r"^a worker process was not ready within 0\.2 s"),
@@ -154,7 +154,7 @@ def test_ctrl_c_is_the_callers_to_handle(failing: Any) -> None:
 PARENT = """
 import os, signal, sys, threading, time
 import failing_functions
-from flows.ingestion.engines import Pool, WorkerSettings
+from flows.engines import Pool, WorkerSettings
 
 if __name__ == "__main__":
     with Pool(2, WorkerSettings(60.0, 2**33, failing_functions.ready)) as pool:

@@ -15,7 +15,7 @@ from typing import Any
 
 import psutil
 
-from flows.ingestion.engines.heartbeat import NO_ITEM, Heartbeat
+from flows.engines.heartbeat import NO_ITEM, Heartbeat
 from infra.errors import MusenetError
 from infra.processes import end_with_parent
 

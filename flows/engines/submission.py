@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import TypeVar
 
-from flows.ingestion.engines.jobs import JobType
+from flows.engines.jobs import JobType
 
 AHEAD = 4
 """Submitted jobs per slot of the cluster."""

@@ -7,10 +7,10 @@ from contextlib import AbstractContextManager
 from enum import StrEnum
 from typing import Protocol
 
-from flows.ingestion.engines.heartbeat import Heartbeat
-from flows.ingestion.engines.jobs import JobType, Result
-from flows.ingestion.engines.pool import Pool
-from flows.ingestion.engines.worker import WorkerSettings
+from flows.engines.heartbeat import Heartbeat
+from flows.engines.jobs import JobType, Result
+from flows.engines.pool import Pool
+from flows.engines.worker import WorkerSettings
 from infra.errors import UserError
 
 
@@ -49,11 +49,11 @@ def open_engine(
             case EngineName.LOCAL:
                 return Pool(workers, settings)
             case EngineName.RAY:
-                from flows.ingestion.engines.ray import ray_engine
+                from flows.engines.ray import ray_engine
 
                 return ray_engine(workers, settings, address)
             case EngineName.DASK:
-                from flows.ingestion.engines.dask import dask_engine
+                from flows.engines.dask import dask_engine
 
                 return dask_engine(workers, settings, address)
     except ModuleNotFoundError as error:
