@@ -17,6 +17,7 @@ from modeling.generation.pieces import GrowingPieces
 from modeling.generation.sampling import SamplingConfig, sample
 from modeling.network.transformer import MuseNet
 from tokenization.encodings import HEADER, Encoding
+from tokenization.encodings.ending import Ending
 from tokenization.encodings.grammar import Grammar
 from tokenization.encodings.structure import COUNTDOWN
 from tokenization.vocabulary import Tokens
@@ -51,7 +52,8 @@ def generate(
     planned = np.array(lengths, np.int64)
     playable = encoding.vocabulary.instruments_of(prompts[:, 1])
     # In the data `end` comes when the countdown has run out; a piece may end while it runs.
-    grammar = Grammar(encoding, playable, planned - COUNTDOWN, sampling.longest_note)
+    ending = Ending.within(planned - COUNTDOWN, planned)
+    grammar = Grammar(encoding, playable, ending, sampling.longest_note)
     pieces = GrowingPieces(encoding, planned, longest)
     for column in prompts.T:
         pieces.append(column.astype(np.int64))

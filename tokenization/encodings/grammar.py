@@ -1,8 +1,11 @@
 """Grammar: the ids that may follow, so that every generation is well-formed music.
 
-A piece ends near its planned end, only the requested instruments play, a note ends only if it sounds and starts only
-if it does not, the events of one tick come in the encoding's order (tempo, note-offs, notes by pitch, drums), notes
-and rests have a greatest length, and ids that belong to headers never appear in the music.
+Only the requested instruments play, a note ends only if it sounds and starts only if it does not, the events of one
+tick come in the encoding's order (tempo, note-offs, notes by pitch, drums), time passes in as few waits as the encoding
+would write, notes and rests have a greatest length, and ids that belong to headers never appear in the music.
+
+A piece ends near its planned end, with nothing sounding: `end` follows when all notes have ended. No note starts that
+could not end within the tokens that are left (`Ending`), so the last ones ring out.
 
 Where ticks are beats a new tempo may follow a wait; an event must happen under it. A learned id may follow if the ids
 that it stands for may, one after the other, or by rules of its encoding (`Encoding.learned_rules`). However a piece has
@@ -19,9 +22,9 @@ from numpy.typing import NDArray
 from tokenization.compiled import compiled
 from tokenization.encodings.effects import EventTable
 from tokenization.encodings.encoding import Encoding
+from tokenization.encodings.ending import Ending, list_ending
 from tokenization.encodings.grid import Time
 from tokenization.encodings.rules import (
-    BARE_TEMPO,
     FIRST_MOMENT,
     SILENT,
     Limits,
@@ -58,30 +61,32 @@ class Grammar:
         self,
         encoding: Encoding,
         playable: NDArray[np.bool_],
-        earliest_end: NDArray[np.int64],
+        ending: Ending,
         longest_note: float,
         longest_rest: float = LONGEST_REST,
     ) -> None:
         """Start a batch of pieces.
 
-        `playable`: the instruments that each piece may use, shape (batch, instruments). `earliest_end`: the number of
-        tokens from which on each piece may end, shape (batch,). `longest_note`: seconds (in beats: at 120 a minute)
-        after which a note has to end before time goes on; `longest_rest`: the same of silence. Raises ValueError
-        for a piece that no instrument may play.
+        `playable`: the instruments that each piece may use, shape (batch, instruments). `ending`: where each piece
+        ends. `longest_note`: seconds (in beats: at 120 a minute) after which a note has to end before time goes on;
+        `longest_rest`: the same of silence. Raises ValueError for a piece that no instrument may play.
         """
         if not playable.any(axis=1).all():
             raise ValueError("no instrument may play in one of the pieces; allow one at least")
         vocabulary, batch = encoding.vocabulary, len(playable)
         self.encoding = encoding
         self.playable = np.ascontiguousarray(playable, np.bool_)
-        self.earliest_end = np.asarray(earliest_end, np.int64)
+        self.ending = ending
         self.taken = 0
         """Tokens so far."""
         self.finished = np.zeros(batch, np.bool_)
         self._table = encoding.effects.table
+        self._onsets = encoding.effects.onsets
+        self._most_onsets = int(self._onsets.max())
         self._limits = Limits(
             max(round(longest_note * encoding.ticks_per_second), 1),
             max(round(longest_rest * encoding.ticks_per_second), 1),
+            vocabulary.max_wait,
             encoding.writes_ends,
             encoding.time is Time.BEATS,
         )
@@ -107,9 +112,19 @@ class Grammar:
         out = np.zeros((len(self.finished), vocabulary.size), np.bool_)
         sequences_end = vocabulary.size if self._rules is None else vocabulary.learned_base
         _list_allowed(state, self._table, self._limits, self._sequences, sequences_end, out)
-        out[:, vocabulary.end] = (self.taken >= self.earliest_end) & (self._moments[:, BARE_TEMPO] == 0)
         if self._rules is not None:
             self._rules.list_allowed(state, self._limits, out)
+        list_ending(
+            state,
+            self.ending,
+            self.taken,
+            self._limits,
+            self._table,
+            self._onsets,
+            self._most_onsets,
+            vocabulary.end,
+            out,
+        )
         out[self.finished] = False
         out[self.finished, vocabulary.pad] = True
         return out

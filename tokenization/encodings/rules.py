@@ -16,8 +16,9 @@ from tokenization.encodings.effects import DRUM, NOTE, OFF, TEMPO, WAIT, EventTa
 from tokenization.vocabulary import PITCHES
 
 ZERO = np.int64(0)
-AFTER_WAIT, AT_FIRST = np.int64(-1), ZERO
-"""Ranks before all notes: nothing has happened at this tick; nothing but a tempo."""
+AFTER_SHORT_WAIT, AFTER_WAIT, AT_FIRST = np.int64(-2), np.int64(-1), ZERO
+"""Ranks before all notes: nothing has happened at this tick, after a wait that no other may follow or after one of the
+greatest length; nothing but a tempo."""
 NO_BOUND = np.int64(2**62)
 """Rank behind all events, and tick after all others."""
 SILENT = -1
@@ -54,6 +55,7 @@ class Limits(NamedTuple):
 
     longest_note: int
     longest_rest: int
+    max_wait: int
     writes_ends: bool
     in_beats: bool
 
@@ -129,8 +131,10 @@ def note_may_follow(kind: np.uint8, rank: np.int64, sounds: bool, playable: bool
 def other_may_follow(kind: np.uint8, value: np.int64, moment: Moment, limits: Limits) -> bool:
     """Return True if a wait or tempo may follow. `end` is decided by `Grammar`; ids that are not music may not."""
     if kind == WAIT:
-        return bool(moment.bound == NO_BOUND and moment.silence < limits.longest_rest)
-    return bool(kind == TEMPO and limits.in_beats and moment.latest == AFTER_WAIT and value != moment.tempo)
+        # The encodings write time as waits of the greatest length and one shorter.
+        may_go_on = moment.bound == NO_BOUND and moment.latest != AFTER_SHORT_WAIT
+        return bool(may_go_on and moment.silence < limits.longest_rest)
+    return bool(kind == TEMPO and limits.in_beats and moment.latest <= AFTER_WAIT and value != moment.tempo)
 
 
 @compiled
@@ -149,12 +153,12 @@ def after_other(kind: np.uint8, value: np.int64, moment: Moment, limits: Limits)
     now, latest, _, silence, sounding, oldest, tempo, bare_tempo = moment
     if kind == WAIT:
         now += value
-        latest = AFTER_WAIT
+        latest = AFTER_WAIT if value == limits.max_wait else AFTER_SHORT_WAIT
         if sounding == 0:
             silence += value
     elif kind == TEMPO:
         # The header's tempo needs no event of its own.
-        if limits.in_beats and latest == AFTER_WAIT:
+        if limits.in_beats and latest <= AFTER_WAIT:
             bare_tempo = np.int64(1)
         latest = max(latest, AT_FIRST)
         tempo = value

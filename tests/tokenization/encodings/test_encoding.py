@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tokenization.encodings import HEADER, Encoding, learn_tokens
+from tokenization.encodings.ending import Ending
 from tokenization.encodings.grammar import Grammar
 from tokenization.midi.notes import Notes
 from tokenization.vocabulary import Tokens, Vocabulary
@@ -108,7 +109,7 @@ class TestFeatures:
 
 class TestGrammar:
     def test_all_that_is_encoded_is_allowed(self, toy: Encoding, notes: Notes) -> None:
-        grammar = Grammar(toy, np.ones((1, len(toy.vocabulary.instruments)), np.bool_), np.zeros(1, np.int64), 60.0)
+        grammar = Grammar(toy, np.ones((1, len(toy.vocabulary.instruments)), np.bool_), Ending.open(1), 60.0)
         for position, token in enumerate(toy.encode(notes).tolist()):
             assert position < HEADER or grammar.allowed()[0, token], toy.vocabulary.names[token]
             grammar.advance(np.array([token]))
@@ -116,7 +117,7 @@ class TestGrammar:
 
     def test_the_order_of_a_tick_is_enforced(self, vocabulary: Vocabulary) -> None:
         encoding = DrumsFirst(vocabulary)
-        grammar = Grammar(encoding, np.ones((1, len(vocabulary.instruments)), np.bool_), np.zeros(1, np.int64), 60.0)
+        grammar = Grammar(encoding, np.ones((1, len(vocabulary.instruments)), np.bool_), Ending.open(1), 60.0)
         drum, note = vocabulary.from_text("drums:v80:C2 piano:v72:C4").tolist()
         grammar.advance(np.array([note]))
         assert not grammar.allowed()[0, drum]

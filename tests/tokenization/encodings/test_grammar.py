@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from tokenization.encodings import ENCODINGS, HEADER, Encoding, Time, get_encoding, learn_tokens
 from tokenization.encodings.combined import Combined
+from tokenization.encodings.ending import Ending
 from tokenization.encodings.grammar import LONGEST_REST, Grammar
 from tokenization.midi import MidiError, read_midi
 from tokenization.midi.notes import Notes, TempoMap
@@ -69,10 +70,10 @@ def random_notes(count: int, seed: int) -> Notes:
     )
 
 
-def grammar_of(encoding: Encoding, *playable: int, batch: int = 1, earliest_end: int = 0) -> Grammar:
+def grammar_of(encoding: Encoding, *playable: int, batch: int = 1, ending: Ending | None = None) -> Grammar:
     mask = np.zeros((batch, len(encoding.vocabulary.instruments)), np.bool_)
     mask[:, list(playable)] = True
-    return Grammar(encoding, mask, np.full(batch, earliest_end), LONGEST_NOTE / 96)
+    return Grammar(encoding, mask, ending or Ending.open(batch), LONGEST_NOTE / 96)
 
 
 def take(grammar: Grammar, text: str) -> Grammar:
@@ -145,16 +146,23 @@ class TestOtherWords:
     def test_what_stands_in_headers_never_follows(self, word: str, encoding: Combined) -> None:
         assert not allows(take(grammar_of(encoding, PIANO), "bach piano start tempo120"), word)
 
-    def test_the_end_may_follow_at_any_time(self, encoding: Combined) -> None:
-        assert allows(grammar_of(encoding, PIANO), "end")
-        assert allows(take(grammar_of(encoding, PIANO), "piano:v64:C4 wait:3"), "end")
+    def test_the_end_may_follow_when_all_notes_have_ended(self, encoding: Combined) -> None:
+        grammar = grammar_of(encoding, PIANO)
+        assert allows(grammar, "end")
+        assert not allows(take(grammar, "piano:v64:C4 wait:3"), "end")
+        assert allows(take(grammar, "piano:v0:C4"), "end")
+
+    def test_the_end_never_follows_a_wait(self, encoding: Combined) -> None:
+        grammar = take(grammar_of(encoding, PIANO), "piano:v64:C4 wait:3 piano:v0:C4")
+        for wait in ("wait:32", "wait:1"):
+            assert not allows(take(grammar, wait), "end")
 
     def test_behind_the_end_there_is_only_padding(self, encoding: Combined) -> None:
         grammar = grammar_of(encoding, PIANO, batch=2)
         grammar.advance(np.array([encoding.vocabulary.end, encoding.vocabulary.wait_base + 1]))
         assert grammar.finished.tolist() == [True, False]
         assert grammar.allowed()[0].nonzero()[0].tolist() == [encoding.vocabulary.pad]
-        assert allows(grammar, "wait:1", piece=1)
+        assert allows(grammar, "piano:v64:C4", piece=1)
 
 
 class TestSilence:
@@ -169,7 +177,15 @@ class TestSilence:
         take(grammar, "wait:32")
         assert not any(allows(grammar, f"wait:{ticks}") for ticks in (1, 32))
         assert allows(grammar, "piano:v64:C4")
-        assert allows(grammar, "end")
+
+    def test_time_passes_in_the_longest_waits_and_one_shorter(self, encoding: Combined) -> None:
+        grammar = take(grammar_of(encoding, PIANO), "wait:32")
+        assert allows(grammar, "wait:32")
+        assert allows(grammar, "wait:1")
+        take(grammar, "wait:31")
+        assert not any(allows(grammar, f"wait:{ticks}") for ticks in range(1, encoding.vocabulary.max_wait + 1))
+        assert allows(grammar, "piano:v64:C4")
+        assert allows(take(grammar, "piano:v64:C4"), "wait:1")
 
     def test_a_note_breaks_the_silence(self, encoding: Combined) -> None:
         rest = " ".join(["wait:32"] * (REST // 32))
@@ -203,10 +219,56 @@ class TestOrder:
 
 
 class TestEnd:
+    def until(self, latest: int, earliest: int = 0) -> Ending:
+        return Ending.within(np.array([earliest]), np.array([latest]))
+
     def test_it_may_follow_from_the_earliest_end_on(self, encoding: Combined) -> None:
-        grammar = take(grammar_of(encoding, PIANO, earliest_end=3), "piano:v64:C4 wait:1")
-        assert not allows(grammar, "end")
-        assert allows(take(grammar, "piano:v0:C4"), "end")
+        grammar = grammar_of(encoding, PIANO, ending=self.until(99, earliest=5))
+        take(grammar, "piano:v64:C4 wait:1 piano:v0:C4 piano:v64:C4")
+        assert not allows(take(deepcopy(grammar), ""), "end")
+        assert allows(take(grammar, "wait:1 piano:v0:C4"), "end")
+
+    def test_no_note_starts_that_could_not_end(self, encoding: Combined) -> None:
+        """Behind E4, five tokens let another note start and end: F4, a wait, two note-offs, `end`."""
+        assert not allows(take(grammar_of(encoding, PIANO, ending=self.until(5)), "piano:v64:E4"), "piano:v64:F4")
+        assert allows(take(grammar_of(encoding, PIANO, ending=self.until(6)), "piano:v64:E4"), "piano:v64:F4")
+        grammar = take(grammar_of(encoding, PIANO, ending=self.until(8)), "piano:v64:E4 wait:1")
+        assert allows(grammar, "piano:v64:C4")
+        assert not allows(take(grammar, "piano:v64:C4"), "piano:v64:D4")
+        take(grammar, "wait:1")
+        assert allows(grammar, "piano:v0:C4")
+        take(grammar, "piano:v0:C4")
+        assert allows(grammar, "piano:v0:E4")
+        assert grammar.allowed().sum() > 1
+        assert not allows(grammar, "piano:v64:G4")
+        assert allows(take(grammar, "piano:v0:E4"), "end")
+
+    def test_at_last_notes_end_in_order(self, encoding: Combined) -> None:
+        grammar = take(grammar_of(encoding, PIANO, ending=self.until(6)), "piano:v64:C4 piano:v64:E4 wait:1")
+        assert not allows(grammar, "wait:1")
+        assert not allows(grammar, "piano:v0:E4")
+        assert grammar.allowed().sum() == 1
+        assert allows(take(grammar, "piano:v0:C4"), "piano:v0:E4")
+        assert grammar.allowed().sum() == 1
+        take(grammar, "piano:v0:E4")
+        assert grammar.allowed()[0].nonzero()[0].tolist() == [encoding.vocabulary.end]
+
+    def test_from_the_last_onset_on_notes_ring_out(self, encoding: Combined) -> None:
+        ending = Ending(np.array([50]), np.array([99]), np.array([10]))
+        grammar = take(grammar_of(encoding, PIANO, ending=ending), "piano:v64:C4 wait:9")
+        assert allows(take(grammar, "piano:v64:C5"), "wait:1")
+        take(grammar, "wait:1")
+        assert not allows(grammar, "piano:v64:D4")
+        assert allows(grammar, "piano:v0:C4")
+        assert allows(take(grammar, "piano:v0:C4"), "wait:30")
+        assert not allows(grammar, "end"), "C5 sounds"
+        take(grammar, "wait:30 piano:v0:C5")
+        assert grammar.allowed()[0].nonzero()[0].tolist() == [encoding.vocabulary.end]
+
+    def test_silence_at_the_last_onset_is_the_end(self, encoding: Combined) -> None:
+        ending = Ending(np.array([50]), np.array([99]), np.array([10]))
+        grammar = take(grammar_of(encoding, PIANO, ending=ending), "piano:v64:C4 wait:5 piano:v0:C4 wait:32")
+        assert grammar.allowed()[0].nonzero()[0].tolist() == [encoding.vocabulary.end]
 
 
 class TestLongNotes:
@@ -217,7 +279,6 @@ class TestLongNotes:
         take(grammar, "wait:32")
         assert not allows(grammar, "wait:1")
         assert allows(grammar, "piano:v0:C4")
-        assert allows(grammar, "end")
         take(grammar, "piano:v0:C4")
         assert allows(grammar, "wait:32")
 
@@ -303,16 +364,15 @@ class TestTempo:
 
     def test_the_piece_ends_only_after_something_has_happened_under_it(self, grammar: Grammar) -> None:
         assert allows(grammar, "end"), "the header's tempo is none that came in the music"
-        take(grammar, "piano:v64:C4 wait:1 tempo60")
+        take(grammar, "piano:v64:C4 wait:1 piano:v0:C4 wait:1 tempo60")
         assert not allows(grammar, "end")
         assert not allows(take(grammar, "wait:1"), "end")
-        assert allows(take(grammar, "piano:v0:C4"), "end")
+        assert allows(take(grammar, "piano:v64:C4 wait:1 piano:v0:C4"), "end")
 
     def test_it_is_no_music_and_does_not_break_a_silence(self, grammar: Grammar) -> None:
         rest = " ".join(f"wait:32 tempo{tempo}" for tempo in (60, 120) * (REST // 64))
         take(grammar, rest)
         assert not allows(grammar, "wait:1")
-        assert not allows(grammar, "end")
         assert allows(grammar, "piano:v64:C4")
 
     def test_in_seconds_it_never_changes(self, encoding: Combined) -> None:
@@ -430,7 +490,7 @@ class TestChords:
         self.take_chord(take(grammar, "wait:1"), 0)
         names = grammar.encoding.vocabulary.names
         found = {names[token].split(":")[0] for token in grammar.allowed()[0].nonzero()[0]}
-        assert found == {"wait", "end"}
+        assert found == {"wait"}
 
     def test_it_changes_something(self, grammar: Grammar) -> None:
         self.take_chord(grammar, 0)
@@ -469,7 +529,7 @@ class TestChords:
         take(grammar, "bach piano start tempo120 piano:v64:C4 wait:1 tempo60")
         assert self.chords(grammar) == [0, 1, 2]
         self.take_chord(grammar, 1)
-        assert allows(grammar, "end")
+        assert allows(grammar, "wait:1")
 
 
 def midi_pieces() -> Iterator[Notes]:
@@ -533,7 +593,7 @@ class TestRealPieces:
         for row, piece in zip(rows, pieces):
             row[: len(piece)] = piece
         playable = encoding.vocabulary.instruments_of(rows[:, 1])
-        grammar = Grammar(encoding, playable, np.zeros(len(rows), np.int64), FOR_EVER, longest_rest=FOR_EVER)
+        grammar = Grammar(encoding, playable, Ending.open(len(rows)), FOR_EVER, longest_rest=FOR_EVER)
         for position, tokens in enumerate(rows.T):
             if position >= HEADER:
                 may = np.take_along_axis(grammar.allowed(), tokens[:, None], 1)[:, 0]
@@ -559,15 +619,13 @@ def walk(encoding: Encoding, seed: int, length: int, longest_note: float) -> tup
         vocabulary.tempo_id(120),
     ]
     playable = vocabulary.instruments_of(np.array(header[1:2]))
-    grammar = Grammar(encoding, playable, np.zeros(1, np.int64), longest_note)
+    grammar = Grammar(encoding, playable, Ending.open(1), longest_note)
     tokens = []
     for token in header:
         grammar.advance(np.array([token]))
         tokens.append(token)
     kinds = np.zeros(vocabulary.size, np.int64)
-    for kind, first in enumerate(
-        (vocabulary.wait_base + 1, vocabulary.start, vocabulary.tempo_base, vocabulary.learned_base)
-    ):
+    for kind, first in enumerate(boundaries(vocabulary)):
         kinds[first:] = kind + 1
     is_off = np.zeros(vocabulary.size, np.bool_)
     is_off[: vocabulary.note_end] = np.repeat(vocabulary.row_velocity == 0, 128)
@@ -596,6 +654,17 @@ def walk(encoding: Encoding, seed: int, length: int, longest_note: float) -> tup
         if grammar.finished[0]:
             break
     return np.array(tokens, np.uint16), grammar
+
+
+def boundaries(vocabulary: Vocabulary) -> list[int]:
+    """The first ids of waits, headers, tempos, other specials and learned ids."""
+    return [
+        vocabulary.wait_base + 1,
+        vocabulary.start,
+        vocabulary.tempo_base,
+        vocabulary.special_base,
+        vocabulary.learned_base,
+    ]
 
 
 def canonical(tokens: Tokens, vocabulary: Vocabulary) -> list[int]:
@@ -655,10 +724,31 @@ class TestWalks:
         encoding = learned(name, time, vocabulary)
         tokens, grammar = walk(encoding, seed, 80, self.LONGEST)
         plain = get_encoding(PLAIN.get(name, name), replace(encoding.vocabulary, learned=LearnedTokens()), time)
-        single = Grammar(plain, grammar.playable, np.zeros(1, np.int64), self.LONGEST)
+        single = Grammar(plain, grammar.playable, Ending.open(1), self.LONGEST)
         for position, token in enumerate(encoding.expand(tokens).tolist()):
             assert position < HEADER or single.allowed()[0, token], f"{plain.vocabulary.names[token]} at {position}"
             single.advance(np.array([token]))
+
+    @everywhere
+    @settings(max_examples=2, deadline=None)
+    @given(seed=st.integers(0, 10**6))
+    def test_within_their_bounds_all_notes_end(self, name: str, time: Time, vocabulary: str, seed: int) -> None:
+        encoding = learned(name, time, vocabulary)
+        random = np.random.default_rng(seed)
+        latest, last_onset = random.integers(8, 80), random.choice([40, 10**6])
+        ending = Ending(np.array([latest - 8]), np.array([latest]), np.array([last_onset]))
+        playable = np.ones((1, len(encoding.vocabulary.instruments)), np.bool_)
+        grammar = Grammar(encoding, playable, ending, self.LONGEST)
+        tokens: list[int] = []
+        while not grammar.finished[0]:
+            may = grammar.allowed()[0].nonzero()[0]
+            assert len(may), encoding.vocabulary.to_text(np.array(tokens, np.uint16))
+            kinds = np.searchsorted(boundaries(encoding.vocabulary), may, side="right")
+            tokens.append(int(random.choice(may[kinds == random.choice(np.unique(kinds))])))
+            grammar.advance(np.array(tokens[-1:]))
+        assert len(tokens) <= latest
+        assert tokens[-1] == encoding.vocabulary.end
+        assert not grammar.sounding.any()
 
     @pytest.mark.parametrize(("name", "time"), list(itertools.product(["combined_bpe", "onset_bpe"], Time)))
     @settings(max_examples=5, deadline=None)
@@ -667,7 +757,7 @@ class TestWalks:
         encoding = learned(name, time, "musenet")
         tokens, grammar = walk(encoding, seed, length, self.LONGEST)
         until = np.random.default_rng(seed).integers(HEADER, len(tokens))
-        grammar = Grammar(encoding, grammar.playable, np.zeros(1, np.int64), self.LONGEST)
+        grammar = Grammar(encoding, grammar.playable, Ending.open(1), self.LONGEST)
         for token in tokens[:until].tolist():
             grammar.advance(np.array([token]))
         expected = []
@@ -687,7 +777,7 @@ class TestEncodings:
     def test_whatever_the_encoding_writes_is_grammatical(self, count: int, seed: int, encoding: Combined) -> None:
         piece = encoding.encode(random_notes(count, seed), "bach")
         playable = encoding.vocabulary.instruments_of(piece[1:2])
-        grammar = Grammar(encoding, playable, np.zeros(1, np.int64), LONGEST_NOTE / 96)
+        grammar = Grammar(encoding, playable, Ending.open(1), LONGEST_NOTE / 96)
         for position, token in enumerate(piece.tolist()):
             if position >= HEADER:
                 assert bool(grammar.allowed()[0, token]), encoding.vocabulary.names[token]
