@@ -8,6 +8,7 @@ pays for it.
 from __future__ import annotations
 
 import hashlib
+import inspect
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -22,7 +23,20 @@ Function = TypeVar("Function", bound=Callable[..., object])
 
 def compiled(function: Function) -> Function:
     """Return `function` as cached machine code that releases the interpreter's lock; used as a decorator."""
-    dispatcher: Any = numba.njit(nogil=True)(function)
+    return _cached(function, numba.njit(nogil=True)(function))
+
+
+def compiled_arithmetic(function: Function) -> Function:
+    """Return `function` as by `compiled`, with sums in whatever order is fastest on this processor.
+
+    For floating-point loops: sums are split among the lanes of vector registers, products fused with them, and division
+    by zero gives infinity. Calls of one compiled loop with equal lengths still give equal bits.
+    """
+    arithmetic = numba.njit(nogil=True, fastmath={"reassoc", "contract", "nsz"}, error_model="numpy")
+    return _cached(function, arithmetic(function))
+
+
+def _cached(function: Function, dispatcher: Any) -> Function:
     dispatcher._cache = PackageCache(function)
     return cast(Function, dispatcher)
 
@@ -36,7 +50,7 @@ def constant(value: int) -> int:
 
 
 class PackageCache(FunctionCache):
-    """numba's cache of one function, discarded when any source file of this package changes.
+    """numba's cache of one function, discarded when any source file of this package or of the function's changes.
 
     Machine code contains the functions and constants of other modules that it uses, but numba looks only at the file
     that defines the function.
@@ -44,7 +58,8 @@ class PackageCache(FunctionCache):
 
     def __init__(self, function: Callable[..., object]) -> None:
         super().__init__(function)  # type: ignore[no-untyped-call]
-        stamp = (self._impl.locator.get_source_stamp(), source_digest(Path(__file__).parent))
+        folders = (Path(__file__).parent, Path(inspect.getfile(function)).parent)
+        stamp = (self._impl.locator.get_source_stamp(), *map(source_digest, folders))
         self._cache_file = IndexDataCacheFile(  # type: ignore[no-untyped-call]
             self._cache_path, self._impl.filename_base, stamp
         )

@@ -14,7 +14,7 @@ import numpy as np
 
 from infra.files import staging_file
 from modeling.data import Split
-from modeling.generation import SamplingConfig, generate
+from modeling.generation import SamplingConfig, generate, new_executor
 from modeling.network.transformer import MuseNet
 from tokenization.dataset.shards import Row, TokenFormat, read_shard, token_arrays, write_shard
 from tokenization.encodings import HEADER
@@ -57,11 +57,15 @@ def generate_counterparts(
 ) -> list[Tokens]:
     """Generate the first `size` tokens of a counterpart for each chosen piece; `on_progress` gets each batch's size."""
     generated: list[Tokens] = []
+    executor = new_executor(model)
     for first in range(0, len(chosen), BATCH):
         batch = [split.pieces[index] for index in chosen[first : first + BATCH]]
         prompts = np.stack([tokens[:HEADER] for tokens in batch])
         lengths = [len(tokens) for tokens in batch]
-        generated += generate(model, split.encoding, prompts, lengths, SamplingConfig(), seed + first, stop=size)
+        numbers = range(first, first + len(batch))
+        generated += generate(
+            model, split.encoding, prompts, lengths, SamplingConfig(), seed, size, candidates=numbers, executor=executor
+        )
         on_progress(len(batch))
     return generated
 

@@ -1,13 +1,15 @@
 """Generation: pieces sampled from a trained network and ranked by the inner critic.
 
-`compose` answers a `Request` with ranked `Candidate`s from a `ModelBundle`; `generate` is the loop below it, from
-prompts to tokens: `Decoder.prefill`, `Decoder.decode_step`, `sample`.
+`compose` answers a `Request` with ranked `Candidate`s from a `ModelBundle`. Below it, `stream` yields the tokens of a
+batch of pieces step by step and `generate` collects them: `Decoder.prefill`, `sample`, `Decoder.decode_step`. Logits
+come from an executor (`executors`, `ExecutorConfig`).
 """
 
 from modeling.generation.bundle import ModelBundle
 from modeling.generation.composition import Candidate, compose
 from modeling.generation.decoder import Decoder
-from modeling.generation.generate import generate
+from modeling.generation.executors import ExecutorConfig, ExecutorError, new_executor
+from modeling.generation.generate import Step, generate, stream
 from modeling.generation.prompt import Prompt, prompt_tokens
 from modeling.generation.request import Request
 from modeling.generation.sampling import SamplingConfig, sample
@@ -15,12 +17,17 @@ from modeling.generation.sampling import SamplingConfig, sample
 __all__ = [
     "Candidate",
     "Decoder",
+    "ExecutorConfig",
+    "ExecutorError",
     "ModelBundle",
     "Prompt",
     "Request",
     "SamplingConfig",
+    "Step",
     "compose",
     "generate",
+    "new_executor",
     "prompt_tokens",
     "sample",
+    "stream",
 ]

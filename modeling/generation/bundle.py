@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from modeling.criticism import CriticConfig, CriticHead, load_critic
+from modeling.generation.executors import Executor, ExecutorConfig, new_executor
 from modeling.network.transformer import MuseNet
 from modeling.network.weights import UNREADABLE, WeightsError, load_model
 from tokenization.dataset import read_encoding
@@ -21,6 +22,7 @@ class ModelBundle:
     critic: CriticHead
     critic_config: CriticConfig
     encoding: Encoding
+    _executors: dict[ExecutorConfig, Executor] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def load(cls, folder: Path, device: str = "cpu") -> ModelBundle:
@@ -36,3 +38,9 @@ class ModelBundle:
     def vocabulary(self) -> Vocabulary:
         """The vocabulary of the encoding."""
         return self.encoding.vocabulary
+
+    def executor(self, config: ExecutorConfig) -> Executor:
+        """Return the executor of a configuration, made at its first use. Raises ExecutorError."""
+        if config not in self._executors:
+            self._executors[config] = new_executor(self.model, config)
+        return self._executors[config]

@@ -62,8 +62,10 @@ def _generate_candidates(
             np.tile(prompt, (count, 1)),
             [request.length] * count,
             request.sampling,
-            seed=request.seed * 1000 + len(pieces),
+            seed=request.seed,
             on_progress=progress,
+            candidates=range(len(pieces), len(pieces) + count),
+            executor=bundle.executor(request.executor),
         )
     return pieces
 

@@ -6,27 +6,35 @@ then the latest half of the music, with the piece's own time, part and countdown
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from modeling.generation.decoder import Decoder
-from modeling.generation.pieces import GrowingPieces
-from modeling.generation.sampling import SamplingConfig, sample
+from modeling.generation.executors import Executor, Rows, new_executor
+from modeling.generation.pieces import GrowingPieces, window_begin
+from modeling.generation.sampling import SamplingConfig, sample, uniforms
 from modeling.network.transformer import MuseNet
 from tokenization.encodings import HEADER, Encoding
-from tokenization.encodings.ending import Ending
-from tokenization.encodings.grammar import Grammar
-from tokenization.encodings.structure import COUNTDOWN
 from tokenization.vocabulary import Tokens
 
 Progress = Callable[[int, int], None]
 """Called with the tokens done and the tokens in all."""
 
 
-@torch.inference_mode()
+class Step(NamedTuple):
+    """One token of every piece that has not ended."""
+
+    position: int
+    """Index of the token in its piece."""
+    pieces: Rows
+    """Indices of the pieces, shape (rows,)."""
+    tokens: Rows
+    """Shape (rows,)."""
+
+
 def generate(
     model: MuseNet,
     encoding: Encoding,
@@ -36,50 +44,87 @@ def generate(
     seed: int,
     stop: int | None = None,
     on_progress: Progress | None = None,
+    candidates: Sequence[int] | None = None,
+    executor: Executor | None = None,
 ) -> list[Tokens]:
-    """Continue each prompt to a piece.
+    """Continue each prompt to a piece, up to its `end`, its planned length or `stop`; arguments as for `stream`.
 
-    `prompts`: headers, possibly with music, without `end`, shape (pieces, n). `lengths`: planned tokens of each piece,
-    prompt included; a piece may end up to COUNTDOWN tokens earlier, and then has its `end`. `stop`: tokens after which
-    generation stops, whatever the planned length. Raises ValueError for a prompt that fills the context or the length,
-    or whose instrumentation has no instruments.
+    `executor`: an executor of the model that is ready; None: a new one.
+    """
+    ready = new_executor(model) if executor is None else executor
+    longest = min(max(lengths), stop or max(lengths))
+    given = prompts.shape[1]
+    out = np.zeros((len(prompts), max(longest, given)), np.uint16)
+    out[:, :given] = prompts
+    sizes = np.full(len(prompts), given)
+    for step in stream(ready, model.config.context, encoding, prompts, lengths, sampling, seed, stop, candidates):
+        out[step.pieces, step.position] = step.tokens
+        sizes[step.pieces] = step.position + 1
+        if on_progress is not None:
+            on_progress(step.position + 1, longest)
+    return [row[:size].copy() for row, size in zip(out, sizes)]
+
+
+def stream(
+    executor: Executor,
+    context: int,
+    encoding: Encoding,
+    prompts: NDArray[np.uint16],
+    lengths: Sequence[int],
+    sampling: SamplingConfig,
+    seed: int,
+    stop: int | None = None,
+    candidates: Sequence[int] | None = None,
+) -> Iterator[Step]:
+    """Yield the next token of every piece, step by step; nothing is computed before it is asked for.
+
+    `prompts`: the tokens so far, without `end`, shape (pieces, n): headers, possibly with music, also more of it than
+    the context holds. `lengths`: planned tokens of each piece, prompt included; a piece may end up to COUNTDOWN tokens
+    earlier, and then has its `end`. `stop`: tokens after which generation stops, whatever the planned length.
+    `candidates`: the number of each piece among those of the seed, 0, 1, … unless given. A piece is a function of
+    prompt, length, settings, seed and candidate: the same, whichever others are with it, and whether it is generated
+    at a stretch or continued from what was generated before. (Other batches change rounding in the eager executor.)
+
+    Raises ValueError for a prompt without a header or that fills the length, or whose instrumentation has no
+    instruments.
     """
     longest = min(max(lengths), stop or max(lengths))
-    _check_prompts(prompts, model.config.context, min(longest, *lengths))
-    model.eval()
-    device = next(model.parameters()).device
-    generator = torch.Generator(device=device).manual_seed(seed)
+    _check_prompts(prompts, min(longest, *lengths))
+    numbers = np.arange(len(prompts)) if candidates is None else np.array(candidates, np.int64)
     planned = np.array(lengths, np.int64)
-    playable = encoding.vocabulary.instruments_of(prompts[:, 1])
-    # In the data `end` comes when the countdown has run out; a piece may end while it runs.
-    ending = Ending.within(planned - COUNTDOWN, planned)
-    grammar = Grammar(encoding, playable, ending, sampling.longest_note)
-    pieces = GrowingPieces(encoding, planned, longest)
-    for column in prompts.T:
-        pieces.append(column.astype(np.int64))
-        grammar.advance(column.astype(np.int64))
-
-    decoder = Decoder(model, encoding.vocabulary, len(pieces), sampling.guidance)
-    while pieces.filled < longest and not grammar.finished.all():
-        if decoder.needs_prefill:
-            logits = decoder.prefill(pieces.window(model.config.context))
-        else:
-            logits = decoder.decode_step(pieces.latest())
-        allowed = torch.from_numpy(grammar.allowed()).to(device)
-        tokens = sample(logits, allowed, sampling, generator).cpu().numpy()
-        grammar.advance(tokens)
+    # What several pieces begin with is computed once.
+    beginnings = np.concatenate([planned[:, None], prompts.astype(np.int64)], axis=1)
+    distinct, row_of = np.unique(beginnings, axis=0, return_inverse=True)
+    pieces = GrowingPieces(encoding, distinct[:, 1:].astype(np.uint16), distinct[:, 0].copy(), longest, sampling)
+    decoder = Decoder(executor, encoding.vocabulary, sampling.guidance)
+    decoder.prefill(pieces.window(context), min(context, longest))
+    pieces.keep(row_of.reshape(-1))
+    decoder.keep(row_of.reshape(-1))
+    remaining = np.arange(len(prompts))
+    while True:
+        quantiles = uniforms(seed, numbers[remaining], pieces.filled)
+        tokens = sample(decoder.logits(), pieces.allowed(), sampling, quantiles)
         pieces.append(tokens)
-        grammar.finished |= pieces.filled >= planned
-        if on_progress is not None:
-            on_progress(pieces.filled, longest)
-    return pieces.tokens()
+        yield Step(pieces.filled - 1, remaining, tokens)
+        rows = np.flatnonzero(
+            (tokens != encoding.vocabulary.end) & (pieces.filled < np.minimum(pieces.lengths, longest))
+        )
+        if not len(rows):
+            return
+        if len(rows) < len(remaining):
+            remaining = remaining[rows]
+            pieces.keep(rows)
+            decoder.keep(rows)
+        if decoder.cached + 1 == HEADER + pieces.filled - window_begin(pieces.filled, context):
+            decoder.decode_step(pieces.latest())
+        else:
+            decoder.prefill(pieces.window(context), min(context, longest))
 
 
-def _check_prompts(prompts: NDArray[np.uint16], context: int, shortest: int) -> None:
+def _check_prompts(prompts: NDArray[np.uint16], shortest: int) -> None:
     """Raise ValueError for prompts without a whole header or without room for a token."""
     size = prompts.shape[1]
-    if not HEADER <= size < min(context, shortest):
+    if not HEADER <= size < shortest:
         raise ValueError(
-            f"a prompt has at least {HEADER} tokens and fewer than the context ({context}) and the length "
-            f"({shortest}); this one has {size}"
+            f"a prompt has at least {HEADER} tokens and fewer than the piece's length ({shortest}); this one has {size}"
         )

@@ -1,54 +1,83 @@
-"""Pieces that grow one token at a time, with their structure features."""
+"""Pieces that grow one token at a time: their tokens, structure features and grammar."""
 
 from __future__ import annotations
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from modeling.network.batch import Batch
+from modeling.generation.executors import Fields, Rows
+from modeling.generation.sampling import SamplingConfig
 from tokenization.encodings import HEADER, Encoding
-from tokenization.encodings.structure import FIELDS, Features, Stepper
-from tokenization.vocabulary import Tokens
+from tokenization.encodings.ending import Ending
+from tokenization.encodings.grammar import Grammar
+from tokenization.encodings.structure import COUNTDOWN, FIELDS, Features, Stepper
 
 
 class GrowingPieces:
-    """The tokens and structure features of a batch of pieces of equal length so far.
+    """A batch of pieces of equal length so far.
 
-    `lengths`: planned tokens of each piece, on which its part and countdown depend. `capacity`: most tokens of any.
+    `prompts`: the tokens so far, shape (pieces, n). `lengths`: planned tokens of each piece, on which its part and
+    countdown depend. `capacity`: most tokens of any. Raises ValueError where an instrumentation has no instruments.
     """
 
-    def __init__(self, encoding: Encoding, lengths: NDArray[np.int64], capacity: int) -> None:
+    def __init__(
+        self,
+        encoding: Encoding,
+        prompts: NDArray[np.uint16],
+        lengths: Rows,
+        capacity: int,
+        sampling: SamplingConfig,
+    ) -> None:
         self.lengths = lengths
         self.filled = 0
         """Tokens of each piece so far."""
-        self._end = encoding.vocabulary.end
+        playable = encoding.vocabulary.instruments_of(prompts[:, 1])
+        # In the data `end` comes when the countdown has run out; a piece may end while it runs.
+        ending = Ending.within(lengths - COUNTDOWN, lengths)
+        self._grammar = Grammar(encoding, playable, ending, sampling.longest_note)
         self._stepper = Stepper(lengths, encoding.effects)
-        self._fields: NDArray[np.int64] = np.zeros((FIELDS, len(lengths), capacity), np.int64)
+        self._fields: Fields = np.zeros((FIELDS, len(lengths), capacity), np.int64)
+        for column in prompts.T.astype(np.int64):
+            self.append(column)
 
     def __len__(self) -> int:
         return len(self.lengths)
 
-    def append(self, tokens: NDArray[np.int64]) -> None:
+    def append(self, tokens: Rows) -> None:
         """Append one token to each piece, shape (pieces,)."""
         step: Features = self._stepper.step(tokens)
+        self._grammar.advance(tokens)
         self._fields[:, :, self.filled] = tokens, step.time, step.chord, step.part, step.countdown
         self.filled += 1
 
-    def latest(self) -> Batch:
-        """Return the last token of each piece, shape (pieces, 1)."""
-        return Batch(*torch.from_numpy(self._fields[:, :, self.filled - 1 : self.filled]))
+    def allowed(self) -> NDArray[np.bool_]:
+        """Return which ids may come next, shape (pieces, ids)."""
+        return self._grammar.allowed()
 
-    def window(self, context: int) -> Batch:
-        """Return all tokens or, if they would fill the context, the header and the latest half of a context."""
-        recent = self.filled if self.filled < context else context // 2
-        where = np.r_[0 : min(HEADER, self.filled), max(HEADER, self.filled - recent) : self.filled]
-        return Batch(*torch.from_numpy(self._fields[:, :, where]))
+    def latest(self) -> Fields:
+        """Return the last token of each piece, shape (5, pieces)."""
+        return self._fields[:, :, self.filled - 1]
 
-    def tokens(self) -> list[Tokens]:
-        """Return the tokens of each piece, up to its `end` or its planned length."""
-        out = []
-        for row, length in zip(self._fields[0, :, : self.filled], self.lengths):
-            ends = np.flatnonzero(row == self._end)
-            out.append(row[: ends[0] + 1 if len(ends) else length].astype(np.uint16))
-        return out
+    def window(self, context: int) -> Fields:
+        """Return the tokens that the next ones are predicted from, shape (5, pieces, positions)."""
+        begin = window_begin(self.filled, context)
+        return self._fields[:, :, np.r_[0:HEADER, begin : self.filled]]
+
+    def keep(self, rows: Rows) -> None:
+        """Keep these pieces, in this order; one that is named more than once is copied."""
+        self.lengths, self._fields = self.lengths[rows], self._fields[:, rows]
+        self._grammar.keep(rows)
+        self._stepper.keep(rows)
+
+
+def window_begin(filled: int, context: int) -> int:
+    """Return the first token behind the header in the window of a piece of `filled` tokens.
+
+    All tokens up to a full context; whenever they would be more, the window moves on to the latest half of a context.
+    It depends on the number of tokens alone, so that a piece is continued from anywhere as if it had not stopped.
+    """
+    if filled <= context:
+        return HEADER
+    half = context // 2
+    period = context - HEADER - half + 1  # tokens from one move to the next
+    return context + 1 + (filled - context - 1) // period * period - half

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from modeling.generation.executors import ExecutorConfig
 from modeling.generation.sampling import SamplingConfig
 from tokenization.midi.notes import DEFAULT_TEMPO, Notes
 
@@ -25,3 +26,5 @@ class Request:
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     prompt: Notes | None = None
     """Music to continue."""
+    executor: ExecutorConfig = field(default_factory=ExecutorConfig)
+    """How the network is computed."""

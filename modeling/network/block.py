@@ -21,8 +21,10 @@ ALIGN_FROM = 256
 class KVCache:
     """Keys and values of one layer, for a batch that grows one position at a time."""
 
-    def __init__(self, batch: int, config: ModelConfig, device: torch.device, dtype: torch.dtype) -> None:
-        shape = (batch, config.kv_heads or config.heads, config.context, config.d_head)
+    def __init__(
+        self, batch: int, config: ModelConfig, positions: int, device: torch.device, dtype: torch.dtype
+    ) -> None:
+        shape = (batch, config.kv_heads or config.heads, positions, config.d_head)
         self.key_bktd = torch.empty(shape, device=device, dtype=dtype)
         self.value_bktd = torch.empty(shape, device=device, dtype=dtype)
 
@@ -31,6 +33,10 @@ class KVCache:
         stop = first + key_bktd.shape[2]
         self.key_bktd[:, :, first:stop] = key_bktd
         self.value_bktd[:, :, first:stop] = value_bktd
+
+    def keep(self, rows: Tensor) -> None:
+        """Keep these rows, in this order; one that is named more than once is copied."""
+        self.key_bktd, self.value_bktd = self.key_bktd[rows], self.value_bktd[rows]
 
 
 class Attention(nn.Module):

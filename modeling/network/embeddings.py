@@ -91,7 +91,12 @@ def time_waves(ticks: Tensor) -> Tensor:
     Angles are 32-bit: the periods are computed here and not kept as a buffer, which casting the model to 16 bits would
     round.
     """
-    exponent = torch.arange(TIME_PERIODS, device=ticks.device, dtype=torch.float32) / (TIME_PERIODS - 1)
-    period = SHORTEST_PERIOD * (LONGEST_PERIOD / SHORTEST_PERIOD) ** exponent
-    angle = ticks[..., None].float() * (2 * math.pi / period)
+    angle = ticks[..., None].float() * wave_frequencies(ticks.device)
     return torch.cat([angle.sin(), angle.cos()], dim=-1) / TIME_PERIODS
+
+
+def wave_frequencies(device: torch.device | None = None) -> Tensor:
+    """Return the radians a tick of each wave, shape (TIME_PERIODS,), in 32 bits."""
+    exponent = torch.arange(TIME_PERIODS, device=device, dtype=torch.float32) / (TIME_PERIODS - 1)
+    period = SHORTEST_PERIOD * (LONGEST_PERIOD / SHORTEST_PERIOD) ** exponent
+    return 2 * math.pi / period

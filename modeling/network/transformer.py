@@ -48,6 +48,11 @@ class ModelCache:
     token_table: Tensor
     """The embedding of every token, shape (vocabulary, d_model)."""
 
+    def keep(self, rows: Tensor) -> None:
+        """Keep these rows, in this order; one that is named more than once is copied."""
+        for layer in self.layers:
+            layer.keep(rows)
+
 
 class MuseNet(nn.Module):
     """The whole network; calling it returns the training loss."""
@@ -146,11 +151,15 @@ class MuseNet(nn.Module):
         return linear(states, self.output_table())
 
     @torch.no_grad()
-    def new_cache(self, batch: int) -> ModelCache:
+    def new_cache(self, batch: int, positions: int | None = None) -> ModelCache:
         """Return an empty cache for `states`: the first pass fills it with a prompt, later ones append one position,
-        `first`."""
+        `first`.
+
+        `positions`: the most that it will hold. None: a whole context.
+        """
         table: Tensor = self.embeddings.token()
-        layers = [KVCache(batch, self.config, table.device, table.dtype) for _ in self.blocks]
+        size = self.config.context if positions is None else positions
+        layers = [KVCache(batch, self.config, size, table.device, table.dtype) for _ in self.blocks]
         return ModelCache(layers, table)
 
     def parameter_count(self) -> int:

@@ -140,6 +140,11 @@ class Grammar:
         if self._rules is not None:
             self._rules.advance(state, ids)
 
+    def keep(self, rows: NDArray[np.int64]) -> None:
+        """Keep these pieces, in this order; one that is named more than once is copied."""
+        self.playable, self.ending = self.playable[rows], Ending(*(bound[rows] for bound in self.ending))
+        self.finished, self._moments, self._since = self.finished[rows], self._moments[rows], self._since[rows]
+
 
 @compiled
 def _list_allowed(

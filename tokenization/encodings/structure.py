@@ -71,6 +71,10 @@ class Stepper:
         _step(np.asarray(tokens, np.int64), self.position, self.lengths, self.effects.code, self.state, out)
         return Features(*out[1:])
 
+    def keep(self, rows: NDArray[np.int64]) -> None:
+        """Keep these pieces, in this order; one that is named more than once is copied."""
+        self.lengths, self.state = self.lengths[rows], np.ascontiguousarray(self.state[:, rows])
+
 
 @compiled
 def advance(code: np.int32, time: int, chord: int) -> tuple[int, int]:

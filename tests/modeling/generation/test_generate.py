@@ -161,7 +161,7 @@ class TestPrompt:
         assert len(notes) > len(encoding.decode(prompt))
         assert len(read_midi(write_midi(notes))) == len(notes)
 
-    @pytest.mark.parametrize(("given", "length"), [(3, 50), (64, 100), (20, 20), (20, 10)])
+    @pytest.mark.parametrize(("given", "length"), [(3, 50), (20, 20), (20, 10)])
     def test_one_that_is_no_header_or_leaves_no_room_is_refused(
         self, given: int, length: int, run: Generate, make_piece: Callable[..., Tokens]
     ) -> None:
@@ -169,7 +169,7 @@ class TestPrompt:
             run(prompts=make_piece(40)[None, :given], lengths=[length])
 
     def test_it_must_leave_room_in_every_piece(self, run: Generate, make_piece: Callable[..., Tokens]) -> None:
-        with pytest.raises(ValueError, match=r"the length \(10\); this one has 20"):
+        with pytest.raises(ValueError, match=r"the piece's length \(10\); this one has 20"):
             run(prompts=np.tile(make_piece(40)[:20], (2, 1)), lengths=[50, 10])
 
     @settings(max_examples=15, deadline=None)

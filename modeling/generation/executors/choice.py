@@ -1,0 +1,46 @@
+"""The choice of an executor."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+
+from infra.errors import UserError
+from modeling.config.base import StrictModel
+from modeling.generation.executors.compiled import CompiledExecutor
+from modeling.generation.executors.eager import EagerExecutor
+from modeling.generation.executors.executor import Executor
+from modeling.network.transformer import MuseNet
+
+
+class ExecutorError(UserError, ValueError):
+    """An executor that the device or the model's precision does not allow; the message names one that they do."""
+
+
+class ExecutorConfig(StrictModel):
+    """How logits are computed."""
+
+    executor: Literal["auto", "eager", "compiled"] = "auto"
+    """`compiled`: one compiled call a token, on a processor. `eager`: PyTorch's operations, on any device. `auto`:
+    compiled where it can be."""
+    weights: Literal["fp32", "int8"] = "fp32"
+    """`int8`: matrices rounded to 8 bits with a scale for each row, which are read in a quarter of the time; only
+    `compiled`."""
+
+
+def new_executor(model: MuseNet, config: ExecutorConfig | None = None) -> Executor:
+    """Return an executor of a model, whose weights are those of now. Raises ExecutorError."""
+    config = ExecutorConfig() if config is None else config
+    weight = model.norm.weight
+    compilable = weight.device.type == "cpu" and weight.dtype == torch.float32
+    if config.executor == "compiled" and not compilable:
+        raise ExecutorError(
+            f"executor=compiled is for 32-bit models on a CPU, not {weight.dtype} on {weight.device}: "
+            "take executor=eager or auto"
+        )
+    if config.executor != "eager" and compilable:
+        return CompiledExecutor(model, quantise=config.weights == "int8")
+    if config.weights == "int8":
+        raise ExecutorError("weights=int8 is for executor=compiled, on a CPU: take weights=fp32")
+    return EagerExecutor(model)

@@ -1,0 +1,83 @@
+"""The compiled executor: one compiled call a token, on a processor.
+
+Memory of a cache is touched, and so taken, only where positions are written.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from modeling.generation.executors.executor import Fields, Floats, Rows
+from modeling.generation.kernels.attention import KeyValues
+from modeling.generation.kernels.forward import forward, new_buffers
+from modeling.generation.kernels.network import pack_network
+from modeling.network.transformer import MuseNet
+
+PASS = 32
+"""Tokens of a prefill that go through the network together, so that its weights are read once for all of them."""
+
+
+class CompiledExecutor:
+    """A copy of a network's weights in the form of the compiled kernels."""
+
+    def __init__(self, model: MuseNet, quantise: bool) -> None:
+        """`quantise`: round matrices to 8 bits, with a scale for each row."""
+        config = model.config
+        self.network = pack_network(model, quantise)
+        self.cache_shape = (config.layers, config.kv_heads or config.heads, config.d_head)
+
+    def prefill(self, windows: Fields, capacity: int) -> CompiledState:
+        """Run windows of shape (5, rows, positions); the cache has room for `capacity` positions a row."""
+        return CompiledState(self, windows, capacity)
+
+
+class CompiledState:
+    """Rows, each with a slot of a cache."""
+
+    def __init__(self, executor: CompiledExecutor, windows: Fields, capacity: int) -> None:
+        _, rows, length = windows.shape
+        self._executor = executor
+        self._capacity = capacity
+        self._cache = self._new_cache(rows)
+        self._slots = np.arange(rows)
+        self._buffers = new_buffers(executor.network, max(PASS, rows), capacity)
+        self.logits: Floats
+        self.cached = 0
+        step = max(PASS // rows, 1)
+        for first in range(0, length, step):
+            self._append(windows[:, :, first : first + step], last=first + step >= length)
+
+    def decode_step(self, latest: Fields) -> None:
+        """Append the latest token of every row, shape (5, rows)."""
+        self._append(latest[:, :, None], last=True)
+
+    def keep(self, rows: Rows) -> None:
+        """Keep these rows, in this order."""
+        chosen = self._slots[rows]
+        if len(np.unique(chosen)) < len(chosen):
+            old, self._cache = self._cache, self._new_cache(len(rows))
+            for before, after in zip(old, self._cache):
+                after[:, :, :, : self.cached] = before[:, chosen, :, : self.cached]
+            chosen = np.arange(len(rows))
+            if len(rows) > len(self._buffers.residual):
+                self._buffers = new_buffers(self._executor.network, len(rows), self._capacity)
+        self._slots = chosen
+        self.logits = self.logits[rows]
+
+    def _new_cache(self, slots: int) -> KeyValues:
+        layers, heads, size = self._executor.cache_shape
+        shape = (layers, slots, heads, self._capacity, size)
+        return KeyValues(np.empty(shape, np.float32), np.empty(shape, np.float32))
+
+    def _append(self, fields: Fields, last: bool) -> None:
+        """Append positions, shape (5, rows, positions); compute logits after the `last` one."""
+        network = self._executor.network
+        _, rows, length = fields.shape
+        # Position by position, so that the tokens whose logits are wanted are the last ones.
+        ordered = np.ascontiguousarray(fields.transpose(0, 2, 1)).reshape(len(fields), -1)
+        positions = np.repeat(np.arange(self.cached, self.cached + length), rows)
+        wanted = rows if last else 0
+        self.logits = np.empty((wanted, network.output.bias.shape[1]), np.float32)
+        slots = np.tile(self._slots, length)
+        forward(network, self._cache, ordered, slots, positions, self._buffers, len(slots) - wanted, self.logits)
+        self.cached += length

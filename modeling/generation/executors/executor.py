@@ -1,0 +1,38 @@
+"""The interface of executors."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Fields = NDArray[np.int64]
+"""Token ids and their structure features (time, chord, part, countdown), first axis 5."""
+Rows = NDArray[np.int64]
+Floats = NDArray[np.float32]
+
+
+class DecodingState(Protocol):
+    """A batch of pieces that are being decoded: cached keys and values, and the logits of the next tokens."""
+
+    logits: Floats
+    """Shape (rows, ids or more); ids follow by their number."""
+    cached: int
+    """Positions in the cache, of every row."""
+
+    def decode_step(self, latest: Fields) -> None:
+        """Append the latest token of every row, shape (5, rows), and update the logits."""
+        ...
+
+    def keep(self, rows: Rows) -> None:
+        """Keep these rows, in this order; one that is named more than once is copied."""
+        ...
+
+
+class Executor(Protocol):
+    """A network that is ready to decode."""
+
+    def prefill(self, windows: Fields, capacity: int) -> DecodingState:
+        """Run windows of shape (5, rows, positions); the cache has room for `capacity` positions a row."""
+        ...

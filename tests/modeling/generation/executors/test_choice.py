@@ -1,0 +1,33 @@
+"""The choice of an executor: compiled where it can be, and what cannot be is refused with what can."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from modeling.generation.executors import ExecutorConfig, ExecutorError, new_executor
+from modeling.generation.executors.compiled import CompiledExecutor
+from modeling.generation.executors.eager import EagerExecutor
+from modeling.network.transformer import MuseNet
+
+
+def test_on_a_processor_it_is_compiled_unless_the_eager_one_is_asked_for(make_model: Callable[..., MuseNet]) -> None:
+    model = make_model()
+    assert isinstance(new_executor(model), CompiledExecutor)
+    assert isinstance(new_executor(model, ExecutorConfig(executor="eager")), EagerExecutor)
+
+
+def test_other_precisions_are_eager(make_model: Callable[..., MuseNet]) -> None:
+    model = make_model().double()
+    assert isinstance(new_executor(model), EagerExecutor)
+    with pytest.raises(ExecutorError, match=r"not torch\.float64 on cpu: take executor=eager or auto"):
+        new_executor(model, ExecutorConfig(executor="compiled"))
+
+
+@pytest.mark.parametrize("executor", ["auto", "eager"])
+def test_8_bits_are_for_the_compiled_one(executor: str, make_model: Callable[..., MuseNet]) -> None:
+    config = ExecutorConfig.model_validate({"executor": executor, "weights": "int8"})
+    model = make_model() if executor == "eager" else make_model().double()
+    with pytest.raises(ExecutorError, match="take weights=fp32"):
+        new_executor(model, config)
