@@ -46,7 +46,8 @@ def exponential(x: np.float32) -> np.float32:
     p = p * r + np.float32(1.6666665459e-1)
     p = p * r + np.float32(5.0000001201e-1)
     p = p * (r * r) + r + ONE
-    return p * _float_of_bits(np.int32(np.int32(power) + BIAS) << MANTISSA)  # type: ignore[no-any-return]
+    scale: np.float32 = _float_of_bits(np.int32(np.int32(power) + BIAS) << MANTISSA)  # type: ignore[call-arg]
+    return p * scale
 
 
 @compiled_arithmetic

@@ -19,7 +19,7 @@ from tokenization.compiled import compiled_arithmetic
 
 LARGEST = 127
 """Of an 8-bit weight."""
-FLOAT_BYTES = np.int64(4)
+FLOAT_BYTES = 4
 
 Floats = NDArray[np.float32]
 
@@ -70,12 +70,10 @@ def pack(weights: Floats, biases: Floats | None, quantise: bool) -> Matrix:
 def multiply(matrix: Matrix, layer: int, x: Floats, rows: int, y: Floats) -> None:
     """Write W x, without scale and bias, for the first `rows` rows of x, shape (rows, inputs), to y."""
     quantised = len(matrix.small) > 0
-    if quantised:
-        _, panels, steps, _, _ = matrix.small.shape
-        weights, width = matrix.small.ctypes.data, 1
-    else:
-        _, panels, steps, _, _ = matrix.full.shape
-        weights, width = matrix.full.ctypes.data, FLOAT_BYTES
+    shape = matrix.small.shape if quantised else matrix.full.shape
+    weights = matrix.small.ctypes.data if quantised else matrix.full.ctypes.data
+    width = 1 if quantised else FLOAT_BYTES
+    panels, steps = shape[1], shape[2]
     half_bytes = PANEL // 2 * LANES * width
     panel_bytes = steps * PANEL * LANES * width
     weights += layer * panels * panel_bytes

@@ -122,12 +122,9 @@ def _tables(model: MuseNet) -> Tables:
     time = np.empty((0, columns), np.float32)
     if embeddings.time is not None:
         time = _padded(_array(embeddings.time.weight).T / np.float32(TIME_PERIODS), columns)
-    return Tables(
-        _padded(_array(embeddings.token()), columns),
-        *map(table, (embeddings.position, embeddings.chord, embeddings.part, embeddings.countdown)),
-        time,
-        _array(wave_frequencies()),
-    )
+    modules = (embeddings.position, embeddings.chord, embeddings.part, embeddings.countdown)
+    token = _padded(_array(embeddings.token()), columns)
+    return Tables(*(token, *map(table, modules), time, _array(wave_frequencies())))
 
 
 def _norms(model: MuseNet, blocks: Sequence[Block]) -> Norms:

@@ -55,8 +55,8 @@ def layout_patterns(layouts: Sequence[Layout], heads: int, context: int) -> Patt
             found = _runs(mask[head]) if strides[-1] == 1 else np.array([[0, context]])
             ranges.append(found)
             first_ranges.append(first_ranges[-1] + len(found))
-    columns = (of_head, blocks, strides, first_blocks, first_ranges)
-    return Patterns(*(np.array(column, np.int64) for column in columns), np.concatenate(ranges).astype(np.int64))
+    columns = (of_head, blocks, strides, first_blocks, first_ranges, np.concatenate(ranges))
+    return Patterns(*(np.array(column, np.int64) for column in columns))
 
 
 def _by_head(layout: Layout, heads: int) -> list[tuple[Layout, int]]:

@@ -20,6 +20,8 @@ LANES = 8
 """Columns in a step; two registers of 128 bits, one of 256."""
 PANEL = 8
 """Rows of weights that are stored together."""
+FUSE = f"llvm.fmuladd.v{LANES}f32"
+"""a · b + c, without rounding between where the processor can."""
 
 _FLOATS = ir.VectorType(ir.FloatType(), LANES)
 _BYTES = ir.VectorType(ir.IntType(8), LANES)
@@ -45,6 +47,12 @@ def _sum_each(builder: Any, vectors: list[Any]) -> Any:
     return vectors[0]
 
 
+def _zeros(builder: Any) -> Any:
+    """Return the address of a vector of zeros on the stack, which becomes a register."""
+    zero = ir.Constant(_FLOATS, [0.0] * LANES)
+    return cgutils.alloca_once_value(builder, zero)  # type: ignore[no-untyped-call]
+
+
 def _accumulate(
     builder: Any, weights: Any, inputs: list[Any], steps: Any, rows: int, quantised: bool
 ) -> list[list[Any]]:
@@ -52,11 +60,10 @@ def _accumulate(
 
     `weights` and `inputs` are addresses.
     """
-    fuse = cgutils.get_or_insert_function(
-        builder.module, ir.FunctionType(_FLOATS, [_FLOATS] * 3), f"llvm.fmuladd.v{LANES}f32"
+    fuse = builder.module.globals.get(FUSE) or ir.Function(
+        builder.module, ir.FunctionType(_FLOATS, [_FLOATS] * 3), FUSE
     )
-    zero = ir.Constant(_FLOATS, [0.0] * LANES)
-    sums = [[cgutils.alloca_once_value(builder, zero) for _ in range(rows)] for _ in inputs]
+    sums = [[_zeros(builder) for _ in range(rows)] for _ in inputs]
     width = 1 if quantised else 4  # bytes of a weight
 
     def load(address: Any, offset: Any, kind: Any, align: int) -> Any:
