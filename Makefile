@@ -23,7 +23,9 @@ demo: setup
 quick: setup
 	@$(BIN)/pytest -m "not slow" -n 2 --dist loadfile
 
-test: setup lint types imports docs unit
+test: setup
+	@$(MAKE) --no-print-directory --jobs 2 lint types imports docs
+	@$(MAKE) --no-print-directory unit
 
 lint: setup
 	@$(BIN)/ruff check .

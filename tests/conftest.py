@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import tempfile
@@ -24,6 +25,12 @@ os.environ.pop("PREFECT_API_URL", None)
 os.environ.update(library_environment(Lake(SCRATCH)))
 # Tests run side by side, and the threads of small tensors would only wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def pytest_collection_finish() -> None:
+    """Keep what is loaded by now out of garbage collections: DeepSpeed asks for one at every step of its set-up."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_unconfigure() -> None:

@@ -191,9 +191,9 @@ class TestABrokenMlflow:
         assert home.status == "FINISHED"
 
     def test_that_is_locked_gets_later_what_it_missed(self, home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("registry.uploader.LAST_SECONDS", 1.0)
         with home.uploader():
             pass
+        monkeypatch.setattr("registry.uploader.LAST_SECONDS", 1.0)
         with home.run.metrics.open("ab") as file:
             file.write(lines(step(3)))
         lock = sqlite3.connect(home.database)

@@ -14,7 +14,7 @@ from tokenization.encodings.combined import Combined
 from tokenization.midi.notes import Notes
 from tokenization.vocabulary import Vocabulary
 
-settings.register_profile("tokenization", deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("tokenization", deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("tokenization")
 
 NoteTuple = tuple[float, float, int, int, int, bool]

@@ -60,7 +60,7 @@ class Literal:
         return float(max(own - cut[min(own, 3)], 0) / total + spared * lower)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(rows=texts, asked=st.lists(st.integers(0, LETTERS - 1), min_size=6, max_size=6), order=st.integers(1, 4))
 def test_it_is_the_model_of_the_paper(rows: list[list[int]], asked: list[int], order: int) -> None:
     model = NGram(pieces_of(rows), LETTERS, order, HEADER)
@@ -71,7 +71,7 @@ def test_it_is_the_model_of_the_paper(rows: list[list[int]], asked: list[int], o
     assert np.allclose(found, expected)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(rows=texts, context=st.lists(st.integers(0, LETTERS + 1), min_size=3, max_size=3), order=st.integers(1, 4))
 def test_probabilities_sum_to_one_after_any_context(rows: list[list[int]], context: list[int], order: int) -> None:
     model = NGram(pieces_of(rows), LETTERS, 4, HEADER)

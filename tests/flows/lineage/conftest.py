@@ -51,6 +51,7 @@ def validate() -> Callable[[dict[str, Any]], None]:
 def event_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Events]:
     """Configure a transport to a file; the result reads the events written so far."""
     path = tmp_path / "events.jsonl"
+    monkeypatch.setattr("flows.lineage.emission.WAIT_SECONDS", 60.0)  # on a busy machine two are too few
     monkeypatch.setenv("OPENLINEAGE__TRANSPORT__TYPE", "file")
     monkeypatch.setenv("OPENLINEAGE__TRANSPORT__LOG_FILE_PATH", str(path))
     monkeypatch.setenv("OPENLINEAGE__TRANSPORT__APPEND", "true")

@@ -21,7 +21,7 @@ from tokenization.encodings import HEADER
 from tokenization.encodings.combined import Combined
 from tokenization.vocabulary import Tokens
 
-QUICK = settings(max_examples=60, deadline=None)
+QUICK = settings(max_examples=25, deadline=None)
 
 FEATURES = ("time", "chord", "part", "countdown")
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from modeling.data.packing import best_fit
 
-QUICK = settings(max_examples=60, deadline=None)
+QUICK = settings(max_examples=25, deadline=None)
 
 
 class TestBestFit:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from modeling.data.sampler import EpochSampler, epoch_windows
 from tokenization.encodings import HEADER
 
-QUICK = settings(max_examples=60, deadline=None)
+QUICK = settings(max_examples=25, deadline=None)
 
 sizes_of_pieces = st.lists(st.integers(HEADER + 1, 700), min_size=1, max_size=12).map(lambda s: np.array(s, np.int64))
 

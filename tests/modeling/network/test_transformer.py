@@ -166,7 +166,7 @@ class TestLoss:
 
 @pytest.mark.parametrize("mode", MODES)
 class TestCausality:
-    @settings(max_examples=15, deadline=None)
+    @settings(max_examples=8, deadline=None)
     @given(data=st.data())
     def test_logits_do_not_depend_on_later_tokens(
         self, mode: str, data: st.DataObject, make_model: MakeModel, make_batch: MakeBatch

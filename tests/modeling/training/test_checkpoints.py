@@ -331,7 +331,7 @@ class TestDamage:
         assert warning.startswith(f"the checkpoint {folder / 'step00000002'} is damaged (")
         assert re.search(reason, warning)
 
-    @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(st.data())
     def test_no_changed_byte_goes_unnoticed(self, folder: Path, data: st.DataObject) -> None:
         path = folder / "step00000002" / data.draw(st.sampled_from([WEIGHTS, OPTIMISER]))

@@ -38,7 +38,7 @@ def paced(pieces: st.SearchStrategy[Notes]) -> st.SearchStrategy[Notes]:
 
 
 class TestAnyPiece:
-    @settings(max_examples=25)
+    @settings(max_examples=10)
     @given(data=st.data())
     def test_decoding_gives_the_notes_on_the_grid(
         self, data: st.DataObject, any_encoding: Encoding, paced: st.SearchStrategy[Notes]
@@ -46,7 +46,7 @@ class TestAnyPiece:
         notes = data.draw(paced)
         assert same(any_encoding.decode(any_encoding.encode(notes)), any_encoding.quantised(notes))
 
-    @settings(max_examples=25)
+    @settings(max_examples=10)
     @given(data=st.data())
     def test_encoding_what_was_decoded_gives_the_same_tokens(
         self, data: st.DataObject, any_encoding: Encoding, paced: st.SearchStrategy[Notes]
@@ -54,7 +54,7 @@ class TestAnyPiece:
         tokens = any_encoding.encode(data.draw(paced), "jazz")
         assert any_encoding.encode(any_encoding.decode(tokens), "jazz").tolist() == tokens.tolist()
 
-    @settings(max_examples=25)
+    @settings(max_examples=10)
     @given(data=st.data())
     def test_every_start_is_there_once(
         self, data: st.DataObject, any_encoding: Encoding, paced: st.SearchStrategy[Notes]
@@ -69,7 +69,7 @@ class TestAnyPiece:
         assert set(voices) == wanted
         assert len(set(zip(voices, grid.start.tolist()))) == len(grid) <= len(notes)
 
-    @settings(max_examples=25)
+    @settings(max_examples=10)
     @given(data=st.data())
     def test_no_sequence_of_ids_fails(self, data: st.DataObject, any_encoding: Encoding) -> None:
         size = any_encoding.vocabulary.size

@@ -693,7 +693,7 @@ class TestWalks:
     LONGEST = 2.0
 
     @everywhere
-    @settings(max_examples=5, deadline=None)
+    @settings(max_examples=2, deadline=None)
     @given(seed=st.integers(0, 10**6))
     def test_at_random(self, name: str, time: Time, vocabulary: str, seed: int) -> None:
         encoding = learned(name, time, vocabulary)
@@ -709,7 +709,7 @@ class TestWalks:
         assert len(np.unique(voices, axis=0)) == len(grid), "a note starts once at a time"
 
     @everywhere
-    @settings(max_examples=5, deadline=None)
+    @settings(max_examples=2, deadline=None)
     @given(seed=st.integers(0, 10**6))
     def test_their_notes_give_the_same_tokens(self, name: str, time: Time, vocabulary: str, seed: int) -> None:
         encoding = learned(name, time, vocabulary)
@@ -718,7 +718,7 @@ class TestWalks:
         assert canonical(encoding.expand(tokens), encoding.vocabulary) == again[HEADER:].tolist()
 
     @everywhere
-    @settings(max_examples=3, deadline=None)
+    @settings(max_examples=2, deadline=None)
     @given(seed=st.integers(0, 10**6))
     def test_expanded_they_are_walks_of_plain_tokens(self, name: str, time: Time, vocabulary: str, seed: int) -> None:
         encoding = learned(name, time, vocabulary)
@@ -751,7 +751,7 @@ class TestWalks:
         assert not grammar.sounding.any()
 
     @pytest.mark.parametrize(("name", "time"), list(itertools.product(["combined_bpe", "onset_bpe"], Time)))
-    @settings(max_examples=5, deadline=None)
+    @settings(max_examples=2, deadline=None)
     @given(seed=st.integers(0, 10**6), length=st.integers(0, 60))
     def test_a_merge_may_come_exactly_if_its_tokens_may(self, name: str, time: Time, seed: int, length: int) -> None:
         encoding = learned(name, time, "musenet")
@@ -772,7 +772,7 @@ class TestWalks:
 
 
 class TestEncodings:
-    @settings(max_examples=20, deadline=None)
+    @settings(max_examples=10, deadline=None)
     @given(count=st.integers(1, 40), seed=st.integers(0, 1000))
     def test_whatever_the_encoding_writes_is_grammatical(self, count: int, seed: int, encoding: Combined) -> None:
         piece = encoding.encode(random_notes(count, seed), "bach")

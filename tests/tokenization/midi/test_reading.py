@@ -543,12 +543,12 @@ class TestRefusals:
         assert found[:4] == [NOT_MIDI] * 4
         assert found[4:14] == [TRUNCATED] * 10
 
-    @settings(max_examples=300)
+    @settings(max_examples=100)
     @given(track=st.binary(max_size=400))
     def test_any_bytes_as_a_track_are_notes_or_a_reason(self, track: bytes) -> None:
         check(midi_file(track))
 
-    @settings(max_examples=300)
+    @settings(max_examples=100)
     @given(data=st.data())
     def test_a_mutated_file_is_notes_or_a_reason(self, data: st.DataObject, midi_folder: Path) -> None:
         name = data.draw(st.sampled_from(["ok_type1_drums.mid", "dup_e_running.mid", "unknown_chunk_between.mid"]))

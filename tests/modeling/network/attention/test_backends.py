@@ -19,7 +19,7 @@ from modeling.network.attention.gather import make_plan
 from modeling.network.sparsity import BlockDiagonal, Blocks, Column, Dense, Halves, Layout, Local, layer_layouts
 from modeling.network.sparsity.blocks import Sliding
 
-QUICK = settings(max_examples=60, deadline=None)
+QUICK = settings(max_examples=25, deadline=None)
 WHOLE_AND_BROKEN = [1, 5, 8, 16, 19, 40]
 """Lengths: shorter than a block, whole blocks, and with a broken last block."""
 HEADS = 4

@@ -24,7 +24,7 @@ from modeling.network.sparsity import (
 )
 from modeling.network.sparsity.blocks import Global, LocalWindows, Sliding, Summaries
 
-QUICK = settings(max_examples=60, deadline=None)
+QUICK = settings(max_examples=25, deadline=None)
 HEADS = 4
 MODES = ["dense", "local", "strided", "fixed", "variable", "bigbird", "bslongformer"]
 FACTORS = {"strided": ["layers", "heads"], "fixed": ["layers", "heads", "merged"]}
