@@ -21,10 +21,11 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from infra.errors import MusenetError, RunError, UserError
 from infra.lake import Lake
+from registry import load
 
 if TYPE_CHECKING:
     from flows.criticism.critic_training import CriticReport
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from flows.registration.registration import RegisterReport
     from flows.sampling.flow import SampleReport
     from flows.training.report import RunReport
+    from registry.requests import RequestOptions
     from tokenization.dataset import DatasetVersion
     from tokenization.encodings import Encoding
     from tokenization.vocabulary import Tokens
@@ -44,6 +46,7 @@ __all__ = [
     "decode",
     "encode",
     "ingest",
+    "load",
     "open_dataset",
     "register",
     "sample",
@@ -132,50 +135,24 @@ def register(run: str = "latest", *, alias: str = "candidate", lake: Address | N
 def sample(
     model: str = "champion",
     *,
-    style: str | None = None,
-    instruments: Sequence[str] = (),
-    prompt: Address | None = None,
     count: int = 1,
-    best_of: int = 8,
-    length: int = 1024,
-    tempo: float = 120.0,
-    temperature: float = 1.0,
-    top_p: float = 0.95,
-    longest_note: float = 8.0,
-    guidance: float = 1.0,
-    seed: int = 0,
     out: Address | None = None,
     lake: Address | None = None,
+    **request: Unpack[RequestOptions],
 ) -> SampleReport:
-    """Compose `count` pieces with a registered model, given by alias or version number.
+    """Compose `count` pieces with a registered model, given by alias or version number, and write their files.
 
-    `instruments` are names such as `violin` or groups such as `strings`; none: those of the prompt, a MIDI file to
-    continue, else piano. `length` is in tokens, prompt included, `tempo` in beats per minute, `longest_note` in
-    seconds. The files are written to the folder `out`, by default `samples/` in the lake. Raises MusenetError.
+    `request` are the fields of `registry.requests.PieceRequest`: `style="bach"`, `instruments=["piano", "strings"]`,
+    `seconds=60`, `prompt="idea.mid"`, `seed=7`, … Each further piece has the next seed. The files are written to the
+    folder `out`, by default `samples/` in the lake. Raises MusenetError. `load` composes without a flow and files.
     """
     with _flow(lake) as opened:
         from flows.sampling.flow import sample as flow
-        from flows.sampling.requests import SampleParameters
+        from flows.sampling.parameters import SampleParameters
 
-        return flow(
-            SampleParameters(
-                model=model,
-                style=style,
-                instruments=list(instruments),
-                prompt=None if prompt is None else Path(prompt).expanduser(),
-                count=count,
-                best_of=best_of,
-                length=length,
-                tempo=tempo,
-                temperature=temperature,
-                top_p=top_p,
-                longest_note=longest_note,
-                guidance=guidance,
-                seed=seed,
-                out=None if out is None else Path(out).expanduser(),
-                lake=opened.address,
-            )
-        )
+        folder = None if out is None else Path(out).expanduser()
+        content = {**request, "model": model, "count": count, "out": folder, "lake": opened.address}
+        return flow(SampleParameters.model_validate(content))
 
 
 def open_dataset(reference: str, *, lake: Address | None = None) -> DatasetVersion:
@@ -229,21 +206,15 @@ def _flow(address: Address | None) -> Iterator[Lake]:
     """
     from pydantic import ValidationError
 
-    from infra.services import library_environment, prefect_server
+    from infra.services import library_settings, prefect_server
     from infra.settings import one_line
 
     lake = Lake.at(address)
-    before = dict(os.environ)
-    os.environ.update(library_environment(lake))
     try:
-        with prefect_server(lake):
+        with library_settings(lake), prefect_server(lake):
             yield lake
     except ValidationError as error:
         raise UserError(one_line(error)) from error
-    finally:
-        for name in os.environ.keys() - before.keys():
-            del os.environ[name]
-        os.environ.update(before)
 
 
 def _default_encoding(style: str | None) -> Encoding:

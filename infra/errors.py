@@ -11,6 +11,9 @@ from difflib import get_close_matches
 
 NEAREST_CUTOFF = 0.4
 """Least similarity (`difflib` ratio, 0–1) of a name that is offered in place of an unknown one."""
+MOST_LISTED = 24
+"""Names that a message lists; of more it names the NEAREST_LISTED."""
+NEAREST_LISTED = 5
 
 
 class MusenetError(Exception):
@@ -31,10 +34,22 @@ class RunError(MusenetError):
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str], remedy: str = "") -> UserError:
-    """Return the error for a name that does not exist, listing those that do, or `remedy` where there is none yet."""
-    listed = ", ".join(known)
-    there_are = f"there are: {listed}" if listed else f"there is none yet{'; ' + remedy if remedy else ''}"
+    """Return the error for a name that does not exist, with those that do, or `remedy` where there is none yet."""
+    listed = [*known]
+    there_are = among(name, listed) if listed else f"there is none yet{'; ' + remedy if remedy else ''}"
     return UserError(f"no {kind} {name!r}; {there_are}")
+
+
+def among(name: str, known: Iterable[str]) -> str:
+    """Return the names that exist in place of an unknown one, `there are: bach, chopin`.
+
+    Of more than MOST_LISTED only the nearest are named: `nearest of 120: chopin, schubert`.
+    """
+    listed = [*known]
+    if len(listed) <= MOST_LISTED:
+        return f"there are: {', '.join(listed) or '(none)'}"
+    near = get_close_matches(name, listed, n=NEAREST_LISTED, cutoff=0)
+    return f"nearest of {len(listed)}: {', '.join(near)}"
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -1,11 +1,40 @@
-"""The registry: all of musenet's use of MLflow, on a SQLite database of its own.
+"""The registry: all of musenet's use of MLflow, on a SQLite database of its own, and the models in it as composers.
+
+`load("champion").compose(style="bach", seconds=30)` composes with a registered model.
 
 - `registry.store`: open the database (`Registry`), `RegistryError`
 - `registry.runs`: training runs with parameters, metrics and status
 - `registry.uploader`: upload a run's events to MLflow while it trains (`Uploader`)
 - `registry.lineage`: the dataset version of a run or model (`DatasetReference`)
 - `registry.models`: register model versions, move aliases, pull a version's files
+- `registry.requests`: the request for a piece (`PieceRequest`), checked, with its digest
+- `registry.composer`: a model version that composes (`Composer`), `registry.piece`: the piece it made
 - `registry.pyfunc_model`: the registered model behind MLflow's `predict`
 
 Names are imported from these modules: importing the package itself loads neither MLflow nor PyTorch.
 """
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from registry.composer import Composer
+
+__all__ = ["load"]
+
+
+def load(reference: str = "champion", *, lake: str | os.PathLike[str] | None = None, device: str = "cpu") -> Composer:
+    """Load a registered model by alias or version number; its `compose` makes pieces.
+
+    `lake` is a folder or the URL of one in an object store; None takes `$MUSENET_LAKE`, else `./lake`. `device` is
+    PyTorch's name of the device to compose on: `cpu`, `cuda`. Raises UserError for an unknown model.
+    """
+    from infra.lake import Lake
+    from infra.services import library_settings
+
+    with library_settings(Lake.at(lake)):
+        from registry.loading import load_composer
+
+        return load_composer(reference, lake, device)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,11 +12,11 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from infra.errors import UserError
+from registry.identity import MODEL_NAME, ModelIdentity, folder_digest
 from registry.lineage import DatasetReference
 from registry.pyfunc_model import BUNDLE, EXAMPLE_PARAMETERS, MuseNetModel, example, signature
 from registry.store import Registry, RegistryError, first_line
 
-MODEL_NAME = "musenet"
 CANDIDATE, CHAMPION = "candidate", "champion"
 REQUIREMENTS = ("torch", "numpy", "safetensors", "pydantic", "numba", "mido", "scikit-learn", "mlflow", "pyarrow")
 """Packages that a served model needs beside this one."""
@@ -41,6 +40,14 @@ class RegisteredModel:
     @property
     def uri(self) -> str:
         return f"models:/{MODEL_NAME}/{self.version}"
+
+    @property
+    def identity(self) -> ModelIdentity:
+        """The identity that its pieces carry."""
+        tags = self.tags
+        return ModelIdentity(
+            version=self.version, digest=tags.get("bundle", ""), dataset=self.dataset, run=tags.get("run", "")
+        )
 
 
 def register(
@@ -79,15 +86,6 @@ def register(
     except MlflowException as error:
         raise RegistryError(f"the model cannot be registered: {first_line(error)}") from error
     return find_model(registry, version)
-
-
-def folder_digest(folder: Path) -> str:
-    """Return the SHA-256 over the names and bytes of all files in a folder, in hexadecimal."""
-    whole = hashlib.sha256()
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        whole.update(f"{path.relative_to(folder).as_posix()}\0".encode())
-        whole.update(hashlib.sha256(path.read_bytes()).digest())
-    return whole.hexdigest()
 
 
 def set_alias(registry: Registry, version: str, alias: str) -> None:

@@ -1,7 +1,7 @@
 """The registered model as MLflow's pyfunc: rows of requests in, composed pieces out.
 
-One input row asks for one piece: `style` and `instruments` (names joined by commas). Parameters control sampling; an
-unknown one is an error here, because MLflow would drop it silently.
+One input row asks for one piece: `style` and `instruments` (names joined by commas). Parameters are the other fields of
+`PieceRequest`; an unknown one is an error here, because MLflow would drop it silently.
 """
 
 from __future__ import annotations
@@ -14,20 +14,30 @@ import pandas as pd
 from mlflow.models import ModelSignature
 from mlflow.models.signature import infer_signature
 from mlflow.pyfunc import PythonModel
+from mlflow.types import DataType, ParamSchema, ParamSpec
+from pydantic import ValidationError
 
-from modeling.generation import ModelBundle, Request, SamplingConfig, compose
-from tokenization.midi.writing import write_midi
+from infra.errors import UserError, unknown_name
+from infra.settings import one_line
+from registry.composer import Composer
+from registry.identity import ModelIdentity
+from registry.requests import PieceRequest
 
 BUNDLE = "bundle"
-DEFAULTS: dict[str, Any] = {
-    "temperature": 1.0,
-    "top_p": 0.95,
-    "guidance": 1.0,
-    "length": 1024,
-    "best_of": 4,
-    "seed": 0,
+TYPES = {
+    "length": DataType.long,
+    "seconds": DataType.double,
+    "tempo": DataType.double,
+    "temperature": DataType.double,
+    "top_p": DataType.double,
+    "longest_note": DataType.double,
+    "guidance": DataType.double,
+    "best_of": DataType.long,
+    "seed": DataType.long,
 }
-EXAMPLE_PARAMETERS = {**DEFAULTS, "length": 64, "best_of": 1}
+"""Parameters: the fields of a request that are no columns and no files of the caller's machine."""
+DEFAULTS: dict[str, Any] = {name: PieceRequest.model_fields[name].default for name in TYPES}
+EXAMPLE_PARAMETERS = {"length": 64, "best_of": 1}
 """Kept short: MLflow runs the example when a version is registered, to check that it can be served."""
 
 
@@ -39,41 +49,46 @@ def example() -> pd.DataFrame:
 def signature() -> ModelSignature:
     """Return the columns of a request and of an answer, and the parameters with their defaults."""
     answer = pd.DataFrame({"score": [0.5], "tokens": ["bach piano_strings start"], "midi_base64": ["TVRoZA=="]})
-    return infer_signature(example(), answer, params=DEFAULTS)
+    columns = infer_signature(example(), answer)
+    params = ParamSchema([ParamSpec(name, kind, DEFAULTS[name]) for name, kind in TYPES.items()])
+    return ModelSignature(columns.inputs, columns.outputs, params)
 
 
 class MuseNetModel(PythonModel):
     """A bundle of model and critic behind MLflow's `predict`."""
 
     def load_context(self, context: Any) -> None:
-        self.bundle = ModelBundle.load(Path(context.artifacts[BUNDLE]))
+        """Load the network, so that the first request need not wait for it."""
+        files = Path(context.artifacts[BUNDLE])
+        self.composer = Composer(files, ModelIdentity.of_files(files))
+        self.composer.bundle  # noqa: B018 (loads it)
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
         """Return one answer per request row: the critic's score, the piece's text form and its MIDI file.
 
-        An empty style means that none is given. Raises ValueError for unknown parameters, styles and instruments.
+        An empty style means that none is given. Each further row has the next seed. Raises UserError for unknown
+        parameters, styles and instruments, and for values out of range, before anything is composed.
         """
-        unknown = set(params or {}) - set(DEFAULTS)
-        if unknown:
-            raise ValueError(f"unknown parameters: {', '.join(sorted(unknown))}; there are: {', '.join(DEFAULTS)}")
-        settings = {**DEFAULTS, **(params or {})}
-        answers = []
-        for number, row in enumerate(model_input.to_dict("records")):
-            request = Request(
-                style=row["style"] or None,
-                instruments=tuple(name.strip() for name in row["instruments"].split(",") if name.strip()),
-                length=settings["length"],
-                best_of=settings["best_of"],
-                seed=settings["seed"] + number,
-                sampling=SamplingConfig(settings["temperature"], settings["top_p"], guidance=settings["guidance"]),
-            )
-            best = compose(self.bundle, request)[0]
-            midi = write_midi(self.bundle.encoding.decode(best.tokens))
-            answers.append(
-                {
-                    "score": best.score,
-                    "tokens": self.bundle.vocabulary.to_text(best.tokens),
-                    "midi_base64": base64.b64encode(midi).decode(),
-                }
-            )
-        return pd.DataFrame(answers)
+        given = params or {}
+        for name in given:
+            if name not in TYPES:
+                raise unknown_name("parameter", name, TYPES)
+        settings = {name: value for name, value in given.items() if value is not None}
+        seed = settings.pop("seed", DEFAULTS["seed"])
+        try:
+            requests = [
+                PieceRequest(style=row["style"] or None, instruments=row["instruments"], seed=seed + number, **settings)
+                for number, row in enumerate(model_input.to_dict("records"))
+            ]
+        except ValidationError as error:
+            raise UserError(one_line(error, PieceRequest)) from error
+        for request in requests:
+            self.composer.check(request, None)
+        pieces = [self.composer.answer(request) for request in requests]
+        return pd.DataFrame(
+            {
+                "score": [piece.score for piece in pieces],
+                "tokens": [piece.text for piece in pieces],
+                "midi_base64": [base64.b64encode(piece.midi).decode() for piece in pieces],
+            }
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import os
 import shutil
 import tempfile
@@ -88,3 +89,35 @@ def make_description() -> Callable[..., Any]:
 def midi_fixtures() -> Path:
     """The project's own MIDI files, good and broken; their SOURCES.md says what each is."""
     return Path(__file__).parent / "fixtures" / "midi"
+
+
+@pytest.fixture(scope="session")
+def make_bundle(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Makes the files of a model version, with random weights drawn by `seed`; ten tokens of it are a second."""
+
+    def make(seed: int = 0) -> Path:
+        import torch
+
+        from modeling.config import ModelConfig, SparsityConfig
+        from modeling.criticism import CriticConfig, CriticHead, save_critic
+        from modeling.network.transformer import MuseNet
+        from modeling.network.weights import save_model
+        from tokenization.dataset import write_encoding
+        from tokenization.dataset.pace import Pace
+        from tokenization.encodings.combined import Combined
+        from tokenization.vocabulary import Vocabulary
+
+        folder = tmp_path_factory.mktemp("bundle")
+        vocabulary = Vocabulary.load("musenet", styles=["bach", "jazz"])
+        size, sparsity = vocabulary.size, SparsityConfig(mode="dense")
+        config = ModelConfig(layers=1, heads=2, d_model=16, context=64, vocabulary_size=size, sparsity=sparsity)
+        torch.manual_seed(seed)
+        save_model(MuseNet(config), folder)
+        save_critic(CriticHead(16, 8), CriticConfig(window=32, hidden=8), folder)
+        write_encoding(folder, Combined(vocabulary))
+        Pace(10.0, {"jazz": 20.0}).write(folder)
+        lineage = {"run": "0123456789ab", "dataset": "songs", "digest": "ab" * 16, "preset": "tiny"}
+        (folder / "lineage.json").write_text(json.dumps(lineage))
+        return folder
+
+    return make

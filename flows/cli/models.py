@@ -1,4 +1,4 @@
-"""Commands on models: train, criticise, register, sample, run the demo, and list runs and models."""
+"""Commands on models: train, criticise, register, run the demo, and list runs and models."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ from flows.cli.output import command_prefix, show
 from flows.cli.running import errors, running
 from infra.lake import Lake
 from infra.wording import counted
-
-POSITIVE = click.FloatRange(0, min_open=True)
 
 
 @click.command()
@@ -93,49 +91,6 @@ def register(run: str, alias: str, lake: Lake, as_json: bool) -> None:
 
         report = register_flow(RegisterParameters(run=run, alias=alias, lake=lake.address))
     show(asdict(report), [f"version {report.version}, alias {report.alias}, run {report.run_id}"], as_json)
-
-
-@click.command()
-@click.option("--model", default="champion", show_default=True, help="Alias or version number.")
-@click.option("--style", help="Style of the model's dataset.")
-@click.option("--instruments", default="", help="Names of the model's instruments, joined by commas: piano,strings.")
-@click.option("--count", type=click.IntRange(1), default=1, show_default=True, help="Number of pieces.")
-@click.option("--best-of", type=click.IntRange(1), default=8, show_default=True, help="Candidates for each piece.")
-@click.option("--length", type=click.IntRange(32), default=1024, show_default=True, help="Length of a piece in tokens.")
-@click.option("--tempo", type=POSITIVE, default=120.0, show_default=True, help="Beats per minute.")
-@click.option("--temperature", type=POSITIVE, default=1.0, show_default=True, help="Sampling temperature.")
-@click.option(
-    "--top-p",
-    type=click.FloatRange(0, 1, min_open=True),
-    default=0.95,
-    show_default=True,
-    help="Probability mass of the tokens that are sampled from (nucleus sampling).",
-)
-@click.option("--longest-note", type=POSITIVE, default=8.0, show_default=True, help="Seconds.")
-@click.option(
-    "--guidance",
-    type=click.FloatRange(1),
-    default=1.0,
-    show_default=True,
-    help="Classifier-free guidance: adherence to style and instruments; above 1 takes twice as long.",
-)
-@click.option("--prompt", type=click.Path(path_type=Path), help="MIDI file to continue.")
-@seed_option
-@click.option(
-    "--out", type=click.Path(path_type=Path, file_okay=False), help="Output folder.  [default: samples/ in the lake]"
-)
-@lake_option
-@json_option
-def sample(instruments: str, lake: Lake, as_json: bool, **choices: Any) -> None:
-    """Compose with a registered model."""
-    with running(lake):
-        from flows.sampling.flow import sample as sample_flow
-        from flows.sampling.requests import SampleParameters
-
-        names = [name.strip() for name in instruments.split(",") if name.strip()]
-        report = sample_flow(SampleParameters(instruments=names, lake=lake.address, **choices))
-    lines = [f"{s.midi}  score {s.score:.3f}, {counted(s.notes, 'note')}, {s.seconds:.0f} s" for s in report.samples]
-    show(asdict(report), lines, as_json)
 
 
 @click.command()

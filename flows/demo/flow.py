@@ -22,7 +22,7 @@ from flows.progress import stage
 from flows.registration.flow import register
 from flows.registration.registration import RegisterParameters
 from flows.sampling.flow import sample
-from flows.sampling.requests import SampleParameters
+from flows.sampling.parameters import SampleParameters
 from flows.training.flow import TrainParameters, train
 from infra.hardware import available_cores
 from infra.lake import Lake
@@ -80,7 +80,7 @@ def _demo(parameters: DemoParameters) -> DemoReport:
             SampleParameters(
                 model=CHAMPION,
                 style=parameters.style,
-                instruments=parameters.instruments,
+                instruments=tuple(parameters.instruments),
                 best_of=parameters.best_of,
                 length=parameters.length,
                 seed=parameters.seed,

@@ -18,12 +18,14 @@ from infra.errors import UserError
 from infra.files import staging_folder
 from infra.lake import Lake
 from infra.wording import counted
+from registry.identity import LINEAGE_FILE
 from registry.lineage import DatasetReference
 from registry.models import CANDIDATE, RegisteredModel, find_model, register, set_alias
 from registry.pyfunc_model import BUNDLE
 from registry.runs import MetricRow, log_metrics, open_run
 from registry.store import Registry
 from tokenization.dataset import DatasetVersion, find_version, write_encoding
+from tokenization.dataset.pace import Pace
 
 
 class RegisterParameters(BaseModel):
@@ -91,13 +93,14 @@ def register_run(parameters: RegisterParameters) -> RegisterReport:
 
 
 def write_bundle(folder: Path, run: Run, dataset: DatasetVersion, critic_folder: Path) -> None:
-    """Copy into a folder all files that `modeling.generation.ModelBundle.load` reads, and write the lineage."""
+    """Copy all files that `modeling.generation.ModelBundle.load` reads; write the pace and the lineage."""
     for source in (run.folder.model, critic_folder):
         for file in sorted(source.iterdir()):
             shutil.copy2(file, folder / file.name)
     write_encoding(folder, dataset.encoding)
+    Pace.of(dataset).write(folder)
     lineage = {"run": run.run_id, "dataset": dataset.name, "digest": dataset.digest, "preset": run.preset}
-    (folder / "lineage.json").write_text(json.dumps(lineage, indent=1) + "\n", encoding="utf-8")
+    (folder / LINEAGE_FILE).write_text(json.dumps(lineage, indent=1) + "\n", encoding="utf-8")
 
 
 def model_card(run: Run, dataset: DatasetVersion, training: RunReport, critic: CriticReport) -> str:

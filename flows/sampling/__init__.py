@@ -1,5 +1,5 @@
 """Sampling: compose with a registered model, and write the best candidates.
 
-`flow.py` is the Prefect flow, `requests.py` checks what a user asks for, `export.py` writes a piece as MIDI, text,
-picture and metadata.
+`flow.py` has the Prefect flows, `parameters.py` what they take, `export.py` writes a piece as MIDI, text, picture and
+metadata, `metadata.py` is the form of the latter, and `again.py` compares a piece that is made again.
 """

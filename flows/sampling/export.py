@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+import hashlib
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from flows.sampling.metadata import FileInfo, metadata_of, prompt_name
+from infra.errors import UserError
 from infra.files import write_atomically
-from modeling.generation import Candidate
-from tokenization.encodings import Encoding
-from tokenization.midi.writing import write_midi
+from registry.piece import Piece
 from tokenization.pictures.piano_roll_file import draw_piano_roll
+
+SUFFIXES = {"midi": "mid", "text": "txt", "picture": "png"}
 
 
 @dataclass(frozen=True)
@@ -22,32 +23,51 @@ class Sample:
     text: str
     picture: str
     metadata: str
+    digest: str
+    """Of the request to the model; its first digits are in the names of the files."""
     score: float
     notes: int
     seconds: float
 
 
-def export(candidate: Candidate, encoding: Encoding, stem: Path, title: str, about: dict[str, Any]) -> Sample:
-    """Write `<stem>.mid`, `.txt`, `.png` and `.json`; `about` goes into the metadata.
+def export(piece: Piece, folder: Path) -> Sample:
+    """Write the files of a piece, named `piece.name`, and the prompt beside them; the metadata last.
 
-    `title` names the MIDI file's first track and is the heading of the picture.
+    A file of the same name is replaced: it is of the same request. Raises UserError for a folder that cannot be
+    written.
     """
-    vocabulary = encoding.vocabulary
-    notes = encoding.decode(candidate.tokens)
-    paths = {kind: stem.with_name(f"{stem.name}.{kind}") for kind in ("mid", "txt", "png", "json")}
-    stem.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(paths["mid"], write_midi(notes, vocabulary.output_names, title))
-    write_atomically(paths["txt"], (vocabulary.to_text(candidate.tokens) + "\n").encode())
-    write_atomically(paths["png"], draw_piano_roll(notes, vocabulary, title))
-    sample = Sample(
-        midi=str(paths["mid"]),
-        text=str(paths["txt"]),
-        picture=str(paths["png"]),
-        metadata=str(paths["json"]),
-        score=candidate.score,
-        notes=len(notes),
-        seconds=round(notes.seconds, 2),
+    contents = {"midi": piece.midi, "text": text_of(piece), "picture": picture_of(piece)}
+    files = {
+        kind: FileInfo(name=f"{piece.name}.{SUFFIXES[kind]}", sha256=hashlib.sha256(data).hexdigest())
+        for kind, data in contents.items()
+    }
+    metadata = metadata_of(piece, files)
+    about = folder / f"{piece.name}.json"
+    try:
+        for kind, data in contents.items():
+            write_atomically(folder / files[kind].name, data)
+        if piece.prompt is not None:
+            write_atomically(folder / prompt_name(piece.prompt), piece.prompt.data)
+        write_atomically(about, (metadata.model_dump_json(indent=1) + "\n").encode())
+    except OSError as error:
+        raise UserError(f"{folder} cannot be written: {error.strerror}") from error
+    return Sample(
+        midi=str(folder / files["midi"].name),
+        text=str(folder / files["text"].name),
+        picture=str(folder / files["picture"].name),
+        metadata=str(about),
+        digest=metadata.digest,
+        score=metadata.score,
+        notes=metadata.notes,
+        seconds=metadata.seconds,
     )
-    metadata = {**about, **asdict(sample), "tokens": len(candidate.tokens), "candidate": candidate.index}
-    write_atomically(paths["json"], (json.dumps(metadata, indent=1) + "\n").encode())
-    return sample
+
+
+def text_of(piece: Piece) -> bytes:
+    """Return the content of the text file."""
+    return (piece.text + "\n").encode()
+
+
+def picture_of(piece: Piece) -> bytes:
+    """Return the piano roll as PNG."""
+    return draw_piano_roll(piece.notes, piece.encoding.vocabulary, piece.title)

@@ -1,4 +1,4 @@
-"""The sampling flow: pull a registered model, compose, rank by the critic, export the best."""
+"""The sampling flows: compose with a registered model and export the best candidates; make a sample again."""
 
 from __future__ import annotations
 
@@ -12,12 +12,17 @@ from prefect.runtime import flow_run
 
 from flows.lineage import file_place, model_place, recorded
 from flows.progress import say, stage
+from flows.sampling.again import AgainReport, differences, find_same_model, restore
 from flows.sampling.export import Sample, export
-from flows.sampling.requests import SampleParameters, piece_request, provenance, read_prompt
+from flows.sampling.metadata import find_prompt, read_metadata
+from flows.sampling.parameters import AgainParameters, SampleParameters
 from infra.lake import Lake
-from infra.wording import counted
-from modeling.generation import ModelBundle, compose, prompt_tokens
-from registry.models import MODEL_NAME, RegisteredModel, find_model, pull
+from registry.composer import Composer
+from registry.identity import MODEL_NAME
+from registry.loading import open_composer
+from registry.models import RegisteredModel, find_model
+from registry.piece import Piece
+from registry.requests import PieceRequest, Prompt
 from registry.store import Registry
 
 
@@ -33,33 +38,18 @@ class SampleReport:
 
 
 @task(name="pull", persist_result=False, cache_policy=NO_CACHE)
-def pull_task(lake: Lake, reference: str) -> tuple[RegisteredModel, Path]:
-    """Return the registered version of an alias or number, and the folder of its files."""
-    registry = Registry.open(lake.registry_database, lake.registry_artifacts)
-    model = find_model(registry, reference)
-    return model, pull(registry, model)
+def pull_task(registry: Registry, model: RegisteredModel) -> Composer:
+    """Copy the files of a registered version to this machine."""
+    return open_composer(registry, model)
 
 
 @task(name="compose", persist_result=False, cache_policy=NO_CACHE)
-def compose_task(parameters: SampleParameters, model: RegisteredModel, bundle: Path, number: int) -> Sample:
-    """Generate the candidates of one piece, rank them by the critic and write the best."""
-    loaded = ModelBundle.load(bundle)
-    prompt = read_prompt(parameters.prompt) if parameters.prompt else None
-    request = piece_request(parameters, number, prompt)
-    begin = prompt_tokens(loaded.encoding, request, loaded.model.config.context)
-    if begin.dropped:
-        used = counted(len(begin.tokens), "token")
-        say(f"the prompt is longer than the model's context allows; only its end, {used}, is used")
-    title = f"{parameters.style or 'free'} {number + 1}"
-    groups = loaded.vocabulary.names[int(begin.tokens[1])]
-    with stage(f"composing {title} (best of {parameters.best_of})") as bar:
-        best = compose(loaded, request, bar.step)[0]
-        folder = parameters.out or Lake.at(parameters.lake).samples
-        stem = folder / f"{parameters.style or 'free'}-{groups}-v{model.version}-seed{request.seed}"
-        about = provenance(parameters, model.version, model.dataset, number)
-        sample = export(best, loaded.encoding, stem, f"{title} · model {model.version} · seed {request.seed}", about)
-        bar.update(0, note=f"score {best.score:.3f}")
-    return sample
+def compose_task(composer: Composer, request: PieceRequest, prompt: Prompt | None) -> Piece:
+    """Generate the candidates of one piece, rank them by the critic and return the best."""
+    with stage(f"composing {request.style or 'free'}, seed {request.seed} (best of {request.best_of})") as bar:
+        piece = composer.answer(request, prompt, bar.step)
+        bar.update(0, note=f"score {piece.score:.3f}")
+    return piece
 
 
 @flow(name="sample", persist_result=False)
@@ -67,10 +57,38 @@ def sample(parameters: SampleParameters) -> SampleReport:
     """Compose pieces with a registered model. Raises UserError, UnknownModel and VocabularyError."""
     lake = Lake.at(parameters.lake)
     with recorded("sample", flow_run) as record:
-        model, bundle = pull_task(lake, parameters.model)
+        prompt = Prompt.of(parameters)
+        registry = Registry.open(lake.registry_database, lake.registry_artifacts)
+        model = find_model(registry, parameters.model)
+        composer = pull_task(registry, model)
+        for line in composer.check(parameters, prompt):
+            say(line)
         record.reads(model_place(lake, MODEL_NAME, model.version))
-        samples = [compose_task(parameters, model, bundle, number) for number in range(parameters.count)]
-        record.writes(*(file_place(sample.midi) for sample in samples))
+        samples = []
+        for request in parameters.requests():
+            samples.append(export(compose_task(composer, request, prompt), parameters.folder))
+            record.writes(file_place(samples[-1].midi))
     rows = [{"piece": Path(s.midi).name, "score": round(s.score, 4), "notes": s.notes, "s": s.seconds} for s in samples]
     create_table_artifact(key="samples", table=rows, description=f"model version {model.version}")
     return SampleReport(model.version, model.dataset, parameters.count * parameters.best_of, samples)
+
+
+@flow(name="sample-again", persist_result=False)
+def sample_again(parameters: AgainParameters) -> AgainReport:
+    """Make a sample again and compare it. Raises UserError, UnknownModel and VocabularyError."""
+    lake = Lake.at(parameters.lake)
+    file = parameters.metadata.expanduser()
+    then = read_metadata(file)
+    prompt = find_prompt(then, file.parent)
+    with recorded("sample", flow_run) as record:
+        registry = Registry.open(lake.registry_database, lake.registry_artifacts)
+        model = find_same_model(registry, then, parameters.model)
+        record.reads(model_place(lake, MODEL_NAME, model.version))
+        composer = pull_task(registry, model)
+        composer.check(then.request, prompt)
+        piece = compose_task(composer, then.request, prompt)
+        found = differences(then, file.parent, piece)
+        restored, changed = ([], []) if found else restore(then, file.parent, piece)
+        midi = None if parameters.out is None else export(piece, parameters.out).midi
+        record.writes(*map(file_place, [*restored, *([] if midi is None else [midi])]))
+    return AgainReport(str(file), not found, found, restored, changed, midi)

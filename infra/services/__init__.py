@@ -7,9 +7,18 @@ pages that `up` opens later.
 Neither library is imported into the calling process: both run in processes of their own, bound to 127.0.0.1.
 """
 
-from infra.services.environment import library_environment
+from infra.services.environment import library_environment, library_settings
 from infra.services.health import ServiceError
 from infra.services.prefect_api import prefect_server
 from infra.services.servers import Service, down, status, up
 
-__all__ = ["Service", "ServiceError", "down", "library_environment", "prefect_server", "status", "up"]
+__all__ = [
+    "Service",
+    "ServiceError",
+    "down",
+    "library_environment",
+    "library_settings",
+    "prefect_server",
+    "status",
+    "up",
+]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 from infra.lake import LAKE_VARIABLE, LOCAL_VARIABLE, Lake
@@ -36,6 +38,19 @@ def library_environment(lake: Lake) -> dict[str, str]:
         "GIT_PYTHON_REFRESH": "quiet",
         "MPLCONFIGDIR": str(lake.cache / "matplotlib"),
     }
+
+
+@contextmanager
+def library_settings(lake: Lake) -> Iterator[None]:
+    """Set the variables of `library_environment` for a block, in which the libraries are imported."""
+    before = dict(os.environ)
+    os.environ.update(library_environment(lake))
+    try:
+        yield
+    finally:
+        for name in os.environ.keys() - before.keys():
+            del os.environ[name]
+        os.environ.update(before)
 
 
 def server_environment(lake: Lake, kind: Literal["prefect", "mlflow", "private"], url: str) -> dict[str, str]:

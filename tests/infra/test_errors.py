@@ -16,6 +16,13 @@ def test_it_says_how_to_make_the_first_one() -> None:
     assert str(unknown_name("dataset", "lakh", [])) == "no dataset 'lakh'; there is none yet"
 
 
+def test_of_many_names_it_lists_the_nearest() -> None:
+    styles = [f"style{number}" for number in range(60)] + ["chopin"]
+    message = str(unknown_name("style", "chopn", styles))
+    assert message.startswith("no style 'chopn'; nearest of 61: chopin, ")
+    assert message.count(",") == 4
+
+
 def test_an_error_carries_the_exit_status_of_its_command() -> None:
     assert (UserError("").exit_status, RunError("").exit_status, MusenetError("").exit_status) == (2, 1, 1)
     assert issubclass(UserError, MusenetError)

@@ -11,9 +11,11 @@ import mlflow
 import pandas as pd
 import pytest
 
+from infra.errors import UserError
 from registry.lineage import DatasetReference
 from registry.models import CHAMPION, register, set_alias
 from registry.pyfunc_model import DEFAULTS, signature
+from registry.requests import PieceRequest
 from registry.runs import begin_run
 from registry.store import Registry
 from tokenization.midi import read_midi
@@ -70,23 +72,28 @@ def test_rows_of_one_call_differ(model: Any) -> None:
 
 def test_unknown_parameters_are_refused(model: Any) -> None:
     """MLflow itself would drop them with a warning, and sample with the default."""
-    with pytest.raises(Exception, match="temprature"):
+    with pytest.raises(UserError, match="no parameter 'temprature'; there are: length, seconds"):
         model.unwrap_python_model().predict(None, requests(("bach", "piano")), {"temprature": 0.5})
 
 
-def test_unknown_styles_and_instruments_list_what_exists(model: Any) -> None:
-    with pytest.raises(Exception, match="no style 'polka'; this vocabulary has: bach, jazz"):
-        model.predict(requests(("polka", "piano")), params=SHORT)
+def test_a_length_in_seconds(model: Any) -> None:
+    answer = model.predict(requests(("jazz", "piano")), params={"seconds": 2.0, "best_of": 1})
+    assert len(answer["tokens"][0].split()) <= 44, "20 tokens a second and a header of 4"
+
+
+def test_a_request_that_fails_is_refused_before_any_piece_is_made(model: Any) -> None:
+    with pytest.raises(Exception, match="no style 'polka'; there are: bach, jazz"):
+        model.predict(requests(("bach", "piano"), ("polka", "piano")), params=SHORT)
     with pytest.raises(Exception, match="no instrument 'kazoo'; there are: piano, strings"):
         model.predict(requests(("bach", "kazoo")), params=SHORT)
+    with pytest.raises(Exception, match=r"guidance = 0\.5"):
+        model.predict(requests(("bach", "piano")), params={**SHORT, "guidance": 0.5})
 
 
-def test_the_signature_names_columns_and_parameters(model: Any) -> None:
+def test_the_signature_names_columns_and_all_fields_of_a_request(model: Any) -> None:
     assert model.metadata.signature.to_dict() == signature().to_dict()
-    assert model.metadata.get_input_schema().input_names() == ["style", "instruments"]
+    columns = model.metadata.get_input_schema().input_names()
+    assert columns == ["style", "instruments"]
     params = {spec.name: spec.default for spec in model.metadata.signature.params}
-    assert (
-        params
-        == DEFAULTS
-        == {"temperature": 1.0, "top_p": 0.95, "guidance": 1.0, "length": 1024, "best_of": 4, "seed": 0}
-    )
+    assert params == DEFAULTS
+    assert {*columns, *params, "prompt"} == {*PieceRequest.model_fields}

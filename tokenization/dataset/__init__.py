@@ -12,6 +12,7 @@
     shards          `<split>/*.parquet`: token rows
     shard_index     `shards.parquet`: the shards with the keys for reusing them
     splits          the names of the splits
+    pace            tokens a second by style, measured; the `pace.json` of a model's bundle
     windows         parts of pieces with the features that the network sees
 """
 

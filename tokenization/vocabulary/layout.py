@@ -14,6 +14,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from infra.errors import among
 from tokenization.vocabulary.file import VocabularyError, VocabularyFile
 from tokenization.vocabulary.instruments import Instrument, program_table, velocity_table
 
@@ -223,8 +224,8 @@ class IdLayout:
         for name in names:
             group = name if name in self.groups else by_instrument.get(name)
             if group is None:
-                known = ", ".join(dict.fromkeys([*reversed(self.groups), *by_instrument]))
-                raise VocabularyError(f"no instrument {name!r}; there are: {known}")
+                known = dict.fromkeys([*reversed(self.groups), *by_instrument])
+                raise VocabularyError(f"no instrument {name!r}; {among(name, known)}")
             mask |= 1 << self.groups.index(group)
         return mask
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
+from infra.errors import among
 from tokenization.vocabulary.file import VocabularyError, parse_toml, parse_vocabulary
 from tokenization.vocabulary.layout import MARKS, ROWS, SPECIALS, TOKEN_VALUES, IdLayout, Tokens
 from tokenization.vocabulary.learned_tokens import Expansion, LearnedKind, LearnedTokens
@@ -146,7 +147,7 @@ class Vocabulary(IdLayout):
         if style is None:
             return self.no_style
         if style not in self.styles:
-            raise VocabularyError(f"no style {style!r}; this vocabulary has: {', '.join(self.styles) or '(none)'}")
+            raise VocabularyError(f"no style {style!r}; {among(style, self.styles)}")
         return self.style_base + self.styles.index(style)
 
     # Learned tokens.

@@ -175,5 +175,5 @@ class TestEncodeAndDecode:
         )
         vocabulary = studio[1].folder / "vocabulary.json"
         assert mistake(command("encode", file, "--style", "polka", "--vocabulary", vocabulary)) == (
-            "no style 'polka'; this vocabulary has: bach, jazz"
+            "no style 'polka'; there are: bach, jazz"
         )

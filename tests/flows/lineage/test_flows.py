@@ -54,7 +54,7 @@ def test_training_critic_registration_and_sampling_form_a_chain(
     from flows.criticism.flow import criticise
     from flows.registration.flow import register
     from flows.sampling.flow import sample
-    from flows.sampling.requests import SampleParameters
+    from flows.sampling.parameters import SampleParameters
     from flows.training.flow import TrainParameters, train
 
     lake, dataset, run = studio

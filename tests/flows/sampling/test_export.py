@@ -1,49 +1,49 @@
-"""Export: MIDI that any program opens, tokens as text, a picture, and where it all came from."""
+"""Export: MIDI that any program opens, tokens as text, a picture, and all that is needed to make them again."""
 
 from __future__ import annotations
 
+import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import mido
+import numpy as np
 import pytest
 from PIL import Image
 
 from flows.sampling.export import export
-from flows.sampling.requests import SampleParameters, piece_request, provenance, read_prompt
+from flows.sampling.metadata import find_prompt, read_metadata
 from infra.errors import UserError
-from modeling.generation import Candidate
-from tokenization.encodings.combined import Combined
+from registry.composer import Composer
+from registry.piece import Piece
+from registry.requests import PieceRequest
 from tokenization.midi import read_midi
-from tokenization.vocabulary import Vocabulary
 
-VOCABULARY = Vocabulary.load("musenet", styles=["bach"])
 TEXT = (
     "bach piano_strings_drums start tempo120 piano:v72:C4 violin:v80:G4 drums:v80:C2 wait:96 "
     "piano:v0:C4 violin:v0:G4 piano:v72:E4 wait:48 piano:v0:E4 end"
 )
 
 
-def exported(stem: Path, text: str = TEXT):
-    candidate = Candidate(VOCABULARY.from_text(text), 0.625, 3)
-    return export(candidate, Combined(VOCABULARY), stem, "bach 1", {"model_version": "7", "dataset_digest": "ab" * 16})
+def piece_of(piece: Piece, text: str = TEXT) -> Piece:
+    return replace(piece, tokens=piece.encoding.vocabulary.from_text(text), candidate=3, score=0.625)
 
 
 class TestFiles:
-    def test_midi_with_named_tracks(self, tmp_path: Path) -> None:
-        sample = exported(tmp_path / "deep" / "bach-v7-seed0")
-        assert sample.midi == str(tmp_path / "deep" / "bach-v7-seed0.mid")
+    def test_midi_with_named_tracks(self, piece: Piece, tmp_path: Path) -> None:
+        sample = export(piece_of(piece), tmp_path / "deep" / "er")
         notes = read_midi(Path(sample.midi).read_bytes())
         assert sorted(zip(notes.pitch.tolist(), notes.onset.tolist())) == [(36, 0.0), (60, 0.0), (64, 1.0), (67, 0.0)]
         names = [track.name for track in mido.MidiFile(sample.midi).tracks]
-        assert names == ["bach 1", "piano", "violin", "drums"]
+        assert names == [piece_of(piece).title, "piano", "violin", "drums"]
         assert (sample.notes, sample.seconds, sample.score) == (4, 1.5, 0.625)
 
-    def test_text_that_decodes_again(self, tmp_path: Path) -> None:
-        assert Path(exported(tmp_path / "piece").text).read_text() == TEXT + "\n"
+    def test_text_that_decodes_again(self, piece: Piece, tmp_path: Path) -> None:
+        assert Path(export(piece_of(piece), tmp_path).text).read_text() == TEXT + "\n"
 
-    def test_a_picture_of_sensible_size(self, tmp_path: Path) -> None:
-        with Image.open(exported(tmp_path / "piece").picture) as picture:
+    def test_a_picture_of_sensible_size(self, piece: Piece, tmp_path: Path) -> None:
+        with Image.open(export(piece_of(piece), tmp_path).picture) as picture:
             picture.load()
             assert picture.format == "PNG"
             width, height = picture.size
@@ -53,41 +53,89 @@ class TestFiles:
         assert colours is not None
         assert len(colours) > 10, "an empty picture"
 
-    def test_metadata_with_the_chain_back_to_the_data(self, tmp_path: Path) -> None:
-        sample = exported(tmp_path / "piece")
-        about = json.loads(Path(sample.metadata).read_text())
-        assert about["model_version"] == "7"
-        assert about["dataset_digest"] == "ab" * 16
-        assert (about["score"], about["candidate"], about["tokens"]) == (0.625, 3, len(TEXT.split()))
-        assert about["midi"] == sample.midi
-
-    def test_a_dot_in_the_name_is_no_suffix(self, tmp_path: Path) -> None:
-        assert exported(tmp_path / "op. 10").midi == str(tmp_path / "op. 10.mid")
-
-    def test_a_piece_without_notes_is_written_too(self, tmp_path: Path) -> None:
-        sample = exported(tmp_path / "silence", "bach piano start tempo120 wait:96 end")
+    def test_a_piece_without_notes_is_written_too(self, piece: Piece, tmp_path: Path) -> None:
+        sample = export(piece_of(piece, "bach piano start tempo120 wait:96 end"), tmp_path)
         assert (sample.notes, sample.seconds) == (0, 0.0)
         assert Path(sample.midi).read_bytes().startswith(b"MThd")
         assert Path(sample.picture).exists()
 
-    def test_nothing_else_is_left(self, tmp_path: Path) -> None:
-        exported(tmp_path / "piece")
-        assert sorted(path.name for path in tmp_path.iterdir()) == [f"piece.{s}" for s in ("json", "mid", "png", "txt")]
+    def test_nothing_else_is_left(self, piece: Piece, tmp_path: Path) -> None:
+        export(piece, tmp_path)
+        names = [f"{piece.name}.{suffix}" for suffix in ("json", "mid", "png", "txt")]
+        assert sorted(path.name for path in tmp_path.iterdir()) == names
+
+    def test_a_folder_that_cannot_be_written_is_the_users_error(self, piece: Piece, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("")
+        with pytest.raises(UserError, match="cannot be written"):
+            export(piece, tmp_path / "file")
 
 
-class TestRequests:
-    def test_each_piece_has_its_own_seed(self) -> None:
-        parameters = SampleParameters(seed=40, count=2, style="bach", instruments=["piano"])
-        assert [piece_request(parameters, number, None).seed for number in range(2)] == [40, 41]
-        assert provenance(parameters, "7", "songs@abc", 1)["seed"] == 41
+class TestNames:
+    def test_samples_of_other_requests_do_not_overwrite_each_other(self, composer: Composer, tmp_path: Path) -> None:
+        short = {"style": "bach", "length": 32, "best_of": 1}
+        for temperature in (0.7, 1.3):
+            export(composer.compose(**short, temperature=temperature), tmp_path)  # type: ignore[misc]
+        assert len([*tmp_path.glob("*.mid")]) == 2
 
-    def test_provenance_names_version_and_digest(self) -> None:
-        about = provenance(SampleParameters(style="bach"), "7", "songs@abc", 0)
-        assert (about["model_version"], about["dataset"], about["dataset_digest"]) == ("7", "songs", "abc")
+    def test_the_same_request_writes_the_same_files_with_the_same_bytes(
+        self, composer: Composer, piece: Piece, tmp_path: Path
+    ) -> None:
+        export(piece, tmp_path)
+        before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+        export(composer.answer(piece.request), tmp_path)
+        assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
-    def test_a_prompt_that_cannot_be_used_says_why(self, tmp_path: Path, midi_fixtures: Path) -> None:
-        assert len(read_prompt(midi_fixtures / "ok_type0.mid")) == 8
-        with pytest.raises(UserError, match=r"nowhere\.mid cannot be read: No such file"):
-            read_prompt(tmp_path / "nowhere.mid")
-        with pytest.raises(UserError, match=r"html_404\.mid cannot be used: not_midi"):
-            read_prompt(midi_fixtures / "html_404.mid")
+
+class TestMetadata:
+    def test_holds_all_that_is_needed_to_make_it_again(self, piece: Piece, tmp_path: Path) -> None:
+        sample = export(piece, tmp_path)
+        about = read_metadata(Path(sample.metadata))
+        assert about.request == PieceRequest(style="bach", instruments=("piano",), length=64, best_of=2, seed=7)
+        assert about.model == piece.model
+        assert about.digest == sample.digest == piece.digest
+        assert (about.candidate, about.tokens, about.tempo) == (piece.candidate, len(piece.tokens), 120.0)
+        assert about.files["midi"].sha256 == hashlib.sha256(Path(sample.midi).read_bytes()).hexdigest()
+        assert about.made_with["numpy"] == np.__version__
+        assert {"musenet", "torch", "numba", "python", "machine", "device"} < {*about.made_with}
+
+    def test_names_its_files_without_the_folder(self, piece: Piece, tmp_path: Path) -> None:
+        about = json.loads(Path(export(piece, tmp_path).metadata).read_text())
+        assert str(tmp_path) not in json.dumps(about)
+        assert about["format"] == 2
+
+    @pytest.mark.parametrize("text", ['{"seed": 3}', "[]", '{"format": 99}'])
+    def test_of_another_format_is_refused(self, tmp_path: Path, text: str) -> None:
+        (tmp_path / "old.json").write_text(text)
+        with pytest.raises(UserError, match=r"old\.json is not metadata of format 2.*give the request anew"):
+            read_metadata(tmp_path / "old.json")
+
+    def test_that_is_none_is_refused(self, piece: Piece, tmp_path: Path) -> None:
+        file = Path(export(piece, tmp_path).metadata)
+        content = json.loads(file.read_text())
+        file.write_text(json.dumps({**content, "tokens": "many"}))
+        with pytest.raises(UserError, match="is damaged: tokens = 'many'"):
+            read_metadata(file)
+        file.write_text("{")
+        with pytest.raises(UserError, match="is not the metadata of a sample"):
+            read_metadata(file)
+        with pytest.raises(UserError, match="cannot be read: No such file"):
+            read_metadata(tmp_path / "nowhere.json")
+
+
+class TestAPrompt:
+    def test_is_kept_beside_the_sample(self, composer: Composer, midi_fixtures: Path, tmp_path: Path) -> None:
+        given = tmp_path / "idea.mid"
+        given.write_bytes((midi_fixtures / "ok_type0.mid").read_bytes())
+        sample = export(composer.compose(prompt=given, length=64, best_of=1), tmp_path / "samples")
+        about = read_metadata(Path(sample.metadata))
+        given.unlink()
+        prompt = find_prompt(about, tmp_path / "samples")
+        assert prompt is not None
+        assert prompt.data == (midi_fixtures / "ok_type0.mid").read_bytes()
+        assert about.request.prompt == given
+
+        (tmp_path / "samples" / prompt.name.rpartition("/")[2]).unlink()
+        with pytest.raises(UserError, match=r"the prompt is neither in .* nor, unchanged, in .*idea\.mid"):
+            find_prompt(about, tmp_path / "samples")
+        given.write_bytes(prompt.data)
+        assert find_prompt(about, tmp_path / "samples") is not None

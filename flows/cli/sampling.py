@@ -1,0 +1,91 @@
+"""The command `sample`: compose with a registered model, or make a sample again.
+
+Options without a value are left out, so that their defaults are those of `registry.requests.PieceRequest`.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from flows.cli.options import json_option, lake_option
+from flows.cli.output import show
+from flows.cli.running import FAILED, running
+from infra.lake import Lake
+from infra.wording import counted
+
+POSITIVE = click.FloatRange(0, min_open=True)
+
+
+@click.command()
+@click.option("--model", help="Alias or version number.  [default: champion]")
+@click.option("--style", help="Style of the model's dataset.")
+@click.option("--instruments", help="Names of the model's instruments, joined by commas: piano,strings.")
+@click.option("--prompt", type=click.Path(path_type=Path), help="MIDI file to continue.")
+@click.option("--seconds", type=POSITIVE, help="Length of a piece in time.")
+@click.option("--length", type=click.IntRange(32), help="Length of a piece in tokens.  [default: 1024]")
+@click.option("--tempo", type=POSITIVE, help="Beats per minute.  [default: 120]")
+@click.option("--temperature", type=POSITIVE, help="Sampling temperature.  [default: 1.0]")
+@click.option(
+    "--top-p",
+    type=click.FloatRange(0, 1, min_open=True),
+    help="Probability mass of the tokens that are sampled from (nucleus sampling).  [default: 0.95]",
+)
+@click.option("--longest-note", type=POSITIVE, help="Seconds.  [default: 8.0]")
+@click.option(
+    "--guidance",
+    type=click.FloatRange(1),
+    help="Classifier-free guidance: adherence to style and instruments; above 1 takes twice as long.  [default: 1.0]",
+)
+@click.option("--best-of", type=click.IntRange(1), help="Candidates for each piece.  [default: 8]")
+@click.option("--seed", type=click.IntRange(0), help="Seed of the random numbers.  [default: 0]")
+@click.option("--count", type=click.IntRange(1), help="Number of pieces.  [default: 1]")
+@click.option(
+    "--again",
+    type=click.Path(path_type=Path),
+    metavar="FILE.json",
+    help="Make the sample with this metadata again, and say if anything differs.",
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), help="Output folder.  [default: samples/ in the lake]"
+)
+@lake_option
+@json_option
+def sample(again: Path | None, out: Path | None, lake: Lake, as_json: bool, **choices: Any) -> None:
+    """Compose with a registered model."""
+    given = {name: value for name, value in choices.items() if value is not None}
+    if again is not None:
+        _sample_again(again, out, lake, as_json, given)
+        return
+    with running(lake):
+        from flows.sampling.flow import sample as flow
+        from flows.sampling.parameters import SampleParameters
+
+        report = flow(SampleParameters(out=out, lake=lake.address, **given))
+    lines = [f"{s.midi}  score {s.score:.3f}, {counted(s.notes, 'note')}, {s.seconds:.0f} s" for s in report.samples]
+    show(asdict(report), lines, as_json)
+
+
+def _sample_again(metadata: Path, out: Path | None, lake: Lake, as_json: bool, given: dict[str, Any]) -> None:
+    """Make a sample again; exit with FAILED if it differs."""
+    model = given.pop("model", None)
+    if given:
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise click.UsageError(f"--again makes the piece as {metadata} says; it takes no {names}")
+    with running(lake):
+        from flows.sampling.flow import sample_again
+        from flows.sampling.parameters import AgainParameters
+
+        report = sample_again(AgainParameters(metadata=metadata, model=model, out=out, lake=lake.address))
+    lines = [f"equal: {metadata} gives the same bytes again"] if report.equal else []
+    lines += [f"differs: {line}" for line in report.differences]
+    lines += [f"restored: {file}" for file in report.restored]
+    lines += [f"left as it is: {file} has been changed since" for file in report.changed]
+    lines += [] if report.midi is None else [f"written: {report.midi}"]
+    show(asdict(report), lines, as_json)
+    if not report.equal:
+        sys.exit(FAILED)

@@ -1,0 +1,125 @@
+"""The metadata of a sample, a JSON file beside it: all that is needed to make it again and to compare the two.
+
+The prompt's bytes lie beside it as `prompt-<digest>.mid`, so that the folder can be moved, and the user's own file too.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import platform
+from pathlib import Path
+from typing import Final, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from infra.errors import UserError
+from infra.settings import one_line
+from registry.identity import ModelIdentity
+from registry.piece import SHORT, Piece
+from registry.requests import PieceRequest, Prompt
+
+FORMAT: Final = 2
+"""Format 1, which had no number, did not hold the request in full."""
+PACKAGES = ("musenet", "torch", "numpy", "numba")
+"""Packages whose versions may decide which tokens are drawn."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class FileInfo(_Strict):
+    """A file of the sample."""
+
+    name: str
+    """In the folder of the metadata."""
+    sha256: str
+
+
+class SampleMetadata(_Strict):
+    """The content of a sample's JSON file."""
+
+    format: Literal[2] = FORMAT
+    request: PieceRequest
+    """As it was made; `prompt` is the path that the user gave."""
+    digest: str
+    """Of the request to this model: equal digests, equal pieces."""
+    prompt: FileInfo | None
+    model: ModelIdentity
+    candidate: int
+    """Number of the chosen candidate."""
+    score: float
+    """The critic's probability that the piece is real."""
+    tokens: int
+    notes: int
+    seconds: float
+    tempo: float
+    """Beats per minute at the beginning."""
+    files: dict[str, FileInfo]
+    """`midi`, `text`, `picture` and, where it was asked for, `audio`."""
+    made_with: dict[str, str]
+    """Versions of packages and Python, kind of machine, device of the network."""
+
+
+def surroundings(device: str) -> dict[str, str]:
+    """Return versions, machine and device, for `SampleMetadata.made_with`."""
+    versions = {package: importlib.metadata.version(package) for package in PACKAGES}
+    return {**versions, "python": platform.python_version(), "machine": platform.machine(), "device": device}
+
+
+def metadata_of(piece: Piece, files: dict[str, FileInfo]) -> SampleMetadata:
+    """Return the metadata of a piece whose files were written."""
+    prompt = piece.prompt
+    return SampleMetadata(
+        request=piece.request,
+        digest=piece.digest,
+        prompt=None if prompt is None else FileInfo(name=prompt_name(prompt), sha256=prompt.sha256),
+        model=piece.model,
+        candidate=piece.candidate,
+        score=round(piece.score, 6),
+        tokens=len(piece.tokens),
+        notes=len(piece.notes),
+        seconds=round(piece.seconds, 3),
+        tempo=round(piece.notes.tempo, 3),
+        files=files,
+        made_with=surroundings(piece.device),
+    )
+
+
+def prompt_name(prompt: Prompt) -> str:
+    """Return the name under which a prompt is kept beside the samples that continue it."""
+    return f"prompt-{prompt.sha256[:SHORT]}.mid"
+
+
+def read_metadata(file: Path) -> SampleMetadata:
+    """Read a sample's JSON file. Raises UserError for a file that is none."""
+    try:
+        content = json.loads(file.read_bytes())
+    except OSError as error:
+        raise UserError(f"{file} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise UserError(f"{file} is not the metadata of a sample: {error}") from error
+    found = content.get("format", 1) if isinstance(content, dict) else None
+    if found != FORMAT:
+        raise UserError(
+            f"{file} is not metadata of format {FORMAT}, which this version of musenet makes again: "
+            "give the request anew, with the options that it names"
+        )
+    try:
+        return SampleMetadata.model_validate(content)
+    except ValidationError as error:
+        raise UserError(f"{file} is damaged: {one_line(error)}") from error
+
+
+def find_prompt(metadata: SampleMetadata, folder: Path) -> Prompt | None:
+    """Return the prompt of a sample: the copy in its folder, or the file that was given. Raises UserError."""
+    if metadata.prompt is None:
+        return None
+    places = [folder / metadata.prompt.name, *([metadata.request.prompt] if metadata.request.prompt else [])]
+    for place in places:
+        if place.is_file():
+            prompt = Prompt(place.read_bytes(), str(place))
+            if prompt.sha256 == metadata.prompt.sha256:
+                return prompt
+    raise UserError(f"the prompt is neither in {places[0]} nor, unchanged, in {places[-1]}; put it back to go on")

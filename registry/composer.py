@@ -1,0 +1,138 @@
+"""A registered model version that composes: requests are checked first, the network is loaded at the first piece.
+
+from registry import load
+
+piece = load("champion").compose(style="bach", instruments=["piano"], seconds=30)
+piece.save("piece.mid")
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Unpack
+
+import numpy as np
+from pydantic import ValidationError
+
+from infra.errors import RunError, UserError
+from infra.settings import one_line
+from infra.wording import counted
+from registry.identity import ModelIdentity
+from registry.piece import Piece
+from registry.requests import DEFAULT_LENGTH, SHORTEST, PieceRequest, Prompt, RequestOptions, request_for_model
+from tokenization.dataset import read_encoding
+from tokenization.dataset.pace import Pace
+from tokenization.encodings import HEADER, Encoding
+
+if TYPE_CHECKING:
+    from modeling.generation import ModelBundle
+
+Progress = Callable[[int, int], None]
+"""Called with the tokens done and the tokens in all."""
+
+
+class Composer:
+    """A model version, ready to compose."""
+
+    def __init__(self, files: Path, identity: ModelIdentity, device: str = "cpu") -> None:
+        """Use the bundle in the folder `files`; nothing is read yet. `device`: where the network will run."""
+        self.files = files
+        self.identity = identity
+        self.device = device
+
+    @property
+    def styles(self) -> tuple[str, ...]:
+        """Styles that a request may name."""
+        return self.encoding.vocabulary.styles
+
+    @property
+    def instruments(self) -> tuple[str, ...]:
+        """Groups and instruments that a request may name."""
+        vocabulary = self.encoding.vocabulary
+        names = (*reversed(vocabulary.groups), *(instrument.name for instrument in vocabulary.instruments))
+        return tuple(dict.fromkeys(names))
+
+    @cached_property
+    def encoding(self) -> Encoding:
+        """The encoding of the model's tokens. Raises RunError."""
+        try:
+            return read_encoding(self.files)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise RunError(f"no vocabulary and encoding can be read from {self.files}: {error}") from error
+
+    @cached_property
+    def context(self) -> int:
+        """Tokens that the network sees at once. Raises RunError."""
+        try:
+            return int(json.loads((self.files / "model.json").read_bytes())["context"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise RunError(f"no model can be read from {self.files}: {error}") from error
+
+    @cached_property
+    def bundle(self) -> ModelBundle:
+        """Network and critic, loaded at the first use. Raises WeightsError."""
+        from modeling.generation import ModelBundle
+
+        return ModelBundle.load(self.files, self.device)
+
+    def check(self, request: PieceRequest, prompt: Prompt | None) -> list[str]:
+        """Check a request without loading the network; return what it implies, a line for each point.
+
+        Raises UserError for an unknown style or instrument, and for a length in seconds that the model cannot plan.
+        """
+        vocabulary = self.encoding.vocabulary
+        vocabulary.style_id(request.style)
+        asked = vocabulary.group_mask(request.instruments)
+        length = self.length_of(request)
+        if prompt is None:
+            return []
+        from modeling.generation import prompt_tokens
+
+        lines = []
+        found = int(self.encoding.encode(prompt.notes)[1]) - vocabulary.instrumentation_base
+        if asked and found & ~asked:
+            played, wanted = (", ".join(vocabulary.groups_of_mask(mask)) for mask in (found, asked))
+            lines.append(f"the prompt plays {played}; its notes stay, and only {wanted} continue it")
+        begin = prompt_tokens(self.encoding, request_for_model(request, length, prompt), self.context)
+        if begin.dropped:
+            used = counted(len(begin.tokens), "token")
+            lines.append(f"the prompt is longer than the model's context allows; only its end, {used}, is used")
+        return lines
+
+    def length_of(self, request: PieceRequest) -> int:
+        """Return the tokens of the piece that a request asks for. Raises UserError."""
+        if request.seconds is None:
+            return request.length or DEFAULT_LENGTH
+        try:
+            pace = Pace.read(self.files)
+        except (OSError, ValueError) as error:
+            raise UserError(
+                f"version {self.identity.version} of the model does not say how many tokens a second takes: "
+                "register its run again with `musenet register`, or give a length in tokens"
+            ) from error
+        return max(SHORTEST, HEADER + pace.tokens(request.style, request.seconds))
+
+    def answer(self, request: PieceRequest, prompt: Prompt | None = None, on_progress: Progress | None = None) -> Piece:
+        """Compose the piece of a request: the best candidate by the critic. Raises UserError and WeightsError."""
+        self.check(request, prompt)
+        from modeling.generation import compose
+
+        bundle = self.bundle
+        best = compose(bundle, request_for_model(request, self.length_of(request), prompt), on_progress)[0]
+        device = str(next(bundle.model.parameters()).device)
+        tokens = np.asarray(best.tokens)
+        return Piece(request, prompt, self.identity, self.encoding, tokens, best.score, best.index, device)
+
+    def compose(self, **options: Unpack[RequestOptions]) -> Piece:
+        """Compose a piece; the options are the fields of `registry.requests.PieceRequest`, all with defaults.
+
+        Raises UserError for options that are unknown, out of range or not the model's.
+        """
+        try:
+            request = PieceRequest.model_validate(options)
+        except ValidationError as error:
+            raise UserError(one_line(error, PieceRequest)) from error
+        return self.answer(request, Prompt.of(request))

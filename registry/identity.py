@@ -1,0 +1,46 @@
+"""The identity of a model: its name, its version, and the digest of its files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict
+
+MODEL_NAME = "musenet"
+LINEAGE_FILE = "lineage.json"
+"""File of a bundle that names the training run and the dataset version."""
+
+
+class ModelIdentity(BaseModel):
+    """The model version that composed a piece."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = MODEL_NAME
+    version: str | None
+    """Number in the registry; None where it is not known, as in a server."""
+    digest: str
+    """Of the model's files: `folder_digest`."""
+    dataset: str
+    """`name@digest` of the dataset version that it was trained on."""
+    run: str
+    """Id of the training run."""
+
+    @classmethod
+    def of_files(cls, bundle: Path) -> Self:
+        """Return the identity of a bundle outside of the registry. Raises OSError, and ValueError for no lineage."""
+        lineage = json.loads((bundle / LINEAGE_FILE).read_text(encoding="utf-8"))
+        dataset = f"{lineage['dataset']}@{lineage['digest']}"
+        return cls(version=None, digest=folder_digest(bundle), dataset=dataset, run=lineage["run"])
+
+
+def folder_digest(folder: Path) -> str:
+    """Return the SHA-256 over the names and bytes of all files in a folder, in hexadecimal."""
+    whole = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        whole.update(f"{path.relative_to(folder).as_posix()}\0".encode())
+        whole.update(hashlib.sha256(path.read_bytes()).digest())
+    return whole.hexdigest()

@@ -1,0 +1,94 @@
+"""The request for a piece: checked, the same everywhere, and known by its digest."""
+
+from __future__ import annotations
+
+import typing
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from infra.errors import UserError
+from registry.requests import PieceRequest, Prompt, RequestOptions
+
+MODEL = "ab" * 32
+
+
+def digest(**fields: object) -> str:
+    request = PieceRequest(**fields)  # type: ignore[arg-type]
+    return request.digest(MODEL, Prompt.of(request))
+
+
+class TestItsFields:
+    def test_are_the_keyword_arguments_of_python(self) -> None:
+        assert list(typing.get_type_hints(RequestOptions)) == list(PieceRequest.model_fields)
+
+    def test_instruments_are_names_or_text_with_commas(self) -> None:
+        assert PieceRequest(instruments="piano, strings ,").instruments == ("piano", "strings")  # type: ignore[arg-type]
+        assert PieceRequest(instruments=["piano"]).instruments == ("piano",)  # type: ignore[arg-type]
+
+    @pytest.mark.parametrize(
+        ("fields", "message"),
+        [
+            ({"guidance": 0.5}, "guidance"),
+            ({"temperature": float("nan")}, "temperature"),
+            ({"top_p": 0}, "top_p"),
+            ({"length": 31}, "length"),
+            ({"best_of": 0}, "best_of"),
+            ({"temprature": 1.0}, "temprature"),
+            ({"length": 64, "seconds": 10}, "length = 64 and seconds = 10 exclude each other"),
+            ({"prompt": "a.mid", "tempo": 90}, "tempo = 90 cannot be given with a prompt"),
+        ],
+    )
+    def test_out_of_range_are_refused(self, fields: dict[str, object], message: str) -> None:
+        with pytest.raises(ValidationError, match=message):
+            PieceRequest.model_validate(fields)
+
+
+class TestItsDigest:
+    def test_tells_requests_apart_that_differ_in_any_field(self, midi_fixtures: Path) -> None:
+        changes = [
+            {"style": "bach"},
+            {"instruments": "piano"},
+            {"length": 512},
+            {"seconds": 30.0},
+            {"tempo": 90.0},
+            {"temperature": 0.7},
+            {"top_p": 0.9},
+            {"longest_note": 4.0},
+            {"guidance": 2.0},
+            {"best_of": 4},
+            {"seed": 1},
+            {"prompt": midi_fixtures / "ok_type0.mid"},
+        ]
+        assert {name for change in changes for name in change} == {*PieceRequest.model_fields}
+        digests = [digest(), *(digest(**change) for change in changes)]
+        assert len({*digests}) == len(changes) + 1
+
+    def test_and_by_the_model(self) -> None:
+        assert PieceRequest().digest(MODEL, None) != PieceRequest().digest("cd" * 32, None)
+
+    def test_is_the_same_for_the_same_piece(self, tmp_path: Path, midi_fixtures: Path) -> None:
+        assert digest(length=1024) == digest()
+        assert digest(instruments="strings,piano") == digest(instruments=["piano", "strings", "piano"])
+        copy = tmp_path / "renamed.mid"
+        copy.write_bytes((midi_fixtures / "ok_type0.mid").read_bytes())
+        assert digest(prompt=copy) == digest(prompt=midi_fixtures / "ok_type0.mid")
+
+    def test_stays_when_a_field_with_a_default_is_added(self) -> None:
+        assert PieceRequest(style="bach", seed=3).content(None) == {"style": "bach", "seed": 3}
+        assert PieceRequest(style="bach").digest(MODEL, None) == "65f5ca9018112a90c07cc0f52aa55ac4"
+
+
+class TestAPrompt:
+    def test_that_cannot_be_used_says_why(self, tmp_path: Path, midi_fixtures: Path) -> None:
+        with pytest.raises(UserError, match=r"nowhere\.mid cannot be read: No such file"):
+            Prompt.of(PieceRequest(prompt=tmp_path / "nowhere.mid"))
+        with pytest.raises(UserError, match=r"html_404\.mid cannot be used: not_midi"):
+            Prompt.of(PieceRequest(prompt=midi_fixtures / "html_404.mid"))
+
+    def test_is_read_with_its_notes(self, midi_fixtures: Path) -> None:
+        prompt = Prompt.of(PieceRequest(prompt=midi_fixtures / "ok_type0.mid"))
+        assert prompt is not None
+        assert len(prompt.notes) == 8
+        assert Prompt.of(PieceRequest()) is None
