@@ -30,10 +30,14 @@ TYPES = {
     "tempo": DataType.double,
     "temperature": DataType.double,
     "top_p": DataType.double,
+    "top_k": DataType.long,
+    "min_p": DataType.double,
+    "typical": DataType.double,
     "longest_note": DataType.double,
     "guidance": DataType.double,
     "best_of": DataType.long,
     "seed": DataType.long,
+    "weights": DataType.string,
 }
 """Parameters: the fields of a request that are no columns and no files of the caller's machine."""
 DEFAULTS: dict[str, Any] = {name: PieceRequest.model_fields[name].default for name in TYPES}

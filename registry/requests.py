@@ -10,7 +10,7 @@ import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Self, TypedDict
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, TypedDict
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -56,6 +56,12 @@ class PieceRequest(BaseModel):
     temperature: float = Field(1.0, gt=0, allow_inf_nan=False)
     top_p: float = Field(0.95, gt=0, le=1)
     """Probability mass of the tokens that are sampled from (nucleus sampling)."""
+    top_k: int = Field(0, ge=0)
+    """Number of the most probable tokens that are sampled from; 0: all."""
+    min_p: float = Field(0.0, ge=0, le=1)
+    """Least probability of a token that is sampled, as a share of the most probable one's."""
+    typical: float = Field(1.0, gt=0, le=1)
+    """Locally typical sampling: probability mass of the tokens that are kept; 1: all."""
     longest_note: float = Field(8.0, gt=0, allow_inf_nan=False)
     """Seconds after which a sounding note is ended."""
     guidance: float = Field(1.0, ge=1, allow_inf_nan=False)
@@ -63,6 +69,8 @@ class PieceRequest(BaseModel):
     best_of: int = Field(8, ge=1)
     """Candidates, of which the critic chooses one."""
     seed: int = Field(0, ge=0)
+    weights: Literal["fp32", "int8"] = "fp32"
+    """`int8`: the network's matrices rounded to 8 bits, which is faster; on a CPU only."""
     prompt: Annotated[Path | None, BeforeValidator(_path)] = None
     """A MIDI file to continue."""
 
@@ -102,10 +110,14 @@ class RequestOptions(TypedDict, total=False):
     tempo: float | None
     temperature: float
     top_p: float
+    top_k: int
+    min_p: float
+    typical: float
     longest_note: float
     guidance: float
     best_of: int
     seed: int
+    weights: Literal["fp32", "int8"]
     prompt: Path | str | None
 
 
@@ -144,7 +156,7 @@ class Prompt:
 
 def request_for_model(request: PieceRequest, length: int, prompt: Prompt | None) -> Request:
     """Return the request in the terms of the network's side, for a piece of `length` tokens."""
-    from modeling.generation import Request, SamplingConfig
+    from modeling.generation import ExecutorConfig, Request, SamplingConfig
 
     return Request(
         style=request.style,
@@ -153,6 +165,15 @@ def request_for_model(request: PieceRequest, length: int, prompt: Prompt | None)
         best_of=request.best_of,
         seed=request.seed,
         tempo=DEFAULT_TEMPO if request.tempo is None else request.tempo,
-        sampling=SamplingConfig(request.temperature, request.top_p, request.longest_note, request.guidance),
+        sampling=SamplingConfig(
+            temperature=request.temperature,
+            top_p=request.top_p,
+            longest_note=request.longest_note,
+            guidance=request.guidance,
+            top_k=request.top_k,
+            min_p=request.min_p,
+            typical=request.typical,
+        ),
         prompt=None if prompt is None else prompt.notes,
+        executor=ExecutorConfig(weights=request.weights),
     )

@@ -35,6 +35,19 @@ POSITIVE = click.FloatRange(0, min_open=True)
     type=click.FloatRange(0, 1, min_open=True),
     help="Probability mass of the tokens that are sampled from (nucleus sampling).  [default: 0.95]",
 )
+@click.option(
+    "--top-k", type=click.IntRange(0), help="Most probable tokens, of which one is drawn; 0: all.  [default: 0]"
+)
+@click.option(
+    "--min-p",
+    type=click.FloatRange(0, 1),
+    help="Least probability of a token, as a share of the most probable one's.  [default: 0.0]",
+)
+@click.option(
+    "--typical",
+    type=click.FloatRange(0, 1, min_open=True),
+    help="Locally typical sampling: probability mass of the tokens that are kept.  [default: 1.0]",
+)
 @click.option("--longest-note", type=POSITIVE, help="Seconds.  [default: 8.0]")
 @click.option(
     "--guidance",
@@ -43,6 +56,11 @@ POSITIVE = click.FloatRange(0, min_open=True)
 )
 @click.option("--best-of", type=click.IntRange(1), help="Candidates for each piece.  [default: 8]")
 @click.option("--seed", type=click.IntRange(0), help="Seed of the random numbers.  [default: 0]")
+@click.option(
+    "--weights",
+    type=click.Choice(["fp32", "int8"]),
+    help="Precision of the network's matrices; int8 is faster, on a CPU only.  [default: fp32]",
+)
 @click.option("--count", type=click.IntRange(1), help="Number of pieces.  [default: 1]")
 @click.option(
     "--again",

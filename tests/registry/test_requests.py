@@ -55,10 +55,14 @@ class TestItsDigest:
             {"tempo": 90.0},
             {"temperature": 0.7},
             {"top_p": 0.9},
+            {"top_k": 40},
+            {"min_p": 0.05},
+            {"typical": 0.9},
             {"longest_note": 4.0},
             {"guidance": 2.0},
             {"best_of": 4},
             {"seed": 1},
+            {"weights": "int8"},
             {"prompt": midi_fixtures / "ok_type0.mid"},
         ]
         assert {name for change in changes for name in change} == {*PieceRequest.model_fields}
