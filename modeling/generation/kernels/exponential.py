@@ -22,14 +22,15 @@ BIAS = np.int32(127)
 MANTISSA = np.int32(23)
 
 
-@intrinsic
-def _float_of_bits(_typing: Any, bits: Any) -> Any:
-    """Return the 32-bit float with these bits."""
-
+def _bitcast(_typing: Any, bits: Any) -> Any:
     def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         return builder.bitcast(arguments[0], ir.FloatType())
 
     return types.float32(types.int32), generate
+
+
+float_of_bits: Any = intrinsic(_bitcast)
+"""(bits): the 32-bit float with the bits of a 32-bit integer."""
 
 
 @compiled
@@ -46,8 +47,8 @@ def exponential(x: np.float32) -> np.float32:
     p = p * r + np.float32(1.6666665459e-1)
     p = p * r + np.float32(5.0000001201e-1)
     p = p * (r * r) + r + ONE
-    scale: np.float32 = _float_of_bits(np.int32(np.int32(power) + BIAS) << MANTISSA)  # type: ignore[call-arg]
-    return p * scale
+    result: np.float32 = p * float_of_bits(np.int32(np.int32(power) + BIAS) << MANTISSA)
+    return result
 
 
 @compiled_arithmetic

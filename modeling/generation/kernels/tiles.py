@@ -119,11 +119,11 @@ def _two_inputs(quantised: bool) -> Any:
     return typed
 
 
-panel_by_one = intrinsic(_one_input(quantised=False))
+panel_by_one: Any = intrinsic(_one_input(quantised=False))
 """(weights, x, steps, y): write the PANEL products of a panel with x to y. All are addresses but `steps`."""
-small_panel_by_one = intrinsic(_one_input(quantised=True))
+small_panel_by_one: Any = intrinsic(_one_input(quantised=True))
 """The same of a panel of 8-bit weights."""
-half_panel_by_two = intrinsic(_two_inputs(quantised=False))
+half_panel_by_two: Any = intrinsic(_two_inputs(quantised=False))
 """(weights, x, x_next, steps, y, y_next): write the products of half a panel with two rows."""
-half_small_panel_by_two = intrinsic(_two_inputs(quantised=True))
+half_small_panel_by_two: Any = intrinsic(_two_inputs(quantised=True))
 """The same of half a panel of 8-bit weights."""
