@@ -93,36 +93,37 @@ def compare(
         limit = min(limit, a[len(a) - 1] >> low)
     if not complete_b:
         limit = min(limit, b[len(b) - 1] >> low)
-    total_a = total_b = 0.0
-    for i in range(len(a)):
-        if a[i] >> low > limit:
-            break
-        total_a += weight_a[i] / FULL
-    for j in range(len(b)):
-        if b[j] >> low > limit:
-            break
-        total_b += weight_b[j] / FULL
     pairs = np.empty((min(len(a), len(b)), 2), np.int64)
-    votes = np.zeros(256, np.float64)
-    matches = i = j = 0
+    votes = np.zeros(256, np.int64)
+    matches, most = 0, np.int64(0)
+    sum_a = sum_b = np.int64(0)
+    i = j = 0
     while i < len(a) and j < len(b):
         left, right = a[i] >> low, b[j] >> low
         if left > limit or right > limit:
             break
         if left == right:
             pairs[matches, 0], pairs[matches, 1] = i, j
-            votes[_interval(a[i], b[j])] += weight_a[i] / FULL
+            votes[_interval(a[i], b[j])] += weight_a[i]
+            most = max(most, votes[_interval(a[i], b[j])])
             matches += 1
+        sum_a += weight_a[i] * (left <= right)
+        sum_b += weight_b[j] * (right <= left)
         i += left <= right
         j += right <= left
-    if matches == 0:
+    if matches == 0 or most / FULL < least:
         return none
+    while i < len(a) and a[i] >> low <= limit:
+        sum_a += weight_a[i]
+        i += 1
+    while j < len(b) and b[j] >> low <= limit:
+        sum_b += weight_b[j]
+        j += 1
+    total_a, total_b = sum_a / FULL, sum_b / FULL
     key = int(np.argmax(votes))
-    if votes[key] < least:
-        return none
     tempo = _tempo(a, b, pairs, matches, key, weight_a)
     x, y, rarity, mass = _begins(a, b, pairs, matches, key, tempo, weight_a, unit_a, unit_b)
-    if len(x) == 0:
+    if len(x) == 0 or rarity.sum() < least:
         return none
     score, common, path = _chain(x, y, rarity, mass, 2.0**tempo)
     slope, deviation = _line(x, y, path)

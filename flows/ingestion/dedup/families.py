@@ -1,7 +1,7 @@
 """Families: clusters of pieces around verified links, and the duplicates among them.
 
 1. Pieces with the same features, whatever their key and tempo, count as one while links are searched.
-2. Links are searched by shared features (`links.find_links`); what they join is a family.
+2. Links are searched by shared features (`search.find_links`); what they join is a family.
 3. Within a family the preferred piece is compared with all others, then the next that is not its duplicate with what
    is left, and so on.
 4. In the order of preference each piece that is left takes its duplicates, which are dropped: those that were
@@ -21,8 +21,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from flows.ingestion.dedup.links import Relation, Rules, find_links, measure, measure_families, root
-from flows.ingestion.dedup.sketches import Sketches, build_index
+from flows.ingestion.dedup.index import build_index
+from flows.ingestion.dedup.links import Relation, Rules, measure, measure_families
+from flows.ingestion.dedup.search import find_links, root
+from flows.ingestion.dedup.sketches import Sketches, digests
 from tokenization.compiled import compiled
 
 Indices = NDArray[np.int64]
@@ -276,28 +278,10 @@ def _stars(n: int, better: Indices, worse: Indices, number: Indices) -> tuple[In
 
 def _first_of_equal(sketches: Sketches) -> Indices:
     """Return for each piece the first one with the same features, whatever their begins and pitches; (n,)."""
-    digests = _digests(sketches)
     alone = np.diff(sketches.first_voice) == 0  # without features nothing is known to be equal
-    frame = pl.DataFrame({"digest": digests, "alone": alone}).with_row_index("row")
+    frame = pl.DataFrame({"digest": digests(sketches), "alone": alone}).with_row_index("row")
     first = frame.select(pl.when("alone").then("row").otherwise(pl.col("row").min().over("digest", "alone")))
     return first.to_series().to_numpy().astype(np.int64)
-
-
-@compiled
-def _digests(sketches: Sketches) -> NDArray[np.uint64]:
-    """Return a 64-bit hash of the features of each piece (FNV-1a over hashes, then mixed)."""
-    n = len(sketches.first_voice) - 1
-    digests = np.empty(n, np.uint64)
-    for i in range(n):
-        digest = np.uint64(0xCBF29CE484222325)
-        for voice in range(sketches.first_voice[i], sketches.first_voice[i + 1]):
-            size = sketches.end[voice] - sketches.start[voice]
-            digest = (digest ^ np.uint64(size)) * np.uint64(0x100000001B3)
-            for entry in sketches.words[sketches.start[voice] : sketches.end[voice]]:
-                digest = (digest ^ (entry >> np.uint64(32))) * np.uint64(0x100000001B3)
-                digest ^= digest >> np.uint64(29)
-        digests[i] = digest
-    return digests
 
 
 @compiled

@@ -1,13 +1,7 @@
-"""The sketches of many pieces as columns, and an index of their features.
-
-The index holds, for each entry whose hash another voice has, the voices that have it. A feature's weight is 1 if no
-other piece has it and falls with the logarithm of the number of pieces that do (inverse document frequency), so scales,
-templates and drum loops weigh little.
-"""
+"""The sketches of many pieces as columns."""
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -17,12 +11,6 @@ from numpy.typing import NDArray
 
 from tokenization.compiled import compiled
 
-PRIOR = 1000
-"""Pieces that are imagined beside those at hand, so that few files do not make every common feature worthless."""
-ALONE = 0xFFFFFFFF
-"""Place of an entry whose hash no other voice has."""
-RUN = 0x80000000
-"""Bit of a posting that begins another hash."""
 FEWEST = 32
 """Entries of a voice that are always kept."""
 MOST = 0xFFFF
@@ -32,14 +20,6 @@ ROWS = 100_000
 MOST_ENTRIES = 80 << 20
 """Entries of all sketches together that deduplication uses, which bounds its memory and time: of more than half a
 million pieces each is known by fewer features."""
-COMMON = 1024
-"""Voices with a feature from which it is a very common one."""
-SLICE = 1 << 24
-"""Entries that are sorted at a time: what is needed besides the index stays small."""
-SAMPLE = 1 << 16
-"""Entries by which the slices are bounded."""
-STRIDE = 256
-"""Words to an entry of the table by which the voice of a word is found."""
 
 
 class Sketches(NamedTuple):
@@ -101,45 +81,6 @@ class Sketches(NamedTuple):
         )
 
 
-class Index(NamedTuple):
-    """The features that several voices have; p postings."""
-
-    posting: NDArray[np.uint32]
-    """Voices by hash, the first of each hash with the bit RUN; shape (p,).
-
-    Those of one hash are in random order, in another one for each hash. If there are more than COMMON, voices with the
-    same smallest hash stand together, in the same order for each hash: so do the versions of what very many have.
-    """
-    place: NDArray[np.uint32]
-    """The place in `posting` of each word, or ALONE; shape (w,)."""
-    weight: NDArray[np.uint8]
-    """Weight of each word, in 255ths; shape (w,)."""
-
-
-def build_index(sketches: Sketches) -> Index:
-    """Index the features of all voices. Needs up to 9 bytes an entry, and 8 for each of SLICE entries on the way."""
-    words, pieces = len(sketches.words), len(sketches.first_voice) - 1
-    place = np.full(words, ALONE, np.uint32)
-    weight = np.full(words, 255, np.uint8)
-    nearest = np.searchsorted(sketches.end, np.arange(0, words + 1, STRIDE), side="right")
-    postings = [np.zeros(0, np.uint32)]
-    before = 0
-    for low, high in pairwise(_bounds(sketches)):
-        keys = np.sort(_keys(sketches, low, high))
-        postings.append(_postings(keys, sketches, nearest, before, pieces + PRIOR, place, weight))
-        before += len(postings[-1])
-    return Index(np.concatenate(postings), place, weight)
-
-
-def _bounds(sketches: Sketches) -> NDArray[np.uint64]:
-    """Return hashes that bound slices of about SLICE entries, 0 the first and 2³² the last."""
-    entries = int((sketches.end - sketches.start).sum())
-    parts = max(-(-entries // SLICE), 1)
-    sample = sketches.words[:: max(len(sketches.words) // SAMPLE, 1)] >> np.uint64(32)
-    inner = np.quantile(sample, np.arange(1, parts) / parts) if parts > 1 else np.zeros(0)
-    return np.concatenate([[0], inner, [2**32]]).astype(np.uint64)
-
-
 def _words(fingerprints: pl.Series) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
     """Return fingerprints as one array, and the words before each of them and in all."""
     array = fingerprints.rechunk().to_arrow(compat_level=pl.CompatLevel.oldest()).cast(pa.large_binary())
@@ -199,111 +140,17 @@ def _voices(
 
 
 @compiled
-def _keys(sketches: Sketches, low: np.uint64, high: np.uint64) -> NDArray[np.uint64]:
-    """Return hash (high half) and place among the words (low half) of the entries with a hash in [low, high)."""
-    count = 0
-    firsts, lasts = np.empty(len(sketches.start), np.int64), np.empty(len(sketches.start), np.int64)
-    for voice in range(len(sketches.start)):
-        first = sketches.start[voice]
-        while first < sketches.end[voice] and sketches.words[first] >> np.uint64(32) < low:
-            first += 1
-        last = first
-        while last < sketches.end[voice] and sketches.words[last] >> np.uint64(32) < high:
-            last += 1
-        firsts[voice], lasts[voice] = first, last
-        count += last - first
-    keys = np.empty(count, np.uint64)
-    count = 0
-    for voice in range(len(sketches.start)):
-        for word in range(firsts[voice], lasts[voice]):
-            keys[count] = (sketches.words[word] >> np.uint64(32)) << np.uint64(32) | np.uint64(word)
-            count += 1
-    return keys
-
-
-@compiled
-def _postings(
-    keys: NDArray[np.uint64],
-    sketches: Sketches,
-    nearest: NDArray[np.int64],
-    before: int,
-    pieces: int,
-    place: NDArray[np.uint32],
-    weight: NDArray[np.uint8],
-) -> NDArray[np.uint32]:
-    """Return the postings of sorted keys, and set `place` and `weight` of their words.
-
-    `nearest`: the first voice that ends behind every STRIDE-th word. `before`: postings so far.
-    """
-    several = 0
-    for k in range(len(keys)):
-        own = keys[k] >> np.uint64(32)
-        several += (k > 0 and own == keys[k - 1] >> np.uint64(32)) or (
-            k + 1 < len(keys) and own == keys[k + 1] >> np.uint64(32)
-        )
-    found = np.empty(several, np.uint32)
-    members = np.empty(len(keys), np.int64)
-    count = 0
-    begin = 0
-    while begin < len(keys):
-        end = begin + 1
-        while end < len(keys) and keys[end] >> np.uint64(32) == keys[begin] >> np.uint64(32):
-            end += 1
-        if end - begin > 1:
-            frequency, last = np.int64(0), np.int64(-1)
-            state = keys[begin]
-            for k in range(begin, end):
-                word = np.int64(keys[k] & np.uint64(0xFFFFFFFF))
-                voice = nearest[word // STRIDE]
-                while sketches.end[voice] <= word:
-                    voice += 1
-                frequency += sketches.piece[voice] != last
-                last = sketches.piece[voice]
-                # Shuffled, in another way for each hash (inside-out, by a linear congruential generator)
-                state = state * np.uint64(6364136223846793005) + np.uint64(1442695040888963407)
-                other = np.int64((state >> np.uint64(33)) % np.uint64(k - begin + 1))
-                found[count + k - begin] = found[count + other]
-                members[k - begin] = members[other]
-                found[count + other] = np.uint32(voice)
-                members[other] = word
-            if end - begin > COMMON:
-                order = keys[begin:end]  # not needed any more
-                for k in range(end - begin):
-                    first = sketches.words[sketches.start[found[count + k]]] >> np.uint64(32)
-                    order[k] = first << np.uint64(32) | np.uint64(members[k])
-                _heap_sort(order)
-                for k in range(end - begin):
-                    members[k] = np.int64(order[k] & np.uint64(0xFFFFFFFF))
-                    voice = nearest[members[k] // STRIDE]
-                    while sketches.end[voice] <= members[k]:
-                        voice += 1
-                    found[count + k] = np.uint32(voice)
-            for k in range(end - begin):
-                place[members[k]] = before + count + k
-            found[count] |= np.uint32(RUN)
-            count += end - begin
-            share = np.uint8(255.0 * np.log(pieces / frequency) / np.log(pieces) + 0.5)
-            for k in range(end - begin):
-                weight[members[k]] = share
-        begin = end
+def digests(sketches: Sketches) -> NDArray[np.uint64]:
+    """Return a 64-bit hash of the features of each piece (FNV-1a over hashes, then mixed)."""
+    n = len(sketches.first_voice) - 1
+    found = np.empty(n, np.uint64)
+    for i in range(n):
+        digest = np.uint64(0xCBF29CE484222325)
+        for voice in range(sketches.first_voice[i], sketches.first_voice[i + 1]):
+            size = sketches.end[voice] - sketches.start[voice]
+            digest = (digest ^ np.uint64(size)) * np.uint64(0x100000001B3)
+            for entry in sketches.words[sketches.start[voice] : sketches.end[voice]]:
+                digest = (digest ^ (entry >> np.uint64(32))) * np.uint64(0x100000001B3)
+                digest ^= digest >> np.uint64(29)
+        found[i] = digest
     return found
-
-
-@compiled
-def _heap_sort(values: NDArray[np.uint64]) -> None:
-    """Sort in place: slower than numpy's sort, of which a compiled function would contain a copy of its own."""
-    n = len(values)
-    for step in range(n // 2 + n):
-        if step < n // 2:
-            root, last = n // 2 - 1 - step, n
-        else:
-            root, last = 0, n - 1 - (step - n // 2)
-            values[0], values[last] = values[last], values[0]
-        while 2 * root + 1 < last:
-            child = 2 * root + 1
-            if child + 1 < last and values[child + 1] > values[child]:
-                child += 1
-            if values[root] >= values[child]:
-                break
-            values[root], values[child] = values[child], values[root]
-            root = child

@@ -10,8 +10,9 @@ import pytest
 from numpy.typing import NDArray
 
 from flows.ingestion.dedup.families import COMPARISONS, Declared, Families, find_families
+from flows.ingestion.dedup.index import build_index
 from flows.ingestion.dedup.links import Relation, Rules, measure
-from flows.ingestion.dedup.sketches import Sketches, build_index
+from flows.ingestion.dedup.sketches import Sketches
 from tokenization.midi.notes import Notes
 
 RULES = Rules(related=1.7, duplicate=0.7)

@@ -10,8 +10,9 @@ import polars as pl
 import pytest
 
 from flows.ingestion.dedup.families import Families, find_families
+from flows.ingestion.dedup.index import build_index
 from flows.ingestion.dedup.links import Relation, Rules, measure
-from flows.ingestion.dedup.sketches import Sketches, build_index
+from flows.ingestion.dedup.sketches import Sketches
 from flows.ingestion.dedup.splits import SplitShares, assign_splits
 from tokenization.midi.notes import Notes
 

@@ -1,17 +1,15 @@
-"""Sketches as columns and the index of their features, held against the fingerprints and against plain Python."""
+"""Sketches as columns, held against the fingerprints."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import log
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 
-from flows.ingestion.dedup import sketches as module
-from flows.ingestion.dedup.sketches import ALONE, PRIOR, RUN, Sketches, build_index
+from flows.ingestion.dedup.sketches import Sketches
 from tokenization.fingerprint import fingerprint
 from tokenization.midi.notes import Notes
 
@@ -73,54 +71,3 @@ class TestSketches:
         found = Sketches.of(pl.Series(fingerprints, dtype=pl.Binary))
         assert len(found.piece) == 0
         assert found.first_voice.tolist() == [0] * (len(fingerprints) + 1)
-        assert len(build_index(found).posting) == 0
-
-
-def voices_by_hash(found: Sketches) -> dict[int, list[int]]:
-    """The voices that have each feature."""
-    having: dict[int, list[int]] = {}
-    for voice in range(len(found.piece)):
-        for entry in found.words[found.start[voice] : found.end[voice]]:
-            having.setdefault(int(entry) >> 32, []).append(voice)
-    return having
-
-
-class TestIndex:
-    def test_lists_the_voices_of_each_feature_that_several_have(self, found: Sketches) -> None:
-        index = build_index(found)
-        having = voices_by_hash(found)
-        runs: list[list[int]] = []
-        for posting in index.posting.tolist():
-            if posting & RUN:
-                runs.append([])
-            runs[-1].append(posting & (RUN - 1))
-        assert [sorted(run) for run in runs] == [voices for _, voices in sorted(having.items()) if len(voices) > 1]
-
-    def test_gives_each_entry_its_place(self, found: Sketches) -> None:
-        index = build_index(found)
-        having = voices_by_hash(found)
-        for voice in range(len(found.piece)):
-            for number in range(found.start[voice], found.end[voice]):
-                place = int(index.place[number])
-                if place == ALONE:
-                    assert having[int(found.words[number]) >> 32] == [voice]
-                else:
-                    assert int(index.posting[place]) & (RUN - 1) == voice
-
-    def test_weighs_a_feature_by_the_pieces_that_have_it(self, found: Sketches) -> None:
-        """Not by the voices: a tune is in the whole piece and in its instrument."""
-        weight, pieces = build_index(found).weight, len(found.first_voice) - 1
-        having = voices_by_hash(found)
-        for voice in range(len(found.piece)):
-            for number in range(found.start[voice], found.end[voice]):
-                frequency = len({int(found.piece[other]) for other in having[int(found.words[number]) >> 32]})
-                assert weight[number] == round(255 * (1 - log(frequency) / log(pieces + PRIOR)))
-
-    def test_a_feature_of_one_piece_alone_weighs_one(self, music: Any, sketch_all: SketchAll) -> None:
-        assert set(build_index(sketch_all([music.song(0)])).weight.tolist()) == {255}
-
-    def test_is_the_same_built_in_slices(self, found: Sketches, monkeypatch: pytest.MonkeyPatch) -> None:
-        whole = build_index(found)
-        monkeypatch.setattr(module, "SLICE", 100)
-        for have, want in zip(build_index(found), whole, strict=True):
-            assert have.tolist() == want.tolist()
