@@ -72,6 +72,17 @@ class Composer:
             raise RunError(f"no model can be read from {self.files}: {error}") from error
 
     @cached_property
+    def pace(self) -> Pace:
+        """Tokens a second by style. Raises UserError for a version that was registered without."""
+        try:
+            return Pace.read(self.files)
+        except (OSError, ValueError) as error:
+            raise UserError(
+                f"version {self.identity.version} of the model does not say how many tokens a second takes: "
+                "register its run again with `musenet register`, or give a length in tokens"
+            ) from error
+
+    @cached_property
     def bundle(self) -> ModelBundle:
         """Network and critic, loaded at the first use. Raises WeightsError."""
         from modeling.generation import ModelBundle
@@ -106,14 +117,7 @@ class Composer:
         """Return the tokens of the piece that a request asks for. Raises UserError."""
         if request.seconds is None:
             return request.length or DEFAULT_LENGTH
-        try:
-            pace = Pace.read(self.files)
-        except (OSError, ValueError) as error:
-            raise UserError(
-                f"version {self.identity.version} of the model does not say how many tokens a second takes: "
-                "register its run again with `musenet register`, or give a length in tokens"
-            ) from error
-        return max(SHORTEST, HEADER + pace.tokens(request.style, request.seconds))
+        return max(SHORTEST, HEADER + self.pace.tokens(request.style, request.seconds))
 
     def answer(self, request: PieceRequest, prompt: Prompt | None = None, on_progress: Progress | None = None) -> Piece:
         """Compose the piece of a request: the best candidate by the critic. Raises UserError and WeightsError."""

@@ -1,4 +1,4 @@
-"""The command `sample`: compose with a registered model, or make a sample again.
+"""The command `sample`: compose with a registered model, make a sample again, or work through a table of requests.
 
 Options without a value are left out, so that their defaults are those of `registry.requests.PieceRequest`.
 """
@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from flows.cli.options import json_option, lake_option
-from flows.cli.output import show
+from flows.cli.output import LISTED, show
 from flows.cli.running import FAILED, running
 from infra.lake import Lake
 from infra.wording import counted
@@ -69,16 +69,35 @@ POSITIVE = click.FloatRange(0, min_open=True)
     help="Make the sample with this metadata again, and say if anything differs.",
 )
 @click.option(
+    "--requests",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Compose a piece for each row of a .csv, .parquet or .json; other options are for all rows.",
+)
+@click.option(
+    "--engine", type=click.Choice(["local", "ray", "dask"]), help="Where a table is composed.  [default: local]"
+)
+@click.option("--workers", type=click.IntRange(1), help="Processes for a table.  [default: the processor cores]")
+@click.option("--cluster", metavar="ADDRESS", help="Running Ray or Dask cluster to compose a table on.")
+@click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), help="Output folder.  [default: samples/ in the lake]"
 )
 @lake_option
 @json_option
-def sample(again: Path | None, out: Path | None, lake: Lake, as_json: bool, **choices: Any) -> None:
+def sample(
+    again: Path | None, requests: Path | None, out: Path | None, lake: Lake, as_json: bool, **choices: Any
+) -> None:
     """Compose with a registered model."""
     given = {name: value for name, value in choices.items() if value is not None}
     if again is not None:
         _sample_again(again, out, lake, as_json, given)
         return
+    if requests is not None:
+        _sample_table(requests, out, lake, as_json, given)
+        return
+    for name in ("engine", "workers", "cluster"):
+        if name in given:
+            raise click.UsageError(f"--{name} is for a table of requests: give one by --requests")
     with running(lake):
         from flows.sampling.flow import sample as flow
         from flows.sampling.parameters import SampleParameters
@@ -106,4 +125,24 @@ def _sample_again(metadata: Path, out: Path | None, lake: Lake, as_json: bool, g
     lines += [] if report.midi is None else [f"written: {report.midi}"]
     show(asdict(report), lines, as_json)
     if not report.equal:
+        sys.exit(FAILED)
+
+
+def _sample_table(requests: Path, out: Path | None, lake: Lake, as_json: bool, given: dict[str, Any]) -> None:
+    """Compose a table; exit with FAILED if a row failed."""
+    if "count" in given:
+        raise click.UsageError("--count is for one request; a table has a row for each piece")
+    settings = {name: given.pop(name) for name in ("model", "engine", "workers", "cluster") if name in given}
+    with running(lake):
+        from flows.sampling.flow import sample_table
+        from flows.sampling.parameters import TableParameters
+
+        parameters = TableParameters(requests=requests, defaults=given, out=out, lake=lake.address, **settings)
+        report = sample_table(parameters)
+    lines = [f"row {number} failed: {error}" for number, error in report.failed.items()][:LISTED]
+    done = report.rows - len(report.failed)
+    lines.append(f"{counted(report.rows, 'row')}: {done:,} done, {report.composed:,} of them now, in {report.folder}")
+    lines.append(f"index: {report.index}")
+    show(asdict(report), lines, as_json)
+    if report.failed:
         sys.exit(FAILED)

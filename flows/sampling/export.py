@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.sampling.metadata import FileInfo, metadata_of, prompt_name
+from flows.sampling.metadata import FileInfo, SampleMetadata, metadata_of, prompt_name
 from infra.errors import UserError
 from infra.files import write_atomically
 from registry.piece import Piece
@@ -51,10 +51,16 @@ def export(piece: Piece, folder: Path) -> Sample:
         write_atomically(about, (metadata.model_dump_json(indent=1) + "\n").encode())
     except OSError as error:
         raise UserError(f"{folder} cannot be written: {error.strerror}") from error
+    return sample_of(metadata, folder, about)
+
+
+def sample_of(metadata: SampleMetadata, folder: Path, about: Path) -> Sample:
+    """Return the sample in a folder that the metadata in the file `about` describe."""
+    midi, text, picture = (str(folder / metadata.files[kind].name) for kind in SUFFIXES)
     return Sample(
-        midi=str(folder / files["midi"].name),
-        text=str(folder / files["text"].name),
-        picture=str(folder / files["picture"].name),
+        midi=midi,
+        text=text,
+        picture=picture,
         metadata=str(about),
         digest=metadata.digest,
         score=metadata.score,

@@ -1,4 +1,6 @@
-"""The sampling flows: compose with a registered model and export the best candidates; make a sample again."""
+"""The sampling flows: compose with a registered model and export the best candidates; make a sample again; and work
+through a table of requests.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +12,17 @@ from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.runtime import flow_run
 
-from flows.lineage import file_place, model_place, recorded
+from flows.engines import JobError, open_engine
+from flows.lineage import file_place, location_place, model_place, recorded
 from flows.progress import say, stage
 from flows.sampling.again import AgainReport, differences, find_same_model, restore
+from flows.sampling.compose_job import worker_settings
 from flows.sampling.export import Sample, export
 from flows.sampling.metadata import find_prompt, read_metadata
-from flows.sampling.parameters import AgainParameters, SampleParameters
+from flows.sampling.parameters import AgainParameters, SampleParameters, TableParameters
+from flows.sampling.request_table import read_requests
+from flows.sampling.table_run import TableRun
+from infra.errors import RunError
 from infra.lake import Lake
 from registry.composer import Composer
 from registry.identity import MODEL_NAME
@@ -92,3 +99,53 @@ def sample_again(parameters: AgainParameters) -> AgainReport:
         midi = None if parameters.out is None else export(piece, parameters.out).midi
         record.writes(*map(file_place, [*restored, *([] if midi is None else [midi])]))
     return AgainReport(str(file), not found, found, restored, changed, midi)
+
+
+@dataclass(frozen=True)
+class TableReport:
+    """The outcome of a table of requests; every row is in the index."""
+
+    model_version: str
+    rows: int
+    composed: int
+    """Pieces made by this run; equal requests are made once."""
+    failed: dict[int, str]
+    """Errors by the number of the row."""
+    folder: str
+    index: str
+
+
+@task(name="compose table", persist_result=False, cache_policy=NO_CACHE)
+def table_task(parameters: TableParameters, run: TableRun) -> int:
+    """Compose what is pending, in worker processes."""
+    settings = worker_settings(run.composer.files, run.composer.identity, parameters.seconds_per_piece)
+    workers = min(parameters.workers, len(run.pending))
+    with stage(f"composing {parameters.requests.name}", unit="pieces") as bar:
+
+        def progress(done: int, total: int, failed: int) -> None:
+            bar.update(done, total, f"{failed:,} failed" if failed else "")
+
+        with open_engine(parameters.engine, workers, settings, parameters.cluster) as engine:
+            return run.compose(engine, progress)
+
+
+@flow(name="sample-table", persist_result=False)
+def sample_table(parameters: TableParameters) -> TableReport:
+    """Compose a piece for each row of a table; those that are there are not made again. Raises UserError, RunError."""
+    lake = Lake.at(parameters.lake)
+    rows = read_requests(parameters.requests.expanduser(), parameters.defaults)
+    with recorded("sample", flow_run, location_place(str(parameters.requests))) as record:
+        registry = Registry.open(lake.registry_database, lake.registry_artifacts)
+        model = find_model(registry, parameters.model)
+        record.reads(model_place(lake, MODEL_NAME, model.version))
+        run = TableRun(pull_task(registry, model), parameters.folder, rows)
+        for line in run.prepare():
+            say(line)
+        try:
+            composed = table_task(parameters, run) if run.pending else 0
+        except JobError as error:
+            raise RunError(f"sampling stopped: {error}; what was composed is kept, the same command goes on") from error
+        run.write_index(parameters.index)
+        record.writes(file_place(str(parameters.index)))
+    failed = dict(sorted(run.errors.items()))
+    return TableReport(model.version, len(rows), composed, failed, str(parameters.folder), str(parameters.index))

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from flows.engines import EngineName
 from flows.parameters import LakeAddress
+from infra.hardware import available_cores
 from infra.lake import Lake
 from registry.requests import PieceRequest
 
@@ -49,3 +52,31 @@ class AgainParameters(OutputParameters):
     """Alias or version number of a model to make it with; None: the one with the same files."""
     out: Path | None = None
     """Folder for the files of the new sample; None: it is compared, and those files that are missing are restored."""
+
+
+class TableParameters(OutputParameters):
+    """A table of requests to work through."""
+
+    requests: Path
+    """CSV, Parquet or JSON: see `flows.sampling.request_table`."""
+    defaults: dict[str, Any] = {}
+    """Fields of the requests for all rows, where the table does not give them."""
+    model: str = "champion"
+    """An alias or a version number."""
+    engine: EngineName = EngineName.LOCAL
+    workers: int = Field(default_factory=available_cores, ge=1)
+    """Processes of an engine that is started for the run; each loads the model."""
+    cluster: str | None = None
+    """Address of a running Ray or Dask cluster."""
+    seconds_per_piece: float = Field(3600.0, gt=0)
+    """A worker that takes longer is ended, and its row fails."""
+
+    @property
+    def folder(self) -> Path:
+        """The folder to write into."""
+        return self.out or Lake.at(self.lake).samples / self.requests.stem
+
+    @property
+    def index(self) -> Path:
+        """The index beside the samples."""
+        return self.folder / f"{self.requests.stem}.index.parquet"

@@ -31,6 +31,8 @@ def test_its_help_names_the_default(name: str) -> None:
     ("words", "message"),
     [
         (["--guidance", "0.5"], "'--guidance': 0.5 is not in the range x>=1"),
+        (["--engine", "ray"], "--engine is for a table of requests: give one by --requests"),
+        (["--requests", "a.csv", "--count", "2"], "--count is for one request; a table has a row for each piece"),
         (["--again", "a.json", "--seed", "3"], "--again makes the piece as a.json says; it takes no --seed"),
     ],
 )

@@ -1,0 +1,60 @@
+"""The job of composing a piece in a worker process, which loads the model once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from pathlib import Path
+from typing import Self
+
+from flows.engines import Failure, Heartbeat, WorkerSettings
+from flows.sampling.export import Sample, export
+from infra.errors import MusenetError, message_of
+from registry.composer import Composer
+from registry.identity import ModelIdentity
+from registry.requests import PieceRequest, Prompt
+
+WORKER_BYTES = 32 * 2**30
+"""Memory of a worker beyond its model; caches of long pieces and many candidates take gigabytes."""
+
+
+@dataclass(frozen=True)
+class ComposeJob:
+    """One piece to compose and to write."""
+
+    request: PieceRequest
+    files: Path
+    """The model's bundle, in a folder that all workers see."""
+    identity: ModelIdentity
+    folder: Path
+    failure: Failure | None = None
+
+    def without(self, item: int, failure: Failure) -> Self:
+        """Return the job that reports a failure of its worker."""
+        return replace(self, failure=failure)
+
+
+def compose_piece(job: ComposeJob, heartbeat: Heartbeat) -> Sample | str:
+    """Compose and write a piece. Returns the error in one line where it cannot be made."""
+    if job.failure is not None:
+        return f"the worker that composed it {str(job.failure).replace('_', ' ')}"
+    heartbeat.at(0)
+    try:
+        prompt = Prompt.of(job.request)
+        return export(_composer(job.files, job.identity).answer(job.request, prompt), job.folder)
+    except MusenetError as error:
+        return message_of(error)
+
+
+def worker_settings(files: Path, identity: ModelIdentity, seconds_per_piece: float) -> WorkerSettings:
+    """Return the settings of workers that compose with a model."""
+    return WorkerSettings(seconds_per_piece, WORKER_BYTES, partial(_load, files, identity))
+
+
+def _load(files: Path, identity: ModelIdentity) -> None:
+    _composer(files, identity).bundle  # noqa: B018 (loads it)
+
+
+@cache
+def _composer(files: Path, identity: ModelIdentity) -> Composer:
+    return Composer(files, identity)
