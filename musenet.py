@@ -21,7 +21,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from infra.errors import MusenetError, RunError, UserError
 from infra.lake import Lake
@@ -136,6 +136,8 @@ def sample(
     model: str = "champion",
     *,
     count: int = 1,
+    audio: Literal["wav", "flac", "mp3"] | None = None,
+    soundfont: Address | None = None,
     out: Address | None = None,
     lake: Address | None = None,
     **request: Unpack[RequestOptions],
@@ -143,7 +145,8 @@ def sample(
     """Compose `count` pieces with a registered model, given by alias or version number, and write their files.
 
     `request` are the fields of `registry.requests.PieceRequest`: `style="bach"`, `instruments=["piano", "strings"]`,
-    `seconds=60`, `prompt="idea.mid"`, `seed=7`, … Each further piece has the next seed. The files are written to the
+    `seconds=60`, `prompt="idea.mid"`, `seed=7`, … Each further piece has the next seed. With an `audio` format sound is
+    written, too, by a `soundfont`: by default `$MUSENET_SOUNDFONT` or one that is installed. The files go into the
     folder `out`, by default `samples/` in the lake. Raises MusenetError. `load` composes without a flow and files.
     """
     with _flow(lake) as opened:
@@ -151,7 +154,9 @@ def sample(
         from flows.sampling.parameters import SampleParameters
 
         folder = None if out is None else Path(out).expanduser()
-        content = {**request, "model": model, "count": count, "out": folder, "lake": opened.address}
+        font = None if soundfont is None else Path(soundfont).expanduser()
+        output = {"audio": audio, "soundfont": font, "out": folder, "lake": opened.address}
+        content = {**request, "model": model, "count": count, **output}
         return flow(SampleParameters.model_validate(content))
 
 

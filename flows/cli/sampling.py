@@ -68,6 +68,13 @@ POSITIVE = click.FloatRange(0, min_open=True)
     metavar="FILE.json",
     help="Make the sample with this metadata again, and say if anything differs.",
 )
+@click.option("--audio", type=click.Choice(["wav", "flac", "mp3"]), help="Write audio, too.")
+@click.option(
+    "--soundfont",
+    type=click.Path(path_type=Path),
+    metavar="FILE.sf2",
+    help="Soundfont of the audio.  [default: $MUSENET_SOUNDFONT, else one that is installed]",
+)
 @click.option(
     "--requests",
     type=click.Path(path_type=Path),
@@ -132,7 +139,8 @@ def _sample_table(requests: Path, out: Path | None, lake: Lake, as_json: bool, g
     """Compose a table; exit with FAILED if a row failed."""
     if "count" in given:
         raise click.UsageError("--count is for one request; a table has a row for each piece")
-    settings = {name: given.pop(name) for name in ("model", "engine", "workers", "cluster") if name in given}
+    of_run = ("model", "audio", "soundfont", "engine", "workers", "cluster")
+    settings = {name: given.pop(name) for name in of_run if name in given}
     with running(lake):
         from flows.sampling.flow import sample_table
         from flows.sampling.parameters import TableParameters

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Self
 
 from flows.engines import Failure, Heartbeat, WorkerSettings
-from flows.sampling.export import Sample, export
+from flows.sampling.export import AudioOutput, Sample, export
 from infra.errors import MusenetError, message_of
 from registry.composer import Composer
 from registry.identity import ModelIdentity
@@ -27,6 +27,7 @@ class ComposeJob:
     """The model's bundle, in a folder that all workers see."""
     identity: ModelIdentity
     folder: Path
+    audio: AudioOutput | None = None
     failure: Failure | None = None
 
     def without(self, item: int, failure: Failure) -> Self:
@@ -41,7 +42,7 @@ def compose_piece(job: ComposeJob, heartbeat: Heartbeat) -> Sample | str:
     heartbeat.at(0)
     try:
         prompt = Prompt.of(job.request)
-        return export(_composer(job.files, job.identity).answer(job.request, prompt), job.folder)
+        return export(_composer(job.files, job.identity).answer(job.request, prompt), job.folder, job.audio)
     except MusenetError as error:
         return message_of(error)
 

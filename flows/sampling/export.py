@@ -1,4 +1,4 @@
-"""Export of a composed piece: a MIDI file, its tokens as text, a piano roll and its metadata."""
+"""Export of a composed piece: a MIDI file, its tokens as text, a piano roll, audio if wanted, and its metadata."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from flows.sampling.audio import AudioFormat, Soundfont, render
 from flows.sampling.metadata import FileInfo, SampleMetadata, metadata_of, prompt_name
 from infra.errors import UserError
 from infra.files import write_atomically
@@ -22,6 +23,7 @@ class Sample:
     midi: str
     text: str
     picture: str
+    audio: str | None
     metadata: str
     digest: str
     """Of the request to the model; its first digits are in the names of the files."""
@@ -30,18 +32,32 @@ class Sample:
     seconds: float
 
 
-def export(piece: Piece, folder: Path) -> Sample:
+@dataclass(frozen=True)
+class AudioOutput:
+    """Audio to write beside the MIDI file."""
+
+    format: AudioFormat
+    soundfont: Soundfont
+
+
+def export(piece: Piece, folder: Path, audio: AudioOutput | None = None) -> Sample:
     """Write the files of a piece, named `piece.name`, and the prompt beside them; the metadata last.
 
     A file of the same name is replaced: it is of the same request. Raises UserError for a folder that cannot be
     written.
     """
     contents = {"midi": piece.midi, "text": text_of(piece), "picture": picture_of(piece)}
+    suffixes = dict(SUFFIXES)
+    font = None
+    if audio is not None:
+        contents["audio"] = render(piece.midi, audio.soundfont, audio.format)
+        suffixes["audio"] = str(audio.format)
+        font = FileInfo(name=audio.soundfont.path.name, sha256=audio.soundfont.sha256)
     files = {
-        kind: FileInfo(name=f"{piece.name}.{SUFFIXES[kind]}", sha256=hashlib.sha256(data).hexdigest())
+        kind: FileInfo(name=f"{piece.name}.{suffixes[kind]}", sha256=hashlib.sha256(data).hexdigest())
         for kind, data in contents.items()
     }
-    metadata = metadata_of(piece, files)
+    metadata = metadata_of(piece, files, font)
     about = folder / f"{piece.name}.json"
     try:
         for kind, data in contents.items():
@@ -61,6 +77,7 @@ def sample_of(metadata: SampleMetadata, folder: Path, about: Path) -> Sample:
         midi=midi,
         text=text,
         picture=picture,
+        audio=str(folder / metadata.files["audio"].name) if "audio" in metadata.files else None,
         metadata=str(about),
         digest=metadata.digest,
         score=metadata.score,

@@ -65,6 +65,7 @@ def sample(parameters: SampleParameters) -> SampleReport:
     lake = Lake.at(parameters.lake)
     with recorded("sample", flow_run) as record:
         prompt = Prompt.of(parameters)
+        audio = parameters.audio_output()
         registry = Registry.open(lake.registry_database, lake.registry_artifacts)
         model = find_model(registry, parameters.model)
         composer = pull_task(registry, model)
@@ -73,7 +74,7 @@ def sample(parameters: SampleParameters) -> SampleReport:
         record.reads(model_place(lake, MODEL_NAME, model.version))
         samples = []
         for request in parameters.requests():
-            samples.append(export(compose_task(composer, request, prompt), parameters.folder))
+            samples.append(export(compose_task(composer, request, prompt), parameters.folder, audio))
             record.writes(file_place(samples[-1].midi))
     rows = [{"piece": Path(s.midi).name, "score": round(s.score, 4), "notes": s.notes, "s": s.seconds} for s in samples]
     create_table_artifact(key="samples", table=rows, description=f"model version {model.version}")
@@ -138,7 +139,7 @@ def sample_table(parameters: TableParameters) -> TableReport:
         registry = Registry.open(lake.registry_database, lake.registry_artifacts)
         model = find_model(registry, parameters.model)
         record.reads(model_place(lake, MODEL_NAME, model.version))
-        run = TableRun(pull_task(registry, model), parameters.folder, rows)
+        run = TableRun(pull_task(registry, model), parameters.folder, rows, parameters.audio_output())
         for line in run.prepare():
             say(line)
         try:

@@ -56,6 +56,8 @@ class SampleMetadata(_Strict):
     seconds: float
     tempo: float
     """Beats per minute at the beginning."""
+    soundfont: FileInfo | None = None
+    """That the audio was rendered with; its name is without the folder."""
     files: dict[str, FileInfo]
     """`midi`, `text`, `picture` and, where it was asked for, `audio`."""
     made_with: dict[str, str]
@@ -68,7 +70,7 @@ def surroundings(device: str) -> dict[str, str]:
     return {**versions, "python": platform.python_version(), "machine": platform.machine(), "device": device}
 
 
-def metadata_of(piece: Piece, files: dict[str, FileInfo]) -> SampleMetadata:
+def metadata_of(piece: Piece, files: dict[str, FileInfo], soundfont: FileInfo | None = None) -> SampleMetadata:
     """Return the metadata of a piece whose files were written."""
     prompt = piece.prompt
     return SampleMetadata(
@@ -82,6 +84,7 @@ def metadata_of(piece: Piece, files: dict[str, FileInfo]) -> SampleMetadata:
         notes=len(piece.notes),
         seconds=round(piece.seconds, 3),
         tempo=round(piece.notes.tempo, 3),
+        soundfont=soundfont,
         files=files,
         made_with=surroundings(piece.device),
     )

@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from flows.engines import EngineName
 from flows.parameters import LakeAddress
+from flows.sampling.audio import AudioFormat, Soundfont
+from flows.sampling.export import AudioOutput
 from infra.hardware import available_cores
 from infra.lake import Lake
 from registry.requests import PieceRequest
@@ -29,7 +31,19 @@ class OutputParameters(BaseModel):
         return self.out or Lake.at(self.lake).samples
 
 
-class SampleParameters(PieceRequest, OutputParameters):
+class AudioParameters(OutputParameters):
+    """Audio to write beside the MIDI files."""
+
+    audio: AudioFormat | None = None
+    soundfont: Path | None = None
+    """A .sf2 file; None: `$MUSENET_SOUNDFONT`, else one that is installed."""
+
+    def audio_output(self) -> AudioOutput | None:
+        """Return the audio to write, None for none. Raises UserError where audio cannot be rendered here."""
+        return None if self.audio is None else AudioOutput(self.audio, Soundfont.find(self.soundfont))
+
+
+class SampleParameters(PieceRequest, AudioParameters):
     """The pieces to compose, and the registered model to compose them with."""
 
     model: str = "champion"
@@ -54,7 +68,7 @@ class AgainParameters(OutputParameters):
     """Folder for the files of the new sample; None: it is compared, and those files that are missing are restored."""
 
 
-class TableParameters(OutputParameters):
+class TableParameters(AudioParameters):
     """A table of requests to work through."""
 
     requests: Path

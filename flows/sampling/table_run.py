@@ -12,7 +12,7 @@ import polars as pl
 
 from flows.engines import Engine, LazySequence
 from flows.sampling.compose_job import ComposeJob, compose_piece
-from flows.sampling.export import Sample, sample_of
+from flows.sampling.export import AudioOutput, Sample, sample_of
 from flows.sampling.metadata import read_metadata
 from flows.sampling.request_table import RequestRow
 from infra.errors import UserError, message_of
@@ -31,6 +31,7 @@ class TableRun:
     composer: Composer
     folder: Path
     rows: Sequence[RequestRow]
+    audio: AudioOutput | None = None
     errors: dict[int, str] = field(default_factory=dict)
     """By the number of the row."""
     digests: dict[int, str] = field(default_factory=dict)
@@ -53,8 +54,9 @@ class TableRun:
             lines |= dict.fromkeys(said)
             self.digests[row.number] = digest
             assert row.request is not None
-            if digest in there:
-                self.samples[digest] = there[digest]
+            found = there.get(digest)
+            if found is not None and (self.audio is None or self._has_audio(found)):
+                self.samples[digest] = found
             else:
                 self.pending[digest] = row.request
         return [*lines]
@@ -66,6 +68,11 @@ class TableRun:
         said = self.composer.check(row.request, prompt)
         return row.request.digest(self.composer.identity.digest, prompt), said
 
+    def _has_audio(self, sample: Sample) -> bool:
+        """Return True if a sample has the audio that this run is to write."""
+        name = sample.audio
+        return name is not None and self.audio is not None and Path(name).suffix == f".{self.audio.format}"
+
     def compose(self, engine: Engine, on_progress: Callable[[int, int, int], None]) -> int:
         """Compose what is pending; return the number of pieces made. `on_progress` gets done, all and failed.
 
@@ -75,7 +82,7 @@ class TableRun:
         jobs = LazySequence(
             len(digests),
             lambda index: ComposeJob(
-                self.pending[digests[index]], self.composer.files, self.composer.identity, self.folder
+                self.pending[digests[index]], self.composer.files, self.composer.identity, self.folder, self.audio
             ),
         )
         failed: dict[str, str] = {}
@@ -111,11 +118,11 @@ class TableRun:
         }
         if found is None:
             return about
-        files = {name: Path(getattr(found, name)).name for name in FILES}
+        files = {name: Path(file).name for name in FILES if (file := getattr(found, name)) is not None}
         return {**about, **files, "score": found.score, "piece_notes": found.notes, "piece_seconds": found.seconds}
 
 
-FILES = ("midi", "text", "picture", "metadata")
+FILES = ("midi", "text", "picture", "audio", "metadata")
 _FIELD_TYPES: dict[str, pl.DataType] = {
     "instruments": pl.List(pl.String()),
     **dict.fromkeys(("length", "best_of", "seed", "top_k"), pl.Int64()),
