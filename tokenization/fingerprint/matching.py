@@ -295,19 +295,27 @@ def _aligned(x: NDArray[np.float64], y: NDArray[np.float64], shorter: float) -> 
     At most MOST_ALIGNED begins are looked at: of more, a chain is evidence enough.
     """
     n = min(len(x), MOST_ALIGNED)
+    part = np.empty(n, np.uint64)
+    for k in range(n):
+        part[k] = np.uint64(1) << np.uint64(min(int(SIXTEENTHS * x[k] / max(shorter, SHORTEST)), 63))
     most = widest = 0
     for i in range(n):
         for j in range(i + 1, n):
             if x[j] - x[i] < 1.0 or y[j] - y[i] < 0.3:
                 continue
             slope = (y[j] - y[i]) / (x[j] - x[i])
+            near = 0
+            for k in range(n):
+                near += abs(y[k] - y[i] - slope * (x[k] - x[i])) < STRAIGHT
+            if near < most:
+                continue
             count, last = 0, -1.0
             parts = np.uint64(0)
             for k in range(n):
                 if abs(y[k] - y[i] - slope * (x[k] - x[i])) < STRAIGHT and x[k] - last > SAME:
                     count += 1
                     last = x[k]
-                    parts |= np.uint64(1) << np.uint64(min(int(SIXTEENTHS * x[k] / max(shorter, SHORTEST)), 63))
+                    parts |= part[k]
             spread = 0
             while parts:
                 parts &= parts - np.uint64(1)

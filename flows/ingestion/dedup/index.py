@@ -25,7 +25,7 @@ ALONE = 0xFFFFFFFF
 """Place of an entry whose hash no other voice has."""
 GROUP = 0x80000000
 """Bit of a posting that begins another group."""
-MOST_TOGETHER = 16
+MOST_TOGETHER = 24
 """Voices with a feature up to which all are in one group."""
 COMMON = 1024
 """Voices with a feature from which it is a very common one."""
@@ -201,12 +201,12 @@ def _by_lot(
 
     `ordered`: room for one number for each.
     """
-    size, groups = len(keys), np.uint64(group_count(len(keys)))
-    starts = np.zeros(COMMON // MOST_TOGETHER + 1, np.int64)
+    size, groups = len(keys), group_count(len(keys))
+    starts = np.zeros(groups + 1, np.int64)
     salt = _mixed(keys[0] >> np.uint64(32))
     for k in range(size):
         ordered[k] = ((names[voices[k]] ^ salt) * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(32)) & (
-            groups - np.uint64(1)
+            np.uint64(groups - 1)
         )
         starts[ordered[k] + np.uint64(1)] += 1
     for group in range(1, len(starts)):

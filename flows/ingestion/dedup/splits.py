@@ -44,9 +44,10 @@ def assign_splits(pieces: pl.DataFrame, shares: SplitShares, inherited: pl.DataF
         before = inherited.select("sha256", strict.alias("placed")).group_by("sha256").max()
         placed = pieces.join(before, on="sha256").group_by("family").agg(pl.col("placed").max())
         families = families.join(placed, on="family", how="left")
-    draw = pl.concat_str(pl.lit(f"{shares.seed}:"), "family").map_elements(_draw, return_dtype=pl.UInt64)
-    families = families.with_columns(draw.alias("draw")).sort("draw", "family")
     new = pl.col("placed").is_null()
+    label = pl.when(new).then(pl.concat_str(pl.lit(f"{shares.seed}:"), "family"))
+    draw = label.map_elements(_draw, return_dtype=pl.UInt64)  # which skips nulls
+    families = families.with_columns(draw.alias("draw")).sort("draw", "family")
     rank = pl.when(new).then(new.cum_sum().over("style")) - 1
     lacking = {
         split: (

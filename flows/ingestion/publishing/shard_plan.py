@@ -102,9 +102,10 @@ class ShardPlan:
             [choice.name, choice.version, choice.time, vocabulary.fixed_digest, choice.sustain],
             {style: vocabulary.style_id(style) for style in styles},
             choice.augmentation.content(self.split, choice.encoding.vocabulary),
-            self.pieces.select(LABELS).rows(),
         ]
-        text = json.dumps(content, separators=(",", ":"), ensure_ascii=False)
+        text = (
+            json.dumps(content, separators=(",", ":"), ensure_ascii=False) + self.pieces.select(LABELS).write_ndjson()
+        )
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 

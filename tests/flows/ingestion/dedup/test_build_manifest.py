@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -380,3 +381,22 @@ def test_every_file_has_one_consistent_outcome_in_its_place(data: st.DataObject,
         if row["status"] == Status.DUPLICATE:
             kept = rows[row["kept"]]
             assert (kept["family"], row["detail"]) == (row["family"], f"songs/{kept['path']}")
+
+
+class TestGrowth:
+    @pytest.mark.parametrize("seed", range(4))
+    def test_gives_the_families_of_all_files_at_once(self, music: Any, seed: int) -> None:
+        """Files come in four batches, of which each takes over the splits of the one before."""
+        songs = [music.song(number, 60) for number in range(6)]
+        pieces = [*songs, *(music.performance(song) for song in songs[:2])]
+        pieces += [music.moved(song, 2) for song in songs[1:4]] + [music.excerpt(song, 0.1, 0.6) for song in songs[3:5]]
+        files = [File(f"{number:02}.mid", notes=len(notes), music=notes) for number, notes in enumerate(pieces)]
+        files.append(replace(files[0], path="again.mid", content="00.mid"))
+        comes = np.random.default_rng(seed).integers(0, 4, len(files))
+        inherited = None
+        for batch in range(4):
+            grown = decided([file for file, at in zip(files, comes, strict=True) if at <= batch], inherited=inherited)
+            inherited = grown.drop_nulls("split").select("sha256", "split")
+        assert grown.drop("split").equals(decided(files).drop("split"))
+        assert len(grown.drop_nulls("linked")) == 2 + 3 + 2 + 1
+        assert grown.group_by("family").agg(pl.col("split").n_unique())["split"].to_list() == [1] * 6
