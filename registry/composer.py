@@ -8,7 +8,6 @@ piece.save("piece.mid")
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +18,6 @@ from pydantic import ValidationError
 
 from infra.errors import RunError, UserError
 from infra.settings import one_line
-from infra.wording import counted
 from registry.identity import ModelIdentity
 from registry.piece import Piece
 from registry.requests import DEFAULT_LENGTH, SHORTEST, PieceRequest, Prompt, RequestOptions, request_for_model
@@ -64,14 +62,6 @@ class Composer:
             raise RunError(f"no vocabulary and encoding can be read from {self.files}: {error}") from error
 
     @cached_property
-    def context(self) -> int:
-        """Tokens that the network sees at once. Raises RunError."""
-        try:
-            return int(json.loads((self.files / "model.json").read_bytes())["context"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise RunError(f"no model can be read from {self.files}: {error}") from error
-
-    @cached_property
     def pace(self) -> Pace:
         """Tokens a second by style. Raises UserError for a version that was registered without."""
         try:
@@ -92,7 +82,8 @@ class Composer:
     def check(self, request: PieceRequest, prompt: Prompt | None) -> list[str]:
         """Check a request without loading the network; return what it implies, a line for each point.
 
-        Raises UserError for an unknown style or instrument, and for a length in seconds that the model cannot plan.
+        Raises UserError for an unknown style or instrument, for a length in seconds that the model cannot plan, and for
+        a prompt that leaves no room.
         """
         vocabulary = self.encoding.vocabulary
         vocabulary.style_id(request.style)
@@ -107,10 +98,7 @@ class Composer:
         if asked and found & ~asked:
             played, wanted = (", ".join(vocabulary.groups_of_mask(mask)) for mask in (found, asked))
             lines.append(f"the prompt plays {played}; its notes stay, and only {wanted} continue it")
-        begin = prompt_tokens(self.encoding, request_for_model(request, length, prompt), self.context)
-        if begin.dropped:
-            used = counted(len(begin.tokens), "token")
-            lines.append(f"the prompt is longer than the model's context allows; only its end, {used}, is used")
+        prompt_tokens(self.encoding, request_for_model(request, length, prompt))
         return lines
 
     def length_of(self, request: PieceRequest) -> int:

@@ -10,7 +10,7 @@ from modeling.generation.composition import Candidate, compose
 from modeling.generation.decoder import Decoder
 from modeling.generation.executors import ExecutorConfig, ExecutorError, new_executor
 from modeling.generation.generate import Step, generate, stream
-from modeling.generation.prompt import Prompt, prompt_tokens
+from modeling.generation.prompt import beginning, prompt_tokens
 from modeling.generation.request import Request
 from modeling.generation.sampling import SamplingConfig, sample
 
@@ -20,10 +20,10 @@ __all__ = [
     "ExecutorConfig",
     "ExecutorError",
     "ModelBundle",
-    "Prompt",
     "Request",
     "SamplingConfig",
     "Step",
+    "beginning",
     "compose",
     "generate",
     "new_executor",

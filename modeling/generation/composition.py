@@ -36,9 +36,9 @@ def compose(
     """Generate `best_of` candidates and return them, the best first.
 
     `on_progress` is called with the tokens done and the tokens in all. Raises VocabularyError for an unknown style or
-    instrument.
+    instrument and for controls that leave no note, and UserError for a prompt that leaves no room.
     """
-    prompt = prompt_tokens(bundle.encoding, request, bundle.model.config.context).tokens
+    prompt = prompt_tokens(bundle.encoding, request)
     return _rank(bundle, request, prompt, _generate_candidates(bundle, request, prompt, on_progress))
 
 
@@ -65,6 +65,7 @@ def _generate_candidates(
             seed=request.seed,
             on_progress=progress,
             candidates=range(len(pieces), len(pieces) + count),
+            direction=request.direction,
             executor=bundle.executor(request.executor),
         )
     return pieces
@@ -75,7 +76,7 @@ def _rank(bundle: ModelBundle, request: Request, prompt: Tokens, pieces: list[To
     window = bundle.critic_config.window
     # After a long prompt the continuation is scored, with a quarter of a window before it: up to there all are equal.
     start = max(len(prompt) - HEADER - window // 4, 0)
-    lengths = [request.length] * len(pieces)
+    lengths = [len(piece) if request.direction.seconds else request.length for piece in pieces]
     scores = score(bundle.model, bundle.critic, bundle.encoding, pieces, lengths, window, start)
     candidates = [Candidate(tokens, value, index) for index, (tokens, value) in enumerate(zip(pieces, scores))]
     return sorted(candidates, key=lambda candidate: (-candidate.score, candidate.index))

@@ -1,25 +1,24 @@
-"""Incremental decoding with guidance: the logits of the next tokens of a batch of pieces."""
+"""Incremental decoding under several headers at once: guidance, and blends of styles."""
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from modeling.generation.executors import DecodingState, Executor, Fields, Floats, Rows
-from tokenization.vocabulary import Vocabulary
+from modeling.generation.mixture import KEPT, Header
 
 
 class Decoder:
-    """An executor's decoding of a batch of pieces.
+    """An executor's decoding of a batch of pieces, each once under every header.
 
     `prefill` fills the cache with windows, `decode_step` appends one position; `logits` are then those of the next
-    tokens. With guidance above 1 every piece has a second, unconditional row, whose header has neither style nor
-    instrumentation.
+    tokens, a weighted sum over the headers.
     """
 
-    def __init__(self, executor: Executor, vocabulary: Vocabulary, guidance: float = 1.0) -> None:
+    def __init__(self, executor: Executor, headers: tuple[Header, ...] = (Header(),)) -> None:
         self.executor = executor
-        self.guidance = guidance
-        self._unconditional_header = np.array([vocabulary.no_style, vocabulary.no_instrumentation])
+        self.headers = headers
         self._state: DecodingState | None = None
 
     @property
@@ -29,29 +28,38 @@ class Decoder:
 
     def prefill(self, windows: Fields, capacity: int) -> None:
         """Fill the cache, anew if there is one, with windows that begin with a header, shape (5, pieces, positions)."""
-        if self.guidance != 1:
-            unconditional = windows.copy()
-            unconditional[0, :, : len(self._unconditional_header)] = self._unconditional_header
-            windows = np.concatenate([windows, unconditional], axis=1)
+        copies = []
+        for header in self.headers:
+            copy = windows.copy()
+            for place, token in enumerate(header):
+                if token != KEPT:
+                    copy[0, :, place] = token
+            copies.append(copy)
         self._state = None  # its memory is free for the new one
-        self._state = self.executor.prefill(windows, capacity)
+        self._state = self.executor.prefill(np.concatenate(copies, axis=1), capacity)
 
     def decode_step(self, latest: Fields) -> None:
         """Append each piece's latest token, shape (5, pieces)."""
-        self._filled.decode_step(latest if self.guidance == 1 else np.concatenate([latest, latest], axis=1))
+        self._filled.decode_step(np.tile(latest, (1, len(self.headers))))
 
-    def logits(self) -> Floats:
-        """Return the logits of the next tokens, shape (pieces, ids or more)."""
+    def logits(self, weights: NDArray[np.float32]) -> Floats:
+        """Return the logits of the next tokens, shape (pieces, ids or more).
+
+        `weights`: of each header, shape (pieces, headers).
+        """
         logits = self._filled.logits
-        if self.guidance == 1:
+        if len(self.headers) == 1:
             return logits
-        conditional, unconditional = np.split(logits, 2)
-        return unconditional + np.float32(self.guidance) * (conditional - unconditional)
+        by_header = np.split(logits, len(self.headers))
+        total: Floats = weights[:, :1] * by_header[0]
+        for number in range(1, len(self.headers)):
+            total += weights[:, number : number + 1] * by_header[number]
+        return total
 
     def keep(self, rows: Rows) -> None:
         """Keep these pieces, in this order; one that is named more than once is copied."""
-        pieces = len(self._filled.logits) // 2
-        self._filled.keep(rows if self.guidance == 1 else np.concatenate([rows, rows + pieces]))
+        pieces = len(self._filled.logits) // len(self.headers)
+        self._filled.keep(np.concatenate([rows + number * pieces for number in range(len(self.headers))]))
 
     @property
     def _filled(self) -> DecodingState:

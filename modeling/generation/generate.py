@@ -13,13 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modeling.generation.decoder import Decoder
+from modeling.generation.direction import Direction
 from modeling.generation.executors import Executor, Rows, new_executor
+from modeling.generation.mixture import Mixture
 from modeling.generation.pieces import GrowingPieces, window_begin
 from modeling.generation.sampling import SamplingConfig, sample, uniforms
 from modeling.network.transformer import MuseNet
 from tokenization.encodings import HEADER, Encoding
 from tokenization.vocabulary import Tokens
 
+MARGIN = 4
+"""Most tokens of a piece with a length in time, as a multiple of the first estimate."""
 Progress = Callable[[int, int], None]
 """Called with the tokens done and the tokens in all."""
 
@@ -45,6 +49,7 @@ def generate(
     stop: int | None = None,
     on_progress: Progress | None = None,
     candidates: Sequence[int] | None = None,
+    direction: Direction | None = None,
     executor: Executor | None = None,
 ) -> list[Tokens]:
     """Continue each prompt to a piece, up to its `end`, its planned length or `stop`; arguments as for `stream`.
@@ -52,12 +57,13 @@ def generate(
     `executor`: an executor of the model that is ready; None: a new one.
     """
     ready = new_executor(model) if executor is None else executor
-    longest = min(max(lengths), stop or max(lengths))
+    longest = _longest(lengths, stop, direction or Direction())
     given = prompts.shape[1]
     out = np.zeros((len(prompts), max(longest, given)), np.uint16)
     out[:, :given] = prompts
     sizes = np.full(len(prompts), given)
-    for step in stream(ready, model.config.context, encoding, prompts, lengths, sampling, seed, stop, candidates):
+    steps = stream(ready, model.config.context, encoding, prompts, lengths, sampling, seed, stop, candidates, direction)
+    for step in steps:
         out[step.pieces, step.position] = step.tokens
         sizes[step.pieces] = step.position + 1
         if on_progress is not None:
@@ -75,35 +81,42 @@ def stream(
     seed: int,
     stop: int | None = None,
     candidates: Sequence[int] | None = None,
+    direction: Direction | None = None,
 ) -> Iterator[Step]:
     """Yield the next token of every piece, step by step; nothing is computed before it is asked for.
 
     `prompts`: the tokens so far, without `end`, shape (pieces, n): headers, possibly with music, also more of it than
     the context holds. `lengths`: planned tokens of each piece, prompt included; a piece may end up to COUNTDOWN tokens
     earlier, and then has its `end`. `stop`: tokens after which generation stops, whatever the planned length.
-    `candidates`: the number of each piece among those of the seed, 0, 1, … unless given. A piece is a function of
+    `candidates`: the number of each piece among those of the seed, 0, 1, … unless given. `direction`: of all pieces;
+    if it has a length in time, `lengths` are first estimates of the number of tokens. A piece is a function of
     prompt, length, settings, seed and candidate: the same, whichever others are with it, and whether it is generated
     at a stretch or continued from what was generated before. (Other batches change rounding in the eager executor.)
 
-    Raises ValueError for a prompt without a header or that fills the length, or whose instrumentation has no
-    instruments.
+    Raises VocabularyError for an unknown style of a blend and for controls that leave no note, and ValueError for a
+    prompt without a header or that fills the length, or whose instrumentation has no instruments.
     """
-    longest = min(max(lengths), stop or max(lengths))
-    _check_prompts(prompts, min(longest, *lengths))
+    direction = direction or Direction()
+    longest = _longest(lengths, stop, direction)
+    _check_prompts(prompts, min(longest, *lengths) if direction.seconds is None else longest)
     numbers = np.arange(len(prompts)) if candidates is None else np.array(candidates, np.int64)
     planned = np.array(lengths, np.int64)
     # What several pieces begin with is computed once.
     beginnings = np.concatenate([planned[:, None], prompts.astype(np.int64)], axis=1)
     distinct, row_of = np.unique(beginnings, axis=0, return_inverse=True)
-    pieces = GrowingPieces(encoding, distinct[:, 1:].astype(np.uint16), distinct[:, 0].copy(), longest, sampling)
-    decoder = Decoder(executor, encoding.vocabulary, sampling.guidance)
+    pieces = GrowingPieces(
+        encoding, distinct[:, 1:].astype(np.uint16), distinct[:, 0].copy(), longest, sampling, direction
+    )
+    mixture = Mixture(encoding.vocabulary, direction, sampling.guidance)
+    decoder = Decoder(executor, mixture.headers)
     decoder.prefill(pieces.window(context), min(context, longest))
     pieces.keep(row_of.reshape(-1))
     decoder.keep(row_of.reshape(-1))
     remaining = np.arange(len(prompts))
     while True:
         quantiles = uniforms(seed, numbers[remaining], pieces.filled)
-        tokens = sample(decoder.logits(), pieces.allowed(), sampling, quantiles)
+        logits, allowed = pieces.adjust(decoder.logits(mixture.weights(pieces.seconds)))
+        tokens = sample(logits, allowed, sampling, quantiles)
         pieces.append(tokens)
         yield Step(pieces.filled - 1, remaining, tokens)
         rows = np.flatnonzero(
@@ -119,6 +132,12 @@ def stream(
             decoder.decode_step(pieces.latest())
         else:
             decoder.prefill(pieces.window(context), min(context, longest))
+
+
+def _longest(lengths: Sequence[int], stop: int | None, direction: Direction) -> int:
+    """Return the most tokens that any piece may have."""
+    most = max(lengths) * (1 if direction.seconds is None else MARGIN)
+    return min(most, stop or most)
 
 
 def _check_prompts(prompts: NDArray[np.uint16], shortest: int) -> None:

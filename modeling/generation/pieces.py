@@ -1,11 +1,15 @@
-"""Pieces that grow one token at a time: their tokens, structure features and grammar."""
+"""Pieces that grow one token at a time: their tokens, structure features, grammar, plan and controls."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from modeling.generation.executors import Fields, Rows
+from modeling.controls import Controls
+from modeling.controls.adjustments import Adjustments
+from modeling.generation.direction import Direction
+from modeling.generation.executors import Fields, Floats, Rows
+from modeling.generation.planning import Clock, TimePlan
 from modeling.generation.sampling import SamplingConfig
 from tokenization.encodings import HEADER, Encoding
 from tokenization.encodings.ending import Ending
@@ -17,7 +21,8 @@ class GrowingPieces:
     """A batch of pieces of equal length so far.
 
     `prompts`: the tokens so far, shape (pieces, n). `lengths`: planned tokens of each piece, on which its part and
-    countdown depend. `capacity`: most tokens of any. Raises ValueError where an instrumentation has no instruments.
+    countdown depend, and in a direction with a length in time a first estimate of them. `capacity`: most tokens of any.
+    Raises ValueError where an instrumentation has no instruments, and VocabularyError where controls leave no note.
     """
 
     def __init__(
@@ -27,15 +32,25 @@ class GrowingPieces:
         lengths: Rows,
         capacity: int,
         sampling: SamplingConfig,
+        direction: Direction,
     ) -> None:
         self.lengths = lengths
         self.filled = 0
         """Tokens of each piece so far."""
-        playable = encoding.vocabulary.instruments_of(prompts[:, 1])
+        asked = encoding.vocabulary.instruments_of(prompts[:, 1])
+        playable = np.ones_like(asked) if direction.is_open else asked
         # In the data `end` comes when the countdown has run out; a piece may end while it runs.
         ending = Ending.within(lengths - COUNTDOWN, lengths)
         self._grammar = Grammar(encoding, playable, ending, sampling.longest_note)
         self._stepper = Stepper(lengths, encoding.effects)
+        self._clock = Clock(encoding, len(lengths))
+        self._plan: TimePlan | None = None
+        if direction.seconds is not None:
+            self._plan = TimePlan(self._clock, direction.seconds, lengths, capacity, encoding.writes_ends)
+            self._follow(self._plan)
+        self._adjustments: Adjustments | None = None
+        if direction.controls != Controls() or direction.is_open:
+            self._adjustments = Adjustments(encoding, direction.controls, asked, playable)
         self._fields: Fields = np.zeros((FIELDS, len(lengths), capacity), np.int64)
         for column in prompts.T.astype(np.int64):
             self.append(column)
@@ -47,12 +62,33 @@ class GrowingPieces:
         """Append one token to each piece, shape (pieces,)."""
         step: Features = self._stepper.step(tokens)
         self._grammar.advance(tokens)
+        if self._adjustments is not None:
+            self._adjustments.advance(tokens)
         self._fields[:, :, self.filled] = tokens, step.time, step.chord, step.part, step.countdown
         self.filled += 1
+        self._clock.advance(self._grammar.now, self._grammar.tempo)
+        if self._plan is not None:
+            self._follow(self._plan)
 
-    def allowed(self) -> NDArray[np.bool_]:
-        """Return which ids may come next, shape (pieces, ids)."""
-        return self._grammar.allowed()
+    def _follow(self, plan: TimePlan) -> None:
+        """Take the planned tokens and the ending from the plan."""
+        self.lengths = plan.tokens(self._grammar.voices, self.filled)
+        self._stepper.lengths = self.lengths
+        self._grammar.ending = plan.ending()
+
+    @property
+    def seconds(self) -> NDArray[np.float64]:
+        """Seconds of each piece so far, shape (pieces,)."""
+        return self._clock.elapsed
+
+    def adjust(self, logits: Floats) -> tuple[Floats, NDArray[np.bool_]]:
+        """Return logits under the controls, and which ids may come next, shape (pieces, ids)."""
+        allowed = self._grammar.allowed()
+        if self._adjustments is None:
+            return logits, allowed
+        adjusted = logits[:, : allowed.shape[1]].copy()
+        self._adjustments.apply(adjusted, allowed, self._grammar.voices)
+        return adjusted, allowed
 
     def latest(self) -> Fields:
         """Return the last token of each piece, shape (5, pieces)."""
@@ -68,6 +104,10 @@ class GrowingPieces:
         self.lengths, self._fields = self.lengths[rows], self._fields[:, rows]
         self._grammar.keep(rows)
         self._stepper.keep(rows)
+        self._clock.keep(rows)
+        for part in (self._plan, self._adjustments):
+            if part is not None:
+                part.keep(rows)
 
 
 def window_begin(filled: int, context: int) -> int:

@@ -1,80 +1,109 @@
-"""The prompt of a request: a header, and the latest music of a given piece that leaves room for a continuation."""
+"""The prompt of a request: a header, and the music that a piece begins with."""
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
+from infra.errors import UserError
 from modeling.generation.request import Request
-from tokenization.encodings import HEADER, Encoding, Time
-from tokenization.encodings.grid import Grid, without_late_tempos
+from tokenization.encodings import HEADER, Encoding
+from tokenization.midi.notes import Notes, TempoMap
 from tokenization.vocabulary import Tokens
 
-
-@dataclass(frozen=True)
-class Prompt:
-    """The tokens that all candidates of a request begin with."""
-
-    tokens: Tokens
-    dropped: int
-    """Tokens that were dropped from the beginning of the music because it was too long."""
+BEATS_PER_BAR = 4.0
+"""Of a bar, in quarter notes: notes in seconds know no time signatures."""
+LEAST_ROOM = 4
+"""Tokens that a continuation has at least: a note, a wait, the note's end, `end`."""
 
 
-def prompt_tokens(encoding: Encoding, request: Request, context: int) -> Prompt:
-    """Build the header and prompt of a request, at most half the context and half the piece's length.
+def prompt_tokens(encoding: Encoding, request: Request) -> Tokens:
+    """Return the header and the whole prompt of a request, without `end`, shape (n,).
 
-    Raises VocabularyError for an unknown style or instrument.
+    Raises VocabularyError for an unknown style or instrument, and UserError for a prompt that leaves no room.
     """
     vocabulary = encoding.vocabulary
     mask = vocabulary.group_mask(request.instruments)
+    style = request.style
+    if style is None and request.direction.blend is not None:
+        style = request.direction.blend.styles[0]
     if request.prompt is None:
         header = [
-            vocabulary.style_id(request.style),
+            vocabulary.style_id(style),
             vocabulary.instrumentation_id(mask or vocabulary.group_mask(["piano"])),
             vocabulary.start,
             vocabulary.tempo_id(request.tempo),
         ]
-        return Prompt(np.array(header, np.uint16), 0)
-    grid = encoding.grid(request.prompt)
-    whole = encoding.merge(encoding.write(grid, request.style))[:-1]
-    limit = min(context, request.length) // 2
-    kept = whole if len(whole) <= limit else _latest_music(encoding, grid, request.style, limit)
-    # Of music that ends in many notes at once, or in releases and rests, only the header may be left.
-    kept = whole[:HEADER].copy() if kept is None else kept
-    kept[1] = vocabulary.instrumentation_id(mask) if mask else whole[1]
-    return Prompt(kept, max(len(whole) - len(kept), 0))
+        return np.array(header, np.uint16)
+    tokens = encoding.encode(request.prompt, style)[:-1]
+    if mask:
+        tokens[1] = vocabulary.instrumentation_id(mask)
+    _check_room(request, tokens)
+    return tokens
 
 
-def _latest_music(encoding: Encoding, grid: Grid, style: str | None, limit: int) -> Tokens | None:
-    """Encode the latest notes of a piece that fit into `limit` tokens. None: not even the last ones do.
+def _check_room(request: Request, tokens: Tokens) -> None:
+    """Raise UserError for a prompt that a piece of the length asked for has no room behind."""
+    assert request.prompt is not None
+    seconds = request.direction.seconds
+    if seconds is not None:
+        lasts = request.prompt.seconds - _first_onset(request.prompt)
+        if lasts >= seconds:
+            raise UserError(
+                f"the prompt lasts {lasts:.1f} s and the piece should last {seconds:g} s; ask for a longer piece or "
+                "for a shorter part of the prompt"
+            )
+    elif len(tokens) + LEAST_ROOM > request.length:
+        raise UserError(
+            f"the prompt has {len(tokens) - HEADER} tokens and the piece should have {request.length}; ask for a "
+            "longer piece or for a shorter part of the prompt"
+        )
 
-    Notes are dropped, not tokens, so that no note hangs or ends without a start, and chords and merges are those of
-    the notes that are kept.
+
+def beginning(notes: Notes, count: int | None = None, seconds: float | None = None, bars: float | None = None) -> Notes:
+    """Return the first part of a piece: so many notes, or what starts in its first seconds or bars of four beats.
+
+    Time is counted from the first note. A note that goes on behind the seconds or bars ends with them.
     """
+    order = np.argsort(notes.onset, kind="stable")
+    if count is not None:
+        return _with_columns(notes, order[:count], notes.duration)
+    if bars is not None:
+        seconds = _seconds_of_beats(notes, bars * BEATS_PER_BAR)
+    if seconds is None or not len(notes):
+        return notes
+    cut = _first_onset(notes) + seconds
+    duration = np.minimum(notes.duration, np.maximum(cut - notes.onset, 0))
+    return _with_columns(notes, order[notes.onset[order] < cut], duration)
 
-    def tokens_from(tick: int) -> Tokens:
-        return encoding.merge(encoding.write(_starting_at(encoding, grid, tick), style))[:-1]
 
-    ticks = np.unique(grid.start)
-    first = bisect_left(ticks, True, key=lambda tick: len(tokens_from(int(tick))) <= limit)
-    return tokens_from(int(ticks[first])) if first < len(ticks) else None
-
-
-def _starting_at(encoding: Encoding, grid: Grid, tick: int) -> Grid:
-    """Return the notes of a grid that start at a tick or later as a piece of their own, under their tempos."""
-    # Every piece begins with its first note or, in beats, with the beat of that note.
-    begin = tick - tick % encoding.vocabulary.ticks_per_beat if encoding.time is Time.BEATS else tick
-    kept = grid.start >= tick
-    before = int(np.searchsorted(grid.tempo_ticks, begin, side="right")) - 1
-    later = Grid(
-        grid.start[kept] - begin,
-        grid.end[kept] - begin,
-        grid.row[kept],
-        grid.pitch[kept],
-        np.maximum(grid.tempo_ticks[before:] - begin, 0),
-        grid.tempo[before:],
-        grid.source[kept],
+def _with_columns(notes: Notes, rows: NDArray[np.int64], duration: NDArray[np.float64]) -> Notes:
+    return replace(
+        notes,
+        onset=notes.onset[rows],
+        duration=duration[rows],
+        pitch=notes.pitch[rows],
+        velocity=notes.velocity[rows],
+        program=notes.program[rows],
+        drum=notes.drum[rows],
     )
-    return without_late_tempos(later, encoding.vocabulary, encoding.writes_ends)
+
+
+def _first_onset(notes: Notes) -> float:
+    return float(notes.onset.min()) if len(notes) else 0.0
+
+
+def _seconds_of_beats(notes: Notes, beats: float) -> float:
+    """Return the time that so many beats take from the first note on."""
+    tempos: TempoMap = notes.tempos
+    first = _first_onset(notes)
+    times = np.maximum(np.append(tempos.seconds[1:], np.inf), first)
+    begin = first
+    for end, tempo in zip(times, tempos.tempo):
+        if (end - begin) * tempo / 60 >= beats:
+            return float(begin - first + beats * 60 / tempo)
+        beats -= (end - begin) * tempo / 60
+        begin = end
+    raise AssertionError("the last tempo has no end")

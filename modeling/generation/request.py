@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from modeling.generation.direction import Direction
 from modeling.generation.executors import ExecutorConfig
 from modeling.generation.sampling import SamplingConfig
 from tokenization.midi.notes import DEFAULT_TEMPO, Notes
@@ -17,7 +18,7 @@ class Request:
     instruments: tuple[str, ...]
     """Groups or instruments. Empty: those of the prompt, else piano."""
     length: int
-    """Tokens of the piece, prompt included."""
+    """Tokens of the piece, prompt included; with a length in time a first estimate of them."""
     best_of: int
     """Candidates to generate; the critic ranks them."""
     seed: int
@@ -25,6 +26,8 @@ class Request:
     """Beats per minute; of a prompt its own tempo is used."""
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     prompt: Notes | None = None
-    """Music to continue."""
+    """Music to begin with; it stands whole in the piece."""
+    direction: Direction = field(default_factory=Direction)
+    """Length in time, blend of styles, musical controls."""
     executor: ExecutorConfig = field(default_factory=ExecutorConfig)
     """How the network is computed."""

@@ -102,8 +102,6 @@ class TestAPiece:
 def test_files_that_are_no_model_are_a_run_error(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="no vocabulary and encoding can be read"):
         _ = Composer(tmp_path, IDENTITY).encoding
-    with pytest.raises(RunError, match="no model can be read"):
-        _ = Composer(tmp_path, IDENTITY).context
 
 
 class TestLoading:

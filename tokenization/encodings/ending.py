@@ -30,12 +30,14 @@ class Ending(NamedTuple):
     """Tokens that the piece has at most, its `end` included."""
     last_onset: NDArray[np.int64]
     """The tick from which on no note starts, and `end` may follow."""
+    last_sound: NDArray[np.int64]
+    """The tick at which all notes have ended, later than `last_onset`."""
 
     @classmethod
     def within(cls, earliest: NDArray[np.int64], latest: NDArray[np.int64]) -> Ending:
         """Bound the number of tokens alone."""
         bounds = (np.array(bound, np.int64) for bound in (earliest, latest))
-        return cls(*bounds, np.full(len(latest), NO_BOUND, np.int64))
+        return cls(*bounds, *(np.full(len(latest), NO_BOUND, np.int64) for _ in range(2)))
 
     @classmethod
     def open(cls, batch: int) -> Ending:
@@ -52,12 +54,14 @@ def list_ending(
     table: EventTable,
     onsets: NDArray[np.int64],
     most_onsets: int,
+    ticks: NDArray[np.int64],
     end: int,
     out: NDArray[np.bool_],
 ) -> None:
     """Set column `end` of `out`, shape (batch, ids), and take out what would leave too few tokens for the ending.
 
     `taken`: tokens so far. `onsets`: notes that start in each id, shape (ids,); `most_onsets`: their maximum.
+    `ticks`: ticks that pass with each id.
     """
     for index in range(len(out)):
         if state.finished[index]:
@@ -69,6 +73,8 @@ def list_ending(
         is_near = is_over or room < most_onsets + NOTE_AND_END
         if is_near:
             _leave_room(moment, room, is_over, limits, table, onsets, may)
+        if is_over and moment.sounding > 0:
+            _ring_out(moment, ending.last_sound[index] - moment.now, table, ticks, may)
         may_end = is_over or taken >= ending.earliest[index]
         is_idle = moment.sounding == 0 and (is_over or moment.bare_tempo == 0)
         # A wait leads to something, unless nothing may come any more.
@@ -103,8 +109,26 @@ def _leave_room(
             needed = NOTE_AND_END if is_silent else min(room, -ONE)
         may[token] = needed <= room and not (is_over and (is_silent or onsets[token] > 0 or kind == TEMPO))
         if kind == OFF and (first_off < 0 or table.rank[token] < table.rank[first_off]):
-            first_off = token
+            first_off = np.int64(token)
     if room < -1 and first_off >= 0:
         # Ended in order, they need no wait.
         may[:] = False
         may[first_off] = True
+
+
+@compiled
+def _ring_out(
+    moment: Moment, left: np.int64, table: EventTable, ticks: NDArray[np.int64], may: NDArray[np.bool_]
+) -> None:
+    """Take waits out of `may`, shape (ids,), that go beyond the last sound, `left` ticks from now.
+
+    At the last sound notes end in order; a wait of one tick is left where some of them have missed their turn.
+    """
+    first_off = np.int64(-1)
+    for token in range(len(may)):
+        if may[token] and table.kind[token] == OFF and (first_off < 0 or table.rank[token] < table.rank[first_off]):
+            first_off = np.int64(token)
+    most = left if left > 0 else ZERO if first_off >= 0 else ONE
+    for token in range(len(may)):
+        if ticks[token] > most or (left <= 0 and first_off >= 0 and token != first_off):
+            may[token] = False

@@ -26,7 +26,10 @@ from tokenization.encodings.ending import Ending, list_ending
 from tokenization.encodings.grid import Time
 from tokenization.encodings.rules import (
     FIRST_MOMENT,
+    NOW,
     SILENT,
+    SOUNDING,
+    TEMPO_BUCKET,
     Limits,
     Piece,
     State,
@@ -81,7 +84,7 @@ class Grammar:
         """Tokens so far."""
         self.finished = np.zeros(batch, np.bool_)
         self._table = encoding.effects.table
-        self._onsets = encoding.effects.onsets
+        self._onsets, self._ticks = encoding.effects.onsets, encoding.effects.ticks
         self._most_onsets = int(self._onsets.max())
         self._limits = Limits(
             max(round(longest_note * encoding.ticks_per_second), 1),
@@ -103,6 +106,21 @@ class Grammar:
         return self._since.reshape(len(self._since), -1, PITCHES) >= 0
 
     @property
+    def voices(self) -> NDArray[np.int64]:
+        """Number of notes that sound, shape (batch,)."""
+        return self._moments[:, SOUNDING]
+
+    @property
+    def now(self) -> NDArray[np.int64]:
+        """Ticks since the start, shape (batch,)."""
+        return self._moments[:, NOW]
+
+    @property
+    def tempo(self) -> NDArray[np.int64]:
+        """Bucket of the current tempo, shape (batch,)."""
+        return self._moments[:, TEMPO_BUCKET]
+
+    @property
     def _state(self) -> State:
         return State(self.playable, self.finished, self._moments, self._since)
 
@@ -122,6 +140,7 @@ class Grammar:
             self._table,
             self._onsets,
             self._most_onsets,
+            self._ticks,
             vocabulary.end,
             out,
         )

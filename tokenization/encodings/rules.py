@@ -46,7 +46,7 @@ class Moment(NamedTuple):
     """1 after a tempo change under which nothing has happened yet."""
 
 
-BARE_TEMPO = Moment._fields.index("bare_tempo")
+NOW, SOUNDING, TEMPO_BUCKET = (Moment._fields.index(name) for name in ("now", "sounding", "tempo"))
 FIRST_MOMENT = Moment(ZERO, ZERO, NO_BOUND, ZERO, ZERO, NO_BOUND, ZERO, ZERO)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from modeling.criticism import CriticConfig, score
-from modeling.generation import ModelBundle, Request, compose, composition, prompt_tokens
+from modeling.generation import ModelBundle, Request, beginning, compose, composition, prompt_tokens
 from tokenization.encodings import ENCODINGS, Time
 from tokenization.midi import read_midi
 from tokenization.midi.notes import Notes
@@ -57,7 +57,7 @@ class TestCompose:
         self, bundle: ModelBundle, tune: Notes, make_request: MakeRequest
     ) -> None:
         asked = make_request(prompt=tune, length=80, instruments=("piano", "strings"))
-        begin = prompt_tokens(bundle.encoding, asked, bundle.model.config.context).tokens.tolist()
+        begin = prompt_tokens(bundle.encoding, asked).tolist()
         for candidate in compose(bundle, asked):
             assert candidate.tokens[: len(begin)].tolist() == begin
             assert 78 <= len(candidate.tokens) <= 80
@@ -66,11 +66,11 @@ class TestCompose:
         self, bundle: ModelBundle, long_tune: Notes, make_request: MakeRequest
     ) -> None:
         near = replace(bundle, critic_config=CriticConfig(window=12, hidden=8))
-        asked = make_request(prompt=long_tune, length=100)
-        assert len(prompt_tokens(near.encoding, asked, near.model.config.context).tokens) > 12
+        asked = make_request(prompt=beginning(long_tune, count=20), length=120)
+        assert len(prompt_tokens(near.encoding, asked)) > 12
         found = compose(near, asked)
         pieces = [candidate.tokens for candidate in found]
-        early = score(near.model, near.critic, near.encoding, pieces, [100] * 3, 12)
+        early = score(near.model, near.critic, near.encoding, pieces, [120] * 3, 12)
         assert max(early) - min(early) < 1e-6, "up to there the candidates are alike"
         assert len({round(candidate.score, 5) for candidate in found}) == 3
 
@@ -79,8 +79,8 @@ class TestCompose:
         self, name: str, time: Time, bundle_of: BundleOf, long_tune: Notes, make_request: MakeRequest
     ) -> None:
         bundle = bundle_of(name, time)
-        asked = make_request(prompt=long_tune, length=80, best_of=2)
-        begin = prompt_tokens(bundle.encoding, asked, bundle.model.config.context).tokens
+        asked = make_request(prompt=beginning(long_tune, count=8), length=80, best_of=2)
+        begin = prompt_tokens(bundle.encoding, asked)
         for candidate in compose(bundle, asked):
             assert candidate.tokens[: len(begin)].tolist() == begin.tolist()
             assert 78 <= len(candidate.tokens) <= 80
@@ -88,5 +88,5 @@ class TestCompose:
 
     def test_real_music_is_continued(self, bundle: ModelBundle, midi_folder: Path, make_request: MakeRequest) -> None:
         prompt = read_midi((midi_folder / "ok_type0.mid").read_bytes())
-        (found,) = compose(bundle, make_request(prompt=prompt, length=120, best_of=1))
+        (found,) = compose(bundle, make_request(prompt=beginning(prompt, count=20), length=200, best_of=1))
         assert len(bundle.encoding.decode(found.tokens)) > 0

@@ -254,7 +254,7 @@ class TestEnd:
         assert grammar.allowed()[0].nonzero()[0].tolist() == [encoding.vocabulary.end]
 
     def test_from_the_last_onset_on_notes_ring_out(self, encoding: Combined) -> None:
-        ending = Ending(np.array([50]), np.array([99]), np.array([10]))
+        ending = Ending(*map(np.array, ([50], [99], [10], [60])))
         grammar = take(grammar_of(encoding, PIANO, ending=ending), "piano:v64:C4 wait:9")
         assert allows(take(grammar, "piano:v64:C5"), "wait:1")
         take(grammar, "wait:1")
@@ -265,8 +265,19 @@ class TestEnd:
         take(grammar, "wait:30 piano:v0:C5")
         assert grammar.allowed()[0].nonzero()[0].tolist() == [encoding.vocabulary.end]
 
+    def test_at_the_last_sound_they_end(self, encoding: Combined) -> None:
+        ending = Ending(*map(np.array, ([50], [99], [10], [40])))
+        grammar = grammar_of(encoding, PIANO, ending=ending)
+        take(grammar, "piano:v64:C4 piano:v64:E4 piano:v64:G4 wait:11 piano:v0:C4")
+        assert allows(grammar, "wait:29")
+        assert not allows(grammar, "wait:30")
+        for word in ("piano:v0:E4", "piano:v0:G4"):
+            take(grammar, "wait:29" if word.endswith("E4") else "")
+            assert grammar.allowed()[0].nonzero()[0].tolist() == encoding.vocabulary.from_text(word).tolist()
+            take(grammar, word)
+
     def test_silence_at_the_last_onset_is_the_end(self, encoding: Combined) -> None:
-        ending = Ending(np.array([50]), np.array([99]), np.array([10]))
+        ending = Ending(*map(np.array, ([50], [99], [10], [60])))
         grammar = take(grammar_of(encoding, PIANO, ending=ending), "piano:v64:C4 wait:5 piano:v0:C4 wait:32")
         assert grammar.allowed()[0].nonzero()[0].tolist() == [encoding.vocabulary.end]
 
@@ -736,7 +747,7 @@ class TestWalks:
         encoding = learned(name, time, vocabulary)
         random = np.random.default_rng(seed)
         latest, last_onset = random.integers(8, 80), random.choice([40, 10**6])
-        ending = Ending(np.array([latest - 8]), np.array([latest]), np.array([last_onset]))
+        ending = Ending(*map(np.array, ([latest - 8], [latest], [last_onset], [last_onset + 20])))
         playable = np.ones((1, len(encoding.vocabulary.instruments)), np.bool_)
         grammar = Grammar(encoding, playable, ending, self.LONGEST)
         tokens: list[int] = []
@@ -747,6 +758,8 @@ class TestWalks:
             tokens.append(int(random.choice(may[kinds == random.choice(np.unique(kinds))])))
             grammar.advance(np.array(tokens[-1:]))
         assert len(tokens) <= latest
+        if encoding.writes_ends:
+            assert grammar.now[0] <= last_onset + 20 + encoding.vocabulary.max_wait, "a rest may go on"
         assert tokens[-1] == encoding.vocabulary.end
         assert not grammar.sounding.any()
 

@@ -1,0 +1,263 @@
+"""Controls applied to the logits of a batch of growing pieces, one token at a time."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modeling.controls.tables import IdTable, id_table, limits_of
+from modeling.controls.wishes import Controls
+from tokenization.compiled import compiled
+from tokenization.encodings import Encoding
+from tokenization.vocabulary import PITCHES
+
+PHRASE = 4
+"""Intervals of a phrase, the one to the next note included."""
+HEARD = 96
+"""Notes of each instrument in which phrases are looked for."""
+DENSITY_SECONDS = 4.0
+"""Time constant of the measured density."""
+DENSITY_GAIN, MOST_DENSITY_BIAS = 1.5, 3.0
+"""Nats for each factor e between the density wished for and that measured, and the most of them."""
+PATIENCE = 8.0
+"""Seconds of silence after which an instrument that was asked for is missing in full; the bias begins at half."""
+
+
+class _Settings(NamedTuple):
+    """The controls as numbers that compiled code reads; times in ticks."""
+
+    inverse_time: float
+    inverse_pitch: float
+    inverse_instrument: float
+    most_voices: int
+    """0: any number."""
+    density: float
+    """Notes a tick; 0: any."""
+    density_ticks: float
+    outside: float
+    missing: float
+    patience: float
+    repetition: float
+    repeats: int
+
+
+class State(NamedTuple):
+    """What is remembered of each piece; the first axis is the batch."""
+
+    asked: NDArray[np.bool_]
+    """The instruments that were asked for, shape (batch, instruments)."""
+    now: NDArray[np.int64]
+    """Ticks since the start."""
+    struck: NDArray[np.int64]
+    """Notes that started at this tick."""
+    rate: NDArray[np.float64]
+    """Notes a tick, exponentially averaged."""
+    last: NDArray[np.int64]
+    """The tick at which each instrument last struck a note, shape (batch, instruments); 0 at first."""
+    heard: NDArray[np.int16]
+    """The latest pitches of each instrument, a ring, shape (batch, instruments, HEARD)."""
+    played: NDArray[np.int64]
+    """Notes of each instrument so far, shape (batch, instruments)."""
+
+
+class Adjustments:
+    """The controls of a request, applied to all pieces of a batch."""
+
+    def __init__(
+        self,
+        encoding: Encoding,
+        controls: Controls,
+        asked: NDArray[np.bool_],
+        playable: NDArray[np.bool_],
+    ) -> None:
+        """Start a batch of pieces.
+
+        `asked`: the instruments that were asked for; `playable`: those that may play; both of shape (batch,
+        instruments). Raises VocabularyError if the controls leave no note.
+        """
+        batch, instruments = asked.shape
+        self._ids = id_table(encoding)
+        self._limits = limits_of(encoding, controls, np.asarray(playable.any(axis=0)))
+        self._writes_ends = encoding.writes_ends
+        per_second = encoding.ticks_per_second
+        self._settings = _Settings(
+            1 / controls.time_temperature,
+            1 / controls.pitch_temperature,
+            1 / controls.instrument_temperature,
+            controls.most_voices or 0,
+            (controls.density or 0.0) / per_second,
+            DENSITY_SECONDS * per_second,
+            controls.outside,
+            controls.missing,
+            PATIENCE * per_second,
+            controls.repetition,
+            controls.repeats,
+        )
+        self.state = State(
+            asked,
+            np.zeros(batch, np.int64),
+            np.zeros(batch, np.int64),
+            np.zeros(batch),
+            np.zeros((batch, instruments), np.int64),
+            np.zeros((batch, instruments, HEARD), np.int16),
+            np.zeros((batch, instruments), np.int64),
+        )
+
+    def apply(self, logits: NDArray[np.float32], may: NDArray[np.bool_], sounding: NDArray[np.int64]) -> None:
+        """Adjust logits and take ids out of `may`, both of shape (batch, ids), in place.
+
+        `sounding`: notes that sound in each piece, shape (batch,). Limits that leave nothing are not applied.
+        """
+        voices = sounding if self._writes_ends else self.state.struck
+        _apply(logits, may, voices, self.state, self._ids, self._limits.may, self._limits.bias, self._settings)
+
+    def advance(self, tokens: NDArray[np.int64]) -> None:
+        """Remember the next token of every piece, shape (batch,)."""
+        _advance(np.ascontiguousarray(tokens, np.int64), self.state, self._ids, self._settings.density_ticks)
+
+    def keep(self, rows: NDArray[np.int64]) -> None:
+        """Keep these pieces, in this order; one that is named more than once is copied."""
+        self.state = State(*(column[rows] for column in self.state))  # type: ignore[arg-type]
+
+
+@compiled
+def _apply(
+    logits: NDArray[np.float32],
+    may: NDArray[np.bool_],
+    voices: NDArray[np.int64],
+    state: State,
+    ids: IdTable,
+    within: NDArray[np.bool_],
+    bias: NDArray[np.float32],
+    settings: _Settings,
+) -> None:
+    instruments = state.last.shape[1]
+    by_instrument, by_pitch = np.empty(instruments), np.zeros((instruments, PITCHES))
+    is_tempered = settings.inverse_pitch != 1.0 or settings.inverse_instrument != 1.0
+    total, tempered = np.empty(instruments), np.empty(instruments)
+    for row in range(len(logits)):
+        any_left = False
+        for token in range(len(within)):
+            if may[row, token] and _fits(token, voices[row], within, ids, settings):
+                any_left = True
+                break
+        push = _density_bias(state.rate[row], state.now[row], settings)
+        for instrument in range(instruments):
+            wish = -settings.outside
+            if state.asked[row, instrument]:
+                silent = (state.now[row] - state.last[row, instrument]) / settings.patience
+                wish = settings.missing * min(max(2.0 * silent - 1.0, 0.0), 1.0)
+            by_instrument[instrument] = wish + push
+            if settings.repetition > 0:
+                _phrase_penalty(state, row, instrument, settings, by_pitch)
+        if is_tempered:
+            _log_sums(logits[row], may[row], ids.instrument, settings.inverse_pitch, total, tempered)
+        for token in range(len(within)):
+            if not may[row, token]:
+                continue
+            if any_left and not _fits(token, voices[row], within, ids, settings):
+                may[row, token] = False
+                continue
+            value, instrument = np.float64(logits[row, token]), ids.instrument[token]
+            if instrument >= 0:
+                if is_tempered:
+                    # The instrument's own share, then that of the note among its notes
+                    value = value * settings.inverse_pitch - tempered[instrument]
+                    value += total[instrument] * settings.inverse_instrument
+                value += by_instrument[instrument] + by_pitch[instrument, ids.pitch[token]]
+            elif ids.ticks[token] > 0:
+                value = value * settings.inverse_time - push
+            logits[row, token] = value + bias[token]
+
+
+@compiled
+def _fits(token: int, voices: int, within: NDArray[np.bool_], ids: IdTable, settings: _Settings) -> bool:
+    """Return True if an id is within all limits."""
+    too_many = ids.onsets[token] > 0 and settings.most_voices > 0 and voices + ids.onsets[token] > settings.most_voices
+    return bool(within[token] and not too_many)
+
+
+@compiled
+def _density_bias(rate: float, now: int, settings: _Settings) -> float:
+    """Return the nats that bring the density towards what is wished for."""
+    if settings.density <= 0:
+        return 0.0
+    # At first the average has not seen a whole time constant.
+    seen = 1.0 - np.exp(-(now + 1.0) / settings.density_ticks)
+    gap = DENSITY_GAIN * np.log(settings.density / max(rate / seen, settings.density / 50.0))
+    return float(min(max(gap, -MOST_DENSITY_BIAS), MOST_DENSITY_BIAS))
+
+
+@compiled
+def _phrase_penalty(
+    state: State, row: int, instrument: int, settings: _Settings, by_pitch: NDArray[np.float64]
+) -> None:
+    """Write the bias of each next pitch of an instrument: a penalty for the times its phrase was heard too often."""
+    by_pitch[instrument] = 0.0
+    count = state.played[row, instrument]
+    heard = state.heard[row, instrument]
+    first = max(count - HEARD, 0)
+    if count - first <= PHRASE:
+        return
+    last = heard[(count - 1) % HEARD]
+    for end in range(first + PHRASE - 1, count - 1):
+        same = True
+        for back in range(PHRASE - 1):
+            own = heard[(count - 1 - back) % HEARD] - heard[(count - 2 - back) % HEARD]
+            if heard[(end - back) % HEARD] - heard[(end - back - 1) % HEARD] != own:
+                same = False
+                break
+        if same:
+            pitch = last + heard[(end + 1) % HEARD] - heard[end % HEARD]
+            if 0 <= pitch < PITCHES:
+                by_pitch[instrument, pitch] -= 1.0
+    for pitch in range(PITCHES):
+        by_pitch[instrument, pitch] = settings.repetition * min(by_pitch[instrument, pitch] + settings.repeats, 0.0)
+
+
+@compiled
+def _log_sums(
+    logits: NDArray[np.float32],
+    may: NDArray[np.bool_],
+    instrument: NDArray[np.int64],
+    scale: float,
+    plain: NDArray[np.float64],
+    scaled: NDArray[np.float64],
+) -> None:
+    """Write, of the notes of each instrument that may start, the log of the summed exponentials of logits and of
+    logits times `scale`; both of shape (instruments,)."""
+    peak = np.full(len(plain), -np.inf)
+    for token in range(len(may)):
+        if may[token] and instrument[token] >= 0:
+            peak[instrument[token]] = max(peak[instrument[token]], np.float64(logits[token]))
+    plain[:], scaled[:] = 0.0, 0.0
+    for token in range(len(may)):
+        owner = instrument[token]
+        if may[token] and owner >= 0:
+            plain[owner] += np.exp(logits[token] - peak[owner])
+            scaled[owner] += np.exp((logits[token] - peak[owner]) * scale)
+    for owner in range(len(plain)):
+        if plain[owner] > 0:
+            plain[owner] = peak[owner] + np.log(plain[owner])
+            scaled[owner] = peak[owner] * scale + np.log(scaled[owner])
+
+
+@compiled
+def _advance(tokens: NDArray[np.int64], state: State, ids: IdTable, density_ticks: float) -> None:
+    for row in range(len(tokens)):
+        token = tokens[row]
+        if token >= len(ids.ticks):
+            continue
+        passed, onsets, instrument = ids.ticks[token], ids.onsets[token], ids.instrument[token]
+        if passed > 0:
+            state.now[row] += passed
+            state.rate[row] *= np.exp(-passed / density_ticks)
+            state.struck[row] = 0
+        state.struck[row] += onsets
+        state.rate[row] += onsets / density_ticks
+        if instrument >= 0:
+            state.last[row, instrument] = state.now[row]
+            state.heard[row, instrument, state.played[row, instrument] % HEARD] = ids.pitch[token]
+            state.played[row, instrument] += 1

@@ -1,0 +1,67 @@
+"""What a musician may wish for besides style, instruments and length."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from modeling.controls.keys import parse_key
+
+Pitch = Annotated[int, Field(ge=0, le=127)]
+Velocity = Annotated[int, Field(ge=1, le=127)]
+Factor = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Nats = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class Controls(BaseModel):
+    """Musical wishes for one piece; the defaults wish for nothing."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    time_temperature: Factor = 1.0
+    """Factor of the temperature for waits: below 1 the rhythm is more regular."""
+    pitch_temperature: Factor = 1.0
+    """Factor of the temperature among the notes of one instrument."""
+    instrument_temperature: Factor = 1.0
+    """Factor of the temperature among instruments: which one plays next."""
+    lowest: Pitch = 0
+    """Lowest MIDI pitch that may start, drums aside."""
+    highest: Pitch = 127
+    """Highest MIDI pitch that may start, drums aside."""
+    key: str | None = None
+    """A major or minor key, such as `C`, `Bb major` or `F# minor`."""
+    key_strength: Nats | None = 3.0
+    """Nats by which notes outside the key become less likely; None forbids them."""
+    softest: Velocity = 1
+    """Least velocity of a note; the vocabulary's steps nearest to it and to `loudest` bound the choice."""
+    loudest: Velocity = 127
+    """Greatest velocity of a note."""
+    most_voices: Annotated[int, Field(ge=1)] | None = None
+    """Most notes that sound at a time, drums aside; of encodings without ends, that start at a time."""
+    density: Factor | None = None
+    """Notes a second to aim at, over some seconds."""
+    outside: Nats = 1.0
+    """Nats by which instruments that are suggested against become less likely; of no effect where they may not play."""
+    missing: Nats = 0.0
+    """Nats by which an instrument that was asked for becomes more likely while it has long been silent."""
+    repetition: Nats = 0.0
+    """Nats by which a note becomes less likely for each time its phrase (the last intervals of its instrument) has been
+    heard lately, beyond `repeats`."""
+    repeats: Annotated[int, Field(ge=0)] = 2
+    """Times that a phrase may be heard without a penalty."""
+
+    @field_validator("key")
+    @classmethod
+    def _key_is_known(cls, key: str | None) -> str | None:
+        if key is not None:
+            parse_key(key)
+        return key
+
+    @model_validator(mode="after")
+    def _ranges_are_not_empty(self) -> Self:
+        if self.lowest > self.highest:
+            raise ValueError(f"the lowest pitch, {self.lowest}, is above the highest, {self.highest}")
+        if self.softest > self.loudest:
+            raise ValueError(f"the softest velocity, {self.softest}, is above the loudest, {self.loudest}")
+        return self

@@ -1,0 +1,20 @@
+"""Direction: how a piece is led while it is generated, beyond prompt, length in tokens and sampling."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from modeling.controls import Blend, Controls
+
+
+@dataclass(frozen=True)
+class Direction:
+    """How pieces are led. The defaults leave them alone."""
+
+    seconds: float | None = None
+    """Length of a piece in time, whatever the number of its tokens; None: its planned tokens alone."""
+    blend: Blend | None = None
+    """Styles in place of the prompt's; None: that one."""
+    controls: Controls = field(default_factory=Controls)
+    is_open: bool = False
+    """True if the instruments of the prompt are suggestions: others may play, but less likely (`Controls.outside`)."""

@@ -1,0 +1,201 @@
+"""Adjustments: what wishes do to the logits, word by word."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from modeling.controls import Controls
+from modeling.controls.adjustments import PHRASE, Adjustments
+from tokenization.encodings import Encoding, get_encoding
+from tokenization.vocabulary import Vocabulary, VocabularyError
+
+PIANO, VIOLIN = 0, 1
+
+
+class Desk:
+    """One piece under controls, its logits all zero and every plain id allowed."""
+
+    def __init__(self, encoding: Encoding, *asked: int, **wishes: object) -> None:
+        self.encoding = encoding
+        instruments = len(encoding.vocabulary.instruments)
+        mask = np.zeros(instruments, np.bool_)
+        mask[list(asked or range(instruments))] = True
+        controls = Controls.model_validate(wishes)
+        self.adjustments = Adjustments(encoding, controls, mask[None], np.ones((1, instruments), np.bool_))
+
+    def take(self, text: str) -> Desk:
+        for token in self.encoding.vocabulary.from_text(text).tolist():
+            self.adjustments.advance(np.array([token]))
+        return self
+
+    def look(self, sounding: int = 0, **logits: float) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """The logits and the ids that are left."""
+        size = self.encoding.vocabulary.size
+        values, may = np.zeros((1, size), np.float32), np.ones((1, size), np.bool_)
+        for word, value in logits.items():
+            values[0, self.id(word)] = value
+        self.adjustments.apply(values, may, np.array([sounding]))
+        return values[0], may[0]
+
+    def id(self, word: str) -> int:
+        return int(self.encoding.vocabulary.from_text(word)[0])
+
+    def logit(self, word: str) -> float:
+        return float(self.look()[0][self.id(word)])
+
+    def may(self, word: str, sounding: int = 0) -> bool:
+        return bool(self.look(sounding)[1][self.id(word)])
+
+
+@pytest.fixture
+def encoding(vocabulary: Vocabulary) -> Encoding:
+    return get_encoding("combined", vocabulary)
+
+
+def test_without_wishes_nothing_changes(encoding: Encoding) -> None:
+    values, may = Desk(encoding).take("piano:v64:C4 wait:5").look()
+    assert not values.any()
+    assert may.all()
+
+
+class TestRanges:
+    def test_of_pitch(self, encoding: Encoding) -> None:
+        desk = Desk(encoding, lowest=60, highest=71)
+        assert desk.may("piano:v64:C4")
+        assert not desk.may("piano:v64:B3")
+        assert not desk.may("violin:v80:C5")
+        assert desk.may("piano:v0:B3"), "what sounds may end"
+        assert desk.may("drums:v80:C2")
+
+    def test_of_velocity_in_the_steps_of_the_vocabulary(self, encoding: Encoding) -> None:
+        soft = Desk(encoding, loudest=70)
+        assert soft.may("piano:v64:C4")
+        assert not soft.may("piano:v100:C4")
+        assert soft.may("violin:v80:C4"), "its only step"
+
+    def test_that_leave_no_note_are_refused(self, encoding: Encoding) -> None:
+        piano = np.arange(len(encoding.vocabulary.instruments))[None] == PIANO
+        controls = Controls(lowest=61, highest=61, key="C", key_strength=None)
+        with pytest.raises(VocabularyError, match="no note of the instruments is left"):
+            Adjustments(encoding, controls, piano, piano)
+
+
+class TestKey:
+    def test_makes_other_notes_less_likely(self, encoding: Encoding) -> None:
+        desk = Desk(encoding, key="C major", key_strength=2.5)
+        assert desk.logit("piano:v64:C4") == 0
+        assert desk.logit("piano:v64:C#4") == -2.5
+        assert desk.logit("drums:v80:C#2") == 0
+
+    def test_or_forbids_them(self, encoding: Encoding) -> None:
+        desk = Desk(encoding, key="C major", key_strength=None)
+        assert desk.may("piano:v64:C4")
+        assert not desk.may("piano:v64:C#4")
+
+
+class TestVoices:
+    def test_no_more_sound_than_asked_for(self, encoding: Encoding) -> None:
+        desk = Desk(encoding, most_voices=2)
+        assert desk.may("piano:v64:C4", sounding=1)
+        assert not desk.may("piano:v64:C4", sounding=2)
+        assert desk.may("wait:1", sounding=2)
+        assert desk.may("drums:v80:C2", sounding=2)
+
+    def test_of_an_encoding_without_ends_no_more_start_together(self, vocabulary: Vocabulary) -> None:
+        desk = Desk(get_encoding("onset", vocabulary), most_voices=2)
+        assert desk.take("piano:v64:C4").may("piano:v64:E4")
+        assert not desk.take("piano:v64:E4").may("piano:v64:G4")
+        assert desk.take("wait:1").may("piano:v64:G4")
+
+
+class TestTemperatures:
+    def test_of_time(self, encoding: Encoding) -> None:
+        values, _ = Desk(encoding, time_temperature=0.5).look(**{"wait:3": 1.5, "piano:v64:C4": 1.5})
+        desk = Desk(encoding)
+        assert values[desk.id("wait:3")] == 3.0
+        assert values[desk.id("piano:v64:C4")] == 1.5
+
+    def test_of_pitch_leaves_each_instrument_its_share(self, encoding: Encoding) -> None:
+        given = {"piano:v64:C4": 3.0, "piano:v64:D4": 2.0, "violin:v80:C4": 1.0}
+        before, _ = Desk(encoding).look(**given)
+        after, _ = Desk(encoding, pitch_temperature=0.5).look(**given)
+        piano = slice(128, 384)  # its two rows of notes
+        assert np.exp(after[piano]).sum() == pytest.approx(np.exp(before[piano]).sum(), rel=1e-4)
+        desk = Desk(encoding)
+        c, d = desk.id("piano:v64:C4"), desk.id("piano:v64:D4")
+        assert after[c] - after[d] == pytest.approx(2 * (before[c] - before[d]), rel=1e-4)
+
+    def test_of_instruments_leaves_each_note_its_share(self, encoding: Encoding) -> None:
+        given = {"piano:v64:C4": 3.0, "piano:v64:D4": 2.0, "violin:v80:C4": 1.0}
+        before, _ = Desk(encoding).look(**given)
+        after, _ = Desk(encoding, instrument_temperature=0.5).look(**given)
+        desk = Desk(encoding)
+        c, d = desk.id("piano:v64:C4"), desk.id("piano:v64:D4")
+        assert after[c] - after[d] == pytest.approx(before[c] - before[d], rel=1e-4)
+        piano = slice(128, 384)
+        share = np.log(np.exp(before[piano]).sum())
+        assert np.log(np.exp(after[piano]).sum()) == pytest.approx(2 * share, rel=1e-4)
+
+
+class TestInstruments:
+    def test_those_suggested_are_likelier(self, encoding: Encoding) -> None:
+        desk = Desk(encoding, PIANO, outside=1.5)
+        assert desk.logit("piano:v64:C4") == 0
+        assert desk.logit("violin:v80:C4") == -1.5
+
+    def test_one_that_was_asked_for_and_is_silent_becomes_likelier(self, encoding: Encoding) -> None:
+        desk = Desk(encoding, PIANO, VIOLIN, missing=2.0)
+        desk.take("piano:v64:C4 " + "wait:32 " * 30 + "piano:v64:C4 wait:1")
+        assert desk.logit("piano:v64:C4") == 0
+        assert desk.logit("violin:v80:C4") == 2.0
+        assert desk.take("violin:v80:C4 wait:1").logit("violin:v80:C4") == 0
+
+
+class TestDensity:
+    def test_too_few_notes_make_notes_likelier_and_waits_less_so(self, encoding: Encoding) -> None:
+        desk = Desk(encoding, density=8.0).take("piano:v64:C4 " + "wait:32 " * 12)
+        assert desk.logit("piano:v64:C4") > 1
+        assert desk.logit("wait:1") < -1
+
+    def test_too_many_do_the_opposite(self, encoding: Encoding) -> None:
+        desk = Desk(encoding, density=1.0).take(" ".join(f"piano:v64:{name}4 wait:4" for name in "CDEFGAB" * 8))
+        assert desk.logit("piano:v64:C4") < -1
+        assert desk.logit("wait:1") > 1
+
+
+class TestRepetition:
+    def phrases(self, encoding: Encoding, times: int) -> Desk:
+        phrase = "piano:v64:C4 wait:4 piano:v64:E4 wait:4 piano:v64:D4 wait:4 piano:v64:G4 wait:4 "
+        return Desk(encoding, repetition=0.5, repeats=2).take(phrase * times + phrase[: phrase.index("piano:v64:G4")])
+
+    def test_a_phrase_may_be_repeated(self, encoding: Encoding) -> None:
+        assert self.phrases(encoding, 2).logit("piano:v64:G4") == 0
+
+    def test_but_not_for_ever(self, encoding: Encoding) -> None:
+        """It was heard four times after the interval that leads to it, twice more than is free."""
+        assert self.phrases(encoding, 5).logit("piano:v64:G4") == -1.0
+        assert self.phrases(encoding, 5).logit("piano:v64:A4") == 0
+
+    def test_a_transposed_phrase_is_the_same(self, encoding: Encoding) -> None:
+        desk = self.phrases(encoding, 5)
+        desk.take("piano:v64:A4 wait:4 piano:v64:D4 wait:4 piano:v64:F#4 wait:4 piano:v64:E4 wait:4")
+        assert desk.logit("piano:v64:A4") == -1.0
+
+    def test_one_pitch_is_a_phrase(self, encoding: Encoding) -> None:
+        desk = Desk(encoding, repetition=1.0, repeats=2).take("piano:v64:C4 wait:4 piano:v0:C4 " * (PHRASE + 9))
+        assert desk.logit("piano:v64:C4") < -5
+
+    def test_each_instrument_has_its_own(self, encoding: Encoding) -> None:
+        assert self.phrases(encoding, 5).logit("violin:v80:G4") == 0
+
+
+def test_pieces_can_be_taken_and_copied(encoding: Encoding) -> None:
+    instruments = np.ones((2, len(encoding.vocabulary.instruments)), np.bool_)
+    adjustments = Adjustments(encoding, Controls(density=4.0), instruments, instruments)
+    notes = encoding.vocabulary.from_text("piano:v64:C4 wait:9").astype(np.int64)
+    adjustments.advance(notes)
+    adjustments.keep(np.array([1, 1, 0]))
+    assert adjustments.state.now.tolist() == [9, 9, 0]
+    assert adjustments.state.struck.tolist() == [0, 0, 1]
