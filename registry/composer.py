@@ -24,10 +24,13 @@ from registry.requests import DEFAULT_LENGTH, SHORTEST, PieceRequest, Prompt, Re
 from tokenization.dataset import read_encoding
 from tokenization.dataset.pace import Pace
 from tokenization.encodings import HEADER, Encoding
+from tokenization.vocabulary import Tokens
 
 if TYPE_CHECKING:
     from modeling.generation import ModelBundle
 
+ENDLESS = 2**31
+"""Length in tokens of a piece that has room for any prompt."""
 Progress = Callable[[int, int], None]
 """Called with the tokens done and the tokens in all."""
 
@@ -86,26 +89,38 @@ class Composer:
         a prompt that leaves no room.
         """
         vocabulary = self.encoding.vocabulary
-        vocabulary.style_id(request.style)
+        for style in request.styles:
+            vocabulary.style_id(style)
         asked = vocabulary.group_mask(request.instruments)
-        length = self.length_of(request)
         if prompt is None:
+            self.length_of(request, None)
             return []
+        found = int(self._prompt_tokens(request, prompt)[1]) - vocabulary.instrumentation_base
+        if not (asked and found & ~asked):
+            return []
+        played, wanted = (", ".join(vocabulary.groups_of_mask(mask)) for mask in (found, asked))
+        rest = "others may join them" if request.suggest else f"only {wanted} continue it"
+        return [f"the prompt plays {played}; its notes stay, and {rest}"]
+
+    def length_of(self, request: PieceRequest, prompt: Prompt | None) -> int:
+        """Return the tokens of the piece that a request asks for, with a length in time a first estimate of them.
+
+        Raises UserError.
+        """
+        if request.time is not None:
+            style = next(iter(request.styles), None)
+            return max(SHORTEST, HEADER + self.pace.tokens(style, request.time))
+        if request.length is not None:
+            return request.length
+        return DEFAULT_LENGTH if prompt is None else DEFAULT_LENGTH + len(self._prompt_tokens(request, prompt))
+
+    def _prompt_tokens(self, request: PieceRequest, prompt: Prompt) -> Tokens:
+        """Return the prompt's own tokens, whatever instruments are asked for. Raises UserError if it leaves no room."""
         from modeling.generation import prompt_tokens
 
-        lines = []
-        found = int(self.encoding.encode(prompt.notes)[1]) - vocabulary.instrumentation_base
-        if asked and found & ~asked:
-            played, wanted = (", ".join(vocabulary.groups_of_mask(mask)) for mask in (found, asked))
-            lines.append(f"the prompt plays {played}; its notes stay, and only {wanted} continue it")
-        prompt_tokens(self.encoding, request_for_model(request, length, prompt))
-        return lines
-
-    def length_of(self, request: PieceRequest) -> int:
-        """Return the tokens of the piece that a request asks for. Raises UserError."""
-        if request.seconds is None:
-            return request.length or DEFAULT_LENGTH
-        return max(SHORTEST, HEADER + self.pace.tokens(request.style, request.seconds))
+        alone = request.model_copy(update={"instruments": ()})
+        length = request.length or ENDLESS
+        return prompt_tokens(self.encoding, request_for_model(alone, length, prompt))
 
     def answer(self, request: PieceRequest, prompt: Prompt | None = None, on_progress: Progress | None = None) -> Piece:
         """Compose the piece of a request: the best candidate by the critic. Raises UserError and WeightsError."""
@@ -113,7 +128,7 @@ class Composer:
         from modeling.generation import compose
 
         bundle = self.bundle
-        best = compose(bundle, request_for_model(request, self.length_of(request), prompt), on_progress)[0]
+        best = compose(bundle, request_for_model(request, self.length_of(request, prompt), prompt), on_progress)[0]
         device = str(next(bundle.model.parameters()).device)
         tokens = np.asarray(best.tokens)
         return Piece(request, prompt, self.identity, self.encoding, tokens, best.score, best.index, device)

@@ -12,10 +12,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, TypedDict
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from infra.digests import canonical_digest
 from infra.errors import UserError
+from modeling.controls import Controls, parse_blend
 from tokenization.midi import MidiError, read_midi
 from tokenization.midi.notes import DEFAULT_TEMPO, Notes
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 REQUEST_FORMAT: Final = 1
 """Raised when a request as it was written before would mean another piece."""
 DEFAULT_LENGTH = 1024
+BEATS_PER_BAR = 4.0
 SHORTEST = 32
 """Tokens of a piece at least."""
 
@@ -38,7 +40,7 @@ def _path(value: Any) -> Any:
     return Path(value).expanduser() if isinstance(value, str) else value
 
 
-class PieceRequest(BaseModel):
+class PieceRequest(Controls):
     """One piece to compose. Two requests with the same `digest` ask for the same piece of the same model."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -47,10 +49,16 @@ class PieceRequest(BaseModel):
     """A style of the model's dataset; None: the model chooses."""
     instruments: Annotated[tuple[str, ...], BeforeValidator(_names)] = ()
     """Groups (`strings`) or instruments (`violin`), or text with commas. Empty: those of the prompt, else piano."""
+    suggest: bool = False
+    """True if the instruments are suggestions: others may play, too, but are less likely."""
+    blend: str | None = None
+    """Styles with weights instead of one style, also changing along the piece: see `modeling.controls.parse_blend`."""
     length: int | None = Field(None, ge=SHORTEST)
-    """Tokens of the piece, prompt included; None: as `seconds` say, else DEFAULT_LENGTH."""
+    """Tokens of the piece, prompt included; None: as `seconds` or `bars` say, else DEFAULT_LENGTH behind the prompt."""
     seconds: float | None = Field(None, gt=0, allow_inf_nan=False)
-    """Length in time instead of tokens, by the tokens that music of the style takes a second in the dataset."""
+    """Length in time instead of tokens, prompt included."""
+    bars: float | None = Field(None, gt=0, allow_inf_nan=False)
+    """Length in bars of four beats at the tempo asked for, prompt included."""
     tempo: float | None = Field(None, gt=0, allow_inf_nan=False)
     """Beats per minute; None: that of the prompt, else 120."""
     temperature: float = Field(1.0, gt=0, allow_inf_nan=False)
@@ -72,15 +80,50 @@ class PieceRequest(BaseModel):
     weights: Literal["fp32", "int8"] = "fp32"
     """`int8`: the network's matrices rounded to 8 bits, which is faster; on a CPU only."""
     prompt: Annotated[Path | None, BeforeValidator(_path)] = None
-    """A MIDI file to continue."""
+    """A MIDI file to continue, which stands whole in the piece."""
+    prompt_notes: int | None = Field(None, ge=1)
+    """Notes of the prompt that are taken, from its beginning; None: all."""
+    prompt_seconds: float | None = Field(None, gt=0, allow_inf_nan=False)
+    """Seconds of the prompt that are taken."""
+    prompt_bars: float | None = Field(None, gt=0, allow_inf_nan=False)
+    """Bars of four beats of the prompt that are taken."""
 
     @model_validator(mode="after")
-    def _one_length(self) -> Self:
-        if self.length is not None and self.seconds is not None:
-            raise ValueError(f"length = {self.length} and seconds = {self.seconds:g} exclude each other; give one")
+    def _one_of_each(self) -> Self:
+        self._exclude("length", "seconds", "bars")
+        parts = self._exclude("prompt_notes", "prompt_seconds", "prompt_bars")
+        if parts and self.prompt is None:
+            raise ValueError(f"{parts[0]} is of no use without a prompt")
+        if self.style is not None and self.blend is not None:
+            raise ValueError(f"style = {self.style} and blend exclude each other; give one")
         if self.prompt is not None and self.tempo is not None:
             raise ValueError(f"tempo = {self.tempo:g} cannot be given with a prompt, whose own tempo goes on")
         return self
+
+    def _exclude(self, *names: str) -> list[str]:
+        """Return those fields that are given, as text. Raises ValueError for more than one."""
+        given = [f"{name} = {getattr(self, name):g}" for name in names if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise ValueError(f"{' and '.join(given)} exclude each other; give one")
+        return given
+
+    @field_validator("blend")
+    @classmethod
+    def _blend_is_read(cls, blend: str | None) -> str | None:
+        if blend is not None:
+            parse_blend(blend)
+        return blend
+
+    @property
+    def time(self) -> float | None:
+        """Length in seconds, if the piece has one."""
+        tempo = DEFAULT_TEMPO if self.tempo is None else self.tempo
+        return self.seconds if self.bars is None else self.bars * BEATS_PER_BAR * 60 / tempo
+
+    @property
+    def styles(self) -> tuple[str, ...]:
+        """The styles that the request names."""
+        return parse_blend(self.blend).styles if self.blend is not None else (self.style,) if self.style else ()
 
     def content(self, prompt: Prompt | None) -> dict[str, Any]:
         """Return what identifies the request, as JSON values: the fields that differ from their defaults, with the
@@ -103,10 +146,29 @@ class PieceRequest(BaseModel):
 class RequestOptions(TypedDict, total=False):
     """The fields of `PieceRequest` as keyword arguments; all have defaults."""
 
+    time_temperature: float
+    pitch_temperature: float
+    instrument_temperature: float
+    lowest: int
+    highest: int
+    key: str | None
+    key_strength: float
+    strict_key: bool
+    softest: int
+    loudest: int
+    most_voices: int | None
+    density: float | None
+    outside: float
+    missing: float
+    repetition: float
+    repeats: int
     style: str | None
     instruments: tuple[str, ...] | list[str] | str
+    suggest: bool
+    blend: str | None
     length: int | None
     seconds: float | None
+    bars: float | None
     tempo: float | None
     temperature: float
     top_p: float
@@ -119,6 +181,9 @@ class RequestOptions(TypedDict, total=False):
     seed: int
     weights: Literal["fp32", "int8"]
     prompt: Path | str | None
+    prompt_notes: int | None
+    prompt_seconds: float | None
+    prompt_bars: float | None
 
 
 @dataclass(frozen=True)
@@ -156,7 +221,14 @@ class Prompt:
 
 def request_for_model(request: PieceRequest, length: int, prompt: Prompt | None) -> Request:
     """Return the request in the terms of the network's side, for a piece of `length` tokens."""
-    from modeling.generation import ExecutorConfig, Request, SamplingConfig
+    from modeling.generation import ExecutorConfig, Request, SamplingConfig, beginning
+    from modeling.generation.direction import Direction
+
+    controls = Controls(**{name: getattr(request, name) for name in Controls.model_fields})
+    blend = None if request.blend is None else parse_blend(request.blend)
+    music = None
+    if prompt is not None:
+        music = beginning(prompt.notes, request.prompt_notes, request.prompt_seconds, request.prompt_bars)
 
     return Request(
         style=request.style,
@@ -174,6 +246,7 @@ def request_for_model(request: PieceRequest, length: int, prompt: Prompt | None)
             min_p=request.min_p,
             typical=request.typical,
         ),
-        prompt=None if prompt is None else prompt.notes,
+        prompt=music,
+        direction=Direction(request.time, blend, controls, request.suggest),
         executor=ExecutorConfig(weights=request.weights),
     )

@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from flows.cli.controls import control_options
 from flows.cli.options import json_option, lake_option
 from flows.cli.output import LISTED, show
 from flows.cli.running import FAILED, running
@@ -89,6 +90,7 @@ POSITIVE = click.FloatRange(0, min_open=True)
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), help="Output folder.  [default: samples/ in the lake]"
 )
+@control_options
 @lake_option
 @json_option
 def sample(

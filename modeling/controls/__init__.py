@@ -5,7 +5,7 @@ of a batch of growing pieces. Hard limits take ids out, soft ones add a bias in 
 requests can be checked before anything is loaded.
 """
 
-from modeling.controls.blend import Blend
+from modeling.controls.blend import Blend, parse_blend
 from modeling.controls.wishes import Controls
 
-__all__ = ["Blend", "Controls"]
+__all__ = ["Blend", "Controls", "parse_blend"]

@@ -48,3 +48,34 @@ class Blend:
             shares = [weights.get(style, 0.0) / sum(weights.values()) for _, weights in self.points]
             columns.append(np.interp(seconds, times, shares))
         return np.stack(columns, axis=1).astype(np.float32)
+
+
+def parse_blend(text: str) -> Blend:
+    """Read `chopin=0.7, pop=0.3`, or with times in seconds `0 chopin; 30 chopin=0.5, pop=0.5; 60 pop`.
+
+    A style without a weight has 1. Raises ValueError.
+    """
+    points = []
+    for part in text.split(";"):
+        time, _, rest = part.strip().partition(" ")
+        seconds = _number(time)
+        styles = part.strip() if seconds is None else rest
+        weights: dict[str, float] = {}
+        for word in styles.split(","):
+            style, is_weighted, weight = (piece.strip() for piece in word.partition("="))
+            value = _number(weight) if is_weighted else 1.0
+            if not style or value is None or style in weights:
+                raise ValueError(
+                    f"no blend {text!r}; write styles with weights, `chopin=0.7, pop=0.3`, or at seconds of the piece, "
+                    "`0 chopin; 30 pop`"
+                )
+            weights[style] = value
+        points.append((0.0 if seconds is None else seconds, weights))
+    return Blend(points)
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None

@@ -79,9 +79,9 @@ def limits_of(encoding: Encoding, controls: Controls, playable: NDArray[np.bool_
     bias = np.zeros(vocabulary.size, np.float32)
     if controls.key is not None:
         outside = pitched & ~parse_key(controls.key)[pitch % 12]
-        if controls.key_strength is None:
+        if controls.strict_key:
             may &= ~outside
-        bias[outside] = -(controls.key_strength or 0.0)
+        bias[outside] = -controls.key_strength
     if not (starts & may & playable[instrument]).any():
         raise VocabularyError(
             "no note of the instruments is left within the pitch range, key and velocities that were asked for"

@@ -31,8 +31,10 @@ class Controls(BaseModel):
     """Highest MIDI pitch that may start, drums aside."""
     key: str | None = None
     """A major or minor key, such as `C`, `Bb major` or `F# minor`."""
-    key_strength: Nats | None = 3.0
-    """Nats by which notes outside the key become less likely; None forbids them."""
+    key_strength: Nats = 3.0
+    """Nats by which notes outside the key become less likely."""
+    strict_key: bool = False
+    """True if no note outside the key may start."""
     softest: Velocity = 1
     """Least velocity of a note; the vocabulary's steps nearest to it and to `loudest` bound the choice."""
     loudest: Velocity = 127

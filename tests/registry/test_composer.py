@@ -60,14 +60,14 @@ class TestChecking:
 class TestALengthInSeconds:
     def test_takes_the_pace_of_the_style(self, unloaded: Composer) -> None:
         lengths = [
-            unloaded.length_of(PieceRequest(style=style, seconds=seconds))
+            unloaded.length_of(PieceRequest(style=style, seconds=seconds), None)
             for style, seconds in (("jazz", 10), ("bach", 10), (None, 10), ("bach", 0.1))
         ]
         assert lengths == [204, 104, 104, 32], "a header of 4; a style without pieces takes the pace of all music"
 
     def test_is_refused_by_a_model_without_its_pace(self, tmp_path: Path) -> None:
         with pytest.raises(UserError, match="version 3 of the model does not say how many tokens a second takes"):
-            Composer(tmp_path, IDENTITY).length_of(PieceRequest(seconds=10))
+            Composer(tmp_path, IDENTITY).length_of(PieceRequest(seconds=10), None)
 
     def test_is_kept_by_a_piece(self, composer: Composer) -> None:
         piece = composer.compose(style="jazz", seconds=2.5, best_of=1)

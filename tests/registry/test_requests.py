@@ -9,7 +9,9 @@ import pytest
 from pydantic import ValidationError
 
 from infra.errors import UserError
-from registry.requests import PieceRequest, Prompt, RequestOptions
+from modeling.controls import Controls, parse_blend
+from modeling.generation.direction import Direction
+from registry.requests import PieceRequest, Prompt, RequestOptions, request_for_model
 
 MODEL = "ab" * 32
 
@@ -37,6 +39,12 @@ class TestItsFields:
             ({"best_of": 0}, "best_of"),
             ({"temprature": 1.0}, "temprature"),
             ({"length": 64, "seconds": 10}, "length = 64 and seconds = 10 exclude each other"),
+            ({"bars": 8, "seconds": 10}, "seconds = 10 and bars = 8 exclude each other"),
+            ({"prompt": "a.mid", "prompt_notes": 8, "prompt_bars": 2}, "prompt_notes = 8 and prompt_bars = 2 exclude"),
+            ({"prompt_notes": 8}, "prompt_notes = 8 is of no use without a prompt"),
+            ({"style": "bach", "blend": "pop"}, "style = bach and blend exclude each other"),
+            ({"blend": "pop=loud"}, "no blend 'pop=loud'"),
+            ({"key": "H"}, "no key 'H'"),
             ({"prompt": "a.mid", "tempo": 90}, "tempo = 90 cannot be given with a prompt"),
         ],
     )
@@ -64,6 +72,22 @@ class TestItsDigest:
             {"seed": 1},
             {"weights": "int8"},
             {"prompt": midi_fixtures / "ok_type0.mid"},
+            {"prompt": midi_fixtures / "ok_type0.mid", "prompt_notes": 8},
+            {"prompt": midi_fixtures / "ok_type0.mid", "prompt_seconds": 8.0},
+            {"prompt": midi_fixtures / "ok_type0.mid", "prompt_bars": 8.0},
+            {"bars": 8.0},
+            {"blend": "bach, jazz=2"},
+            {"suggest": True},
+            {"key": "C"},
+            {"strict_key": True},
+            {"lowest": 40},
+            {"highest": 90},
+            {"softest": 30},
+            {"loudest": 100},
+            {"most_voices": 4},
+            {"repeats": 3},
+            *({name: 1.5} for name in ("density", "key_strength", "outside", "missing", "repetition")),
+            *({f"{kind}_temperature": 0.5} for kind in ("time", "pitch", "instrument")),
         ]
         assert {name for change in changes for name in change} == {*PieceRequest.model_fields}
         digests = [digest(), *(digest(**change) for change in changes)]
@@ -96,3 +120,21 @@ class TestAPrompt:
         assert prompt is not None
         assert len(prompt.notes) == 8
         assert Prompt.of(PieceRequest()) is None
+
+
+class TestItsLength:
+    def test_in_time_is_that_of_seconds_or_of_bars_at_the_tempo(self) -> None:
+        assert PieceRequest().time is None
+        assert PieceRequest(seconds=30).time == 30
+        assert PieceRequest(bars=8).time == 16
+        assert PieceRequest(bars=8, tempo=60).time == 32
+
+
+def test_the_network_s_side_gets_all_of_it(midi_fixtures: Path) -> None:
+    request = PieceRequest(
+        prompt=midi_fixtures / "ok_type0.mid", prompt_notes=3, seconds=20, blend="bach, jazz", key="C", suggest=True
+    )
+    found = request_for_model(request, 500, Prompt.of(request))
+    assert found.prompt is not None
+    assert len(found.prompt) == 3
+    assert found.direction == Direction(20, parse_blend("bach, jazz"), Controls(key="C"), is_open=True)

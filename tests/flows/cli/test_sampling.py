@@ -24,7 +24,7 @@ def test_every_field_of_a_request_is_an_option() -> None:
 def test_its_help_names_the_default(name: str) -> None:
     default = {"length": DEFAULT_LENGTH, "tempo": 120}.get(name, PieceRequest.model_fields[name].default)
     named = re.search(r"\[default: (.*)\]", OPTIONS[name].help or "")
-    assert (named[1] if named else None) == (str(default) if default not in (None, ()) else None)
+    assert (named[1] if named else None) == (None if default is False or default in (None, ()) else str(default))
 
 
 @pytest.mark.parametrize(

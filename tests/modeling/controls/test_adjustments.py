@@ -77,7 +77,7 @@ class TestRanges:
 
     def test_that_leave_no_note_are_refused(self, encoding: Encoding) -> None:
         piano = np.arange(len(encoding.vocabulary.instruments))[None] == PIANO
-        controls = Controls(lowest=61, highest=61, key="C", key_strength=None)
+        controls = Controls(lowest=61, highest=61, key="C", strict_key=True)
         with pytest.raises(VocabularyError, match="no note of the instruments is left"):
             Adjustments(encoding, controls, piano, piano)
 
@@ -90,7 +90,7 @@ class TestKey:
         assert desk.logit("drums:v80:C#2") == 0
 
     def test_or_forbids_them(self, encoding: Encoding) -> None:
-        desk = Desk(encoding, key="C major", key_strength=None)
+        desk = Desk(encoding, key="C major", strict_key=True)
         assert desk.may("piano:v64:C4")
         assert not desk.may("piano:v64:C#4")
 

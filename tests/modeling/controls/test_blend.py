@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from modeling.controls import Blend
+from modeling.controls import Blend, parse_blend
 
 
 def test_weights_are_shares() -> None:
@@ -31,3 +31,21 @@ def test_they_change_linearly_between_points() -> None:
 def test_others_are_refused(points: list[tuple[float, dict[str, float]]], complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
         Blend(points)
+
+
+class TestText:
+    @pytest.mark.parametrize(
+        ("text", "points"),
+        [
+            ("chopin", [(0.0, {"chopin": 1.0})]),
+            ("chopin=0.7, pop=0.3", [(0.0, {"chopin": 0.7, "pop": 0.3})]),
+            ("0 chopin; 30 chopin=1, pop=2", [(0.0, {"chopin": 1.0}), (30.0, {"chopin": 1.0, "pop": 2.0})]),
+        ],
+    )
+    def test_names_styles_with_weights_and_times(self, text: str, points: list[tuple[float, dict[str, float]]]) -> None:
+        assert parse_blend(text).points == points
+
+    @pytest.mark.parametrize("text", ["", "chopin=loud", "chopin,", "chopin, chopin=2", "30 pop; 0 chopin", "pop=-1"])
+    def test_of_another_form_is_refused(self, text: str) -> None:
+        with pytest.raises(ValueError, match=r"no blend|times of a blend rise|weights of a blend"):
+            parse_blend(text)

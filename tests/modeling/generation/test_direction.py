@@ -92,7 +92,7 @@ class TestBlends:
 
 class TestControls:
     def test_limits_are_kept_throughout(self, bundle: ModelBundle) -> None:
-        controls = Controls(lowest=55, highest=80, key="D", key_strength=None, loudest=70, most_voices=2)
+        controls = Controls(lowest=55, highest=80, key="D", strict_key=True, loudest=70, most_voices=2)
         for piece in pieces_of(bundle, Direction(controls=controls)):
             notes = bundle.encoding.decode(piece)
             assert len(notes) > 10

@@ -1,0 +1,66 @@
+"""The options of `musenet sample` that say what the music should be like."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+POSITIVE = click.FloatRange(0, min_open=True)
+PITCH, VELOCITY = click.IntRange(0, 127), click.IntRange(1, 127)
+NATS = click.FloatRange(0)
+
+OPTIONS = (
+    click.option(
+        "--blend", metavar="TEXT", help="Styles with weights, `chopin=0.7, pop=0.3`; at seconds, `0 chopin; 30 pop`."
+    ),
+    click.option(
+        "--suggest", is_flag=True, default=None, help="Let other instruments play, too: those given are suggestions."
+    ),
+    click.option("--bars", type=POSITIVE, help="Length of a piece in bars of four beats."),
+    click.option("--prompt-notes", type=click.IntRange(1), help="Take so many notes of the prompt, not all."),
+    click.option("--prompt-seconds", type=POSITIVE, help="Take so many seconds of the prompt."),
+    click.option("--prompt-bars", type=POSITIVE, help="Take so many bars of four beats of the prompt."),
+    click.option("--key", help="Major or minor key to stay in: C, Am, `Bb major`."),
+    click.option("--key-strength", type=NATS, help="Penalty in nats of a note outside the key.  [default: 3.0]"),
+    click.option("--strict-key", is_flag=True, default=None, help="Let no note outside the key start."),
+    click.option("--lowest", type=PITCH, help="Lowest MIDI pitch, drums aside.  [default: 0]"),
+    click.option("--highest", type=PITCH, help="Highest MIDI pitch, drums aside.  [default: 127]"),
+    click.option("--softest", type=VELOCITY, help="Least velocity.  [default: 1]"),
+    click.option("--loudest", type=VELOCITY, help="Greatest velocity.  [default: 127]"),
+    click.option("--most-voices", type=click.IntRange(1), help="Most notes that sound at a time, drums aside."),
+    click.option("--density", type=POSITIVE, help="Notes a second to aim at."),
+    click.option("--time-temperature", type=POSITIVE, help="Factor of the temperature for waits.  [default: 1.0]"),
+    click.option(
+        "--pitch-temperature",
+        type=POSITIVE,
+        help="Factor of the temperature among an instrument's notes.  [default: 1.0]",
+    ),
+    click.option(
+        "--instrument-temperature", type=POSITIVE, help="Factor of the temperature among instruments.  [default: 1.0]"
+    ),
+    click.option(
+        "--repetition",
+        type=NATS,
+        help="Penalty in nats for each time that a phrase was heard lately, beyond --repeats.  [default: 0.0]",
+    ),
+    click.option("--repeats", type=click.IntRange(0), help="Times that a phrase may be heard freely.  [default: 2]"),
+    click.option(
+        "--missing",
+        type=NATS,
+        help="Bonus in nats of an instrument that was asked for and is silent for long.  [default: 0.0]",
+    ),
+    click.option(
+        "--outside", type=NATS, help="Penalty in nats of an instrument that was not suggested.  [default: 1.0]"
+    ),
+)
+
+
+def control_options(command: Command) -> Command:
+    """Add the options to a command."""
+    for option in reversed(OPTIONS):
+        command = option(command)
+    return command
