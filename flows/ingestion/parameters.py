@@ -37,6 +37,8 @@ class IngestParameters(BaseModel):
     duplicates: Duplicates = Duplicates()
     splits: SplitShares = SplitShares()
     augmentation: Augmentation = Augmentation()
+    originality: bool = True
+    """True for an index of the training pieces, by which samples are searched for copies."""
     gates: Gates = Gates()
     accept: tuple[RuleName, ...] = ()
     """Rules of `gates` that this version may break. Gates and what is accepted do not influence the content."""
@@ -52,7 +54,7 @@ class IngestParameters(BaseModel):
 
     def content_settings(self) -> dict[str, Any]:
         """Return the settings that the content of the dataset depends on, as JSON."""
-        chosen = {"licences", "limits", "duplicates", "splits", "augmentation", "partition_files"}
+        chosen = {"licences", "limits", "duplicates", "splits", "augmentation", "originality", "partition_files"}
         plain = self.model_dump(mode="json", include=chosen)
         return {**plain, "tokens": self.tokens.content(), "max_bytes": self.reading.max_bytes}
 

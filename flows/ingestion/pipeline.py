@@ -209,6 +209,7 @@ def publish_version(
         lake,
         parameters.name,
         EncodingChoice.of(encoding, parameters.tokens.sustain, parameters.augmentation),
+        parameters.originality,
         parameters.content_settings(),
         input_key(context, inventory),
         inventory.ignored,

@@ -20,7 +20,17 @@ SHARD_INDEX_SCHEMA: dict[str, pl.DataType] = {
     "rows": pl.Int64(),
     "tokens": pl.Int64(),
     "statistics": pl.String(),  # JSON
+    "originality": pl.Int64(),
 }
+
+
+ORIGINALITY = "originality"
+"""The folder of a version with the originality indexes of its training shards."""
+
+
+def index_path(shard: str) -> str:
+    """Return the path of the originality index of a shard: `originality/00000.index` of `train/00000.parquet`."""
+    return f"{ORIGINALITY}/{shard.rpartition('/')[2].removesuffix('.parquet')}.index"
 
 
 @dataclass(frozen=True)
@@ -37,12 +47,17 @@ class ShardEntry:
     tokens: int
     statistics: Mapping[str, Any]
     """Counts over its pieces, without augmented copies."""
+    originality: int | None = None
+    """Format of the originality index of its pieces, which lies at `index_path`; None if it has none."""
 
 
 def write_shard_index(folder: Folder, shards: Iterable[ShardEntry]) -> None:
     """Write the index of a version, in the order given. Not atomic: write into a staging folder."""
     rows = [
-        (shard.path, shard.key, shard.sha256, shard.rows, shard.tokens, json.dumps(shard.statistics))
+        (
+            *(shard.path, shard.key, shard.sha256, shard.rows, shard.tokens),
+            *(json.dumps(shard.statistics), shard.originality),
+        )
         for shard in shards
     ]
     with (folder / SHARD_INDEX_FILE).open("wb") as file:
@@ -50,6 +65,9 @@ def write_shard_index(folder: Folder, shards: Iterable[ShardEntry]) -> None:
 
 
 def parse_shard_index(data: bytes) -> list[ShardEntry]:
-    """Parse the content of `shards.parquet`."""
-    rows = pl.read_parquet(io.BytesIO(data)).select(SHARD_INDEX_SCHEMA.keys()).iter_rows(named=True)
+    """Parse the content of `shards.parquet`; one that was written before there were originality indexes has none."""
+    table = pl.read_parquet(io.BytesIO(data))
+    if "originality" not in table.columns:
+        table = table.with_columns(originality=pl.lit(None, pl.Int64))
+    rows = table.select(SHARD_INDEX_SCHEMA.keys()).iter_rows(named=True)
     return [ShardEntry(**{**row, "statistics": json.loads(row["statistics"])}) for row in rows]

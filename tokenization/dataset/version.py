@@ -1,7 +1,7 @@
 """Dataset versions: immutable, content-addressed folders.
 
 datasets/<name>/<digest>/{dataset.json, manifest.parquet, shards.parquet, vocabulary.json, card.html,
-                          croissant.json, train/, validation/, test/}
+                          croissant.json, train/, validation/, test/, originality/}
 
 `open_version` reads a folder; `catalogue` finds folders by name and digest.
 """
@@ -24,7 +24,7 @@ from infra.object_store import Folder, reachable
 from tokenization.dataset.description import DESCRIPTION_FILE, DatasetError, Description, parse_description
 from tokenization.dataset.encoding_files import VOCABULARY_FILE, read_vocabulary
 from tokenization.dataset.manifest import MANIFEST_FILE, licence_counts, read_manifest
-from tokenization.dataset.shard_index import SHARD_INDEX_FILE
+from tokenization.dataset.shard_index import SHARD_INDEX_FILE, index_path, parse_shard_index
 from tokenization.encodings import Encoding
 from tokenization.vocabulary import Vocabulary
 
@@ -118,7 +118,9 @@ def open_version(folder: Folder) -> DatasetVersion:
 
 
 def _download(version: DatasetVersion, staged: Path) -> None:
-    names = [*FILES, *version.description.shards]
+    index = parse_shard_index((version.folder / SHARD_INDEX_FILE).read_bytes())
+    indexes = [index_path(shard.path) for shard in index if shard.originality is not None]
+    names = [*FILES, *version.description.shards, *indexes]
     for folder in {(staged / name).parent for name in names}:
         folder.mkdir(parents=True, exist_ok=True)
     store = UPath(version.folder)

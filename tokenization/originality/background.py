@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tokenization.compiled import compiled
-from tokenization.originality.words import SECONDS, TIME_MASK
+from tokenization.originality.words import PITCH_SHIFT, SECONDS, TIME_MASK
 
 ORDER = 3
 CLIPPED = 31
@@ -66,8 +66,9 @@ def _slot(pitch: NDArray[np.uint8], last: int, order: int, context: bool) -> int
     key = np.int64(order)
     for place in range(last - order, last if context else last + 1):
         interval = np.int64(pitch[place]) - np.int64(pitch[place - 1])
-        key = key << BITS | (min(max(interval, -CLIPPED), CLIPPED) + CLIPPED)
-    return (key * np.int64(0x9E3779B1) >> 12) & (SLOTS - 1)
+        clipped = -CLIPPED if interval < -CLIPPED else CLIPPED if interval > CLIPPED else int(interval)
+        key = key << BITS | (clipped + CLIPPED)
+    return int((key * np.int64(0x9E3779B1) >> 12) & (SLOTS - 1))
 
 
 @compiled
@@ -86,21 +87,23 @@ def _ratio(gap: float, before: float) -> int:
 
 
 @compiled
-def learn(background: Background, words: NDArray[np.uint16]) -> None:
-    """Count the notes of a line."""
-    pitch = (words >> 9).astype(np.uint8)
-    before = 0.0
-    ratio = 0
-    for last in range(1, len(words)):
-        for order in range(min(ORDER, last - 1) + 1):
-            background.intervals[order, _slot(pitch, last, order, False)] += 1
-            background.contexts[order, _slot(pitch, last, order, True)] += 1
-        gap = SECONDS[words[last] & TIME_MASK]
-        following = _ratio(gap, before)
-        background.ratios[ratio, following] += 1
-        ratio = following
-        if gap > 0.0:
-            before = gap
+def learn(background: Background, words: NDArray[np.uint16], line_note: NDArray[np.uint32], every: int) -> None:
+    """Count the notes of every so many lines of an index; `line_note`: the first note of each line, and the end."""
+    for line in range(0, len(line_note) - 1, every):
+        own = words[line_note[line] : line_note[line + 1]]
+        pitch = (own >> PITCH_SHIFT).astype(np.uint8)
+        before = 0.0
+        ratio = 0
+        for last in range(1, len(own)):
+            for order in range(min(ORDER, last - 1) + 1):
+                background.intervals[order, _slot(pitch, last, order, False)] += 1
+                background.contexts[order, _slot(pitch, last, order, True)] += 1
+            gap = SECONDS[own[last] & TIME_MASK]
+            following = _ratio(gap, before)
+            background.ratios[ratio, following] += 1
+            ratio = following
+            if gap > 0.0:
+                before = gap
 
 
 @compiled
@@ -138,7 +141,7 @@ def information(background: Background, pitch: NDArray[np.uint8], onset: NDArray
 
 
 @compiled
-def _is_new(seen: NDArray[np.int64], key: int) -> bool:
+def _is_new(seen: NDArray[np.int64], key: np.int64) -> bool:
     """Add a key to a hash table; return False if it was there."""
     slot = (key * np.int64(0x9E3779B1) >> 12) & (len(seen) - 1)
     while seen[slot] != EMPTY:

@@ -39,10 +39,10 @@ class IndexFileError(RunError):
 
 
 class Column(NamedTuple):
-    """A column of the file: `extra` more values than there are `count` of."""
+    """A column of the file: `extra` more values than there are `rows`."""
 
     name: str
-    count: str
+    rows: str
     dtype: str
     extra: int = 0
 
@@ -88,12 +88,16 @@ class IndexFile:
         counts = {"pieces": pieces, "lines": lines, "notes": notes, "grams": count, "buckets": 2**bits}
         columns, at = {}, HEAD
         for column in COLUMNS:
-            size = (counts[column.count] + column.extra) * np.dtype(column.dtype).itemsize
+            size = (counts[column.rows] + column.extra) * np.dtype(column.dtype).itemsize
             columns[column.name] = data[at : at + size]
             at += -(-size // 8) * 8
-        if at != len(data) or zlib.crc32(data[HEAD:]) != checksum:
+        if at != len(data) or zlib.crc32(data[HEAD:].data) != checksum:
             raise IndexFileError(f"{path} is damaged; delete the version and ingest the collections again")
         return cls(path, bits, **{column.name: columns[column.name].view(column.dtype) for column in COLUMNS})
+
+    def pieces_of(self, lines: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the numbers of the pieces that lines belong to."""
+        return np.searchsorted(self.piece_line, lines, side="right").astype(np.int64) - 1
 
     def piece_id(self, number: int) -> str:
         """Return the SHA-256 of a piece, in hexadecimal digits."""
@@ -150,7 +154,5 @@ def index_bytes(pieces: Iterable[tuple[str, str, Notes]]) -> bytes:
         values = columns[column.name]
         content += values if isinstance(values, bytes) else np.asarray(values).astype(column.dtype).tobytes()
         content += bytes(-len(content) % 8)
-    head = _HEAD.pack(
-        MAGIC, VERSION, len(ids), len(starts), line_note[-1], len(entries), bits, zlib.crc32(content)
-    )
+    head = _HEAD.pack(MAGIC, VERSION, len(ids), len(starts), line_note[-1], len(entries), bits, zlib.crc32(content))
     return head.ljust(HEAD, b"\0") + bytes(content)

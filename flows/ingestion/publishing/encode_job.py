@@ -11,8 +11,9 @@ from flows.ingestion.card.statistics import Statistics
 from flows.ingestion.parsing.store import RowRef, Store
 from flows.ingestion.publishing.shard_plan import LABELS, Augmentation, EncodingChoice, ShardPlan
 from infra.object_store import Folder
+from tokenization import originality
 from tokenization.augmentation import apply
-from tokenization.dataset.shard_index import ShardEntry
+from tokenization.dataset.shard_index import ShardEntry, index_path
 from tokenization.dataset.shards import Row, TokenFormat, write_shard
 from tokenization.dataset.splits import TRAIN
 from tokenization.midi.score import Score
@@ -26,6 +27,8 @@ class EncodeJob:
     folder: Folder
     store: Folder
     choice: EncodingChoice
+    with_originality: bool = False
+    """True to write the originality indexes of training shards."""
 
     def without(self, item: int, failure: Failure) -> Self:
         """Refuse to leave an item out: pieces that were accepted must be in the version. Raises JobError."""
@@ -33,14 +36,14 @@ class EncodeJob:
 
 
 def encode_jobs(
-    plans: Sequence[ShardPlan], folder: Folder, store: Folder, choice: EncodingChoice
+    plans: Sequence[ShardPlan], folder: Folder, store: Folder, choice: EncodingChoice, with_originality: bool
 ) -> Iterator[EncodeJob]:
     """Group planned shards by the part of the store that they read, the largest group first."""
     by_part: dict[str, list[ShardPlan]] = {}
     for plan in plans:
         by_part.setdefault(plan.pieces["part"][0], []).append(plan)
     for group in sorted(by_part.values(), key=lambda group: -sum(len(plan.pieces) for plan in group)):
-        yield EncodeJob(tuple(group), folder, store, choice)
+        yield EncodeJob(tuple(group), folder, store, choice, with_originality)
 
 
 def encode(job: EncodeJob, heartbeat: Heartbeat) -> list[ShardEntry]:
@@ -52,13 +55,26 @@ def encode(job: EncodeJob, heartbeat: Heartbeat) -> list[ShardEntry]:
     token_format = TokenFormat.of(job.choice.encoding)
     for plan in job.plans:
         of_pieces: list[Statistics] = []
-        rows = list(token_rows(plan, job.choice, scores[first : first + len(plan.pieces)], of_pieces))
+        own = scores[first : first + len(plan.pieces)]
+        rows = list(token_rows(plan, job.choice, own, of_pieces))
         first += len(plan.pieces)
         sha256 = write_shard(job.folder / plan.path, rows, token_format)
         tokens = sum(len(row.tokens) for row in rows)
         statistics = sum(of_pieces, Statistics()).to_dict()
-        shards.append(ShardEntry(plan.path, plan.key(job.choice), sha256, len(rows), tokens, statistics))
+        indexed = _write_originality(job, plan, own) if job.with_originality and plan.split == TRAIN else None
+        shards.append(ShardEntry(plan.path, plan.key(job.choice), sha256, len(rows), tokens, statistics, indexed))
     return shards
+
+
+def _write_originality(job: EncodeJob, plan: ShardPlan, scores: Sequence[memoryview]) -> int:
+    """Write the originality index of a shard's pieces, in the form that its tokens have; returns its format."""
+    encoding, sustain = job.choice.encoding, job.choice.sustain
+    pieces = (
+        (sha256, family, encoding.quantised(Score.from_bytes(data).to_notes(sustain)))
+        for (sha256, family), data in zip(plan.pieces.select("sha256", "family").iter_rows(), scores)
+    )
+    originality.write_index(job.folder / index_path(plan.path), pieces)
+    return originality.VERSION
 
 
 def token_rows(

@@ -31,7 +31,7 @@ from tokenization.dataset.contract import check_manifest
 from tokenization.dataset.description import DESCRIPTION_FILE, Description, write_description
 from tokenization.dataset.encoding_files import write_vocabulary
 from tokenization.dataset.manifest import MANIFEST_FILE, write_manifest
-from tokenization.dataset.shard_index import ShardEntry, write_shard_index
+from tokenization.dataset.shard_index import ORIGINALITY, ShardEntry, write_shard_index
 from tokenization.dataset.splits import SPLITS
 from tokenization.dataset.version import DatasetVersion, open_version
 
@@ -69,7 +69,7 @@ def publish(
     check_manifest(manifest)
     compare_parent(spec, digest)  # before the work; what counts is the comparison in `_deliver`
     plans = plan_shards(manifest, row_refs)
-    with _folder_to_fill(final) as folder:
+    with _folder_to_fill(final, spec.originality) as folder:
         shards, encoded = _write_shards(plans, folder, spec, engine, progress)
         description = describe(digest, manifest, shards, spec)
         write_manifest(folder / MANIFEST_FILE, manifest)
@@ -94,7 +94,7 @@ def compare_parent(spec: VersionSpec, digest: str) -> None:
 
 
 @contextmanager
-def _folder_to_fill(final: Folder) -> Iterator[Folder]:
+def _folder_to_fill(final: Folder, with_originality: bool) -> Iterator[Folder]:
     """Give the folder that a version is written to.
 
     On a disk that is a staging folder beside the final one. In an object store, which cannot rename, it is the final
@@ -105,8 +105,8 @@ def _folder_to_fill(final: Folder) -> Iterator[Folder]:
         return
     remove_abandoned(final.parent)
     with staging_folder(final.parent) as staged:
-        for split in SPLITS:
-            (staged / split).mkdir()
+        for name in (*SPLITS, *([ORIGINALITY] if with_originality else [])):
+            (staged / name).mkdir()
         yield staged
 
 
@@ -118,11 +118,11 @@ def _write_shards(
     progress: Callable[[int, int], None],
 ) -> tuple[list[ShardEntry], int]:
     """Reuse and encode the shards of a version; returns their entries by path, and the number of encoded ones."""
-    earlier = shards_by_key(spec.versions)
+    earlier = shards_by_key(spec.versions, spec.originality)
     by_plan = [(plan, earlier.get(plan.key(spec.choice))) for plan in plans]
     missing = [plan for plan, shard in by_plan if shard is None]
-    shards = reuse([(plan, shard) for plan, shard in by_plan if shard is not None], folder)
-    jobs = list(encode_jobs(missing, folder, spec.lake.pieces, spec.choice))
+    shards = reuse([(plan, shard) for plan, shard in by_plan if shard is not None], folder, spec.originality)
+    jobs = list(encode_jobs(missing, folder, spec.lake.pieces, spec.choice, spec.originality))
     progress(0, len(missing))
     done = 0
     for _, written in engine.run(encode, jobs):

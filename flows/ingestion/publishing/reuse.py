@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,7 +12,9 @@ from upath import UPath
 
 from flows.ingestion.publishing.shard_plan import ShardPlan
 from infra.object_store import Folder, read_all
-from tokenization.dataset.shard_index import SHARD_INDEX_FILE, ShardEntry, parse_shard_index
+from tokenization import originality
+from tokenization.dataset.shard_index import SHARD_INDEX_FILE, ShardEntry, index_path, parse_shard_index
+from tokenization.dataset.splits import TRAIN, split_of
 from tokenization.dataset.version import DatasetVersion
 
 
@@ -21,31 +23,45 @@ class PublishedShard:
     """A shard of an earlier version."""
 
     entry: ShardEntry
-    file: Folder
+    folder: Folder
+    """Of the version."""
+
+    def files(self, plan: ShardPlan, with_originality: bool) -> Iterator[tuple[Folder, str]]:
+        """Yield the shard and its originality index, each with its path in the version that `plan` belongs to."""
+        yield self.folder / self.entry.path, plan.path
+        if with_originality and self.entry.originality is not None:
+            yield self.folder / index_path(self.entry.path), index_path(plan.path)
 
 
-def shards_by_key(versions: Sequence[DatasetVersion]) -> dict[str, PublishedShard]:
-    """Read the indexes of some versions; of shards with the same key the newest is returned."""
+def shards_by_key(versions: Sequence[DatasetVersion], with_originality: bool) -> dict[str, PublishedShard]:
+    """Read the indexes of some versions; of shards with the same key the newest is returned.
+
+    `with_originality`: leave out training shards without an originality index of the format that is written now.
+    """
     found = {}
     indexes = read_all([version.folder / SHARD_INDEX_FILE for version in versions])
     for version, index in zip(versions, indexes):
         for entry in parse_shard_index(index) if index is not None else ():
-            found[entry.key] = PublishedShard(entry, version.folder / entry.path)
+            if not with_originality or split_of(entry.path) != TRAIN or entry.originality == originality.VERSION:
+                found[entry.key] = PublishedShard(entry, version.folder)
     return found
 
 
-def reuse(shards: Sequence[tuple[ShardPlan, PublishedShard]], folder: Folder) -> list[ShardEntry]:
+def reuse(
+    shards: Sequence[tuple[ShardPlan, PublishedShard]], folder: Folder, with_originality: bool
+) -> list[ShardEntry]:
     """Put earlier shards into the folder of a new version under the paths of their plans, and return their entries.
 
     They are hard links where the file system has them, else copies; in an object store copies within the store.
     """
+    files = [pair for plan, shard in shards for pair in shard.files(plan, with_originality)]
     if isinstance(folder, Path):
-        for plan, shard in shards:
+        for source, path in files:
             try:
-                os.link(str(shard.file), folder / plan.path)
+                os.link(str(source), folder / path)
             except OSError:
-                shutil.copyfile(str(shard.file), folder / plan.path)
-    elif shards:
-        sources = [UPath(shard.file).path for _, shard in shards]
-        folder.fs.copy(sources, [(folder / plan.path).path for plan, _ in shards])  # side by side
-    return [replace(shard.entry, path=plan.path) for plan, shard in shards]
+                shutil.copyfile(str(source), folder / path)
+    elif files:
+        folder.fs.copy([UPath(source).path for source, _ in files], [(folder / path).path for _, path in files])
+    kept = [shard.entry if with_originality else replace(shard.entry, originality=None) for _, shard in shards]
+    return [replace(entry, path=plan.path) for (plan, _), entry in zip(shards, kept)]

@@ -27,6 +27,8 @@ class VersionSpec:
     name: str
     """Of the dataset."""
     choice: EncodingChoice
+    originality: bool
+    """True for a version with originality indexes of its training pieces."""
     settings: dict[str, Any]
     """All settings that the content depends on."""
     input_key: str

@@ -534,7 +534,7 @@ class TestContentSettings:
             context = context_of(lake, songs, **settings)
             parameters, tokens = context.parameters, context.parameters.tokens
             choice = EncodingChoice.of(tokens.base_encoding(), tokens.sustain, parameters.augmentation)
-            spec = VersionSpec(lake, "songs", choice, parameters.content_settings(), "", {}, (), (), ())
+            spec = VersionSpec(lake, "songs", choice, True, parameters.content_settings(), "", {}, (), (), ())
             return input_key(context, inventory), dataset_digest(manifest, spec)
 
         path = ["reading", name] if name == "max_bytes" else name.split(".")

@@ -284,8 +284,10 @@ class TestRequests:
         assert methods(story.first_requests, r"/train/\d+\.parquet")["PUT"] == written.count("train") == 3
 
     def test_a_shard_that_is_there_is_copied_within_the_store(self, story: Story) -> None:
-        of_the_first = methods(story.second_requests, rf"{story.first.digest}/\w+/")
-        assert of_the_first == {"HEAD": story.published.shards - story.published.encoded}
+        shards = methods(story.second_requests, rf"{story.first.digest}/(train|validation|test)/")
+        assert shards == {"HEAD": story.published.shards - story.published.encoded}
+        training = methods(story.second_requests, rf"{story.first.digest}/train/")
+        assert methods(story.second_requests, rf"{story.first.digest}/originality/") == training
 
     def test_finding_versions_costs_two_for_each(self, story: Story, lake: Lake) -> None:
         with requests() as seen:
