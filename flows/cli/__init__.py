@@ -10,7 +10,19 @@ import sys
 
 import click
 
-from flows.cli import datasets, export, ingest, models, pictures, quarantine, retention, sampling, servers, tokens
+from flows.cli import (
+    datasets,
+    export,
+    ingest,
+    models,
+    originality,
+    pictures,
+    quarantine,
+    retention,
+    sampling,
+    servers,
+    tokens,
+)
 from flows.cli.running import TERMINATED
 
 
@@ -23,7 +35,7 @@ def musenet() -> None:
 for command in (
     *(ingest.ingest, datasets.datasets, datasets.why, datasets.families, quarantine.quarantine, export.export),
     *(models.train, models.critic, models.register, sampling.sample, models.demo, models.runs, models.models),
-    *(tokens.encode, tokens.decode, pictures.roll, pictures.layouts),
+    *(tokens.encode, tokens.decode, originality.originality, pictures.roll, pictures.layouts),
     *(servers.up, servers.down, servers.status, servers.open_page, retention.gc),
 ):
     musenet.add_command(command)

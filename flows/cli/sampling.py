@@ -62,6 +62,12 @@ POSITIVE = click.FloatRange(0, min_open=True)
     type=click.Choice(["fp32", "int8"]),
     help="Precision of the network's matrices; int8 is faster, on a CPU only.  [default: fp32]",
 )
+@click.option(
+    "--refuse-copies",
+    type=click.IntRange(8),
+    metavar="NOTES",
+    help="Draw a piece again that copies so many notes of a training piece.",
+)
 @click.option("--count", type=click.IntRange(1), help="Number of pieces.  [default: 1]")
 @click.option(
     "--again",
@@ -112,8 +118,15 @@ def sample(
         from flows.sampling.parameters import SampleParameters
 
         report = flow(SampleParameters(out=out, lake=lake.address, **given))
-    lines = [f"{s.midi}  score {s.score:.3f}, {counted(s.notes, 'note')}, {s.seconds:.0f} s" for s in report.samples]
+    lines = [
+        f"{s.midi}  score {s.score:.3f}, {counted(s.notes, 'note')}, {s.seconds:.0f} s{_copied(s.copied_notes)}"
+        for s in report.samples
+    ]
     show(asdict(report), lines, as_json)
+
+
+def _copied(notes: int | None) -> str:
+    return "" if notes is None else f", {counted(notes, 'note')} copied" if notes else ", original"
 
 
 def _sample_again(metadata: Path, out: Path | None, lake: Lake, as_json: bool, given: dict[str, Any]) -> None:
@@ -139,6 +152,8 @@ def _sample_again(metadata: Path, out: Path | None, lake: Lake, as_json: bool, g
 
 def _sample_table(requests: Path, out: Path | None, lake: Lake, as_json: bool, given: dict[str, Any]) -> None:
     """Compose a table; exit with FAILED if a row failed."""
+    if "refuse_copies" in given:
+        raise click.UsageError("--refuse-copies is for one request; `musenet originality` checks files")
     if "count" in given:
         raise click.UsageError("--count is for one request; a table has a row for each piece")
     of_run = ("model", "audio", "soundfont", "engine", "workers", "cluster")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from flows.sampling.audio import AudioFormat, Soundfont, render
 from flows.sampling.metadata import FileInfo, SampleMetadata, metadata_of, prompt_name
+from flows.sampling.originality import OriginalityInfo
 from infra.errors import UserError
 from infra.files import write_atomically
 from registry.piece import Piece
@@ -30,6 +31,8 @@ class Sample:
     score: float
     notes: int
     seconds: float
+    copied_notes: int | None
+    """Of the longest copy of a training piece, 0 where there is none; None where it is not known."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,12 @@ class AudioOutput:
     soundfont: Soundfont
 
 
-def export(piece: Piece, folder: Path, audio: AudioOutput | None = None) -> Sample:
+def export(
+    piece: Piece,
+    folder: Path,
+    audio: AudioOutput | None = None,
+    originality: OriginalityInfo | None = None,
+) -> Sample:
     """Write the files of a piece, named `piece.name`, and the prompt beside them; the metadata last.
 
     A file of the same name is replaced: it is of the same request. Raises UserError for a folder that cannot be
@@ -57,7 +65,7 @@ def export(piece: Piece, folder: Path, audio: AudioOutput | None = None) -> Samp
         kind: FileInfo(name=f"{piece.name}.{suffixes[kind]}", sha256=hashlib.sha256(data).hexdigest())
         for kind, data in contents.items()
     }
-    metadata = metadata_of(piece, files, font)
+    metadata = metadata_of(piece, files, font, originality)
     about = folder / f"{piece.name}.json"
     try:
         for kind, data in contents.items():
@@ -83,7 +91,15 @@ def sample_of(metadata: SampleMetadata, folder: Path, about: Path) -> Sample:
         score=metadata.score,
         notes=metadata.notes,
         seconds=metadata.seconds,
+        copied_notes=copied_notes(metadata.originality),
     )
+
+
+def copied_notes(originality: OriginalityInfo | None) -> int | None:
+    """Return the notes of the longest copy, None where nothing is known."""
+    if originality is None or originality.unknown is not None:
+        return None
+    return 0 if originality.copied is None else originality.copied.notes
 
 
 def text_of(piece: Piece) -> bytes:

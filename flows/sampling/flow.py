@@ -19,6 +19,7 @@ from flows.sampling.again import AgainReport, differences, find_same_model, rest
 from flows.sampling.compose_job import worker_settings
 from flows.sampling.export import Sample, export
 from flows.sampling.metadata import find_prompt, read_metadata
+from flows.sampling.originality import CopyCheck, compose_original
 from flows.sampling.parameters import AgainParameters, SampleParameters, TableParameters
 from flows.sampling.request_table import read_requests
 from flows.sampling.table_run import TableRun
@@ -72,9 +73,19 @@ def sample(parameters: SampleParameters) -> SampleReport:
         for line in composer.check(parameters, prompt):
             say(line)
         record.reads(model_place(lake, MODEL_NAME, model.version))
+        check = CopyCheck.of(lake, model.dataset, parameters.refuse_copies)
+        if check.index is None:
+            say(f"originality is unknown: {check.reason}")
         samples = []
         for request in parameters.requests():
-            samples.append(export(compose_task(composer, request, prompt), parameters.folder, audio))
+            piece, originality = compose_original(
+                lambda drawn: compose_task(composer, drawn, prompt),
+                request,
+                check,
+                parameters.refuse_copies,
+                parameters.count,
+            )
+            samples.append(export(piece, parameters.folder, audio, originality))
             record.writes(file_place(samples[-1].midi))
     rows = [{"piece": Path(s.midi).name, "score": round(s.score, 4), "notes": s.notes, "s": s.seconds} for s in samples]
     create_table_artifact(key="samples", table=rows, description=f"model version {model.version}")

@@ -13,6 +13,7 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from flows.sampling.originality import OriginalityInfo
 from infra.errors import UserError
 from infra.settings import one_line
 from registry.identity import ModelIdentity
@@ -58,6 +59,8 @@ class SampleMetadata(_Strict):
     """Beats per minute at the beginning."""
     soundfont: FileInfo | None = None
     """That the audio was rendered with; its name is without the folder."""
+    originality: OriginalityInfo | None = None
+    """What of it stands in the training pieces; None where it was not looked for."""
     files: dict[str, FileInfo]
     """`midi`, `text`, `picture` and, where it was asked for, `audio`."""
     made_with: dict[str, str]
@@ -70,7 +73,12 @@ def surroundings(device: str) -> dict[str, str]:
     return {**versions, "python": platform.python_version(), "machine": platform.machine(), "device": device}
 
 
-def metadata_of(piece: Piece, files: dict[str, FileInfo], soundfont: FileInfo | None = None) -> SampleMetadata:
+def metadata_of(
+    piece: Piece,
+    files: dict[str, FileInfo],
+    soundfont: FileInfo | None = None,
+    originality: OriginalityInfo | None = None,
+) -> SampleMetadata:
     """Return the metadata of a piece whose files were written."""
     prompt = piece.prompt
     return SampleMetadata(
@@ -85,6 +93,7 @@ def metadata_of(piece: Piece, files: dict[str, FileInfo], soundfont: FileInfo | 
         seconds=round(piece.seconds, 3),
         tempo=round(piece.notes.tempo, 3),
         soundfont=soundfont,
+        originality=originality,
         files=files,
         made_with=surroundings(piece.device),
     )

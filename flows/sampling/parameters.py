@@ -50,6 +50,8 @@ class SampleParameters(PieceRequest, AudioParameters):
     """An alias or a version number."""
     count: int = Field(1, ge=1)
     """Pieces to write; each further one has the next seed."""
+    refuse_copies: int | None = Field(None, ge=8)
+    """Draw a piece again that has a copy of so many notes or more from a training piece; None: copies are reported."""
 
     def requests(self) -> list[PieceRequest]:
         """Return the request of each piece."""

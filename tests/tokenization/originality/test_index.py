@@ -19,7 +19,7 @@ VIOLIN, PIANO = 40, 0
 def tune(seed: int, count: int = 80, program: int = VIOLIN) -> Notes:
     """A melody of wandering intervals and uneven times, one note after the other."""
     generator = np.random.default_rng(seed)
-    pitch = 64 + np.clip(np.cumsum(generator.integers(-5, 6, count)), -20, 20)
+    pitch = 50 + np.abs(np.cumsum(generator.integers(-5, 6, count)) % 48 - 24)
     length = generator.choice([0.25, 0.5, 0.5, 0.75, 1.0], count)
     onset = np.concatenate([[0], np.cumsum(length)[:-1]])
     return Notes.from_columns(onset, length * 0.9, pitch, np.full(count, 80), np.full(count, program), np.zeros(count))
