@@ -66,7 +66,8 @@ class TestAVersion:
         assert version.path.parts[-3:] == ("datasets", "mine", version.digest)
         assert len(version.digest) == 32
         assert str(version) == f"mine@{version.digest[:12]}"
-        assert set(contents(version.path)) == {*FILES, *(f"{split}/00000.parquet" for split in SPLITS)}
+        shards = {f"{split}/00000.parquet" for split in SPLITS}
+        assert set(contents(version.path)) == {*FILES, *shards, "originality/00000.index"}
         assert [path.name for path in version.path.parent.iterdir()] == [version.digest], "staging is left"
 
     def test_holds_each_accepted_piece_once_in_its_split(self, version: DatasetVersion) -> None:
