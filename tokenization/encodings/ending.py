@@ -55,13 +55,14 @@ def list_ending(
     onsets: NDArray[np.int64],
     most_onsets: int,
     ticks: NDArray[np.int64],
+    most_ticks: int,
     end: int,
     out: NDArray[np.bool_],
 ) -> None:
     """Set column `end` of `out`, shape (batch, ids), and take out what would leave too few tokens for the ending.
 
     `taken`: tokens so far. `onsets`: notes that start in each id, shape (ids,); `most_onsets`: their maximum.
-    `ticks`: ticks that pass with each id.
+    `ticks`: ticks that pass with each id; `most_ticks`: their maximum.
     """
     for index in range(len(out)):
         if state.finished[index]:
@@ -73,8 +74,9 @@ def list_ending(
         is_near = is_over or room < most_onsets + NOTE_AND_END
         if is_near:
             _leave_room(moment, room, is_over, limits, table, onsets, may)
-        if is_over and moment.sounding > 0:
-            _ring_out(moment, ending.last_sound[index] - moment.now, table, ticks, may)
+        until = ending.last_sound[index] - moment.now
+        if until < most_ticks and (moment.sounding > 0 or not is_over):
+            _ring_out(until, table, ticks, may)
         may_end = is_over or taken >= ending.earliest[index]
         is_idle = moment.sounding == 0 and (is_over or moment.bare_tempo == 0)
         # A wait leads to something, unless nothing may come any more.
@@ -117,9 +119,7 @@ def _leave_room(
 
 
 @compiled
-def _ring_out(
-    moment: Moment, left: np.int64, table: EventTable, ticks: NDArray[np.int64], may: NDArray[np.bool_]
-) -> None:
+def _ring_out(left: np.int64, table: EventTable, ticks: NDArray[np.int64], may: NDArray[np.bool_]) -> None:
     """Take waits out of `may`, shape (ids,), that go beyond the last sound, `left` ticks from now.
 
     At the last sound notes end in order; a wait of one tick is left where some of them have missed their turn.

@@ -85,7 +85,7 @@ class Grammar:
         self.finished = np.zeros(batch, np.bool_)
         self._table = encoding.effects.table
         self._onsets, self._ticks = encoding.effects.onsets, encoding.effects.ticks
-        self._most_onsets = int(self._onsets.max())
+        self._most_onsets, self._most_ticks = int(self._onsets.max()), int(self._ticks.max())
         self._limits = Limits(
             max(round(longest_note * encoding.ticks_per_second), 1),
             max(round(longest_rest * encoding.ticks_per_second), 1),
@@ -141,6 +141,7 @@ class Grammar:
             self._onsets,
             self._most_onsets,
             self._ticks,
+            self._most_ticks,
             vocabulary.end,
             out,
         )

@@ -1,0 +1,135 @@
+"""Rules that every composed piece keeps, checked on many of them.
+
+    python tests/benchmarks/composed_pieces.py [--lake DIR] [--model champion] [--pieces 1000] [--seconds 30] [--json F]
+
+Pieces are composed with a registered model in all its styles, one candidate each, half of them with a length in time.
+Bars: every piece is MIDI that mido and symusic read with equal notes, no note hangs, only instruments that were asked
+for play, no silence is longer than four seconds and a wait, every piece has its end, and 95 % end within 5 % of the
+time asked for.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import itertools
+import sys
+from collections import Counter
+from pathlib import Path
+
+import mido
+import numpy as np
+import symusic
+import torch
+from report import Bar, circumstances, show_bars, write_json
+
+from modeling.generation import ExecutorConfig, SamplingConfig, generate
+from modeling.generation.direction import Direction
+from registry import load
+from tokenization.encodings.grammar import LONGEST_REST
+from tokenization.midi.notes import Notes
+from tokenization.midi.writing import write_midi
+
+BATCH = 32
+INSTRUMENTS = (("piano",), ("piano", "strings"), ("piano", "bass", "drums"), ("winds",), ("guitar", "bass"))
+"""Sets of groups that are asked for in turn; those that the vocabulary has."""
+REST_SLACK = 1.5
+"""Seconds by which the last wait of a rest goes beyond the limit: the greatest length of one wait."""
+
+
+def hanging_notes(midi: bytes) -> int:
+    """Count note-ons without a note-off, and note-offs without a note-on."""
+    wrong = 0
+    for track in mido.MidiFile(file=io.BytesIO(midi)).tracks:
+        sounding: Counter[tuple[int, int]] = Counter()
+        for message in track:
+            if message.type == "note_on" and message.velocity:
+                sounding[message.channel, message.note] += 1
+            elif message.type in ("note_on", "note_off"):
+                sounding[message.channel, message.note] -= 1
+                wrong += sounding[message.channel, message.note] < 0
+        wrong += sum(count for count in sounding.values() if count > 0)
+    return wrong
+
+
+def longest_silence(notes: Notes) -> float:
+    """Return the longest time in which nothing sounds between the first and the last note."""
+    order = np.argsort(notes.onset)
+    onset, end = notes.onset[order], np.maximum.accumulate((notes.onset + notes.duration)[order])
+    return float(np.max(onset[1:] - end[:-1], initial=0.0))
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments.add_argument("--lake")
+    arguments.add_argument("--model", default="champion")
+    arguments.add_argument("--pieces", type=int, default=1000)
+    arguments.add_argument("--seconds", type=float, default=30.0)
+    arguments.add_argument("--tokens", type=int, default=512)
+    arguments.add_argument("--json", type=Path)
+    options = arguments.parse_args()
+    composer = load(options.model, lake=options.lake)
+    encoding, vocabulary, bundle = composer.encoding, composer.encoding.vocabulary, composer.bundle
+    groups = [names for names in INSTRUMENTS if set(names) <= set(vocabulary.groups)]
+    executor = bundle.executor(ExecutorConfig())
+    checks: Counter[str] = Counter()
+    lengths, silences = [], []
+    number = 0
+    for style, names, timed in itertools.cycle(itertools.product(vocabulary.styles, groups, (False, True))):
+        if number >= options.pieces:
+            break
+        count = min(BATCH, options.pieces - number)
+        header = [
+            vocabulary.style_id(style),
+            vocabulary.instrumentation_id(vocabulary.group_mask(names)),
+            vocabulary.start,
+            vocabulary.tempo_id(120),
+        ]
+        prompts = np.tile(np.array(header, np.uint16), (count, 1))
+        tokens = composer.pace.tokens(style, options.seconds) if timed else options.tokens
+        direction = Direction(seconds=options.seconds if timed else None)
+        pieces = generate(
+            bundle.model,
+            encoding,
+            prompts,
+            [tokens] * count,
+            SamplingConfig(),
+            number,
+            direction=direction,
+            executor=executor,
+        )
+        playable = vocabulary.instruments_of(prompts[:1, 1])[0]
+        for piece in pieces:
+            notes = encoding.decode(piece)
+            midi = write_midi(notes)
+            grid = encoding.read(encoding.expand(piece))
+            by_mido = sum(m.type == "note_on" and m.velocity > 0 for m in mido.MidiFile(file=io.BytesIO(midi)))
+            by_symusic = sum(len(track.notes) for track in symusic.Score.from_midi(midi).tracks)
+            silences.append(longest_silence(notes))
+            checks["valid"] += by_mido == by_symusic == len(notes) > 0
+            checks["closed"] += hanging_notes(midi) == 0
+            checks["instruments"] += bool(playable[vocabulary.row_instrument[grid.row]].all())
+            checks["silence"] += silences[-1] <= LONGEST_REST + REST_SLACK
+            checks["ended"] += int(piece[-1]) == vocabulary.end
+            if timed:
+                lengths.append(notes.seconds / options.seconds)
+        number += count
+        print(f"{number} of {options.pieces}", file=sys.stderr, flush=True)
+    within = float(np.mean(np.abs(np.array(lengths) - 1) <= 0.05))
+    names = {
+        "valid": "read by mido and symusic with equal notes",
+        "closed": "no note hangs",
+        "instruments": "only instruments that were asked for",
+        "silence": f"no silence beyond {LONGEST_REST:g} s and a wait",
+        "ended": "with an end",
+    }
+    bars = [Bar(text, checks[key] / options.pieces, 1.0) for key, text in names.items()]
+    bars.append(Bar("length within 5 % of the time asked for", within, 0.95))
+    print(f"silences over {LONGEST_REST:g} s: {sum(s > LONGEST_REST for s in silences)}, longest {max(silences):.2f} s")
+    if options.json:
+        write_json(options.json, circumstances(torch.device("cpu")), {"pieces": options.pieces}, bars)
+    sys.exit(show_bars(bars))
+
+
+if __name__ == "__main__":
+    main()
