@@ -41,9 +41,11 @@ imports: setup
 docs: setup
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
-# The files with the longest tests come first, so that at the end no process waits for the other
+# First the tests that compile the most, so that few processes compile the same; then the files with the longest tests, so
+# that at the end no process waits for the other
+FIRST := tests/tokenization tests/modeling/generation tests/docs tests/flows
 unit: setup
-	@$(BIN)/pytest -m "not alone" -n 2 --dist loadfile --no-loadscope-reorder tests/docs tests/flows tests
+	@$(BIN)/pytest -m "not alone" -n 2 --dist loadfile --no-loadscope-reorder $(FIRST) tests
 	@$(BIN)/pytest -m alone
 
 # Each prints a table and fails when a bar is missed: make benchmark CORPUS=~/midi

@@ -38,6 +38,14 @@ TYPES = {
     "best_of": DataType.long,
     "seed": DataType.long,
     "weights": DataType.string,
+    "suggest": DataType.boolean,
+    "blend": DataType.string,
+    "bars": DataType.double,
+    "key": DataType.string,
+    "strict_key": DataType.boolean,
+    **dict.fromkeys(("lowest", "highest", "softest", "loudest", "most_voices", "repeats"), DataType.long),
+    **dict.fromkeys(("time_temperature", "pitch_temperature", "instrument_temperature"), DataType.double),
+    **dict.fromkeys(("key_strength", "density", "outside", "missing", "repetition"), DataType.double),
 }
 """Parameters: the fields of a request that are no columns and no files of the caller's machine."""
 DEFAULTS: dict[str, Any] = {name: PieceRequest.model_fields[name].default for name in TYPES}

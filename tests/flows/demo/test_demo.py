@@ -148,8 +148,8 @@ class TestTheDemo:
     def test_composes_a_piece_that_knows_where_it_came_from(self, demo: tuple[dict[str, Any], str]) -> None:
         best = demo[0]["best"]
         about = json.loads(Path(best["metadata"]).read_text())
-        assert (about["model_version"], about["style"], about["seed"], about["best_of"]) == ("1", "bach", 0, 8)
-        assert about["dataset_digest"] == Path(made(demo, "ingest")["where"]).name
+        assert (about["model"]["version"], about["request"]["style"]) == ("1", "bach")
+        assert about["model"]["dataset"] == f"starter@{Path(made(demo, 'ingest')['where']).name}"
         assert 0 <= about["score"] <= 1
         notes = read_midi(Path(best["midi"]).read_bytes())
         assert len(notes) == best["notes"] > 0

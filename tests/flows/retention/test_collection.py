@@ -123,7 +123,7 @@ class TestVersions:
         first = steps(lake, "songs", songs).version
         (songs / "b.mid").write_bytes(song(2))
         second = steps(lake, "songs", songs).version
-        shared = [path for path in first.path.rglob("*.parquet") if path.stat().st_nlink > 1]
+        shared = [path for path in first.path.rglob("*") if path.is_file() and path.stat().st_nlink > 1]
         assert shared
         size = sum(path.stat().st_size for path in first.path.rglob("*") if path.is_file() and path not in shared)
         found = removed(lake)

@@ -69,7 +69,7 @@ def test_a_row_that_is_no_request_does_not_stop_the_others(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("t.csv", "stlye\nbach\n", r"no field of a request for the column of .*t\.csv, 'stlye'; there are: style"),
+        ("t.csv", "stlye\nbach\n", r"no field of a request for the column of .*t\.csv, 'stlye'; nearest of \d+: style"),
         ("t.csv", "style\n", "has no rows"),
         ("t.csv", "", "is no table of requests"),
         ("t.parquet", "PAR", "is no table of requests"),
