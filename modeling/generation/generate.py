@@ -17,13 +17,12 @@ from modeling.generation.direction import Direction
 from modeling.generation.executors import Executor, Rows, new_executor
 from modeling.generation.mixture import Mixture
 from modeling.generation.pieces import GrowingPieces, window_begin
+from modeling.generation.planning import MARGIN
 from modeling.generation.sampling import SamplingConfig, sample, uniforms
 from modeling.network.transformer import MuseNet
 from tokenization.encodings import HEADER, Encoding
 from tokenization.vocabulary import Tokens
 
-MARGIN = 4
-"""Most tokens of a piece with a length in time, as a multiple of the first estimate."""
 Progress = Callable[[int, int], None]
 """Called with the tokens done and the tokens in all."""
 

@@ -46,7 +46,7 @@ class GrowingPieces:
         self._clock = Clock(encoding, len(lengths))
         self._plan: TimePlan | None = None
         if direction.seconds is not None:
-            self._plan = TimePlan(self._clock, direction.seconds, lengths, capacity, encoding.writes_ends)
+            self._plan = TimePlan(self._clock, direction.seconds, lengths, encoding.writes_ends)
             self._follow(self._plan)
         self._adjustments: Adjustments | None = None
         if direction.controls != Controls() or direction.is_open:

@@ -19,6 +19,8 @@ PRIOR_SECONDS = 10.0
 """Seconds of music that the first estimate is worth."""
 EARLIEST, LATEST = 0.97, 1.03
 """Shares of the length in time between which a piece ends."""
+MARGIN = 4
+"""Most tokens of a piece with a length in time, as a multiple of the first estimate."""
 ENDING_TOKENS = 2
 """Tokens planned besides note-offs once no more notes start."""
 
@@ -55,17 +57,16 @@ class Clock:
 class TimePlan:
     """The plan of a batch of pieces that last `seconds` by their clock.
 
-    `tokens`: the first estimate of their number of tokens, shape (batch,); `capacity`: the most they may have.
+    `tokens`: the first estimate of their number of tokens, shape (batch,), of which they have MARGIN times as many at
+    most.
     """
 
-    def __init__(
-        self, clock: Clock, seconds: float, tokens: NDArray[np.int64], capacity: int, writes_ends: bool
-    ) -> None:
+    def __init__(self, clock: Clock, seconds: float, tokens: NDArray[np.int64], writes_ends: bool) -> None:
         self.clock, self.seconds = clock, seconds
         # Where ends are not written the last notes sound for a while when all tokens are there.
         self._tail = 0 if writes_ends else LEGATO_TICKS
         self._rate = np.maximum(tokens - HEADER, 1) / seconds
-        self._capacity = capacity
+        self._capacity = MARGIN * tokens
 
     def tokens(self, voices: NDArray[np.int64], filled: int) -> NDArray[np.int64]:
         """Return the planned tokens of each piece, `filled` of which there are; `voices`: notes that sound."""
@@ -84,7 +85,7 @@ class TimePlan:
 
         is_time = self.clock.elapsed >= self._ends_at(EARLIEST)
         earliest = np.where(is_time, 0, NO_BOUND)
-        return Ending(earliest, np.full(len(is_time), self._capacity), tick(1.0), tick(LATEST))
+        return Ending(earliest, self._capacity, tick(1.0), tick(LATEST))
 
     def _ends_at(self, share: float) -> NDArray[np.float64]:
         """Return the seconds at which all tokens are there for a piece of a share of its length."""
@@ -93,4 +94,4 @@ class TimePlan:
 
     def keep(self, rows: NDArray[np.int64]) -> None:
         """Keep these pieces, in this order; one that is named more than once is copied."""
-        self._rate = self._rate[rows]
+        self._rate, self._capacity = self._rate[rows], self._capacity[rows]

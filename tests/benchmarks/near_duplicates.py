@@ -104,8 +104,9 @@ def work_of(path: str) -> str | None:
 
     POP909: a song's folder. Performances of a score: the piece's folder, with or without repeats. Nottingham: a tune's
     name, melody alone or with chords. PiJAMA: album and title, whichever transcription. Mutopia: the name without
-    paper format, and the canons on one bass (BWV 1087). GiantMIDI names its three versions of a piece differently, and
-    the Chilean songs are in files for each part: their works are unknown.
+    paper format; the canons on one bass (BWV 1087) and the variations on one minuet (Quantz) are a work each. GiantMIDI
+    names its three versions of a piece differently, and the Chilean songs are in files for each part: their works are
+    unknown.
     """
     parts, stem = PurePosixPath(path).parts, PurePosixPath(path).stem
     match parts[0]:
@@ -119,7 +120,9 @@ def work_of(path: str) -> str | None:
             return "/".join(part for part in parts if part != "kong_transcription")
         case "mutopia":
             name = re.sub(r"(-let|-letter|-a4|-lys|-midi|~\d+)+$", "", stem)
-            return f"{parts[0]}/{parts[1]}/" + ("canons" if "bwv-1087" in name else name)
+            if "bwv-1087" in name or parts[1] == "Quantz_JJ":
+                name = "variations"
+            return f"{parts[0]}/{parts[1]}/{name}"
         case "latin":
             return None
     return path
