@@ -16,7 +16,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_
 
 from infra.digests import canonical_digest
 from infra.errors import UserError
-from modeling.controls import Controls, parse_blend
+from modeling.controls import BEATS_PER_BAR, Controls, parse_blend
 from tokenization.midi import MidiError, read_midi
 from tokenization.midi.notes import DEFAULT_TEMPO, Notes
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 REQUEST_FORMAT: Final = 1
 """Raised when a request as it was written before would mean another piece."""
 DEFAULT_LENGTH = 1024
-BEATS_PER_BAR = 4.0
 SHORTEST = 32
 """Tokens of a piece at least."""
 

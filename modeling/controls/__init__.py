@@ -6,6 +6,6 @@ requests can be checked before anything is loaded.
 """
 
 from modeling.controls.blend import Blend, parse_blend
-from modeling.controls.wishes import Controls
+from modeling.controls.wishes import BEATS_PER_BAR, Controls
 
-__all__ = ["Blend", "Controls", "parse_blend"]
+__all__ = ["BEATS_PER_BAR", "Blend", "Controls", "parse_blend"]

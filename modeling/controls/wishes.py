@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from modeling.controls.keys import parse_key
 
+BEATS_PER_BAR = 4.0
+"""Of a bar, in quarter notes: notes in seconds know no time signatures."""
 Pitch = Annotated[int, Field(ge=0, le=127)]
 Velocity = Annotated[int, Field(ge=1, le=127)]
 Factor = Annotated[float, Field(gt=0, allow_inf_nan=False)]

@@ -8,13 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from infra.errors import UserError
+from modeling.controls import BEATS_PER_BAR
 from modeling.generation.request import Request
 from tokenization.encodings import HEADER, Encoding
 from tokenization.midi.notes import Notes, TempoMap
 from tokenization.vocabulary import Tokens
 
-BEATS_PER_BAR = 4.0
-"""Of a bar, in quarter notes: notes in seconds know no time signatures."""
 LEAST_ROOM = 4
 """Tokens that a continuation has at least: a note, a wait, the note's end, `end`."""
 

@@ -155,3 +155,17 @@ def sketches_of(pieces: Sequence[Notes]) -> Sketches:
 def sketch_all() -> Callable[[Sequence[Notes]], Sketches]:
     """The sketches of some pieces."""
     return sketches_of
+
+
+@pytest.fixture(scope="module")
+def pieces() -> list[Notes]:
+    """Songs, two of them with a copy in another key, one with two, and a piece without a feature."""
+    songs = [Music.song(seed, 60) for seed in range(8)]
+    copies = [Music.moved(songs[seed], by) for seed, by in ((1, 2), (3, -3), (3, 4))]
+    return [*songs, Music.melody(0, 3), *copies]
+
+
+@pytest.fixture(scope="module")
+def found(pieces: list[Notes]) -> Sketches:
+    """The sketches of `pieces`."""
+    return sketches_of(pieces)

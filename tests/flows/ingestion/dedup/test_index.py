@@ -18,19 +18,6 @@ from tokenization.midi.notes import Notes
 SketchAll = Callable[[Sequence[Notes]], Sketches]
 
 
-@pytest.fixture(scope="module")
-def pieces(music: Any) -> list[Notes]:
-    """Songs, two of them with a copy in another key, one with two, and a piece without a feature."""
-    songs = [music.song(seed, 60) for seed in range(8)]
-    copies = [music.moved(songs[seed], by) for seed, by in ((1, 2), (3, -3), (3, 4))]
-    return [*songs, music.melody(0, 3), *copies]
-
-
-@pytest.fixture(scope="module")
-def found(pieces: list[Notes], sketch_all: SketchAll) -> Sketches:
-    return sketch_all(pieces)
-
-
 def voices_by_hash(found: Sketches) -> dict[int, list[int]]:
     """The voices that have each feature."""
     having: dict[int, list[int]] = {}

@@ -16,19 +16,6 @@ from tokenization.midi.notes import Notes
 SketchAll = Callable[[Sequence[Notes]], Sketches]
 
 
-@pytest.fixture(scope="module")
-def pieces(music: Any) -> list[Notes]:
-    """Songs, two of them with a copy in another key, one with two, and a piece without a feature."""
-    songs = [music.song(seed, 60) for seed in range(8)]
-    copies = [music.moved(songs[seed], by) for seed, by in ((1, 2), (3, -3), (3, 4))]
-    return [*songs, music.melody(0, 3), *copies]
-
-
-@pytest.fixture(scope="module")
-def found(pieces: list[Notes], sketch_all: SketchAll) -> Sketches:
-    return sketch_all(pieces)
-
-
 class TestSketches:
     def test_hold_the_words_of_the_fingerprints(self, pieces: list[Notes], found: Sketches) -> None:
         for number, notes in enumerate(pieces):
