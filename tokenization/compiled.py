@@ -1,14 +1,15 @@
 """Loops over notes and bytes as machine code, compiled by numba at their first call and cached on disk.
 
 For a parser's state machine or a sweep over sounding notes, array operations of numpy would make many passes over
-memory. Such a loop is written out and compiled. Only the first use after an installation or an edit of this package
-pays for it.
+memory. Such a loop is written out and compiled. Only the first use after an installation, or after an edit of
+a module that the loop's own imports, pays for it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import inspect
+import re
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -37,7 +38,7 @@ def compiled_arithmetic(function: Function) -> Function:
 
 
 def _cached(function: Function, dispatcher: Any) -> Function:
-    dispatcher._cache = PackageCache(function)
+    dispatcher._cache = SourceCache(function)
     return cast(Function, dispatcher)
 
 
@@ -49,8 +50,8 @@ def constant(value: int) -> int:
     return np.int64(value)  # type: ignore[return-value]
 
 
-class PackageCache(FunctionCache):
-    """numba's cache of one function, discarded when any source file of this package or of the function's changes.
+class SourceCache(FunctionCache):
+    """numba's cache of one function, discarded when a source file changes that its machine code may come from.
 
     Machine code contains the functions and constants of other modules that it uses, but numba looks only at the file
     that defines the function.
@@ -58,17 +59,46 @@ class PackageCache(FunctionCache):
 
     def __init__(self, function: Callable[..., object]) -> None:
         super().__init__(function)  # type: ignore[no-untyped-call]
-        folders = (Path(__file__).parent, Path(inspect.getfile(function)).parent)
-        stamp = (self._impl.locator.get_source_stamp(), *map(source_digest, folders))
+        digests = [digest_of(path) for path in sources_of(Path(inspect.getfile(function)))]
+        stamp = hashlib.sha256(b"".join(digests)).hexdigest()
         self._cache_file = IndexDataCacheFile(  # type: ignore[no-untyped-call]
-            self._cache_path, self._impl.filename_base, stamp
+            self._cache_path, self._impl.filename_base, (self._impl.locator.get_source_stamp(), stamp)
         )
 
 
+PACKAGES = ("infra", "tokenization", "modeling", "registry", "flows")
+"""The packages whose modules are followed; those of other distributions change with their versions only."""
+_IMPORT = re.compile(r"^\s*(?:from\s+([\w.]+)\s+import\s+(\([^)]*\)|[^\n(]*)|import\s+([\w.]+))", re.MULTILINE)
+
+
 @cache
-def source_digest(package: Path) -> str:
-    """Return the SHA-256 of all Python files below a folder, in hexadecimal."""
-    digest = hashlib.sha256()
-    for path in sorted(package.rglob("*.py")):
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()
+def sources_of(path: Path) -> tuple[Path, ...]:
+    """Return the module in a file and all that it imports, directly or through others, in one order always."""
+    found, pending = {path}, [path]
+    while pending:
+        new = set(_imported_by(pending.pop())) - found
+        found |= new
+        pending += new
+    return tuple(sorted(found))
+
+
+@cache
+def _imported_by(path: Path) -> tuple[Path, ...]:
+    """Return the files of the modules of PACKAGES that a module's import statements may mean."""
+    names = []
+    for source, imported, plain in _IMPORT.findall(path.read_text()):
+        names += [plain] if plain else [source, *(f"{source}.{word}" for word in re.findall(r"\w+", imported))]
+    files = (_file_of(name) for name in names if name.split(".")[0] in PACKAGES)
+    return tuple(file for file in files if file)
+
+
+@cache
+def _file_of(module: str) -> Path | None:
+    place = Path(__file__).parents[1].joinpath(*module.split("."))
+    return next((file for file in (place.with_suffix(".py"), place / "__init__.py") if file.is_file()), None)
+
+
+@cache
+def digest_of(path: Path) -> bytes:
+    """Return the SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).digest()

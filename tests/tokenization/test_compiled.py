@@ -1,16 +1,35 @@
-"""Compiled functions: their machine code is cached until a source file of the package changes."""
+"""Compiled functions: their machine code is cached until a source file changes that it may come from."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-CALLEE = "from tokenization.compiled import compiled\n\n\n@compiled\ndef step(x):\n    return x + {}\n"
-CALLER = """
-from callee import step
+import pytest
+
+import tokenization.compiled
+from tokenization.compiled import sources_of
+
+STEPS = """
 from tokenization.compiled import compiled
+from tokenization.sizes import (
+    SIZE,
+)
+
+
+@compiled
+def step(x):
+    return x + SIZE
+"""
+CALLER = """
+import numpy
+from tokenization import steps
+from tokenization.compiled import compiled
+
+step = steps.step
 
 
 @compiled
@@ -20,21 +39,44 @@ def twice(x):
 
 print(twice(1), sum(twice.stats.cache_hits.values()))
 """
+FILES = {
+    "tokenization/__init__.py": "",
+    "tokenization/unused.py": "",
+    "tokenization/sizes.py": "SIZE = 1\n",
+    "tokenization/steps.py": STEPS,
+    "flows/__init__.py": "",
+    "flows/caller.py": CALLER,
+}
 
 
-def run(folder: Path, sources: str) -> str:
-    """Run the caller in a process in which the package's sources have the digest `sources`."""
-    script = f"import tokenization.compiled as c; c.source_digest = lambda _: {sources!r}; import caller"
-    path = os.pathsep.join([str(folder), str(Path(__file__).parents[2])])
-    environment = {**os.environ, "PYTHONPATH": path, "NUMBA_CACHE_DIR": str(folder / "cache")}
-    command = [sys.executable, "-c", script]
-    return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout.strip()
+@pytest.fixture
+def house(tmp_path: Path) -> Path:
+    """A folder with packages of the platform's names; a compiled function's constant stands two imports away."""
+    for name, text in FILES.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    shutil.copy(tokenization.compiled.__file__, tmp_path / "tokenization" / "compiled.py")
+    return tmp_path
 
 
-def test_machine_code_is_reused_until_a_source_changes_even_in_a_callee(tmp_path: Path) -> None:
-    (tmp_path / "caller.py").write_text(CALLER)
-    (tmp_path / "callee.py").write_text(CALLEE.format(1))
-    assert run(tmp_path, "one") == "3 0"
-    assert run(tmp_path, "one") == "3 1"
-    (tmp_path / "callee.py").write_text(CALLEE.format(10))
-    assert run(tmp_path, "two") == "21 0"
+def run(folder: Path) -> str:
+    """Import the caller in a process of its own; return what it prints: a result, and how many were cached."""
+    environment = {**os.environ, "PYTHONPATH": str(folder), "NUMBA_CACHE_DIR": str(folder / "cache")}
+    command = [sys.executable, "-c", "import flows.caller"]
+    return subprocess.run(
+        command, env=environment, check=True, capture_output=True, text=True, cwd=folder
+    ).stdout.strip()
+
+
+def test_machine_code_is_reused_until_a_source_changes_that_it_comes_from(house: Path) -> None:
+    assert run(house) == "3 0"
+    (house / "tokenization" / "unused.py").write_text("CHANGED = True\n")
+    assert run(house) == "3 1", "of what is not imported nothing depends"
+    (house / "tokenization" / "sizes.py").write_text("SIZE = 10\n")
+    assert run(house) == "21 0"
+
+
+def test_sources_are_followed_through_the_platforms_packages_only() -> None:
+    package = Path(tokenization.compiled.__file__).parent
+    names = [path.relative_to(package).as_posix() for path in sources_of(package / "fingerprint" / "matching.py")]
+    assert names == ["compiled.py", "fingerprint/matching.py", "fingerprint/sketch.py"]
