@@ -6,6 +6,7 @@ is made by hand around a real model with random weights. `demo/test_demo.py` goe
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,7 +33,7 @@ from flows.ingestion.sources import Collection, Inventory
 from flows.ingestion.workers import worker_settings
 from flows.training.runs import Run, prepare_run
 from infra.lake import Lake
-from tokenization.dataset import DatasetVersion
+from tokenization.dataset import DatasetVersion, find_version
 from tokenization.midi.notes import Notes
 from tokenization.midi.writing import write_midi
 
@@ -179,15 +180,24 @@ def finished_run(lake: Lake, dataset: DatasetVersion, seed: int = 0) -> Run:
 
 
 @pytest.fixture(scope="session")
-def studio(tmp_path_factory: pytest.TempPathFactory, song: SongMaker) -> tuple[Lake, DatasetVersion, Run]:
-    """A lake with the dataset `songs` (24 tunes of styles bach and jazz, half of them held out) and a finished run."""
-    home = tmp_path_factory.mktemp("studio")
+def songs_lake(tmp_path_factory: pytest.TempPathFactory, song: SongMaker) -> Lake:
+    """A lake with the dataset `songs`: 24 tunes of styles bach and jazz, half of them held out. Tests only read it."""
+    home = tmp_path_factory.mktemp("songs")
     for seed in range(24):
         folder = home / "songs" / ("bach" if seed % 2 else "jazz")
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{seed:02}.mid").write_bytes(song(seed))
     lake = Lake(home / "lake")
-    dataset = ingest_plainly(lake, "songs", home / "songs", splits=SplitShares(validation=0.3, test=0.2))
+    ingest_plainly(lake, "songs", home / "songs", splits=SplitShares(validation=0.3, test=0.2))
+    return lake
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory: pytest.TempPathFactory, songs_lake: Lake) -> tuple[Lake, DatasetVersion, Run]:
+    """A lake of each test file's own, with the dataset `songs` and a finished run."""
+    lake = Lake(tmp_path_factory.mktemp("studio") / "lake")
+    shutil.copytree(songs_lake.root, lake.root)
+    dataset = find_version(lake, "songs")
     return lake, dataset, finished_run(lake, dataset)
 
 
