@@ -8,6 +8,7 @@
 - `registry.lineage`: the dataset version of a run or model (`DatasetReference`)
 - `registry.models`: register model versions, move aliases, pull a version's files
 - `registry.requests`: the request for a piece (`PieceRequest`), checked, with its digest
+- `registry.prompts`: the music that a piece begins with (`Prompt`), `registry.openings`: pieces of a dataset as prompts
 - `registry.composer`: a model version that composes (`Composer`), `registry.piece`: the piece it made
 - `registry.pyfunc_model`: the registered model behind MLflow's `predict`
 

@@ -17,20 +17,21 @@ import numpy as np
 from pydantic import ValidationError
 
 from infra.errors import RunError, UserError
+from infra.lake import Lake
 from infra.settings import one_line
 from registry.identity import ModelIdentity
 from registry.piece import Piece
-from registry.requests import DEFAULT_LENGTH, SHORTEST, PieceRequest, Prompt, RequestOptions, request_for_model
-from tokenization.dataset import read_encoding
+from registry.prompts import Prompt
+from registry.requests import DEFAULT_LENGTH, SHORTEST, PieceRequest, RequestOptions, request_for_model
+from tokenization.dataset import DatasetVersion, find_version, read_encoding
 from tokenization.dataset.pace import Pace
 from tokenization.encodings import HEADER, Encoding
 from tokenization.vocabulary import Tokens
 
 if TYPE_CHECKING:
-    from modeling.generation import ModelBundle
+    from modeling.generation import ModelBundle, Request
+    from registry.openings import Opening
 
-ENDLESS = 2**31
-"""Length in tokens of a piece that has room for any prompt."""
 Progress = Callable[[int, int], None]
 """Called with the tokens done and the tokens in all."""
 
@@ -38,11 +39,15 @@ Progress = Callable[[int, int], None]
 class Composer:
     """A model version, ready to compose."""
 
-    def __init__(self, files: Path, identity: ModelIdentity, device: str = "cpu") -> None:
-        """Use the bundle in the folder `files`; nothing is read yet. `device`: where the network will run."""
+    def __init__(self, files: Path, identity: ModelIdentity, device: str = "cpu", lake: Lake | None = None) -> None:
+        """Use the bundle in the folder `files`; nothing is read yet.
+
+        `device`: where the network will run. `lake`: where its dataset lies, whose pieces are openings.
+        """
         self.files = files
         self.identity = identity
         self.device = device
+        self.lake = lake
 
     @property
     def styles(self) -> tuple[str, ...]:
@@ -82,6 +87,35 @@ class Composer:
 
         return ModelBundle.load(self.files, self.device)
 
+    @cached_property
+    def dataset(self) -> DatasetVersion:
+        """The dataset version that the model was trained on. Raises UserError where it is not in the lake."""
+        if self.lake is None:
+            raise UserError(f"openings are pieces of {self.identity.dataset}, and this model is not in its lake")
+        try:
+            return find_version(self.lake, self.identity.dataset).local(self.lake)
+        except UserError as error:
+            raise UserError(
+                f"openings are pieces of {self.identity.dataset}, which {self.lake.root} does not have: {error}"
+            ) from error
+
+    def find_opening(self, request: PieceRequest) -> Opening | None:
+        """Return the piece of the dataset that a request begins like, None where it names none. Raises UserError."""
+        if request.opening is None:
+            return None
+        from registry.openings import find_opening
+
+        return find_opening(self.dataset, request.opening)
+
+    def find_prompt(self, request: PieceRequest) -> Prompt | None:
+        """Read the file or the piece of the dataset that a request begins like. Raises UserError."""
+        opening = self.find_opening(request)
+        if opening is None:
+            return Prompt.of(request)
+        from registry.openings import read_opening
+
+        return read_opening(self.dataset, opening)
+
     def check(self, request: PieceRequest, prompt: Prompt | None) -> list[str]:
         """Check a request without loading the network; return what it implies, a line for each point.
 
@@ -89,13 +123,11 @@ class Composer:
         a prompt that leaves no room.
         """
         vocabulary = self.encoding.vocabulary
-        for style in request.styles:
-            vocabulary.style_id(style)
         asked = vocabulary.group_mask(request.instruments)
-        if prompt is None:
-            self.length_of(request, None)
+        begins = self._prepare(request, prompt).prompt
+        if begins is None:
             return []
-        found = int(self._prompt_tokens(request, prompt)[1]) - vocabulary.instrumentation_base
+        found = int(begins[1]) - vocabulary.instrumentation_base
         if not (asked and found & ~asked):
             return []
         played, wanted = (", ".join(vocabulary.groups_of_mask(mask)) for mask in (found, asked))
@@ -107,31 +139,50 @@ class Composer:
 
         Raises UserError.
         """
+        return self._length(request, self._tokens(request, prompt))
+
+    def _length(self, request: PieceRequest, begins: Tokens | None) -> int:
         if request.time is not None:
             style = next(iter(request.styles), None)
             return max(SHORTEST, HEADER + self.pace.tokens(style, request.time))
         if request.length is not None:
             return request.length
-        return DEFAULT_LENGTH if prompt is None else DEFAULT_LENGTH + len(self._prompt_tokens(request, prompt))
+        return DEFAULT_LENGTH if begins is None else DEFAULT_LENGTH + len(begins)
 
-    def _prompt_tokens(self, request: PieceRequest, prompt: Prompt) -> Tokens:
-        """Return the prompt's own tokens, whatever instruments are asked for. Raises UserError if it leaves no room."""
+    def _tokens(self, request: PieceRequest, prompt: Prompt | None) -> Tokens | None:
+        return None if prompt is None else prompt.tokens(self.encoding, *request.prompt_part)
+
+    def _prepare(self, request: PieceRequest, prompt: Prompt | None) -> Request:
+        """Return the request for the network, checked. Raises UserError."""
         from modeling.generation import prompt_tokens
 
-        alone = request.model_copy(update={"instruments": ()})
-        length = request.length or ENDLESS
-        return prompt_tokens(self.encoding, request_for_model(alone, length, prompt))
+        for style in request.styles:
+            self.encoding.vocabulary.style_id(style)
+        begins = self._tokens(request, prompt)
+        prepared = request_for_model(request, self._length(request, begins), begins)
+        prompt_tokens(self.encoding, prepared)
+        return prepared
 
     def answer(self, request: PieceRequest, prompt: Prompt | None = None, on_progress: Progress | None = None) -> Piece:
         """Compose the piece of a request: the best candidate by the critic. Raises UserError and WeightsError."""
-        self.check(request, prompt)
+        return self.candidates(request, prompt, on_progress)[0]
+
+    def candidates(
+        self, request: PieceRequest, prompt: Prompt | None = None, on_progress: Progress | None = None
+    ) -> list[Piece]:
+        """Compose all candidates of a request, the best by the critic first. Raises UserError and WeightsError."""
+        prepared = self._prepare(request, prompt)
         from modeling.generation import compose
 
         bundle = self.bundle
-        best = compose(bundle, request_for_model(request, self.length_of(request, prompt), prompt), on_progress)[0]
+        found = compose(bundle, prepared, on_progress)
         device = str(next(bundle.model.parameters()).device)
-        tokens = np.asarray(best.tokens)
-        return Piece(request, prompt, self.identity, self.encoding, tokens, best.score, best.index, device)
+        return [
+            Piece(
+                request, prompt, self.identity, self.encoding, np.asarray(each.tokens), each.score, each.index, device
+            )
+            for each in found
+        ]
 
     def compose(self, **options: Unpack[RequestOptions]) -> Piece:
         """Compose a piece; the options are the fields of `registry.requests.PieceRequest`, all with defaults.
@@ -142,4 +193,4 @@ class Composer:
             request = PieceRequest.model_validate(options)
         except ValidationError as error:
             raise UserError(one_line(error, PieceRequest)) from error
-        return self.answer(request, Prompt.of(request))
+        return self.answer(request, self.find_prompt(request))

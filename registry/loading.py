@@ -10,15 +10,22 @@ from registry.models import RegisteredModel, UnknownModel, find_model, pull
 from registry.store import Registry
 
 
-def open_composer(registry: Registry, model: RegisteredModel, device: str = "cpu") -> Composer:
+def open_composer(
+    registry: Registry, model: RegisteredModel, device: str = "cpu", lake: Lake | None = None
+) -> Composer:
     """Return the composer of a registered version, its files copied to this machine. Raises RegistryError."""
-    return Composer(pull(registry, model), model.identity, device)
+    return Composer(pull(registry, model), model.identity, device, lake)
 
 
 def load_composer(reference: str, lake: str | os.PathLike[str] | None, device: str) -> Composer:
     """Return the composer of an alias or version number in a lake's registry. Raises UnknownModel, RegistryError."""
     opened = Lake.at(lake)
-    if not opened.registry_database.exists():  # opening would make an empty one
-        raise UnknownModel(f"no model {reference!r}: {opened.root} has no registry; `musenet demo` makes a first model")
-    registry = Registry.open(opened.registry_database, opened.registry_artifacts)
-    return open_composer(registry, find_model(registry, reference), device)
+    return open_composer(*find_registered(reference, opened), device, opened)
+
+
+def find_registered(reference: str, lake: Lake) -> tuple[Registry, RegisteredModel]:
+    """Return a lake's registry and the version of an alias or number in it. Raises UnknownModel."""
+    if not lake.registry_database.exists():  # opening would make an empty one
+        raise UnknownModel(f"no model {reference!r}: {lake.root} has no registry; `musenet demo` makes a first model")
+    registry = Registry.open(lake.registry_database, lake.registry_artifacts)
+    return registry, find_model(registry, reference)

@@ -10,7 +10,8 @@ from pathlib import Path
 from infra.errors import UserError
 from infra.files import write_atomically
 from registry.identity import ModelIdentity
-from registry.requests import PieceRequest, Prompt
+from registry.prompts import Prompt
+from registry.requests import PieceRequest
 from tokenization.encodings import Encoding
 from tokenization.midi.notes import Notes
 from tokenization.midi.writing import write_midi

@@ -41,6 +41,7 @@ TYPES = {
     "suggest": DataType.boolean,
     "blend": DataType.string,
     "bars": DataType.double,
+    "candidate": DataType.long,
     "key": DataType.string,
     "strict_key": DataType.boolean,
     **dict.fromkeys(("lowest", "highest", "softest", "loudest", "most_voices", "repeats"), DataType.long),

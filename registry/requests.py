@@ -6,19 +6,16 @@ A field that is added to `PieceRequest` reaches all four: `RequestOptions` are i
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, TypedDict
 
 from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from infra.digests import canonical_digest
-from infra.errors import UserError
 from modeling.controls import BEATS_PER_BAR, Controls, parse_blend
-from tokenization.midi import MidiError, read_midi
-from tokenization.midi.notes import DEFAULT_TEMPO, Notes
+from registry.prompts import Prompt
+from tokenization.midi.notes import DEFAULT_TEMPO
+from tokenization.vocabulary import Tokens
 
 if TYPE_CHECKING:
     from modeling.generation import Request
@@ -28,6 +25,8 @@ REQUEST_FORMAT: Final = 1
 DEFAULT_LENGTH = 1024
 SHORTEST = 32
 """Tokens of a piece at least."""
+OPENING_BARS: Final = 4.0
+"""Bars of an opening that are taken where nothing else is said."""
 
 
 def _names(value: Any) -> Any:
@@ -79,23 +78,30 @@ class PieceRequest(Controls):
     weights: Literal["fp32", "int8"] = "fp32"
     """`int8`: the network's matrices rounded to 8 bits, which is faster; on a CPU only."""
     prompt: Annotated[Path | None, BeforeValidator(_path)] = None
-    """A MIDI file to continue, which stands whole in the piece."""
+    """A MIDI file to continue, or a `.txt` of tokens in their text form; it stands whole in the piece."""
     prompt_notes: int | None = Field(None, ge=1)
     """Notes of the prompt that are taken, from its beginning; None: all."""
     prompt_seconds: float | None = Field(None, gt=0, allow_inf_nan=False)
     """Seconds of the prompt that are taken."""
     prompt_bars: float | None = Field(None, gt=0, allow_inf_nan=False)
     """Bars of four beats of the prompt that are taken."""
+    opening: str | None = None
+    """A piece of the model's dataset to begin like, `style/name`; its first OPENING_BARS bars unless others are
+    given."""
+    candidate: int = Field(0, ge=0)
+    """Number of the first candidate; a seed's candidates are the same whichever of them are asked for."""
 
     @model_validator(mode="after")
     def _one_of_each(self) -> Self:
         self._exclude("length", "seconds", "bars")
         parts = self._exclude("prompt_notes", "prompt_seconds", "prompt_bars")
-        if parts and self.prompt is None:
+        if self.prompt is not None and self.opening is not None:
+            raise ValueError(f"prompt and opening = {self.opening} exclude each other; give one")
+        if parts and not self.has_prompt:
             raise ValueError(f"{parts[0]} is of no use without a prompt")
         if self.style is not None and self.blend is not None:
             raise ValueError(f"style = {self.style} and blend exclude each other; give one")
-        if self.prompt is not None and self.tempo is not None:
+        if self.has_prompt and self.tempo is not None:
             raise ValueError(f"tempo = {self.tempo:g} cannot be given with a prompt, whose own tempo goes on")
         return self
 
@@ -112,6 +118,17 @@ class PieceRequest(Controls):
         if blend is not None:
             parse_blend(blend)
         return blend
+
+    @property
+    def has_prompt(self) -> bool:
+        """True if the request names music to begin with."""
+        return self.prompt is not None or self.opening is not None
+
+    @property
+    def prompt_part(self) -> tuple[int | None, float | None, float | None]:
+        """The part of the prompt that is taken: its first notes, seconds or bars; all None for all of it."""
+        part = self.prompt_notes, self.prompt_seconds, self.prompt_bars
+        return (None, None, OPENING_BARS) if self.opening is not None and part == (None, None, None) else part
 
     @property
     def time(self) -> float | None:
@@ -133,7 +150,7 @@ class PieceRequest(Controls):
         fields = self.model_dump(mode="json", exclude_defaults=True, exclude={"prompt", "length"})
         if self.instruments:
             fields["instruments"] = sorted(set(self.instruments))
-        if self.length not in (None, DEFAULT_LENGTH):
+        if self.length is not None and (prompt is not None or self.length != DEFAULT_LENGTH):
             fields["length"] = self.length
         return fields | ({"prompt": prompt.sha256} if prompt else {})
 
@@ -183,52 +200,17 @@ class RequestOptions(TypedDict, total=False):
     prompt_notes: int | None
     prompt_seconds: float | None
     prompt_bars: float | None
+    opening: str | None
+    candidate: int
 
 
-@dataclass(frozen=True)
-class Prompt:
-    """The bytes of a MIDI file to continue."""
-
-    data: bytes
-    name: str
-    """Of the file, for messages."""
-
-    @classmethod
-    def of(cls, request: PieceRequest) -> Prompt | None:
-        """Read the prompt of a request, None where it has none. Raises UserError."""
-        if request.prompt is None:
-            return None
-        try:
-            prompt = cls(request.prompt.expanduser().read_bytes(), str(request.prompt))
-        except OSError as error:
-            raise UserError(f"the prompt {request.prompt} cannot be read: {error.strerror}") from error
-        prompt.notes  # noqa: B018 (raises for a file without music)
-        return prompt
-
-    @cached_property
-    def sha256(self) -> str:
-        return hashlib.sha256(self.data).hexdigest()
-
-    @cached_property
-    def notes(self) -> Notes:
-        """The music. Raises UserError for bytes that are no MIDI file with notes."""
-        try:
-            return read_midi(self.data)
-        except MidiError as error:
-            raise UserError(f"the prompt {self.name} cannot be used: {error}") from error
-
-
-def request_for_model(request: PieceRequest, length: int, prompt: Prompt | None) -> Request:
-    """Return the request in the terms of the network's side, for a piece of `length` tokens."""
-    from modeling.generation import ExecutorConfig, Request, SamplingConfig, beginning
+def request_for_model(request: PieceRequest, length: int, prompt: Tokens | None) -> Request:
+    """Return the request in the network's terms, for a piece of `length` tokens that begins with those of `prompt`."""
+    from modeling.generation import ExecutorConfig, Request, SamplingConfig
     from modeling.generation.direction import Direction
 
     controls = Controls(**{name: getattr(request, name) for name in Controls.model_fields})
     blend = None if request.blend is None else parse_blend(request.blend)
-    music = None
-    if prompt is not None:
-        music = beginning(prompt.notes, request.prompt_notes, request.prompt_seconds, request.prompt_bars)
-
     return Request(
         style=request.style,
         instruments=request.instruments,
@@ -245,7 +227,8 @@ def request_for_model(request: PieceRequest, length: int, prompt: Prompt | None)
             min_p=request.min_p,
             typical=request.typical,
         ),
-        prompt=music,
+        prompt=prompt,
+        first=request.candidate,
         direction=Direction(request.time, blend, controls, request.suggest),
         executor=ExecutorConfig(weights=request.weights),
     )

@@ -15,6 +15,7 @@ from flows.cli import (
     export,
     ingest,
     models,
+    openings,
     originality,
     pictures,
     quarantine,
@@ -35,7 +36,7 @@ def musenet() -> None:
 for command in (
     *(ingest.ingest, datasets.datasets, datasets.why, datasets.families, quarantine.quarantine, export.export),
     *(models.train, models.critic, models.register, sampling.sample, models.demo, models.runs, models.models),
-    *(tokens.encode, tokens.decode, originality.originality, pictures.roll, pictures.layouts),
+    *(tokens.encode, tokens.decode, originality.originality, openings.openings, pictures.roll, pictures.layouts),
     *(servers.up, servers.down, servers.status, servers.open_page, retention.gc),
 ):
     musenet.add_command(command)

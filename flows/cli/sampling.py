@@ -26,7 +26,10 @@ POSITIVE = click.FloatRange(0, min_open=True)
 @click.option("--model", help="Alias or version number.  [default: champion]")
 @click.option("--style", help="Style of the model's dataset.")
 @click.option("--instruments", help="Names of the model's instruments, joined by commas: piano,strings.")
-@click.option("--prompt", type=click.Path(path_type=Path), help="MIDI file to continue.")
+@click.option("--prompt", type=click.Path(path_type=Path), help="MIDI file to continue, or a .txt of tokens.")
+@click.option(
+    "--opening", metavar="STYLE/NAME", help="Piece of the model's dataset to begin like; `musenet openings` lists them."
+)
 @click.option("--seconds", type=POSITIVE, help="Length of a piece in time.")
 @click.option("--length", type=click.IntRange(32), help="Length of a piece in tokens.  [default: 1024]")
 @click.option("--tempo", type=POSITIVE, help="Beats per minute.  [default: 120]")
@@ -56,6 +59,9 @@ POSITIVE = click.FloatRange(0, min_open=True)
     help="Classifier-free guidance: adherence to style and instruments; above 1 takes twice as long.  [default: 1.0]",
 )
 @click.option("--best-of", type=click.IntRange(1), help="Candidates for each piece.  [default: 8]")
+@click.option(
+    "--candidate", type=click.IntRange(0), help="Number of the first candidate among those of the seed.  [default: 0]"
+)
 @click.option("--seed", type=click.IntRange(0), help="Seed of the random numbers.  [default: 0]")
 @click.option(
     "--weights",

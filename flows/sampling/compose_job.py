@@ -10,9 +10,10 @@ from typing import Self
 from flows.engines import Failure, Heartbeat, WorkerSettings
 from flows.sampling.export import AudioOutput, Sample, export
 from infra.errors import MusenetError, message_of
+from infra.lake import Lake
 from registry.composer import Composer
 from registry.identity import ModelIdentity
-from registry.requests import PieceRequest, Prompt
+from registry.requests import PieceRequest
 
 WORKER_BYTES = 32 * 2**30
 """Memory of a worker beyond its model; caches of long pieces and many candidates take gigabytes."""
@@ -27,6 +28,8 @@ class ComposeJob:
     """The model's bundle, in a folder that all workers see."""
     identity: ModelIdentity
     folder: Path
+    lake: str | None = None
+    """Where the model's dataset lies."""
     audio: AudioOutput | None = None
     failure: Failure | None = None
 
@@ -41,21 +44,24 @@ def compose_piece(job: ComposeJob, heartbeat: Heartbeat) -> Sample | str:
         return f"the worker that composed it {str(job.failure).replace('_', ' ')}"
     heartbeat.at(0)
     try:
-        prompt = Prompt.of(job.request)
-        return export(_composer(job.files, job.identity).answer(job.request, prompt), job.folder, job.audio)
+        composer = _composer(job.files, job.identity, job.lake)
+        prompt = composer.find_prompt(job.request)
+        opening = composer.find_opening(job.request)
+        return export(composer.answer(job.request, prompt), job.folder, job.audio, opening=opening)
     except MusenetError as error:
         return message_of(error)
 
 
-def worker_settings(files: Path, identity: ModelIdentity, seconds_per_piece: float) -> WorkerSettings:
+def worker_settings(composer: Composer, seconds_per_piece: float) -> WorkerSettings:
     """Return the settings of workers that compose with a model."""
-    return WorkerSettings(seconds_per_piece, WORKER_BYTES, partial(_load, files, identity))
+    place = None if composer.lake is None else composer.lake.address
+    return WorkerSettings(seconds_per_piece, WORKER_BYTES, partial(_load, composer.files, composer.identity, place))
 
 
-def _load(files: Path, identity: ModelIdentity) -> None:
-    _composer(files, identity).bundle  # noqa: B018 (loads it)
+def _load(files: Path, identity: ModelIdentity, lake: str | None) -> None:
+    _composer(files, identity, lake).bundle  # noqa: B018 (loads it)
 
 
 @cache
-def _composer(files: Path, identity: ModelIdentity) -> Composer:
-    return Composer(files, identity)
+def _composer(files: Path, identity: ModelIdentity, lake: str | None) -> Composer:
+    return Composer(files, identity, lake=None if lake is None else Lake.at(lake))

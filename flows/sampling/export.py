@@ -8,9 +8,11 @@ from pathlib import Path
 
 from flows.sampling.audio import AudioFormat, Soundfont, render
 from flows.sampling.metadata import FileInfo, SampleMetadata, metadata_of, prompt_name
+from flows.sampling.openings import OpeningInfo
 from flows.sampling.originality import OriginalityInfo
 from infra.errors import UserError
 from infra.files import write_atomically
+from registry.openings import Opening
 from registry.piece import Piece
 from tokenization.pictures.piano_roll_file import draw_piano_roll
 
@@ -48,6 +50,7 @@ def export(
     folder: Path,
     audio: AudioOutput | None = None,
     originality: OriginalityInfo | None = None,
+    opening: Opening | None = None,
 ) -> Sample:
     """Write the files of a piece, named `piece.name`, and the prompt beside them; the metadata last.
 
@@ -65,7 +68,7 @@ def export(
         kind: FileInfo(name=f"{piece.name}.{suffixes[kind]}", sha256=hashlib.sha256(data).hexdigest())
         for kind, data in contents.items()
     }
-    metadata = metadata_of(piece, files, font, originality)
+    metadata = metadata_of(piece, files, font, originality, None if opening is None else OpeningInfo.of(opening))
     about = folder / f"{piece.name}.json"
     try:
         for kind, data in contents.items():

@@ -19,6 +19,7 @@ from flows.sampling.again import AgainReport, differences, find_same_model, rest
 from flows.sampling.compose_job import worker_settings
 from flows.sampling.export import Sample, export
 from flows.sampling.metadata import find_prompt, read_metadata
+from flows.sampling.openings import opening_lines
 from flows.sampling.originality import CopyCheck, compose_original
 from flows.sampling.parameters import AgainParameters, SampleParameters, TableParameters
 from flows.sampling.request_table import read_requests
@@ -30,7 +31,8 @@ from registry.identity import MODEL_NAME
 from registry.loading import open_composer
 from registry.models import RegisteredModel, find_model
 from registry.piece import Piece
-from registry.requests import PieceRequest, Prompt
+from registry.prompts import Prompt
+from registry.requests import PieceRequest
 from registry.store import Registry
 
 
@@ -46,9 +48,9 @@ class SampleReport:
 
 
 @task(name="pull", persist_result=False, cache_policy=NO_CACHE)
-def pull_task(registry: Registry, model: RegisteredModel) -> Composer:
+def pull_task(registry: Registry, model: RegisteredModel, lake: Lake) -> Composer:
     """Copy the files of a registered version to this machine."""
-    return open_composer(registry, model)
+    return open_composer(registry, model, lake=lake)
 
 
 @task(name="compose", persist_result=False, cache_policy=NO_CACHE)
@@ -65,12 +67,13 @@ def sample(parameters: SampleParameters) -> SampleReport:
     """Compose pieces with a registered model. Raises UserError, UnknownModel and VocabularyError."""
     lake = Lake.at(parameters.lake)
     with recorded("sample", flow_run) as record:
-        prompt = Prompt.of(parameters)
         audio = parameters.audio_output()
         registry = Registry.open(lake.registry_database, lake.registry_artifacts)
         model = find_model(registry, parameters.model)
-        composer = pull_task(registry, model)
-        for line in composer.check(parameters, prompt):
+        composer = pull_task(registry, model, lake)
+        opening = composer.find_opening(parameters)
+        prompt = composer.find_prompt(parameters)
+        for line in [*composer.check(parameters, prompt), *opening_lines(opening, parameters.refuse_copies)]:
             say(line)
         record.reads(model_place(lake, MODEL_NAME, model.version))
         check = CopyCheck.of(lake, model.dataset, parameters.refuse_copies)
@@ -85,7 +88,7 @@ def sample(parameters: SampleParameters) -> SampleReport:
                 parameters.refuse_copies,
                 parameters.count,
             )
-            samples.append(export(piece, parameters.folder, audio, originality))
+            samples.append(export(piece, parameters.folder, audio, originality, opening))
             record.writes(file_place(samples[-1].midi))
     rows = [{"piece": Path(s.midi).name, "score": round(s.score, 4), "notes": s.notes, "s": s.seconds} for s in samples]
     create_table_artifact(key="samples", table=rows, description=f"model version {model.version}")
@@ -103,7 +106,7 @@ def sample_again(parameters: AgainParameters) -> AgainReport:
         registry = Registry.open(lake.registry_database, lake.registry_artifacts)
         model = find_same_model(registry, then, parameters.model)
         record.reads(model_place(lake, MODEL_NAME, model.version))
-        composer = pull_task(registry, model)
+        composer = pull_task(registry, model, lake)
         composer.check(then.request, prompt)
         piece = compose_task(composer, then.request, prompt)
         found = differences(then, file.parent, piece)
@@ -130,7 +133,7 @@ class TableReport:
 @task(name="compose table", persist_result=False, cache_policy=NO_CACHE)
 def table_task(parameters: TableParameters, run: TableRun) -> int:
     """Compose what is pending, in worker processes."""
-    settings = worker_settings(run.composer.files, run.composer.identity, parameters.seconds_per_piece)
+    settings = worker_settings(run.composer, parameters.seconds_per_piece)
     workers = min(parameters.workers, len(run.pending))
     with stage(f"composing {parameters.requests.name}", unit="pieces") as bar:
 
@@ -150,7 +153,7 @@ def sample_table(parameters: TableParameters) -> TableReport:
         registry = Registry.open(lake.registry_database, lake.registry_artifacts)
         model = find_model(registry, parameters.model)
         record.reads(model_place(lake, MODEL_NAME, model.version))
-        run = TableRun(pull_task(registry, model), parameters.folder, rows, parameters.audio_output())
+        run = TableRun(pull_task(registry, model, lake), parameters.folder, rows, parameters.audio_output())
         for line in run.prepare():
             say(line)
         try:

@@ -13,12 +13,14 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from flows.sampling.openings import OpeningInfo
 from flows.sampling.originality import OriginalityInfo
 from infra.errors import UserError
 from infra.settings import one_line
 from registry.identity import ModelIdentity
 from registry.piece import SHORT, Piece
-from registry.requests import PieceRequest, Prompt
+from registry.prompts import Prompt
+from registry.requests import PieceRequest
 
 FORMAT: Final = 2
 """Format 1, which had no number, did not hold the request in full."""
@@ -59,6 +61,8 @@ class SampleMetadata(_Strict):
     """Beats per minute at the beginning."""
     soundfont: FileInfo | None = None
     """That the audio was rendered with; its name is without the folder."""
+    opening: OpeningInfo | None = None
+    """The piece of the model's dataset that it begins like."""
     originality: OriginalityInfo | None = None
     """What of it stands in the training pieces; None where it was not looked for."""
     files: dict[str, FileInfo]
@@ -78,6 +82,7 @@ def metadata_of(
     files: dict[str, FileInfo],
     soundfont: FileInfo | None = None,
     originality: OriginalityInfo | None = None,
+    opening: OpeningInfo | None = None,
 ) -> SampleMetadata:
     """Return the metadata of a piece whose files were written."""
     prompt = piece.prompt
@@ -94,6 +99,7 @@ def metadata_of(
         tempo=round(piece.notes.tempo, 3),
         soundfont=soundfont,
         originality=originality,
+        opening=opening,
         files=files,
         made_with=surroundings(piece.device),
     )
@@ -101,7 +107,7 @@ def metadata_of(
 
 def prompt_name(prompt: Prompt) -> str:
     """Return the name under which a prompt is kept beside the samples that continue it."""
-    return f"prompt-{prompt.sha256[:SHORT]}.mid"
+    return f"prompt-{prompt.sha256[:SHORT]}{prompt.suffix}"
 
 
 def read_metadata(file: Path) -> SampleMetadata:

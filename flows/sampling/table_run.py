@@ -19,7 +19,7 @@ from infra.errors import UserError, message_of
 from infra.files import staging_file
 from registry.composer import Composer
 from registry.piece import SHORT
-from registry.requests import PieceRequest, Prompt
+from registry.requests import PieceRequest
 
 NAME = re.compile(rf"-([0-9a-f]{{{SHORT}}})-c\d+\.json$")
 
@@ -64,7 +64,7 @@ class TableRun:
     def _check(self, row: RequestRow) -> tuple[str, list[str]]:
         if row.request is None:
             raise UserError(row.error)
-        prompt = Prompt.of(row.request)
+        prompt = self.composer.find_prompt(row.request)
         said = self.composer.check(row.request, prompt)
         return row.request.digest(self.composer.identity.digest, prompt), said
 
@@ -82,7 +82,12 @@ class TableRun:
         jobs = LazySequence(
             len(digests),
             lambda index: ComposeJob(
-                self.pending[digests[index]], self.composer.files, self.composer.identity, self.folder, self.audio
+                self.pending[digests[index]],
+                self.composer.files,
+                self.composer.identity,
+                self.folder,
+                None if self.composer.lake is None else self.composer.lake.address,
+                self.audio,
             ),
         )
         failed: dict[str, str] = {}
@@ -125,8 +130,9 @@ class TableRun:
 FILES = ("midi", "text", "picture", "audio", "metadata")
 _FIELD_TYPES: dict[str, pl.DataType] = {
     "instruments": pl.List(pl.String()),
-    **dict.fromkeys(("length", "best_of", "seed", "top_k"), pl.Int64()),
-    **dict.fromkeys(("style", "prompt", "weights"), pl.String()),
+    **dict.fromkeys(("length", "best_of", "seed", "candidate", "top_k"), pl.Int64()),
+    **dict.fromkeys(("style", "blend", "key", "prompt", "opening", "weights"), pl.String()),
+    **dict.fromkeys(("suggest", "strict_key"), pl.Boolean()),
 }
 INDEX_SCHEMA: dict[str, pl.DataType] = {
     "row": pl.Int64(),

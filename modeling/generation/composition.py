@@ -27,7 +27,7 @@ class Candidate:
     score: float
     """The critic's probability that the piece is real."""
     index: int
-    """Number of the candidate within its request."""
+    """Number of the candidate among those of its seed."""
 
 
 def compose(
@@ -64,7 +64,7 @@ def _generate_candidates(
             request.sampling,
             seed=request.seed,
             on_progress=progress,
-            candidates=range(len(pieces), len(pieces) + count),
+            candidates=range(request.first + len(pieces), request.first + len(pieces) + count),
             direction=request.direction,
             executor=bundle.executor(request.executor),
         )
@@ -78,5 +78,7 @@ def _rank(bundle: ModelBundle, request: Request, prompt: Tokens, pieces: list[To
     start = max(len(prompt) - HEADER - window // 4, 0)
     lengths = [len(piece) if request.direction.seconds else request.length for piece in pieces]
     scores = score(bundle.model, bundle.critic, bundle.encoding, pieces, lengths, window, start)
-    candidates = [Candidate(tokens, value, index) for index, (tokens, value) in enumerate(zip(pieces, scores))]
+    candidates = [
+        Candidate(tokens, value, index) for index, (tokens, value) in enumerate(zip(pieces, scores), request.first)
+    ]
     return sorted(candidates, key=lambda candidate: (-candidate.score, candidate.index))

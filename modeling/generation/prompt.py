@@ -36,19 +36,20 @@ def prompt_tokens(encoding: Encoding, request: Request) -> Tokens:
             vocabulary.tempo_id(request.tempo),
         ]
         return np.array(header, np.uint16)
-    tokens = encoding.encode(request.prompt, style)[:-1]
+    tokens = request.prompt.copy()
+    if style is not None:
+        tokens[0] = vocabulary.style_id(style)
     if mask:
         tokens[1] = vocabulary.instrumentation_id(mask)
-    _check_room(request, tokens)
+    _check_room(encoding, request, tokens)
     return tokens
 
 
-def _check_room(request: Request, tokens: Tokens) -> None:
+def _check_room(encoding: Encoding, request: Request, tokens: Tokens) -> None:
     """Raise UserError for a prompt that a piece of the length asked for has no room behind."""
-    assert request.prompt is not None
     seconds = request.direction.seconds
     if seconds is not None:
-        lasts = request.prompt.seconds - _first_onset(request.prompt)
+        lasts = encoding.decode(tokens).seconds
         if lasts >= seconds:
             raise UserError(
                 f"the prompt lasts {lasts:.1f} s and the piece should last {seconds:g} s; ask for a longer piece or "

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from modeling.generation.direction import Direction
 from modeling.generation.executors import ExecutorConfig
 from modeling.generation.sampling import SamplingConfig
-from tokenization.midi.notes import DEFAULT_TEMPO, Notes
+from tokenization.midi.notes import DEFAULT_TEMPO
+from tokenization.vocabulary import Tokens
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,10 @@ class Request:
     tempo: float = DEFAULT_TEMPO
     """Beats per minute; of a prompt its own tempo is used."""
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
-    prompt: Notes | None = None
-    """Music to begin with; it stands whole in the piece."""
+    prompt: Tokens | None = None
+    """Header and music to begin with, without `end`; the music stands whole in the piece."""
+    first: int = 0
+    """Number of the first candidate among those of the seed."""
     direction: Direction = field(default_factory=Direction)
     """Length in time, blend of styles, musical controls."""
     executor: ExecutorConfig = field(default_factory=ExecutorConfig)

@@ -13,7 +13,8 @@ from registry.composer import Composer
 from registry.identity import ModelIdentity
 from registry.lineage import DatasetReference
 from registry.models import CHAMPION, register, set_alias
-from registry.requests import PieceRequest, Prompt
+from registry.prompts import Prompt
+from registry.requests import PieceRequest
 from registry.runs import begin_run
 from registry.store import Registry
 from tokenization.midi import read_midi

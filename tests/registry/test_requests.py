@@ -5,13 +5,14 @@ from __future__ import annotations
 import typing
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from infra.errors import UserError
 from modeling.controls import Controls, parse_blend
 from modeling.generation.direction import Direction
-from registry.requests import PieceRequest, Prompt, RequestOptions, request_for_model
+from registry.prompts import Prompt
+from registry.requests import PieceRequest, RequestOptions, request_for_model
 
 MODEL = "ab" * 32
 
@@ -46,6 +47,8 @@ class TestItsFields:
             ({"blend": "pop=loud"}, "no blend 'pop=loud'"),
             ({"key": "H"}, "no key 'H'"),
             ({"prompt": "a.mid", "tempo": 90}, "tempo = 90 cannot be given with a prompt"),
+            ({"opening": "bach/bwv846", "tempo": 90}, "tempo = 90 cannot be given with a prompt"),
+            ({"opening": "bach/bwv846", "prompt": "a.mid"}, "prompt and opening = bach/bwv846 exclude each other"),
         ],
     )
     def test_out_of_range_are_refused(self, fields: dict[str, object], message: str) -> None:
@@ -75,6 +78,8 @@ class TestItsDigest:
             {"prompt": midi_fixtures / "ok_type0.mid", "prompt_notes": 8},
             {"prompt": midi_fixtures / "ok_type0.mid", "prompt_seconds": 8.0},
             {"prompt": midi_fixtures / "ok_type0.mid", "prompt_bars": 8.0},
+            {"opening": "bach/bwv846"},
+            {"candidate": 3},
             {"bars": 8.0},
             {"blend": "bach, jazz=2"},
             {"suggest": True},
@@ -103,23 +108,14 @@ class TestItsDigest:
         copy.write_bytes((midi_fixtures / "ok_type0.mid").read_bytes())
         assert digest(prompt=copy) == digest(prompt=midi_fixtures / "ok_type0.mid")
 
+    def test_counts_a_length_behind_a_prompt(self, midi_fixtures: Path) -> None:
+        assert digest(prompt=midi_fixtures / "ok_type0.mid", length=1024) != digest(
+            prompt=midi_fixtures / "ok_type0.mid"
+        )
+
     def test_stays_when_a_field_with_a_default_is_added(self) -> None:
         assert PieceRequest(style="bach", seed=3).content(None) == {"style": "bach", "seed": 3}
         assert PieceRequest(style="bach").digest(MODEL, None) == "65f5ca9018112a90c07cc0f52aa55ac4"
-
-
-class TestAPrompt:
-    def test_that_cannot_be_used_says_why(self, tmp_path: Path, midi_fixtures: Path) -> None:
-        with pytest.raises(UserError, match=r"nowhere\.mid cannot be read: No such file"):
-            Prompt.of(PieceRequest(prompt=tmp_path / "nowhere.mid"))
-        with pytest.raises(UserError, match=r"html_404\.mid cannot be used: not_midi"):
-            Prompt.of(PieceRequest(prompt=midi_fixtures / "html_404.mid"))
-
-    def test_is_read_with_its_notes(self, midi_fixtures: Path) -> None:
-        prompt = Prompt.of(PieceRequest(prompt=midi_fixtures / "ok_type0.mid"))
-        assert prompt is not None
-        assert len(prompt.notes) == 8
-        assert Prompt.of(PieceRequest()) is None
 
 
 class TestItsLength:
@@ -130,11 +126,18 @@ class TestItsLength:
         assert PieceRequest(bars=8, tempo=60).time == 32
 
 
-def test_the_network_s_side_gets_all_of_it(midi_fixtures: Path) -> None:
-    request = PieceRequest(
-        prompt=midi_fixtures / "ok_type0.mid", prompt_notes=3, seconds=20, blend="bach, jazz", key="C", suggest=True
-    )
-    found = request_for_model(request, 500, Prompt.of(request))
-    assert found.prompt is not None
-    assert len(found.prompt) == 3
-    assert found.direction == Direction(20, parse_blend("bach, jazz"), Controls(key="C"), is_open=True)
+class TestTheNetworkSSide:
+    def test_gets_all_of_it(self) -> None:
+        begins = np.arange(4, dtype=np.uint16)
+        request = PieceRequest(prompt="a.txt", seconds=20, blend="bach, jazz", key="C", suggest=True, candidate=4)  # type: ignore[arg-type]
+        found = request_for_model(request, 500, begins)
+        assert found.prompt is begins
+        assert found.first == 4
+        assert found.direction == Direction(20, parse_blend("bach, jazz"), Controls(key="C"), is_open=True)
+
+
+class TestThePartOfAPrompt:
+    def test_is_all_of_a_file_and_four_bars_of_an_opening(self) -> None:
+        assert PieceRequest(prompt="a.mid").prompt_part == (None, None, None)  # type: ignore[arg-type]
+        assert PieceRequest(opening="bach/a").prompt_part == (None, None, 4)
+        assert PieceRequest(opening="bach/a", prompt_notes=5).prompt_part == (5, None, None)

@@ -56,7 +56,7 @@ class TestCompose:
     def test_every_candidate_begins_with_the_prompt(
         self, bundle: ModelBundle, tune: Notes, make_request: MakeRequest
     ) -> None:
-        asked = make_request(prompt=tune, length=80, instruments=("piano", "strings"))
+        asked = make_request(prompt=bundle.encoding.encode(tune)[:-1], length=80, instruments=("piano", "strings"))
         begin = prompt_tokens(bundle.encoding, asked).tolist()
         for candidate in compose(bundle, asked):
             assert candidate.tokens[: len(begin)].tolist() == begin
@@ -66,7 +66,7 @@ class TestCompose:
         self, bundle: ModelBundle, long_tune: Notes, make_request: MakeRequest
     ) -> None:
         near = replace(bundle, critic_config=CriticConfig(window=12, hidden=8))
-        asked = make_request(prompt=beginning(long_tune, count=20), length=120)
+        asked = make_request(prompt=near.encoding.encode(beginning(long_tune, count=20))[:-1], length=120)
         assert len(prompt_tokens(near.encoding, asked)) > 12
         found = compose(near, asked)
         pieces = [candidate.tokens for candidate in found]
@@ -79,7 +79,7 @@ class TestCompose:
         self, name: str, time: Time, bundle_of: BundleOf, long_tune: Notes, make_request: MakeRequest
     ) -> None:
         bundle = bundle_of(name, time)
-        asked = make_request(prompt=beginning(long_tune, count=8), length=80, best_of=2)
+        asked = make_request(prompt=bundle.encoding.encode(beginning(long_tune, count=8))[:-1], length=80, best_of=2)
         begin = prompt_tokens(bundle.encoding, asked)
         for candidate in compose(bundle, asked):
             assert candidate.tokens[: len(begin)].tolist() == begin.tolist()
@@ -88,5 +88,7 @@ class TestCompose:
 
     def test_real_music_is_continued(self, bundle: ModelBundle, midi_folder: Path, make_request: MakeRequest) -> None:
         prompt = read_midi((midi_folder / "ok_type0.mid").read_bytes())
-        (found,) = compose(bundle, make_request(prompt=beginning(prompt, count=20), length=200, best_of=1))
+        (found,) = compose(
+            bundle, make_request(prompt=bundle.encoding.encode(beginning(prompt, count=20))[:-1], length=200, best_of=1)
+        )
         assert len(bundle.encoding.decode(found.tokens)) > 0
