@@ -10,6 +10,7 @@
 - `registry.requests`: the request for a piece (`PieceRequest`), checked, with its digest
 - `registry.prompts`: the music that a piece begins with (`Prompt`), `registry.openings`: pieces of a dataset as prompts
 - `registry.composer`: a model version that composes (`Composer`), `registry.piece`: the piece it made
+- `registry.tree`: candidates that go on from each other (`Tree`)
 - `registry.pyfunc_model`: the registered model behind MLflow's `predict`
 
 Names are imported from these modules: importing the package itself loads neither MLflow nor PyTorch.

@@ -9,6 +9,7 @@ piece.save("piece.mid")
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
@@ -168,10 +169,17 @@ class Composer:
         return self.candidates(request, prompt, on_progress)[0]
 
     def candidates(
-        self, request: PieceRequest, prompt: Prompt | None = None, on_progress: Progress | None = None
+        self,
+        request: PieceRequest,
+        prompt: Prompt | None = None,
+        on_progress: Progress | None = None,
+        stop: int | None = None,
     ) -> list[Piece]:
-        """Compose all candidates of a request, the best by the critic first. Raises UserError and WeightsError."""
-        prepared = self._prepare(request, prompt)
+        """Compose all candidates of a request, the best by the critic first. Raises UserError and WeightsError.
+
+        `stop`: tokens after which they stop, whatever their planned length, to be continued.
+        """
+        prepared = replace(self._prepare(request, prompt), stop=stop)
         from modeling.generation import compose
 
         bundle = self.bundle

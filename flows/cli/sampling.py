@@ -81,6 +81,14 @@ POSITIVE = click.FloatRange(0, min_open=True)
     metavar="FILE.json",
     help="Make the sample with this metadata again, and say if anything differs.",
 )
+@click.option(
+    "--from",
+    "source",
+    type=click.Path(path_type=Path),
+    metavar="FILE.json",
+    help="Go on from the sample with this metadata, as it was made but for the options that are given.",
+)
+@click.option("--at", type=click.FloatRange(0), help="Seconds of that sample that are kept.  [default: all]")
 @click.option("--audio", type=click.Choice(["wav", "flac", "mp3"]), help="Write audio, too.")
 @click.option(
     "--soundfont",
@@ -116,6 +124,8 @@ def sample(
     if requests is not None:
         _sample_table(requests, out, lake, as_json, given)
         return
+    if "at" in given and "source" not in given:
+        raise click.UsageError("--at is a place in an earlier sample: give one by --from")
     for name in ("engine", "workers", "cluster"):
         if name in given:
             raise click.UsageError(f"--{name} is for a table of requests: give one by --requests")
@@ -139,7 +149,7 @@ def _sample_again(metadata: Path, out: Path | None, lake: Lake, as_json: bool, g
     """Make a sample again; exit with FAILED if it differs."""
     model = given.pop("model", None)
     if given:
-        names = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        names = ", ".join(f"--{'from' if name == 'source' else name.replace('_', '-')}" for name in given)
         raise click.UsageError(f"--again makes the piece as {metadata} says; it takes no {names}")
     with running(lake):
         from flows.sampling.flow import sample_again
@@ -162,6 +172,8 @@ def _sample_table(requests: Path, out: Path | None, lake: Lake, as_json: bool, g
         raise click.UsageError("--refuse-copies is for one request; `musenet originality` checks files")
     if "count" in given:
         raise click.UsageError("--count is for one request; a table has a row for each piece")
+    if "source" in given:
+        raise click.UsageError("--from is for one request; a table may name a sample's text file as its prompt")
     of_run = ("model", "audio", "soundfont", "engine", "workers", "cluster")
     settings = {name: given.pop(name) for name in of_run if name in given}
     with running(lake):

@@ -9,6 +9,7 @@ from typing import Self
 
 from flows.engines import Failure, Heartbeat, WorkerSettings
 from flows.sampling.export import AudioOutput, Sample, export
+from flows.sampling.origins import OpeningInfo, Origin
 from infra.errors import MusenetError, message_of
 from infra.lake import Lake
 from registry.composer import Composer
@@ -46,8 +47,8 @@ def compose_piece(job: ComposeJob, heartbeat: Heartbeat) -> Sample | str:
     try:
         composer = _composer(job.files, job.identity, job.lake)
         prompt = composer.find_prompt(job.request)
-        opening = composer.find_opening(job.request)
-        return export(composer.answer(job.request, prompt), job.folder, job.audio, opening=opening)
+        origin = Origin(OpeningInfo.of(composer.find_opening(job.request)))
+        return export(composer.answer(job.request, prompt), job.folder, job.audio, origin=origin)
     except MusenetError as error:
         return message_of(error)
 

@@ -8,11 +8,10 @@ from pathlib import Path
 
 from flows.sampling.audio import AudioFormat, Soundfont, render
 from flows.sampling.metadata import FileInfo, SampleMetadata, metadata_of, prompt_name
-from flows.sampling.openings import OpeningInfo
 from flows.sampling.originality import OriginalityInfo
+from flows.sampling.origins import NOWHERE, Origin
 from infra.errors import UserError
 from infra.files import write_atomically
-from registry.openings import Opening
 from registry.piece import Piece
 from tokenization.pictures.piano_roll_file import draw_piano_roll
 
@@ -50,7 +49,7 @@ def export(
     folder: Path,
     audio: AudioOutput | None = None,
     originality: OriginalityInfo | None = None,
-    opening: Opening | None = None,
+    origin: Origin = NOWHERE,
 ) -> Sample:
     """Write the files of a piece, named `piece.name`, and the prompt beside them; the metadata last.
 
@@ -68,7 +67,7 @@ def export(
         kind: FileInfo(name=f"{piece.name}.{suffixes[kind]}", sha256=hashlib.sha256(data).hexdigest())
         for kind, data in contents.items()
     }
-    metadata = metadata_of(piece, files, font, originality, None if opening is None else OpeningInfo.of(opening))
+    metadata = metadata_of(piece, files, font, originality, origin)
     about = folder / f"{piece.name}.json"
     try:
         for kind, data in contents.items():

@@ -17,10 +17,11 @@ from flows.lineage import file_place, location_place, model_place, recorded
 from flows.progress import say, stage
 from flows.sampling.again import AgainReport, differences, find_same_model, restore
 from flows.sampling.compose_job import worker_settings
+from flows.sampling.continuation import go_on_from
 from flows.sampling.export import Sample, export
 from flows.sampling.metadata import find_prompt, read_metadata
-from flows.sampling.openings import opening_lines
 from flows.sampling.originality import CopyCheck, compose_original
+from flows.sampling.origins import OpeningInfo, Origin, opening_lines
 from flows.sampling.parameters import AgainParameters, SampleParameters, TableParameters
 from flows.sampling.request_table import read_requests
 from flows.sampling.table_run import TableRun
@@ -71,28 +72,39 @@ def sample(parameters: SampleParameters) -> SampleReport:
         registry = Registry.open(lake.registry_database, lake.registry_artifacts)
         model = find_model(registry, parameters.model)
         composer = pull_task(registry, model, lake)
-        opening = composer.find_opening(parameters)
-        prompt = composer.find_prompt(parameters)
-        for line in [*composer.check(parameters, prompt), *opening_lines(opening, parameters.refuse_copies)]:
+        request, prompt, origin = _begin(composer, parameters)
+        for line in composer.check(request, prompt):
             say(line)
         record.reads(model_place(lake, MODEL_NAME, model.version))
         check = CopyCheck.of(lake, model.dataset, parameters.refuse_copies)
         if check.index is None:
             say(f"originality is unknown: {check.reason}")
         samples = []
-        for request in parameters.requests():
+        for asked in parameters.requests(request):
             piece, originality = compose_original(
                 lambda drawn: compose_task(composer, drawn, prompt),
-                request,
+                asked,
                 check,
                 parameters.refuse_copies,
                 parameters.count,
             )
-            samples.append(export(piece, parameters.folder, audio, originality, opening))
+            samples.append(export(piece, parameters.folder, audio, originality, origin))
             record.writes(file_place(samples[-1].midi))
     rows = [{"piece": Path(s.midi).name, "score": round(s.score, 4), "notes": s.notes, "s": s.seconds} for s in samples]
     create_table_artifact(key="samples", table=rows, description=f"model version {model.version}")
-    return SampleReport(model.version, model.dataset, parameters.count * parameters.best_of, samples)
+    return SampleReport(model.version, model.dataset, parameters.count * request.best_of, samples)
+
+
+def _begin(composer: Composer, parameters: SampleParameters) -> tuple[PieceRequest, Prompt | None, Origin]:
+    """Return the request for the first piece, what it begins with, and where that is from. Raises UserError."""
+    if parameters.source is not None:
+        further = go_on_from(parameters.source.expanduser(), composer, parameters)
+        say(f"{further.parent.at:,} tokens of {further.parent.name} are kept")
+        return further.request, further.prompt, Origin(parent=further.parent)
+    opening = composer.find_opening(parameters)
+    for line in opening_lines(opening, parameters.refuse_copies):
+        say(line)
+    return parameters.request, composer.find_prompt(parameters), Origin(OpeningInfo.of(opening))
 
 
 @flow(name="sample-again", persist_result=False)
@@ -111,7 +123,8 @@ def sample_again(parameters: AgainParameters) -> AgainReport:
         piece = compose_task(composer, then.request, prompt)
         found = differences(then, file.parent, piece)
         restored, changed = ([], []) if found else restore(then, file.parent, piece)
-        midi = None if parameters.out is None else export(piece, parameters.out).midi
+        origin = Origin(then.opening, then.parent)
+        midi = None if parameters.out is None else export(piece, parameters.out, origin=origin).midi
         record.writes(*map(file_place, [*restored, *([] if midi is None else [midi])]))
     return AgainReport(str(file), not found, found, restored, changed, midi)
 

@@ -13,8 +13,8 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from flows.sampling.openings import OpeningInfo
 from flows.sampling.originality import OriginalityInfo
+from flows.sampling.origins import NOWHERE, OpeningInfo, Origin, ParentInfo
 from infra.errors import UserError
 from infra.settings import one_line
 from registry.identity import ModelIdentity
@@ -63,6 +63,8 @@ class SampleMetadata(_Strict):
     """That the audio was rendered with; its name is without the folder."""
     opening: OpeningInfo | None = None
     """The piece of the model's dataset that it begins like."""
+    parent: ParentInfo | None = None
+    """The sample that it goes on from."""
     originality: OriginalityInfo | None = None
     """What of it stands in the training pieces; None where it was not looked for."""
     files: dict[str, FileInfo]
@@ -82,7 +84,7 @@ def metadata_of(
     files: dict[str, FileInfo],
     soundfont: FileInfo | None = None,
     originality: OriginalityInfo | None = None,
-    opening: OpeningInfo | None = None,
+    origin: Origin = NOWHERE,
 ) -> SampleMetadata:
     """Return the metadata of a piece whose files were written."""
     prompt = piece.prompt
@@ -99,7 +101,8 @@ def metadata_of(
         tempo=round(piece.notes.tempo, 3),
         soundfont=soundfont,
         originality=originality,
-        opening=opening,
+        opening=origin.opening,
+        parent=origin.parent,
         files=files,
         made_with=surroundings(piece.device),
     )

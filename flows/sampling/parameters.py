@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from flows.engines import EngineName
 from flows.parameters import LakeAddress
@@ -48,15 +48,31 @@ class SampleParameters(PieceRequest, AudioParameters):
 
     model: str = "champion"
     """An alias or a version number."""
+    source: Path | None = None
+    """Metadata of a sample to go on from; its settings are those of the request but for those that are given."""
+    at: float | None = Field(None, ge=0, allow_inf_nan=False)
+    """Seconds of that sample that are kept; None: all of it."""
     count: int = Field(1, ge=1)
     """Pieces to write; each further one has the next seed."""
     refuse_copies: int | None = Field(None, ge=8)
     """Draw a piece again that has a copy of so many notes or more from a training piece; None: copies are reported."""
 
-    def requests(self) -> list[PieceRequest]:
-        """Return the request of each piece."""
-        fields = {name: getattr(self, name) for name in PieceRequest.model_fields}
-        return [PieceRequest(**{**fields, "seed": self.seed + number}) for number in range(self.count)]
+    @model_validator(mode="after")
+    def _one_beginning(self) -> Self:
+        if self.source is None and self.at is not None:
+            raise ValueError(f"at = {self.at:g} is of no use without a sample to go on from")
+        if self.source is not None and self.has_prompt:
+            raise ValueError("a prompt or opening and a sample to go on from exclude each other; give one")
+        return self
+
+    @property
+    def request(self) -> PieceRequest:
+        """The request for the first piece, where it goes on from no sample."""
+        return PieceRequest(**{name: getattr(self, name) for name in PieceRequest.model_fields})
+
+    def requests(self, first: PieceRequest) -> list[PieceRequest]:
+        """Return the request of each piece, given the first one's."""
+        return [first.model_copy(update={"seed": first.seed + number}) for number in range(self.count)]
 
 
 class AgainParameters(OutputParameters):

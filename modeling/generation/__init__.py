@@ -10,7 +10,7 @@ from modeling.generation.composition import Candidate, compose
 from modeling.generation.decoder import Decoder
 from modeling.generation.executors import ExecutorConfig, ExecutorError, new_executor
 from modeling.generation.generate import Step, generate, stream
-from modeling.generation.prompt import beginning, prompt_tokens
+from modeling.generation.prompt import beginning, prompt_tokens, tokens_before
 from modeling.generation.request import Request
 from modeling.generation.sampling import SamplingConfig, sample
 
@@ -30,4 +30,5 @@ __all__ = [
     "prompt_tokens",
     "sample",
     "stream",
+    "tokens_before",
 ]

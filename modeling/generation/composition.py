@@ -63,6 +63,7 @@ def _generate_candidates(
             [request.length] * count,
             request.sampling,
             seed=request.seed,
+            stop=request.stop,
             on_progress=progress,
             candidates=range(request.first + len(pieces), request.first + len(pieces) + count),
             direction=request.direction,

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from infra.errors import UserError
 from modeling.controls import BEATS_PER_BAR
 from modeling.generation.request import Request
-from tokenization.encodings import HEADER, Encoding
+from tokenization.encodings import HEADER, Encoding, Time
 from tokenization.midi.notes import Notes, TempoMap
-from tokenization.vocabulary import Tokens
+from tokenization.vocabulary import Tokens, Vocabulary
 
 LEAST_ROOM = 4
 """Tokens that a continuation has at least: a note, a wait, the note's end, `end`."""
@@ -60,6 +60,28 @@ def _check_room(encoding: Encoding, request: Request, tokens: Tokens) -> None:
             f"the prompt has {len(tokens) - HEADER} tokens and the piece should have {request.length}; ask for a "
             "longer piece or for a shorter part of the prompt"
         )
+
+
+def tokens_before(encoding: Encoding, tokens: Tokens, seconds: float) -> int:
+    """Return the number of tokens, header included, behind which a piece has not come to a time in seconds."""
+    vocabulary, ids = encoding.vocabulary, tokens.astype(np.int64)
+    speed = np.full(len(ids), float(vocabulary.ticks_per_second))
+    if encoding.time is Time.BEATS:
+        tempo = _tempos(vocabulary)[ids]
+        latest = np.maximum.accumulate(np.where(tempo >= 0, np.arange(len(ids)), 0))
+        speed = vocabulary.tempo_values[np.maximum(tempo[latest], 0)] / 60 * vocabulary.ticks_per_beat
+    times = np.cumsum(encoding.effects.ticks[ids] / speed)
+    return max(HEADER, int(np.searchsorted(times, seconds)))
+
+
+def _tempos(vocabulary: Vocabulary) -> NDArray[np.int64]:
+    """Return the bucket of the last tempo in each id, -1 where there is none, shape (ids,)."""
+    expansion = vocabulary.expansion
+    owner = np.repeat(np.arange(vocabulary.size), expansion.sizes)
+    is_tempo = (expansion.tokens >= vocabulary.tempo_base) & (expansion.tokens < vocabulary.special_base)
+    found = np.full(vocabulary.size, -1, np.int64)
+    found[owner[is_tempo]] = expansion.tokens[is_tempo] - vocabulary.tempo_base
+    return found
 
 
 def beginning(notes: Notes, count: int | None = None, seconds: float | None = None, bars: float | None = None) -> Notes:

@@ -30,6 +30,8 @@ class Request:
     """Header and music to begin with, without `end`; the music stands whole in the piece."""
     first: int = 0
     """Number of the first candidate among those of the seed."""
+    stop: int | None = None
+    """Tokens after which candidates stop, whatever their planned length; None: at their end."""
     direction: Direction = field(default_factory=Direction)
     """Length in time, blend of styles, musical controls."""
     executor: ExecutorConfig = field(default_factory=ExecutorConfig)

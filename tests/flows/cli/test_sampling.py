@@ -33,6 +33,9 @@ def test_its_help_names_the_default(name: str) -> None:
         (["--guidance", "0.5"], "'--guidance': 0.5 is not in the range x>=1"),
         (["--engine", "ray"], "--engine is for a table of requests: give one by --requests"),
         (["--requests", "a.csv", "--count", "2"], "--count is for one request; a table has a row for each piece"),
+        (["--at", "3"], "--at is a place in an earlier sample: give one by --from"),
+        (["--requests", "a.csv", "--from", "a.json"], "--from is for one request"),
+        (["--again", "a.json", "--from", "b.json"], "it takes no --from"),
         (["--again", "a.json", "--seed", "3"], "--again makes the piece as a.json says; it takes no --seed"),
     ],
 )

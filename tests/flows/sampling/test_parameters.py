@@ -9,7 +9,7 @@ from flows.sampling.parameters import SampleParameters
 
 def test_each_piece_has_its_own_seed() -> None:
     parameters = SampleParameters(seed=40, count=2, style="bach", guidance=2.5)
-    requests = parameters.requests()
+    requests = parameters.requests(parameters.request)
     assert [request.seed for request in requests] == [40, 41]
     assert {(request.style, request.guidance) for request in requests} == {("bach", 2.5)}
 

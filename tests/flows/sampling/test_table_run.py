@@ -36,7 +36,7 @@ def run(engine: Engine, composer: Composer, folder: Path) -> tuple[int, pl.DataF
 
 @pytest.mark.slow
 def test_all_rows_are_in_the_index_and_done_work_is_not_done_again(composer: Composer, tmp_path: Path) -> None:
-    settings = worker_settings(composer.files, composer.identity, 600.0)
+    settings = worker_settings(composer, 600.0)
     with open_engine(EngineName.LOCAL, 1, settings, None) as engine:
         composed, index = run(engine, composer, tmp_path)
         assert composed == 2, "equal requests are one piece"

@@ -10,12 +10,13 @@ import pytest
 
 from infra.errors import UserError
 from modeling.controls import Blend
-from modeling.generation import ModelBundle, Request, beginning, compose, prompt_tokens
+from modeling.generation import ModelBundle, Request, beginning, compose, prompt_tokens, tokens_before
 from modeling.generation.direction import Direction
 from tokenization.encodings import ENCODINGS, HEADER, Time
 from tokenization.encodings.combined import Combined
 from tokenization.midi.notes import Notes, TempoMap
 from tokenization.vocabulary import Vocabulary, VocabularyError
+from tokenization.vocabulary.learned_tokens import LearnedKind
 
 MakeRequest = Callable[..., Request]
 BundleOf = Callable[[str, Time], ModelBundle]
@@ -88,6 +89,31 @@ class TestPrompt:
         begun, whole = (set(zip(*(getattr(each, name).tolist() for name in columns))) for each in (given, piece))
         assert begun < whole
         assert min(onset for onset, *_ in whole - begun) >= given.onset.max()
+
+
+class TestTokensBefore:
+    @every_encoding
+    def test_a_time_are_those_that_have_not_come_to_it(
+        self, name: str, time: Time, bundle_of: BundleOf, long_tune: Notes
+    ) -> None:
+        encoding = bundle_of(name, time).encoding
+        tokens = encoding.encode(long_tune)
+        onsets = encoding.decode(tokens).onset
+        for seconds in (0.0, 1.5, 8.0, 1e6):
+            kept = tokens_before(encoding, tokens, seconds)
+            found = encoding.decode(tokens[:kept]).onset
+            wanted = onsets[onsets < seconds]
+            # A learned token may hold notes from before and behind the time.
+            exact = encoding.learns is not LearnedKind.MERGE
+            assert len(found) == len(wanted) if exact else len(wanted) - 8 <= len(found) <= len(wanted)
+            assert kept >= HEADER
+
+    def test_are_counted_at_the_tempos_of_the_piece(self, vocabulary: Vocabulary) -> None:
+        beats = Combined(vocabulary, Time.BEATS)
+        text = "bach piano start tempo60 piano:v64:C4 wait:32 tempo120 piano:v64:D4 wait:32 piano:v64:E4"
+        tokens = vocabulary.from_text(text)
+        ends = [32 / 48, 32 / 48 + 16 / 48]
+        assert [tokens_before(beats, tokens, end + shift) for end in ends for shift in (-0.01, 0.01)] == [5, 8, 8, 10]
 
 
 class TestBeginning:

@@ -1,6 +1,8 @@
-"""The openings of samples: pieces of the model's dataset that they begin like, and what has to be said about them."""
+"""The origins of samples: pieces of the model's dataset that they begin like, and samples that they go on from."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict
 
@@ -20,9 +22,36 @@ class OpeningInfo(BaseModel):
     """`train`: the model has learned from this very piece."""
 
     @classmethod
-    def of(cls, opening: Opening) -> OpeningInfo:
+    def of(cls, opening: Opening | None) -> OpeningInfo | None:
         """Return what the metadata say about an opening."""
-        return cls(name=opening.name, piece=opening.piece, split=opening.split)
+        return None if opening is None else cls(name=opening.name, piece=opening.piece, split=opening.split)
+
+
+class ParentInfo(BaseModel):
+    """The sample that another one goes on from."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    """Of its JSON file."""
+    digest: str
+    """Of its request to its model."""
+    midi: str
+    """SHA-256 of its MIDI file."""
+    at: int
+    """Its tokens that were kept, header included."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a sample begins with."""
+
+    opening: OpeningInfo | None = None
+    parent: ParentInfo | None = None
+
+
+NOWHERE = Origin()
+"""Of a sample that begins with nothing, or with a file of the user's."""
 
 
 def opening_lines(opening: Opening | None, refuse_copies: int | None) -> list[str]:

@@ -8,7 +8,7 @@ import pytest
 
 from flows.sampling.export import export
 from flows.sampling.metadata import read_metadata
-from flows.sampling.openings import opening_lines
+from flows.sampling.origins import OpeningInfo, Origin, opening_lines
 from infra.errors import UserError
 from registry.openings import Opening
 from registry.piece import Piece
@@ -28,6 +28,6 @@ def test_behind_a_training_piece_copies_cannot_be_refused() -> None:
 
 
 def test_the_metadata_name_piece_and_split(piece: Piece, tmp_path: Path) -> None:
-    about = read_metadata(Path(export(piece, tmp_path, opening=TRAINED_ON).metadata)).opening
+    about = read_metadata(Path(export(piece, tmp_path, origin=Origin(OpeningInfo.of(TRAINED_ON))).metadata)).opening
     assert about is not None
     assert (about.name, about.piece, about.split) == ("bach/bwv1", "ab" * 32, "train")
