@@ -80,7 +80,7 @@ class Adjustments:
         batch, instruments = asked.shape
         self._ids = id_table(encoding)
         self._limits = limits_of(encoding, controls, np.asarray(playable.any(axis=0)))
-        self._writes_ends = encoding.writes_ends
+        self._keeps_lengths = encoding.keeps_lengths
         per_second = encoding.ticks_per_second
         self._settings = _Settings(
             1 / controls.time_temperature,
@@ -110,7 +110,7 @@ class Adjustments:
 
         `sounding`: notes that sound in each piece, shape (batch,). Limits that leave nothing are not applied.
         """
-        voices = sounding if self._writes_ends else self.state.struck
+        voices = sounding if self._keeps_lengths else self.state.struck
         _apply(logits, may, voices, self.state, self._ids, self._limits.may, self._limits.bias, self._settings)
 
     def advance(self, tokens: NDArray[np.int64]) -> None:

@@ -15,22 +15,29 @@ from tokenization.augmentation import LOUDEST, SOFTEST, AugmentationSettings
 from tokenization.compiled import compiled
 from tokenization.encodings import Encoding
 from tokenization.vocabulary import PITCHES, Tokens, Vocabulary
+from tokenization.vocabulary.learned_tokens import LearnedKind
 
 
 def is_id_shift(settings: AugmentationSettings, encoding: Encoding) -> bool:
     """Return True if every variant that the settings allow is a shift of note ids."""
-    return not encoding.vocabulary.learned and not settings.in_time(encoding.time).stretch
+    return _has_plain_notes(encoding.vocabulary) and not settings.in_time(encoding.time).stretch
+
+
+def _has_plain_notes(vocabulary: Vocabulary) -> bool:
+    """Return True if all notes are ids of their own."""
+    return not vocabulary.learned or vocabulary.learned.kind is LearnedKind.LENGTH
 
 
 def transpose_ranges(tokens: Tokens, offsets: NDArray[np.int64], encoding: Encoding) -> NDArray[np.int8]:
     """Return the semitones that each piece can be transposed down and up, shape (pieces, 2).
 
-    They are those of `tokenization.augmentation.transpose_range_of_tokens`; zeros if the vocabulary has learned tokens,
-    whose windows are not augmented by shifts. `offsets`: starts of the pieces in `tokens`, and the end, (pieces + 1,).
+    They are those of `tokenization.augmentation.transpose_range_of_tokens`; zeros if learned tokens stand for notes,
+    as such windows are not augmented by shifts. `offsets`: starts of the pieces in `tokens`, and the end,
+    shape (pieces + 1,).
     """
     vocabulary = encoding.vocabulary
     out = np.zeros((len(offsets) - 1, 2), np.int8)
-    if not vocabulary.learned:
+    if _has_plain_notes(vocabulary):
         ranges = np.array([instrument.range for instrument in vocabulary.instruments], np.int64)
         _transpose_ranges(tokens, offsets, vocabulary.row_instrument, vocabulary.row_is_drum, ranges, out)
     return out

@@ -34,6 +34,7 @@ class GrowingPieces:
         sampling: SamplingConfig,
         direction: Direction,
     ) -> None:
+        self._writes_ends = encoding.writes_ends
         self.lengths = lengths
         self.filled = 0
         """Tokens of each piece so far."""
@@ -46,7 +47,7 @@ class GrowingPieces:
         self._clock = Clock(encoding, len(lengths))
         self._plan: TimePlan | None = None
         if direction.seconds is not None:
-            self._plan = TimePlan(self._clock, direction.seconds, lengths, encoding.writes_ends)
+            self._plan = TimePlan(self._clock, direction.seconds, lengths, encoding.keeps_lengths)
             self._follow(self._plan)
         self._adjustments: Adjustments | None = None
         if direction.controls != Controls() or direction.is_open:
@@ -72,9 +73,14 @@ class GrowingPieces:
 
     def _follow(self, plan: TimePlan) -> None:
         """Take the planned tokens and the ending from the plan."""
-        self.lengths = plan.tokens(self._grammar.voices, self.filled)
+        self.lengths = plan.tokens(self._offs(), self.filled)
         self._stepper.lengths = self.lengths
         self._grammar.ending = plan.ending()
+
+    def _offs(self) -> Rows:
+        """Return the note-offs that are still to come for the notes that sound, shape (pieces,)."""
+        voices = self._grammar.voices
+        return voices if self._writes_ends else np.zeros_like(voices)
 
     @property
     def seconds(self) -> NDArray[np.float64]:

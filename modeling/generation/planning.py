@@ -61,19 +61,19 @@ class TimePlan:
     most.
     """
 
-    def __init__(self, clock: Clock, seconds: float, tokens: NDArray[np.int64], writes_ends: bool) -> None:
+    def __init__(self, clock: Clock, seconds: float, tokens: NDArray[np.int64], keeps_lengths: bool) -> None:
         self.clock, self.seconds = clock, seconds
-        # Where ends are not written the last notes sound for a while when all tokens are there.
-        self._tail = 0 if writes_ends else LEGATO_TICKS
+        # Where lengths are not written the last notes sound for a while when all tokens are there.
+        self._tail = 0 if keeps_lengths else LEGATO_TICKS
         self._rate = np.maximum(tokens - HEADER, 1) / seconds
         self._capacity = MARGIN * tokens
 
-    def tokens(self, voices: NDArray[np.int64], filled: int) -> NDArray[np.int64]:
-        """Return the planned tokens of each piece, `filled` of which there are; `voices`: notes that sound."""
+    def tokens(self, offs: NDArray[np.int64], filled: int) -> NDArray[np.int64]:
+        """Return the planned tokens of each piece, `filled` of which there are, and `offs` note-offs to come."""
         elapsed = self.clock.elapsed
         rate = (self._rate * PRIOR_SECONDS + max(filled - HEADER, 0)) / (PRIOR_SECONDS + elapsed)
         left = np.maximum(self._ends_at(1.0) - elapsed, 0)
-        planned = filled + left * rate + voices + ENDING_TOKENS
+        planned = filled + left * rate + offs + ENDING_TOKENS
         return np.minimum(planned, self._capacity).astype(np.int64)
 
     def ending(self) -> Ending:

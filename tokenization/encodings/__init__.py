@@ -2,13 +2,14 @@
 
     combined      starts and ends of notes, waits between
     chordwise     the same, but the notes of one tick are one token where they are a known chord
+    note          starts, each with its length
     onset         starts alone
     combined_bpe  combined with byte-pair merges
     onset_bpe     onset with byte-pair merges
 
-Each counts time in seconds or in beats. Chords and merges are learned from a dataset by `learn_tokens`. A new encoding
-is a module with a subclass of `Encoding` and its entry in ENCODINGS: its tokens, its features (`structure`) and its
-grammar (`grammar`) all follow from what `Encoding.effects` describes.
+Each counts time in seconds or in beats. `note` adds its lengths to a vocabulary; chords and merges are learned from a
+dataset by `learn_tokens`. A new encoding is a module with a subclass of `Encoding` and its entry in ENCODINGS: its
+tokens, its features (`structure`) and its grammar (`grammar`) all follow from what `Encoding.effects` describes.
 """
 
 from __future__ import annotations
@@ -21,11 +22,12 @@ from tokenization.encodings.chordwise import Chordwise
 from tokenization.encodings.combined import Combined
 from tokenization.encodings.encoding import HEADER, Encoding
 from tokenization.encodings.grid import Time
+from tokenization.encodings.note import Note
 from tokenization.encodings.onset import Onset
 from tokenization.vocabulary import Tokens, Vocabulary, VocabularyError
 
 ENCODINGS: dict[str, type[Encoding]] = {
-    encoding.name: encoding for encoding in (Combined, Chordwise, Onset, CombinedBytePairs, OnsetBytePairs)
+    encoding.name: encoding for encoding in (Combined, Chordwise, Note, Onset, CombinedBytePairs, OnsetBytePairs)
 }
 
 

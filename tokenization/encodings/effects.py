@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from tokenization.vocabulary import NO_ROW, PITCHES, Vocabulary
 from tokenization.vocabulary.layout import IdLayout
+from tokenization.vocabulary.learned_tokens import LearnedKind
 
-TEMPO, OFF, NOTE, DRUM, WAIT, END, OTHER = range(7)
+TEMPO, OFF, NOTE, DRUM, LENGTH, WAIT, END, OTHER = range(8)
 """Kinds of ids; those up to DRUM are events, those between TEMPO and WAIT belong to notes."""
 NO_OFF = -1
 """In place of the note-off of a drum hit."""
@@ -31,12 +32,12 @@ TICKS_SHIFT, EVENT_MASK = 8, 127
 class EventTable(NamedTuple):
     """The effect of each id as compiled code reads it; arrays of shape (ids,) unless stated.
 
-    Learned ids are OTHER here: they take effect through their expansion.
+    Learned ids but lengths are OTHER here: they take effect through their expansion.
     """
 
     kind: NDArray[np.uint8]
     value: NDArray[np.int64]
-    """Voice of a note (instrument · PITCHES + pitch), ticks of a wait, bucket of a tempo."""
+    """Voice of a note (instrument · PITCHES + pitch), ticks of a wait or length, bucket of a tempo."""
     rank: NDArray[np.int64]
     """Position of an event among all that can happen at one tick."""
     last_rank: NDArray[np.int64]
@@ -75,7 +76,7 @@ class TokenEffects:
             table,
             np.where(table.kind == WAIT, table.value, 0),
             is_note.astype(np.int64),
-            ~is_note,
+            ~is_note & (table.kind != LENGTH),
             (is_note & (table.kind != OFF)).astype(np.int64),
         )
         return plain._expanded(vocabulary) if vocabulary.learned else plain
@@ -136,9 +137,12 @@ def _table(vocabulary: Vocabulary, order: NDArray[np.int64]) -> EventTable:
     kind = np.full(vocabulary.size, OTHER, np.uint8)
     kind[notes], kind[waits], kind[tempos] = note_kinds(vocabulary), WAIT, TEMPO
     kind[[vocabulary.end, vocabulary.end_sample]] = END
+    lengths = vocabulary.learned.items if vocabulary.learned.kind is LearnedKind.LENGTH else ()
+    kind[vocabulary.size - len(lengths) :] = LENGTH
     value = np.zeros(vocabulary.size, np.int64)
     value[notes] = instrument * PITCHES + pitch
     value[waits], value[tempos] = np.arange(vocabulary.max_wait) + 1, np.arange(len(vocabulary.tempos))
+    value[vocabulary.size - len(lengths) :] = [ticks for (ticks,) in lengths]
     rank = np.zeros(vocabulary.size, np.int64)
     rank[order] = np.arange(len(order))
     starts = np.flatnonzero(kind[notes] != OFF)

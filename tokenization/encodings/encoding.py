@@ -36,14 +36,17 @@ class Encoding:
     """Raised whenever the same notes would give other tokens; part of every dataset's digest."""
     writes_ends: ClassVar[bool]
     """True if tokens include the ends of notes."""
+    writes_lengths: ClassVar[bool] = False
+    """True if each note is followed by its length."""
     learns: ClassVar[LearnedKind | None] = None
     """Kind of the tokens that are learned from a dataset; None for a plain encoding."""
 
     def __init__(self, vocabulary: Vocabulary, time: Time = Time.SECONDS) -> None:
         """Raises VocabularyError for a vocabulary with learned tokens of another encoding."""
-        if vocabulary.learned and vocabulary.learned.kind is not self.learns:
+        kind = LearnedKind.LENGTH if self.writes_lengths else self.learns
+        if vocabulary.learned and vocabulary.learned.kind is not kind:
             raise VocabularyError(
-                f"vocabulary {vocabulary.name!r} has learned {vocabulary.learned.kind}s, which the encoding "
+                f"vocabulary {vocabulary.name!r} has {vocabulary.learned.kind}s, which the encoding "
                 f"{self.name!r} does not use; choose the encoding that it was made for"
             )
         self.vocabulary = vocabulary
@@ -80,6 +83,11 @@ class Encoding:
         return to_notes(self.grid(notes), self.vocabulary, self.time)
 
     @property
+    def keeps_lengths(self) -> bool:
+        """True if the lengths of notes are in the tokens, in whatever form."""
+        return self.writes_ends or self.writes_lengths
+
+    @property
     def ticks_per_second(self) -> float:
         """Ticks in a second; in beats, at 120 of them a minute."""
         vocabulary = self.vocabulary
@@ -110,6 +118,12 @@ class Encoding:
         """Return the structure features of one piece, shape (n,), or a batch of pieces, shape (batch, n)."""
         return features(tokens, self.effects, lengths)
 
+    @cached_property
+    def lengths(self) -> NDArray[np.int64]:
+        """The ticks of the tokens of lengths, ascending, shape (lengths,); none unless `writes_lengths`."""
+        items = self.vocabulary.learned.items if self.writes_lengths else ()
+        return np.array([ticks for (ticks,) in items], np.int64)
+
     # Plain tokens.
 
     def grid(self, notes: Notes) -> Grid:
@@ -117,7 +131,7 @@ class Encoding:
         grid = quantise(notes, self.vocabulary, self.time)
         if len(grid.tempo) > 1:
             grid = without_late_tempos(grid, self.vocabulary, self.writes_ends)
-        return grid if self.writes_ends else legato(grid, self.vocabulary)
+        return grid if self.keeps_lengths else legato(grid, self.vocabulary)
 
     def write(self, grid: Grid, style: str | None = None) -> Tokens:
         """Return a grid as plain tokens, the events of one tick in `tick_order`."""
@@ -130,6 +144,7 @@ class Encoding:
             grid.tempo_ticks,
             grid.tempo,
             self.writes_ends,
+            self.lengths,
             self.effects.table,
             vocabulary.group_bits,
             vocabulary.wait_base,
@@ -151,6 +166,7 @@ class Encoding:
         start, end, row, pitch, tempo_ticks, tempo = read_tokens(
             column_of(np.asarray(tokens), np.uint16),
             self.writes_ends,
+            self.writes_lengths,
             stacked,
             self.effects.table,
             len(vocabulary.instruments) * PITCHES,
@@ -158,7 +174,7 @@ class Encoding:
         )
         count = len(tempo) if self.time is Time.BEATS else 1
         grid = Grid(start, end, row, pitch, tempo_ticks[:count], tempo[:count], np.arange(len(start)))
-        return grid if self.writes_ends else legato(grid, vocabulary)
+        return grid if self.keeps_lengths else legato(grid, vocabulary)
 
     # Learned tokens.
 

@@ -2,7 +2,8 @@
 
 A piece of `latest` tokens has to end its notes and itself in the tokens that are left. Ending n notes takes n
 note-offs, a wait if some of them come before the tick's latest event in the tick's order, and `end`: n + 2 tokens, and
-one where encodings have no note-offs. An id may follow while at least as many are left behind it.
+one where encodings have no note-offs. An id may follow while at least as many are left behind it. A note that is
+written with its length takes one token more at once, and `end` may follow while it rings.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tokenization.compiled import compiled
-from tokenization.encodings.effects import OFF, OTHER, TEMPO, EventTable
-from tokenization.encodings.rules import AFTER_WAIT, NO_BOUND, ZERO, Limits, Moment, State, load_moment
+from tokenization.encodings.effects import LENGTH, OFF, OTHER, TEMPO, EventTable
+from tokenization.encodings.rules import AFTER_WAIT, NO_BOUND, NO_VOICE, ZERO, Limits, Moment, State, load_moment
 
 ONE = np.int64(1)
 NOTE_AND_END = np.int64(2)
@@ -68,17 +69,21 @@ def list_ending(
         if state.finished[index]:
             continue
         moment, may = load_moment(state.moments[index]), out[index]
+        until = ending.last_sound[index] - moment.now
+        if moment.unmeasured != NO_VOICE:
+            _ring_within(max(until, ONE), table, may)
+            continue
         is_over = moment.now >= ending.last_onset[index]
         kept = moment.sounding + 2 if limits.writes_ends else np.int64(1)
         room = ending.latest[index] - taken - 1 - kept
         is_near = is_over or room < most_onsets + NOTE_AND_END
         if is_near:
             _leave_room(moment, room, is_over, limits, table, onsets, may)
-        until = ending.last_sound[index] - moment.now
         if until < most_ticks and (moment.sounding > 0 or not is_over):
             _ring_out(until, table, ticks, may)
         may_end = is_over or taken >= ending.earliest[index]
-        is_idle = moment.sounding == 0 and (is_over or moment.bare_tempo == 0)
+        rings_alone = moment.sounding == 0 or not limits.writes_ends
+        is_idle = rings_alone and (is_over or moment.bare_tempo == 0)
         # A wait leads to something, unless nothing may come any more.
         may[end] = is_idle and ((may_end and moment.latest > AFTER_WAIT) or (is_near and not may.any()))
 
@@ -97,13 +102,13 @@ def _leave_room(
 
     `room`: tokens left behind the next id that are not needed to end the notes that sound now.
     """
-    is_silent = moment.sounding == 0
+    is_silent = moment.sounding == 0 or not limits.writes_ends
     first_off = np.int64(-1)
     for token in range(len(may)):
         if not may[token]:
             continue
         kind = table.kind[token]
-        needed = onsets[token] if limits.writes_ends else ZERO
+        needed = onsets[token] if limits.writes_ends or limits.writes_lengths else ZERO
         if kind == TEMPO or (kind == OTHER and limits.in_beats):  # a learned id may end with a tempo
             needed += NOTE_AND_END
         elif onsets[token] == 0:
@@ -116,6 +121,14 @@ def _leave_room(
         # Ended in order, they need no wait.
         may[:] = False
         may[first_off] = True
+
+
+@compiled
+def _ring_within(most: np.int64, table: EventTable, may: NDArray[np.bool_]) -> None:
+    """Take lengths of more than `most` ticks out of `may`, shape (ids,)."""
+    for token in range(len(may)):
+        if table.kind[token] == LENGTH and table.value[token] > most:
+            may[token] = False
 
 
 @compiled

@@ -2,7 +2,8 @@
 
 Only the requested instruments play, a note ends only if it sounds and starts only if it does not, the events of one
 tick come in the encoding's order (tempo, note-offs, notes by pitch, drums), time passes in as few waits as the encoding
-would write, notes and rests have a greatest length, and ids that belong to headers never appear in the music.
+would write, a note is followed by its length where lengths are written, notes and rests have a greatest length, and ids
+that belong to headers never appear in the music.
 
 A piece ends near its planned end, with nothing sounding: `end` follows when all notes have ended. No note starts that
 could not end within the tokens that are left (`Ending`), so the last ones ring out.
@@ -91,6 +92,7 @@ class Grammar:
             max(round(longest_rest * encoding.ticks_per_second), 1),
             vocabulary.max_wait,
             encoding.writes_ends,
+            encoding.writes_lengths,
             encoding.time is Time.BEATS,
         )
         expansion = vocabulary.expansion
@@ -99,6 +101,7 @@ class Grammar:
         self._rules = encoding.learned_rules
         self._moments = np.tile(np.array(FIRST_MOMENT, np.int64), (batch, 1))
         self._since = np.full((batch, len(vocabulary.instruments) * PITCHES), SILENT, np.int64)
+        self._until = np.zeros((batch, self._since.shape[1] if encoding.writes_lengths else 0), np.int64)
 
     @property
     def sounding(self) -> NDArray[np.bool_]:
@@ -122,7 +125,7 @@ class Grammar:
 
     @property
     def _state(self) -> State:
-        return State(self.playable, self.finished, self._moments, self._since)
+        return State(self.playable, self.finished, self._moments, self._since, self._until)
 
     def allowed(self) -> NDArray[np.bool_]:
         """Return which ids may come next, shape (batch, vocabulary). A finished piece allows only padding."""
@@ -163,7 +166,8 @@ class Grammar:
     def keep(self, rows: NDArray[np.int64]) -> None:
         """Keep these pieces, in this order; one that is named more than once is copied."""
         self.playable, self.ending = self.playable[rows], Ending(*(bound[rows] for bound in self.ending))
-        self.finished, self._moments, self._since = self.finished[rows], self._moments[rows], self._since[rows]
+        self.finished, self._moments = self.finished[rows], self._moments[rows]
+        self._since, self._until = self._since[rows], self._until[rows]
 
 
 @compiled
@@ -183,7 +187,7 @@ def _list_allowed(
             continue
         may, moment = out[index], load_moment(state.moments[index])
         listed = list_sounding(state.since[index], voices)
-        piece = Piece(state.playable[index], state.since[index], voices, before, listed)
+        piece = Piece(state.playable[index], state.since[index], state.until[index], voices, before, listed)
         list_plain(moment, piece, table, limits, may[:plain_end])
         for token in range(plain_end, sequences_end):
             if may[sequences.prefixes[token - plain_end]]:
@@ -206,7 +210,7 @@ def _advance(
         if token >= sequences_end:
             continue
         listed = list_sounding(state.since[index], voices)
-        piece = Piece(state.playable[index], state.since[index], voices, before, listed)
+        piece = Piece(state.playable[index], state.since[index], state.until[index], voices, before, listed)
         members = sequences.tokens[sequences.first[token] : sequences.first[token + 1]]
         moment = follow_sequence(members, load_moment(state.moments[index]), piece, table, limits)
         store_moment(moment, state.moments[index])

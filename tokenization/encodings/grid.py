@@ -26,6 +26,8 @@ LEGATO_TICKS = 96
 """Greatest length of a note whose end is not written: a second, or two beats."""
 PITCH_BITS = 7
 PITCH_MASK = 127
+NO_RESTART = 2**62
+"""Tick, where a pitch is not played again."""
 TIE = 1e-6
 """Ticks below the middle between two ticks that are still rounded up, so that a time that a file counts in whole ticks
 of its own is rounded the same way however its seconds were computed."""
@@ -117,6 +119,23 @@ def legato(grid: Grid, vocabulary: Vocabulary) -> Grid:
     """Return the grid with each note lasting until its instrument's next start, LEGATO_TICKS at most."""
     ends = _legato_ends(grid.start, grid.row, vocabulary.row_instrument, vocabulary.off_row)
     return replace(grid, end=ends)
+
+
+def with_lengths(grid: Grid, vocabulary: Vocabulary, lengths: NDArray[np.int64]) -> Grid:
+    """Return the grid with the length of each note rounded to one of `lengths`, which ascend from 1 tick.
+
+    A note ends at the latest where its pitch starts anew. The length of drum hits stays DRUM_TICKS.
+    """
+    held = vocabulary.off_row[vocabulary.row_instrument[grid.row]] != NO_ROW
+    wanted = grid.end - grid.start
+    above = np.minimum(np.searchsorted(lengths, wanted), len(lengths) - 1)
+    below = np.maximum(above - 1, 0)
+    nearest = np.where(lengths[above] - wanted < wanted - lengths[below], above, below)
+    nearest = np.where(lengths[above] <= wanted, above, nearest)  # beyond the greatest length too
+    room = _ticks_to_restart(grid.start, grid.row, grid.pitch, vocabulary.row_instrument, vocabulary.off_row)
+    fits = np.searchsorted(lengths, room, side="right") - 1
+    chosen = lengths[np.minimum(nearest, fits)]
+    return replace(grid, end=np.where(held, grid.start + chosen, grid.end))
 
 
 def to_notes(grid: Grid, vocabulary: Vocabulary, time: Time, tick: float | None = None) -> Notes:
@@ -249,6 +268,24 @@ def _to_ticks(
         row[i] = on_row[voice[i] >> PITCH_BITS, loudest[i]]
         key_of[i] = voice[i] & PITCH_MASK
     return start[:kept].copy(), end[:kept].copy(), row, key_of, source[:kept].copy()
+
+
+@compiled
+def _ticks_to_restart(
+    start: NDArray[np.int64],
+    row: NDArray[np.uint8],
+    pitch: NDArray[np.uint8],
+    row_instrument: NDArray[np.uint8],
+    off_row: NDArray[np.int16],
+) -> NDArray[np.int64]:
+    """Return the ticks until the instrument of each note, in order of starts, plays its pitch again."""
+    room = np.empty(len(start), np.int64)
+    following = np.full(len(off_row) << PITCH_BITS, NO_RESTART, np.int64)
+    for i in range(len(start) - 1, -1, -1):
+        key = np.int64(row_instrument[row[i]]) << PITCH_BITS | np.int64(pitch[i])
+        room[i] = following[key] - start[i]
+        following[key] = start[i]
+    return room
 
 
 @compiled

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tokenization.compiled import compiled
-from tokenization.encodings.effects import DRUM, NOTE, OFF, TEMPO, WAIT, EventTable
+from tokenization.encodings.effects import DRUM, LENGTH, NOTE, OFF, TEMPO, WAIT, EventTable
 from tokenization.vocabulary import PITCHES
 
 ZERO = np.int64(0)
@@ -23,6 +23,7 @@ NO_BOUND = np.int64(2**62)
 """Rank behind all events, and tick after all others."""
 SILENT = -1
 """In place of the tick at which a note has started."""
+NO_VOICE = np.int64(-1)
 
 
 class Moment(NamedTuple):
@@ -44,10 +45,12 @@ class Moment(NamedTuple):
     """Bucket of the current tempo."""
     bare_tempo: np.int64
     """1 after a tempo change under which nothing has happened yet."""
+    unmeasured: np.int64
+    """The voice of a note whose length has to come next; NO_VOICE if there is none."""
 
 
 NOW, SOUNDING, TEMPO_BUCKET = (Moment._fields.index(name) for name in ("now", "sounding", "tempo"))
-FIRST_MOMENT = Moment(ZERO, ZERO, NO_BOUND, ZERO, ZERO, NO_BOUND, ZERO, ZERO)
+FIRST_MOMENT = Moment(ZERO, ZERO, NO_BOUND, ZERO, ZERO, NO_BOUND, ZERO, ZERO, NO_VOICE)
 
 
 class Limits(NamedTuple):
@@ -57,6 +60,7 @@ class Limits(NamedTuple):
     longest_rest: int
     max_wait: int
     writes_ends: bool
+    writes_lengths: bool
     in_beats: bool
 
 
@@ -71,6 +75,9 @@ class State(NamedTuple):
     """Shape (batch, fields of Moment)."""
     since: NDArray[np.int64]
     """The tick at which each voice has started, or SILENT; shape (batch, voices)."""
+    until: NDArray[np.int64]
+    """The tick at which each voice ends by its length, if it sounds; of the same shape, without columns unless lengths
+    are written."""
 
 
 class Piece(NamedTuple):
@@ -78,6 +85,7 @@ class Piece(NamedTuple):
 
     playable: NDArray[np.bool_]
     since: NDArray[np.int64]
+    until: NDArray[np.int64]
     voices: NDArray[np.int64]
     """The voices that sounded at first, then those touched since."""
     before: NDArray[np.int64]
@@ -99,7 +107,7 @@ class LearnedRules(Protocol):
 @compiled
 def load_moment(row: NDArray[np.int64]) -> Moment:
     """Return a row of `State.moments` as a Moment."""
-    return Moment(row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7])
+    return Moment(row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7], row[8])
 
 
 @compiled
@@ -121,15 +129,22 @@ def list_sounding(since: NDArray[np.int64], voices: NDArray[np.int64]) -> int:
 
 
 @compiled
-def note_may_follow(kind: np.uint8, rank: np.int64, sounds: bool, playable: bool, moment: Moment) -> bool:
+def note_may_follow(
+    kind: np.uint8, rank: np.int64, sounds: bool, playable: bool, moment: Moment, limits: Limits
+) -> bool:
     """Return True if a note-off, note or drum hit may follow, given if its voice `sounds` and is `playable`."""
-    fits = sounds if kind == OFF else playable and not sounds
-    return bool(fits and moment.latest < rank <= moment.bound)
+    fits = sounds and limits.writes_ends if kind == OFF else playable and not sounds
+    return bool(fits and moment.latest < rank <= moment.bound and moment.unmeasured == NO_VOICE)
 
 
 @compiled
 def other_may_follow(kind: np.uint8, value: np.int64, moment: Moment, limits: Limits) -> bool:
-    """Return True if a wait or tempo may follow. `end` is decided by `Grammar`; ids that are not music may not."""
+    """Return True if a length, wait or tempo may follow.
+
+    `end` is decided by `Grammar`; ids that are not music may not follow.
+    """
+    if kind == LENGTH or moment.unmeasured != NO_VOICE:
+        return bool(kind == LENGTH and moment.unmeasured != NO_VOICE and value <= limits.longest_note)
     if kind == WAIT:
         # The encodings write time as waits of the greatest length and one shorter.
         may_go_on = moment.bound == NO_BOUND and moment.latest != AFTER_SHORT_WAIT
@@ -138,19 +153,24 @@ def other_may_follow(kind: np.uint8, value: np.int64, moment: Moment, limits: Li
 
 
 @compiled
-def after_note(kind: np.uint8, last_rank: np.int64, sounds: bool, moment: Moment, limits: Limits) -> Moment:
+def after_note(
+    kind: np.uint8, voice: np.int64, last_rank: np.int64, sounds: bool, moment: Moment, limits: Limits
+) -> Moment:
     """Return the moment after a note-off, note or drum hit, but for `bound`; `sounds`: its voice sounded before."""
-    sounding, oldest = moment.sounding - sounds, moment.oldest
+    sounding, oldest, unmeasured = moment.sounding - sounds, moment.oldest, NO_VOICE
     if kind == NOTE and limits.writes_ends:
         sounding += 1
         oldest = min(oldest, moment.now)
-    return Moment(moment.now, last_rank, NO_BOUND, ZERO, sounding, oldest, moment.tempo, ZERO)
+    elif kind == NOTE and limits.writes_lengths:
+        sounding += 1
+        unmeasured = voice
+    return Moment(moment.now, last_rank, NO_BOUND, ZERO, sounding, oldest, moment.tempo, ZERO, unmeasured)
 
 
 @compiled
 def after_other(kind: np.uint8, value: np.int64, moment: Moment, limits: Limits) -> Moment:
     """Return the moment after any other id, but for `bound`."""
-    now, latest, _, silence, sounding, oldest, tempo, bare_tempo = moment
+    now, latest, _, silence, sounding, oldest, tempo, bare_tempo, _ = moment
     if kind == WAIT:
         now += value
         latest = AFTER_WAIT if value == limits.max_wait else AFTER_SHORT_WAIT
@@ -162,7 +182,7 @@ def after_other(kind: np.uint8, value: np.int64, moment: Moment, limits: Limits)
             bare_tempo = np.int64(1)
         latest = max(latest, AT_FIRST)
         tempo = value
-    return Moment(now, latest, NO_BOUND, silence, sounding, oldest, tempo, bare_tempo)
+    return Moment(now, latest, NO_BOUND, silence, sounding, oldest, tempo, bare_tempo, NO_VOICE)
 
 
 # A call that passes arrays counts their references, which costs more than a rule: in the loops below the arrays stay
@@ -176,7 +196,8 @@ def list_plain(moment: Moment, piece: Piece, table: EventTable, limits: Limits, 
     for token in range(len(may)):
         kind, value = kinds[token], values[token]
         if OFF <= kind <= DRUM:
-            may[token] = note_may_follow(kind, ranks[token], since[value] >= 0, playable[value // PITCHES], moment)
+            is_playable = playable[value // PITCHES]
+            may[token] = note_may_follow(kind, ranks[token], since[value] >= 0, is_playable, moment, limits)
         else:
             may[token] = other_may_follow(kind, value, moment, limits)
 
@@ -187,7 +208,7 @@ def sequence_may_follow(
 ) -> bool:
     """Return True if plain ids may follow one after the other; leaves the piece as it was."""
     kinds, values, ranks, last_ranks = table.kind, table.value, table.rank, table.last_rank
-    playable, since, voices, before, listed = piece
+    playable, since, _, voices, before, listed = piece
     count = listed
     last = len(members) - 1
     fits = False
@@ -196,7 +217,8 @@ def sequence_may_follow(
         kind, value = kinds[token], values[token]
         is_note = OFF <= kind <= DRUM
         if is_note:
-            fits = note_may_follow(kind, ranks[token], since[value] >= 0, playable[value // PITCHES], moment)
+            is_playable = playable[value // PITCHES]
+            fits = note_may_follow(kind, ranks[token], since[value] >= 0, is_playable, moment, limits)
         else:
             fits = other_may_follow(kind, value, moment, limits)
         if at == last or not fits:
@@ -204,7 +226,7 @@ def sequence_may_follow(
         if is_note:
             voices[count], before[count] = value, since[value]
             count += 1
-            moment = after_note(kind, last_ranks[token], since[value] >= 0, moment, limits)
+            moment = after_note(kind, value, last_ranks[token], since[value] >= 0, moment, limits)
             since[value] = moment.now if kind == NOTE and limits.writes_ends else SILENT
         else:
             moment = after_other(kind, value, moment, limits)
@@ -221,20 +243,42 @@ def follow_sequence(
     members: NDArray[np.int64], moment: Moment, piece: Piece, table: EventTable, limits: Limits
 ) -> Moment:
     """Return the moment after plain ids, whether or not they were allowed, and update the voices of the piece."""
-    since, voices, count = piece.since, piece.voices, piece.listed
+    since, until, voices, count = piece.since, piece.until, piece.voices, piece.listed
     for token in members:
         kind, value = table.kind[token], table.value[token]
         if OFF <= kind <= DRUM:
             voices[count] = value
             count += 1
-            moment = after_note(kind, table.last_rank[token], since[value] >= 0, moment, limits)
-            since[value] = moment.now if kind == NOTE and limits.writes_ends else SILENT
+            moment = after_note(kind, value, table.last_rank[token], since[value] >= 0, moment, limits)
+            holds = kind == NOTE and (limits.writes_ends or limits.writes_lengths)
+            since[value] = moment.now if holds else SILENT
+            if holds and limits.writes_lengths:
+                until[value] = moment.now + 1  # as a note without a length is read
         else:
+            if kind == LENGTH and moment.unmeasured != NO_VOICE:
+                until[moment.unmeasured] = moment.now + value
             moment = after_other(kind, value, moment, limits)
+            if kind == WAIT and limits.writes_lengths:
+                moment = _ended(moment, voices[:count], since, until)
         # Mostly no note is old enough, and not every voice has to be looked at.
         if moment.now - moment.oldest >= limits.longest_note:
             moment = _bounded(moment, voices[:count], since, table.off_rank, limits.longest_note)
     return moment
+
+
+@compiled
+def _ended(moment: Moment, voices: NDArray[np.int64], since: NDArray[np.int64], until: NDArray[np.int64]) -> Moment:
+    """Return the moment without the notes whose lengths are over; `voices` are all that may sound."""
+    now, latest, bound, silence, sounding, oldest, tempo, bare_tempo, unmeasured = moment
+    last = ZERO
+    for voice in voices:
+        if since[voice] >= 0 and until[voice] <= now:
+            since[voice] = SILENT
+            sounding -= 1
+            last = max(last, until[voice])
+    if sounding == 0 and last > 0:
+        silence = now - last
+    return Moment(now, latest, bound, silence, sounding, oldest, tempo, bare_tempo, unmeasured)
 
 
 @compiled
@@ -246,11 +290,11 @@ def _bounded(
     longest_note: int,
 ) -> Moment:
     """Return the moment with its `bound` and the exact `oldest`; `voices` are all that may sound."""
-    now, latest, _, silence, sounding, _, tempo, bare_tempo = moment
+    now, latest, _, silence, sounding, _, tempo, bare_tempo, unmeasured = moment
     bound = oldest = NO_BOUND
     for voice in voices:
         if since[voice] >= 0:
             oldest = min(oldest, since[voice])
             if now - since[voice] >= longest_note and off_rank[voice] > latest:
                 bound = min(bound, off_rank[voice])
-    return Moment(now, latest, bound, silence, sounding, oldest, tempo, bare_tempo)
+    return Moment(now, latest, bound, silence, sounding, oldest, tempo, bare_tempo, unmeasured)

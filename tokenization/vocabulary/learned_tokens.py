@@ -1,7 +1,8 @@
-"""Learned tokens: ids that a learned encoding adds to a vocabulary, each standing for several tokens or notes.
+"""Learned tokens: ids that an encoding adds to a vocabulary, behind all others.
 
 A *merge* is a pair of ids, tokens or earlier merges, that byte-pair encoding has joined. A *chord* is a set of notes
-that sound together. Learned tokens are data: they are stored in the dataset's `vocabulary.json`, under `units`.
+that sound together. A *length* is the time that the note before it lasts; lengths are given by the encoding, merges and
+chords are learned from a dataset. All are data: they are stored in the dataset's `vocabulary.json`, under `units`.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ class LearnedKind(StrEnum):
 
     MERGE = "merge"
     CHORD = "chord"
+    LENGTH = "length"
 
 
 @dataclass(frozen=True)
@@ -35,15 +37,23 @@ class LearnedTokens:
     kind: LearnedKind = LearnedKind.MERGE
     items: tuple[tuple[int, ...], ...] = ()
     """Of a merge: the two ids it joins. Of a chord: the ids of its notes, ascending; a note-off id stands for a note
-    that is held, and the empty chord is silence."""
+    that is held, and the empty chord is silence. Of a length: its ticks; lengths ascend from 1."""
 
     def __post_init__(self) -> None:
-        """Raises VocabularyError for a merge that does not join two ids or a chord whose ids do not ascend."""
+        """Raises VocabularyError for a merge that does not join two ids, and for a chord whose ids or for lengths that
+        do not ascend.
+        """
         for index, item in enumerate(self.items):
             if self.kind is LearnedKind.MERGE and len(item) != 2:
                 raise VocabularyError(f"learned token {index} joins {len(item)} ids, not two")
             if self.kind is LearnedKind.CHORD and list(item) != sorted(set(item)):
                 raise VocabularyError(f"learned token {index} has ids that do not ascend: {list(item)}")
+        if self.kind is LearnedKind.LENGTH and not self._are_lengths():
+            raise VocabularyError("lengths must be single numbers of ticks that ascend from 1")
+
+    def _are_lengths(self) -> bool:
+        ticks = [item[0] for item in self.items if len(item) == 1]
+        return ticks == sorted(set(ticks)) and len(ticks) == len(self.items) and ticks[:1] in ([], [1])
 
     def __len__(self) -> int:
         return len(self.items)
@@ -55,7 +65,7 @@ class LearnedTokens:
             return cls()
         if not _has_form(data):
             raise VocabularyError(
-                f"{source}: units must have a kind ({' or '.join(LearnedKind)}) and items, lists of ids"
+                f"{source}: units must have a kind ({', '.join(LearnedKind)}) and items, lists of ids"
             )
         try:
             return cls(LearnedKind(data["kind"]), tuple(tuple(item) for item in data["items"]))
@@ -67,12 +77,15 @@ class LearnedTokens:
         return {"kind": str(self.kind), "items": [list(item) for item in self.items]}
 
     def expand(self, base: int) -> tuple[tuple[int, ...], ...]:
-        """Return the ids below `base`, the first learned id, that each learned token stands for.
+        """Return the ids that each learned token stands for: of merges and chords, ids below `base`, the first learned
+        id; a length stands for itself.
 
         Raises VocabularyError for an expansion that is too long.
         """
         if self.kind is LearnedKind.CHORD:
             return self.items
+        if self.kind is LearnedKind.LENGTH:
+            return tuple((base + index,) for index in range(len(self)))
         out: list[tuple[int, ...]] = []
         for index, item in enumerate(self.items):
             out.append(sum(((token,) if token < base else out[token - base] for token in item), ()))
@@ -81,11 +94,16 @@ class LearnedTokens:
         return tuple(out)
 
     def prefixes(self) -> tuple[int, ...]:
-        """Return, for each learned token, an id that its expansion begins with: of a merge the left one."""
+        """Return, for each learned token that stands for others, an id that its expansion begins with: of a merge the
+        left one."""
+        if self.kind is LearnedKind.LENGTH:
+            return ()
         return tuple(item[0] if item else 0 for item in self.items)
 
     def names(self, single: Sequence[str]) -> list[str]:
         """Return the text of each learned token, given the text of all other ids."""
+        if self.kind is LearnedKind.LENGTH:
+            return [f"length:{ticks}" for (ticks,) in self.items]
         form = "chord({})" if self.kind is LearnedKind.CHORD else "{}"
         return [form.format("+".join(single[token] for token in item)) for item in self.expand(len(single))]
 
@@ -108,7 +126,7 @@ class Expansion:
 
     @classmethod
     def of(cls, learned: LearnedTokens, base: int) -> Expansion:
-        """Return the expansion of all ids; those below `base` stand for themselves."""
+        """Return the expansion of all ids; those below `base` and lengths stand for themselves."""
         expanded = learned.expand(base)
         sizes = np.concatenate([np.ones(base, np.int64), np.array([len(item) for item in expanded], np.int64)])
         tokens = np.concatenate([np.arange(base), *(np.array(item, np.int64) for item in expanded)])

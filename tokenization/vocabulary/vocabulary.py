@@ -34,7 +34,7 @@ class Vocabulary(IdLayout):
     styles: tuple[str, ...] = ()
     """Labels in the order of their slots. New ones come last."""
     learned: LearnedTokens = field(default_factory=LearnedTokens)
-    """The chords or merges of a learned encoding."""
+    """The chords, merges or lengths of an encoding that adds some."""
 
     def __post_init__(self) -> None:
         """Raises VocabularyError when the styles do not fit their slots, the ids the 16 bits of a token or the rows
@@ -70,6 +70,8 @@ class Vocabulary(IdLayout):
             )
 
     def _check_learned(self) -> None:
+        if self.learned.kind is LearnedKind.LENGTH:
+            return
         is_chord = self.learned.kind is LearnedKind.CHORD
         for index, item in enumerate(self.learned.items):
             bound = self.note_end if is_chord else self.learned_base + index
@@ -159,7 +161,7 @@ class Vocabulary(IdLayout):
 
     @cached_property
     def expansion(self) -> Expansion:
-        """The ids below `learned_base` that each id stands for."""
+        """The ids that each id stands for: below `learned_base`, and lengths."""
         return Expansion.of(self.learned, self.learned_base)
 
     # The text form.

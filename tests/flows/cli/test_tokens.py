@@ -50,13 +50,14 @@ class TestEncodeAndDecode:
         assert command("decode", text, tmp_path / "2.mid", "--vocabulary", vocabulary).exit_code == 0
 
     @pytest.mark.parametrize("time", ["seconds", "beats"])
-    @pytest.mark.parametrize("encoding", ["combined", "chordwise", "onset", "combined_bpe", "onset_bpe"])
+    @pytest.mark.parametrize("encoding", ["combined", "chordwise", "note", "onset", "combined_bpe", "onset_bpe"])
     def test_every_encoding(self, encoding: str, time: str, command: Command, tmp_path: Path) -> None:
         options = ("--encoding", encoding, "--time", time)
         assert command("decode", C_MAJOR, tmp_path / "first.mid").exit_code == 0
         done = command("encode", tmp_path / "first.mid", "--style", "bach", *options)
-        lengths = "" if encoding.startswith("onset") else "piano:v0:C4 "
-        assert done.stdout.startswith(f"bach piano start tempo120 piano:v72:C4 wait:48 {lengths}piano:v72:E4")
+        between = {"note": "length:48 wait:48", "onset": "wait:48", "onset_bpe": "wait:48"}
+        words = f"piano:v72:C4 {between.get(encoding, 'wait:48 piano:v0:C4')} piano:v72:E4"
+        assert done.stdout.startswith(f"bach piano start tempo120 {words}")
         learns = encoding in ("chordwise", "combined_bpe", "onset_bpe")
         assert done.stderr.startswith(f"{encoding} has learned nothing without --dataset") == learns
         assert command("decode", done.stdout, tmp_path / "second.mid", *options).exit_code == 0
@@ -78,7 +79,7 @@ class TestEncodeAndDecode:
 
     def test_an_unknown_encoding(self, mistake: Mistake, command: Command, midi_fixtures: Path) -> None:
         done = command("encode", midi_fixtures / "ok_type0.mid", "--encoding", "morse")
-        assert mistake(done).startswith("no encoding 'morse'; there are: combined, chordwise, onset,")
+        assert mistake(done).startswith("no encoding 'morse'; there are: combined, chordwise, note,")
 
     def test_the_sustain_pedal(self, command: Command, midi_fixtures: Path) -> None:
         dry, held = (

@@ -73,8 +73,8 @@ def with_units(name: str, vocabulary: Vocabulary, time: Time) -> Encoding:
 
 
 def assert_well_formed(tokens: Tokens, encoding: Encoding, begin: int = HEADER) -> None:
-    """Only notes, waits, in beats tempos, and one `end`; notes start when silent and end when sounding; asked-for
-    instruments.
+    """Only notes, lengths behind them, waits, in beats tempos, and one `end`; notes start when silent and end when
+    sounding; asked-for instruments.
     """
     vocabulary = encoding.vocabulary
     names = vocabulary.names
@@ -86,6 +86,8 @@ def assert_well_formed(tokens: Tokens, encoding: Encoding, begin: int = HEADER) 
     for position, token in enumerate(music[HEADER:].tolist(), HEADER):
         if token == vocabulary.end:
             assert position == len(music) - 1
+        elif names[token].startswith("length:"):
+            assert music[position - 1] < vocabulary.note_end, f"{names[token]} at {position} has no note"
         elif token < vocabulary.note_end:
             instrument, velocity, pitch = names[token].split(":")
             voice = (instrument, pitch)
@@ -217,6 +219,7 @@ class TestSeed:
         ("local", "combined", Time.BEATS),
         ("strided", "combined", Time.SECONDS),
         ("strided", "chordwise", Time.BEATS),
+        ("strided", "note", Time.BEATS),
         ("strided", "onset", Time.SECONDS),
         ("strided", "combined_bpe", Time.SECONDS),
         ("strided", "onset_bpe", Time.BEATS),
@@ -254,7 +257,7 @@ class TestWindow:
             allowed = set(allowed_after(piece[:position], length, encoding))
             best = next(token for token in logits.argsort(descending=True).tolist() if token in allowed)
             same += int(best == piece[position])
-        assert same == length - HEADER
+        assert same == len(piece) - HEADER
         assert len(set(piece[HEADER:].tolist())) > 10
 
 
@@ -290,7 +293,8 @@ class TestEncodings:
         pieces = generate(model, encoding, np.tile(prompt, (3, 1)), [150, 70, 150], FREE, seed=0)
         assert all(length - 2 <= len(piece) <= length for piece, length in zip(pieces, (150, 70, 150)))
         tokens = np.concatenate([piece[HEADER:] for piece in pieces])
-        assert (tokens >= encoding.vocabulary.learned_base).any() == bool(encoding.learns)
+        has_more = bool(encoding.learns or encoding.writes_lengths)
+        assert (tokens >= encoding.vocabulary.learned_base).any() == has_more
         tempos = (tokens >= vocabulary.tempo_base) & (tokens < vocabulary.special_base)
         assert tempos.any() == (time is Time.BEATS)
         for piece in pieces:

@@ -15,9 +15,10 @@ from tokenization.vocabulary import Vocabulary
 @pytest.mark.parametrize("time", Time)
 @pytest.mark.parametrize("name", ENCODINGS)
 def test_an_encoding_is_read_as_it_was_written(name: str, time: Time, vocabulary: Vocabulary, tmp_path: Path) -> None:
-    write_encoding(tmp_path, get_encoding(name, vocabulary, time))
+    written = get_encoding(name, vocabulary, time)
+    write_encoding(tmp_path, written)
     encoding = read_encoding(tmp_path)
-    assert (encoding.name, encoding.time, encoding.vocabulary) == (name, time, vocabulary)
+    assert (encoding.name, encoding.time, encoding.vocabulary) == (name, time, written.vocabulary)
 
 
 def test_the_file_names_encoding_version_and_time(vocabulary: Vocabulary, tmp_path: Path) -> None:

@@ -134,7 +134,7 @@ class TestLearning:
 
 def test_units_of_another_kind_are_refused(vocabulary: Vocabulary) -> None:
     merges = replace(vocabulary, learned=LearnedTokens(LearnedKind.MERGE, ((60, 3968),)))
-    with pytest.raises(VocabularyError, match="has learned merges, which the encoding 'chordwise' does not use"):
+    with pytest.raises(VocabularyError, match="has merges, which the encoding 'chordwise' does not use"):
         get_encoding("chordwise", merges)
 
 

@@ -581,7 +581,7 @@ def learned(name: str, time: Time, vocabulary: str) -> Encoding:
         encoding = get_encoding(name, Vocabulary.load(vocabulary, ["bach"]), time)
         pieces = [*(band_piece(seed) for seed in range(12)), *midi_pieces()]
         _LEARNED[key] = learn_tokens(encoding, [encoding.write(encoding.grid(notes)) for notes in pieces], 100)
-        assert (len(_LEARNED[key].vocabulary.learned) > 40) is bool(encoding.learns)
+        assert (len(_LEARNED[key].vocabulary.learned) > 40) is bool(encoding.learns or encoding.writes_lengths)
     return _LEARNED[key]
 
 
@@ -598,7 +598,9 @@ class TestRealPieces:
         encoding = learned(name, time, vocabulary)
         notes = [*midi_pieces(), *(band_piece(seed) for seed in range(4))]
         pieces = [encoding.encode(piece, "bach") for piece in notes]
-        assert any((piece >= encoding.vocabulary.learned_base).any() for piece in pieces) is bool(encoding.learns)
+        assert any((piece >= encoding.vocabulary.learned_base).any() for piece in pieces) is bool(
+            encoding.learns or encoding.writes_lengths
+        )
         longest = max(len(piece) for piece in pieces)
         rows = np.full((len(pieces), longest), encoding.vocabulary.pad, np.int64)
         for row, piece in zip(rows, pieces):
@@ -612,7 +614,7 @@ class TestRealPieces:
                 assert not wrong, f"at {position}: {wrong}"
             grammar.advance(tokens)
         assert grammar.finished.all()
-        assert not grammar.sounding.any()
+        assert encoding.writes_lengths or not grammar.sounding.any()
 
 
 def walk(encoding: Encoding, seed: int, length: int, longest_note: float) -> tuple[Tokens, Grammar]:
@@ -647,13 +649,14 @@ def walk(encoding: Encoding, seed: int, length: int, longest_note: float) -> tup
             assert allowed.any(), vocabulary.to_text(tokens)
             assert (np.flatnonzero(allowed) != vocabulary.end).any(), "something besides the end may always come"
         ending = position >= length
+        is_held = encoding.writes_ends and grammar.sounding.any()
         if position == HEADER:
             allowed[vocabulary.note_end :] = False
         elif ending and (allowed & is_off).any():
             allowed &= is_off
-        elif ending and not grammar.sounding.any() and allowed[vocabulary.end]:
+        elif ending and not is_held and allowed[vocabulary.end]:
             allowed[: vocabulary.end] = allowed[vocabulary.end + 1 :] = False
-        elif ending and grammar.sounding.any():
+        elif ending and is_held:
             allowed[: vocabulary.note_end] = False
             allowed[vocabulary.end :] = False
         else:
@@ -761,7 +764,10 @@ class TestWalks:
         if encoding.writes_ends:
             assert grammar.now[0] <= last_onset + 20
         assert tokens[-1] == encoding.vocabulary.end
-        assert not grammar.sounding.any()
+        if encoding.writes_lengths:
+            assert encoding.read(np.array(tokens)).end.max() <= last_onset + 20
+        else:
+            assert not grammar.sounding.any()
 
     @pytest.mark.parametrize(("name", "time"), list(itertools.product(["combined_bpe", "onset_bpe"], Time)))
     @settings(max_examples=2, deadline=None)

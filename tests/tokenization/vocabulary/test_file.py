@@ -348,11 +348,11 @@ WRONG_LEARNED = [
     ("chord", [[64, 60]], "v.json: learned token 0 has ids that do not ascend: [64, 60]"),
     ("chord", [[60, 60]], "v.json: learned token 0 has ids that do not ascend: [60, 60]"),
     ("chord", [[60, 64], [60, 64]], "vocabulary 'trio' has two learned tokens with the same expansion"),
-    ("merge", [[1.5, 2]], "v.json: units must have a kind (merge or chord) and items, lists of ids"),
-    ("merge", [["1", "2"]], "v.json: units must have a kind (merge or chord) and items, lists of ids"),
-    ("merge", ["12"], "v.json: units must have a kind (merge or chord) and items, lists of ids"),
-    ("merge", 5, "v.json: units must have a kind (merge or chord) and items, lists of ids"),
-    ("scale", [], "v.json: units must have a kind (merge or chord) and items, lists of ids"),
+    ("merge", [[1.5, 2]], "v.json: units must have a kind (merge, chord, length) and items, lists of ids"),
+    ("merge", [["1", "2"]], "v.json: units must have a kind (merge, chord, length) and items, lists of ids"),
+    ("merge", ["12"], "v.json: units must have a kind (merge, chord, length) and items, lists of ids"),
+    ("merge", 5, "v.json: units must have a kind (merge, chord, length) and items, lists of ids"),
+    ("scale", [], "v.json: units must have a kind (merge, chord, length) and items, lists of ids"),
 ]
 
 

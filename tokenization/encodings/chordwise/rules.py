@@ -12,6 +12,7 @@ from tokenization.encodings.effects import NOTE, OFF, EventTable
 from tokenization.encodings.rules import (
     AT_FIRST,
     NO_BOUND,
+    NO_VOICE,
     SILENT,
     ZERO,
     Limits,
@@ -98,7 +99,7 @@ def _follow(
     voices: NDArray[np.int64],
 ) -> Moment:
     """Return the moment after a chord: a note that it does not hold has ended. `voices` is room."""
-    now, _, _, _, _, oldest, tempo, _ = moment
+    now, _, _, _, _, oldest, tempo, _, _ = moment
     count = list_sounding(since, voices)
     for note in members:
         voice = chords.voice[note]
@@ -114,4 +115,4 @@ def _follow(
             sounding += since[voice] < 0
             since[voice] = now
             oldest = min(oldest, now)
-    return Moment(now, NO_BOUND, NO_BOUND, ZERO, sounding, oldest, tempo, ZERO)
+    return Moment(now, NO_BOUND, NO_BOUND, ZERO, sounding, oldest, tempo, ZERO, NO_VOICE)
