@@ -9,7 +9,7 @@ Every class is a `StrictModel`: immutable, and unknown keys are errors.
 """
 
 from modeling.config.base import StrictModel
-from modeling.config.model import STRUCTURE, ModelConfig, SparsityConfig, StructureName
+from modeling.config.model import STRUCTURE, HeaderIds, ModelConfig, SparsityConfig, StructureName
 from modeling.config.preset import Preset, PresetError, load_preset, preset_names, with_settings
 from modeling.config.run import RUN_FORMAT, RunConfig, RunFormatError, read_run_config
 from modeling.config.training import MixupSchedule, TrainingConfig
@@ -17,6 +17,7 @@ from modeling.config.training import MixupSchedule, TrainingConfig
 __all__ = [
     "RUN_FORMAT",
     "STRUCTURE",
+    "HeaderIds",
     "MixupSchedule",
     "ModelConfig",
     "Preset",

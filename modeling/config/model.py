@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from modeling.config.base import StrictModel
+
+if TYPE_CHECKING:
+    from tokenization.vocabulary import Vocabulary
 
 
 class SparsityConfig(StrictModel):
@@ -83,9 +86,22 @@ class SparsityConfig(StrictModel):
         return self
 
 
-StructureName = Literal["time", "chord", "part", "countdown"]
+StructureName = Literal["time", "chord", "part", "countdown", "style", "instrumentation", "metre"]
 STRUCTURE: tuple[StructureName, ...] = ("time", "chord", "part", "countdown")
 """MuseNet's embeddings beside token and position."""
+
+
+class HeaderIds(StrictModel):
+    """The blocks of a vocabulary's ids that headers consist of."""
+
+    style_base: int = Field(0, ge=0)
+    """The first style."""
+    styles: int = Field(0, ge=0)
+    """Slots of styles."""
+    instrumentation_base: int = Field(0, ge=0)
+    """The id of the instrumentation with the bit mask m is `instrumentation_base + m`."""
+    groups: int = Field(0, ge=0)
+    """Bits of a mask."""
 
 
 class ModelConfig(StrictModel):
@@ -101,8 +117,14 @@ class ModelConfig(StrictModel):
     """Number of token ids; set from the dataset."""
     note_tokens: int = Field(0, ge=0, multiple_of=128)
     """Number of ids that are notes, the first ones of the vocabulary; set from the dataset."""
+    header: HeaderIds = HeaderIds()
+    """Ids of styles and instrumentations; set from the dataset."""
+    ticks_per_beat: int = Field(1, ge=1)
+    """Ticks of a beat; set from the dataset."""
     structure: tuple[StructureName, ...] = STRUCTURE
-    """Embeddings beside token and position. Empty: a plain GPT."""
+    """Embeddings beside token and position. Empty: a plain GPT. `style` and `instrumentation` repeat what the header
+    says at every position, however far from it; an instrumentation is the sum of its groups. `metre` is the place in
+    the beat and the number of the beat, modulo twelve; where time is in seconds, of beats at 120 a minute."""
     factored_notes: bool = True
     """True to embed a note as the sum of an embedding of its token, one of its row (instrument and velocity) and one
     of its pitch, so that rare notes share what frequent ones learn. MuseNet's own tokens shared nothing."""
@@ -138,6 +160,17 @@ class ModelConfig(StrictModel):
         if len(set(self.structure)) < len(self.structure):
             raise ValueError("structure names an embedding twice")
         return self
+
+    def over(self, vocabulary: Vocabulary) -> ModelConfig:
+        """Return the configuration of a network for the ids of a vocabulary."""
+        header = HeaderIds(
+            style_base=vocabulary.style_base,
+            styles=vocabulary.style_slots,
+            instrumentation_base=vocabulary.instrumentation_base,
+            groups=len(vocabulary.groups),
+        )
+        sizes = {"vocabulary_size": vocabulary.size, "note_tokens": vocabulary.note_end}
+        return self.model_copy(update={**sizes, "header": header, "ticks_per_beat": vocabulary.ticks_per_beat})
 
     @property
     def d_head(self) -> int:

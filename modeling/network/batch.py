@@ -9,6 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+NO_LABEL = -1
+"""In place of the id of a label that is not there."""
+
 
 class Batch(NamedTuple):
     """Tokens of windows and the structure features that they imply; tensors of shape (batch, time).
@@ -40,6 +43,22 @@ class Batch(NamedTuple):
         """Copy to a device; document ids become 32-bit, as attention reads them."""
         moved = Batch(*(None if x is None else x.to(device, non_blocking=True) for x in self))  # type: ignore[arg-type]
         return moved if moved.document is None else moved._replace(document=moved.document.int())
+
+    def labels(self, positions: Tensor) -> Tensor:
+        """Return the ids of each document's first two tokens, its style and its instrumentation, shape (2, batch, time)
+        or, where each row is one document, (2, batch, 1).
+
+        `positions`: those of `positions`. A document that ends before its second token has NO_LABEL there.
+        """
+        tokens, last = self.tokens, self.tokens.shape[1] - 1
+        if self.document is None:
+            second = tokens[:, 1:2] if last else torch.full_like(tokens, NO_LABEL)
+            return torch.stack([tokens[:, :1], second])
+        begin = torch.arange(last + 1, device=tokens.device) - positions
+        second = (begin + 1).clamp(max=last)
+        is_same = self.document.gather(1, second) == self.document.gather(1, begin)
+        instrumentation = tokens.gather(1, second).where(is_same & (begin < last), NO_LABEL)
+        return torch.stack([tokens.gather(1, begin), instrumentation])
 
     def positions(self, first: int = 0) -> Tensor:
         """Return positions from `first` on, shape (time,), or positions within documents, shape (batch, time)."""

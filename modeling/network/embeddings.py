@@ -3,6 +3,9 @@
 All are learned and summed. A note's embedding includes those of its row and its pitch. Chord, part and countdown are
 tables; time is unbounded, so it enters as sines and cosines of many periods (Fourier features) and is projected by a
 learned matrix. Source: OpenAI, "MuseNet" (2019).
+
+Beyond MuseNet's there are three: style and instrumentation, which attention alone loses within a hundred tokens of the
+header, and the metre.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding
 
-from modeling.config import ModelConfig
+from modeling.config import HeaderIds, ModelConfig
 from modeling.network.batch import Batch
 from tokenization.encodings.structure import CHORD, COUNTDOWN, PARTS
 from tokenization.vocabulary import PITCHES
@@ -24,6 +27,8 @@ SHORTEST_PERIOD = 8.0
 """Ticks; a twelfth of a second in MuseNet's clock."""
 LONGEST_PERIOD = 2.0**17
 """Ticks; 23 minutes in MuseNet's clock."""
+BEATS = 12
+"""Beats after which their numbers repeat: bars of two, three, four and six beats go into it."""
 
 
 class TokenTable(nn.Module):
@@ -49,6 +54,46 @@ class TokenTable(nn.Module):
         return torch.cat([self.own[: self.note_tokens] + shared, self.own[self.note_tokens :]])
 
 
+class StyleTable(nn.Module):
+    """The embedding of the styles, shape (slots + 1, d_model); the last row is for a style that is not given."""
+
+    def __init__(self, header: HeaderIds, d_model: int) -> None:
+        super().__init__()
+        self.header = header
+        self.weight = nn.Parameter(torch.empty(header.styles + 1, d_model))
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Return the rows of ids of any shape."""
+        return embedding(self.rows(ids), self.weight)
+
+    def rows(self, ids: Tensor) -> Tensor:
+        """Return the number of each id's row."""
+        slot = ids.long() - self.header.style_base
+        return slot.where((slot >= 0) & (slot < self.header.styles), self.header.styles)
+
+
+class InstrumentationTable(nn.Module):
+    """The embedding of instrumentations: the sum of the rows of their groups, shape (groups + 1, d_model); the last row
+    is for an instrumentation that is not given."""
+
+    def __init__(self, header: HeaderIds, d_model: int) -> None:
+        super().__init__()
+        self.header = header
+        self.weight = nn.Parameter(torch.empty(header.groups + 1, d_model))
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Return the embeddings of ids of any shape."""
+        mask = self.masks(ids)
+        bits = (mask[..., None] >> torch.arange(self.header.groups, device=ids.device)) & 1
+        groups = torch.cat([bits, (mask == 0)[..., None]], dim=-1)
+        return groups.to(self.weight.dtype) @ self.weight
+
+    def masks(self, ids: Tensor) -> Tensor:
+        """Return the bit mask of each id, 0 for ids that are no instrumentation."""
+        mask = ids.long() - self.header.instrumentation_base
+        return mask.where((mask > 0) & (mask < 1 << self.header.groups), 0)
+
+
 class Embeddings(nn.Module):
     """The sum of all embeddings, shape (batch, time, d_model)."""
 
@@ -64,11 +109,17 @@ class Embeddings(nn.Module):
         self.chord = table("chord", CHORD)
         self.part = table("part", PARTS)
         self.countdown = table("countdown", COUNTDOWN)
+        self.style = StyleTable(config.header, config.d_model) if "style" in config.structure else None
+        has_groups = "instrumentation" in config.structure
+        self.instrumentation = InstrumentationTable(config.header, config.d_model) if has_groups else None
+        self.ticks_per_beat = config.ticks_per_beat
+        self.beat = table("metre", config.ticks_per_beat)
+        self.bar = table("metre", BEATS)
         has_time = "time" in config.structure
         self.time = nn.Linear(2 * TIME_PERIODS, config.d_model, bias=False) if has_time else None
 
-    def forward(self, batch: Batch, table: Tensor, positions: Tensor) -> Tensor:
-        """Embed a batch. `table`: the token table's output; `positions`: those of `Batch.positions`."""
+    def forward(self, batch: Batch, table: Tensor, positions: Tensor, labels: Tensor) -> Tensor:
+        """Embed a batch. `table`: the token table's output; `positions`, `labels`: those of `Batch`."""
         total = embedding(batch.tokens, table)
         if self.position is not None:
             total = total + self.position(positions)
@@ -78,6 +129,12 @@ class Embeddings(nn.Module):
         for module, values in fields:
             if module is not None:
                 total = total + module(values.int())
+        if self.beat is not None and self.bar is not None:
+            beat, tick = batch.time // self.ticks_per_beat, batch.time % self.ticks_per_beat
+            total = total + self.beat(tick.int()) + self.bar((beat % BEATS).int())
+        for label, ids in ((self.style, labels[0]), (self.instrumentation, labels[1])):
+            if label is not None:
+                total = total + label(ids)
         return total
 
 

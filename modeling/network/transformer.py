@@ -14,7 +14,7 @@ from torch.nn.functional import linear
 from torch.utils.checkpoint import checkpoint
 
 from modeling.config import ModelConfig
-from modeling.network.batch import Batch
+from modeling.network.batch import NO_LABEL, Batch
 from modeling.network.block import Block, KVCache
 from modeling.network.embeddings import TIME_PERIODS, Embeddings
 from modeling.network.loss import mean_loss, position_losses
@@ -40,18 +40,21 @@ class OutputTable(nn.Module):
         return self.weight.view_as(self.weight)  # a view, not the parameter: see TokenTable
 
 
-@dataclass(frozen=True)
+@dataclass
 class ModelCache:
     """The state that generation keeps from position to position."""
 
     layers: list[KVCache]
     token_table: Tensor
     """The embedding of every token, shape (vocabulary, d_model)."""
+    labels: Tensor
+    """Those of `Batch.labels`, shape (2, batch, 1)."""
 
     def keep(self, rows: Tensor) -> None:
         """Keep these rows, in this order; one that is named more than once is copied."""
         for layer in self.layers:
             layer.keep(rows)
+        self.labels = self.labels[:, rows]
 
 
 class MuseNet(nn.Module):
@@ -94,7 +97,8 @@ class MuseNet(nn.Module):
         (batch, time), 0 where IGNORED; nothing is mixed then.
         """
         table = self.embeddings.token()
-        states = self._trunk(batch, table, mix if reduce else None).flatten(0, 1)
+        labels = batch.labels(batch.positions())
+        states = self._trunk(batch, table, labels, mix if reduce else None).flatten(0, 1)
         output = table if self.output is None else self.output()
         if not reduce:
             return position_losses(states, output, targets.flatten()).view(targets.shape)
@@ -111,26 +115,29 @@ class MuseNet(nn.Module):
         after the first pass.
         """
         if cache is None:
-            return self._trunk(batch, self.embeddings.token())
+            return self._trunk(batch, self.embeddings.token(), batch.labels(batch.positions()))
         if torch.is_grad_enabled():
             raise ValueError("a cache is for generation: call under torch.inference_mode()")
         if batch.document is not None:
             raise ValueError("a cache holds one document a row")
         if first and batch.tokens.shape[1] != 1:
             raise ValueError("a cache grows by one position at a time after the first pass")
-        return self._trunk(batch, cache.token_table, caches=cache.layers, first=first)
+        if not first:
+            cache.labels = batch.labels(batch.positions())
+        return self._trunk(batch, cache.token_table, cache.labels, caches=cache.layers, first=first)
 
     def _trunk(
         self,
         batch: Batch,
         table: Tensor,
+        labels: Tensor,
         mix: Mix | None = None,
         caches: list[KVCache] | None = None,
         first: int = 0,
     ) -> Tensor:
         """Compute the hidden states of tokens, shape (batch, time, d_model)."""
         positions = batch.positions(first)
-        x = self.embeddings(batch, table, positions)
+        x = self.embeddings(batch, table, positions, labels)
         x = self.dropout(x if mix is None else mix.apply(x))
         rotary = rotation(positions, self.config.d_head, x.dtype) if self.config.positions == "rotary" else None
         for index, block in enumerate(self.blocks):
@@ -160,7 +167,7 @@ class MuseNet(nn.Module):
         table: Tensor = self.embeddings.token()
         size = self.config.context if positions is None else positions
         layers = [KVCache(batch, self.config, size, table.device, table.dtype) for _ in self.blocks]
-        return ModelCache(layers, table)
+        return ModelCache(layers, table, torch.full((2, batch, 1), NO_LABEL, device=table.device))
 
     def parameter_count(self) -> int:
         """Count the parameters, tied ones once."""

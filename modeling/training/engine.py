@@ -23,9 +23,8 @@ def local_device() -> torch.device:
 
 def build_model(run: RunConfig, vocabulary: Vocabulary) -> MuseNet:
     """Return a network of the run's configuration for a vocabulary, its weights drawn from the run's seed."""
-    sizes = {"vocabulary_size": vocabulary.size, "note_tokens": vocabulary.note_end}
     torch.manual_seed(run.training.seed)
-    return MuseNet(run.model.model_copy(update=sizes))
+    return MuseNet(run.model.over(vocabulary))
 
 
 def build_engine(

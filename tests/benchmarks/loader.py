@@ -184,8 +184,7 @@ def building(dataset: Path, cache: Path) -> tuple[float, float, Split]:
 def step_takes(split: Split) -> tuple[float, float]:
     """Tokens a second that training the preset `tiny` takes here; those that an H100 can take of 150 M weights."""
     config = load_preset("tiny").model
-    sizes = {"vocabulary_size": split.vocabulary.size, "note_tokens": split.vocabulary.note_end}
-    model = MuseNet(config.model_copy(update=sizes))
+    model = MuseNet(config.over(split.vocabulary))
     batch, targets = Loader(split, config.context, 4).batch(0)
     spent = []
     for _ in range(4):

@@ -75,9 +75,8 @@ class Figure:
 def music(preset: str) -> tuple[MuseNet, Combined, Tokens]:
     """A network of a preset with random weights, its encoding, and a header."""
     vocabulary = Vocabulary.load("musenet", ["bach"])
-    sizes = {"vocabulary_size": vocabulary.size, "note_tokens": vocabulary.note_end}
     torch.manual_seed(0)
-    model = MuseNet(load_preset(preset).model.model_copy(update=sizes)).eval()
+    model = MuseNet(load_preset(preset).model.over(vocabulary)).eval()
     return model, Combined(vocabulary), header_of(vocabulary)
 
 

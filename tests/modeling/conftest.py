@@ -139,9 +139,8 @@ def make_model(vocabulary: Vocabulary) -> Callable[..., MuseNet]:
     def model(seed: int = 0, mode: str = "strided", **changes: object) -> MuseNet:
         sparsity = SparsityConfig.model_validate({"mode": mode, "block": 8, "stride": 4})
         shape = {"layers": 2, "heads": 2, "d_model": 32, "context": 64, "sparsity": sparsity}
-        sizes = {"vocabulary_size": vocabulary.size, "note_tokens": vocabulary.note_end}
         torch.manual_seed(seed)
-        return MuseNet(ModelConfig.model_validate({**shape, **sizes, **changes}))
+        return MuseNet(ModelConfig.model_validate({**ModelConfig(**shape).over(vocabulary).model_dump(), **changes}))
 
     return model
 

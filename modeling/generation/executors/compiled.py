@@ -6,10 +6,11 @@ Memory of a cache is touched, and so taken, only where positions are written.
 from __future__ import annotations
 
 import numpy as np
+import torch
 
 from modeling.generation.executors.executor import Fields, Floats, Rows
 from modeling.generation.kernels.attention import KeyValues
-from modeling.generation.kernels.forward import forward, new_buffers
+from modeling.generation.kernels.forward import TOKEN, forward, new_buffers
 from modeling.generation.kernels.network import pack_network
 from modeling.network.transformer import MuseNet
 
@@ -24,7 +25,19 @@ class CompiledExecutor:
         """`quantise`: round matrices to 8 bits, with a scale for each row."""
         config = model.config
         self.network = pack_network(model, quantise)
+        self._embeddings = model.embeddings
         self.cache_shape = (config.layers, config.kv_heads or config.heads, config.d_head)
+
+    def label_rows(self, windows: Fields) -> Rows:
+        """Return the rows of the tables of styles and instrumentations that the headers of windows name, (2, rows)."""
+        labels = torch.from_numpy(windows[TOKEN, :, :2].astype(np.int64))
+        style, groups = self._embeddings.style, self._embeddings.instrumentation
+        rows = np.zeros((2, len(labels)), np.int64)
+        if style is not None:
+            rows[0] = style.rows(labels[:, 0]).numpy()
+        if groups is not None and labels.shape[1] > 1:
+            rows[1] = groups.masks(labels[:, 1]).numpy()
+        return rows
 
     def prefill(self, windows: Fields, capacity: int) -> CompiledState:
         """Run windows of shape (5, rows, positions); the cache has room for `capacity` positions a row."""
@@ -38,6 +51,7 @@ class CompiledState:
         _, rows, length = windows.shape
         self._executor = executor
         self._capacity = capacity
+        self._labels = executor.label_rows(windows)
         self._cache = self._new_cache(rows)
         self._slots = np.arange(rows)
         self._buffers = new_buffers(executor.network, max(PASS, rows), capacity)
@@ -62,6 +76,7 @@ class CompiledState:
             if len(rows) > len(self._buffers.residual):
                 self._buffers = new_buffers(self._executor.network, len(rows), self._capacity)
         self._slots = chosen
+        self._labels = self._labels[:, rows]
         self.logits = self.logits[rows]
 
     def _new_cache(self, slots: int) -> KeyValues:
@@ -74,7 +89,8 @@ class CompiledState:
         network = self._executor.network
         _, rows, length = fields.shape
         # Position by position, so that the tokens whose logits are wanted are the last ones.
-        ordered = np.ascontiguousarray(fields.transpose(0, 2, 1)).reshape(len(fields), -1)
+        labels = np.tile(self._labels, length)
+        ordered = np.concatenate([fields.transpose(0, 2, 1).reshape(len(fields), -1), labels])
         positions = np.repeat(np.arange(self.cached, self.cached + length), rows)
         wanted = rows if last else 0
         self.logits = np.empty((wanted, network.output.bias.shape[1]), np.float32)

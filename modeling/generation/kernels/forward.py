@@ -15,12 +15,14 @@ from modeling.generation.kernels.attention import KeyValues, Room, attend
 from modeling.generation.kernels.exponential import gelu, silu
 from modeling.generation.kernels.matrix import Floats, Matrix, aligned, multiply
 from modeling.generation.kernels.network import Heads, Network, Norms, Tables
+from modeling.network.embeddings import BEATS
 from modeling.network.norms import EPSILON
 from tokenization.compiled import compiled_arithmetic
 
 EPS = np.float32(EPSILON)
-TOKEN, TIME, CHORD, PART, COUNTDOWN = range(5)
-"""Rows of the fields of a token."""
+TOKEN, TIME, CHORD, PART, COUNTDOWN, STYLE, INSTRUMENTATION = range(7)
+"""Rows of the fields of a token; the last two are rows of tables, the same for all tokens of a piece."""
+ALL_BEATS = np.int64(BEATS)
 
 Integers = NDArray[np.int64]
 
@@ -66,7 +68,7 @@ def forward(
 ) -> None:
     """Append tokens to the cache; write the logits after the tokens from `first` on, shape (tokens − first, outputs).
 
-    `fields`: ids and structure features, shape (5, tokens). `slots`, `positions`: shape (tokens,).
+    `fields`: ids, structure features and labels, shape (7, tokens). `slots`, `positions`: shape (tokens,).
     """
     tokens = len(slots)
     d_model, d_ff = network.d_model, network.d_ff
@@ -133,6 +135,17 @@ def _embed(tables: Tables, field: Integers, position: int, out: NDArray[np.float
     if len(tables.countdown):
         for c in range(len(out)):
             out[c] += tables.countdown[countdown, c]
+    if len(tables.beat):
+        ticks_per_beat = len(tables.beat)
+        beat, tick = time // ticks_per_beat % ALL_BEATS, time % ticks_per_beat
+        for c in range(len(out)):
+            out[c] += tables.beat[tick, c] + tables.bar[beat, c]
+    if len(tables.style):
+        for c in range(len(out)):
+            out[c] += tables.style[field[STYLE], c]
+    if len(tables.instrumentation):
+        for c in range(len(out)):
+            out[c] += tables.instrumentation[field[INSTRUMENTATION], c]
 
 
 @compiled_arithmetic

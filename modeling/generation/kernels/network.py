@@ -13,7 +13,7 @@ from modeling.config import ModelConfig
 from modeling.generation.kernels.matrix import Floats, Matrix, aligned, pack
 from modeling.generation.kernels.patterns import Patterns, layout_patterns
 from modeling.network.block import Block, feed_forward_size
-from modeling.network.embeddings import TIME_PERIODS, wave_frequencies
+from modeling.network.embeddings import TIME_PERIODS, StyleTable, wave_frequencies
 from modeling.network.rotary import rotation
 from modeling.network.transformer import MuseNet
 
@@ -26,6 +26,11 @@ class Tables(NamedTuple):
     chord: Floats
     part: Floats
     countdown: Floats
+    style: Floats
+    instrumentation: Floats
+    """By the bit mask of the groups."""
+    beat: Floats
+    bar: Floats
     time: Floats
     """The projection of time waves, shape (2 · periods, columns)."""
     frequency: Floats
@@ -116,15 +121,29 @@ def _padded(array: Floats, columns: int) -> Floats:
 def _tables(model: MuseNet) -> Tables:
     embeddings, columns = model.embeddings, aligned(model.config.d_model)
 
-    def table(module: nn.Embedding | None) -> Floats:
+    def table(module: nn.Embedding | StyleTable | None) -> Floats:
         return np.empty((0, columns), np.float32) if module is None else _padded(_array(module.weight), columns)
 
     time = np.empty((0, columns), np.float32)
     if embeddings.time is not None:
         time = _padded(_array(embeddings.time.weight).T / np.float32(TIME_PERIODS), columns)
-    modules = (embeddings.position, embeddings.chord, embeddings.part, embeddings.countdown)
-    token = _padded(_array(embeddings.token()), columns)
-    return Tables(*(token, *map(table, modules), time, _array(wave_frequencies())))
+    groups = embeddings.instrumentation
+    sets = (
+        None if groups is None else groups(torch.arange(1 << groups.header.groups) + groups.header.instrumentation_base)
+    )
+    return Tables(
+        token=_padded(_array(embeddings.token()), columns),
+        position=table(embeddings.position),
+        chord=table(embeddings.chord),
+        part=table(embeddings.part),
+        countdown=table(embeddings.countdown),
+        style=table(embeddings.style),
+        instrumentation=np.empty((0, columns), np.float32) if sets is None else _padded(_array(sets), columns),
+        beat=table(embeddings.beat),
+        bar=table(embeddings.bar),
+        time=time,
+        frequency=_array(wave_frequencies()),
+    )
 
 
 def _norms(model: MuseNet, blocks: Sequence[Block]) -> Norms:

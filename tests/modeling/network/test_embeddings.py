@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from modeling.config import STRUCTURE, ModelConfig
-from modeling.network.batch import Batch
+from modeling.config import STRUCTURE, HeaderIds, ModelConfig
+from modeling.network.batch import NO_LABEL, Batch
 from modeling.network.embeddings import (
     LONGEST_PERIOD,
     SHORTEST_PERIOD,
@@ -33,7 +33,9 @@ def make_embeddings(**changes: object) -> Embeddings:
     shape = {"layers": 1, "heads": 1, "d_model": WIDTH, "context": CONTEXT}
     sizes = {"vocabulary_size": 2000, "note_tokens": 1024}
     embeddings = Embeddings(ModelConfig.model_validate({**shape, **sizes, **changes}))
-    normal(embeddings.token)
+    for module in (embeddings.token, embeddings.style, embeddings.instrumentation):
+        if module is not None:
+            normal(module)
     return embeddings
 
 
@@ -43,7 +45,9 @@ def embeddings() -> Embeddings:
 
 
 def embed(embeddings: Embeddings, batch: Batch, first_position: int = 0) -> torch.Tensor:
-    out: torch.Tensor = embeddings(batch, embeddings.token(), batch.positions(first_position))
+    out: torch.Tensor = embeddings(
+        batch, embeddings.token(), batch.positions(first_position), batch.labels(batch.positions())
+    )
     return out
 
 
@@ -115,6 +119,56 @@ class TestSum:
         for position in range(CONTEXT):
             single = Batch(*(x[:, position : position + 1] for x in batch[:5]))
             torch.testing.assert_close(embed(embeddings, single, position), whole[:, position : position + 1])
+
+
+HEADER = HeaderIds(style_base=100, styles=3, instrumentation_base=200, groups=4)
+
+
+class TestLabels:
+    """Style and instrumentation at every position."""
+
+    def labelled(self) -> Embeddings:
+        return make_embeddings(structure=("style", "instrumentation"), positions="rotary", header=HEADER)
+
+    def test_they_are_those_of_the_first_two_tokens(self) -> None:
+        embeddings = self.labelled()
+        assert embeddings.style is not None
+        assert embeddings.instrumentation is not None
+        with torch.no_grad():
+            embeddings.token.own.zero_()
+        tokens = torch.tensor([[101, 200 + 0b101, 1100, 1100]])
+        found = embed(embeddings, Batch(tokens, *torch.zeros(4, 1, 4, dtype=torch.long)))
+        groups = embeddings.instrumentation.weight
+        expected = embeddings.style.weight[1] + groups[0] + groups[2]
+        torch.testing.assert_close(found[0, 2:], expected.expand(2, WIDTH) + embeddings.token()[1100])
+
+    @pytest.mark.parametrize("ids", [(99, 200), (103, 216), (1999, 0), (NO_LABEL, NO_LABEL)])
+    def test_other_ids_are_labels_that_are_not_given(self, ids: tuple[int, int]) -> None:
+        embeddings = self.labelled()
+        assert embeddings.style is not None
+        assert embeddings.instrumentation is not None
+        style, instrumentation = torch.tensor(ids)
+        torch.testing.assert_close(embeddings.style(style), embeddings.style.weight[3])
+        torch.testing.assert_close(embeddings.instrumentation(instrumentation), embeddings.instrumentation.weight[4])
+
+    def test_each_document_has_its_own(self) -> None:
+        tokens = torch.tensor([[1, 2, 3, 4, 5, 6], [1, 2, 3, 4, 5, 6]])
+        document = torch.tensor([[0, 0, 0, 1, 1, 1], [0, 0, 1, 1, 1, 2]])
+        batch = Batch(*[tokens] * 5, document)
+        style, instrumentation = batch.labels(batch.positions()).tolist()
+        assert style == [[1, 1, 1, 4, 4, 4], [1, 1, 3, 3, 3, 6]]
+        assert instrumentation == [[2, 2, 2, 5, 5, 5], [2, 2, 4, 4, 4, NO_LABEL]]
+
+
+class TestMetre:
+    def test_it_is_the_place_in_the_beat_and_the_beat_of_twelve(self) -> None:
+        embeddings = make_embeddings(structure=("metre",), ticks_per_beat=48)
+        ticks, beats = embeddings.beat, embeddings.bar
+        assert ticks is not None
+        assert beats is not None
+        silent = embed(embeddings, one())[0, 0] - ticks.weight[0] - beats.weight[0]
+        found = embed(embeddings, one(time=48 * 14 + 5))[0, 0]
+        torch.testing.assert_close(found, silent + ticks.weight[5] + beats.weight[2])
 
 
 class TestVariants:

@@ -84,7 +84,7 @@ class TestNetwork:
         mix = Mix(torch.tensor([0.3, 0.0, 0.5]), torch.tensor([2, 0, 1]))
         found = model(batch, targets, mix)
 
-        plain = model.embeddings(batch, model.embeddings.token(), batch.positions())
+        plain = model.embeddings(batch, model.embeddings.token(), batch.positions(), batch.labels(batch.positions()))
         share = mix.share_b.double()
         rows = [plain[b] * (1 - share[b]) + plain[mix.partner_b[b]] * share[b] for b in range(3)]
         model.embeddings.forward = lambda *_: torch.stack(rows)  # type: ignore[method-assign]

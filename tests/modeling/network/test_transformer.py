@@ -190,7 +190,11 @@ class TestReach:
     def test_the_last_token_hears_the_first_ones(self, mode: str, make_model: MakeModel, make_batch: MakeBatch) -> None:
         model = make_model(mode=mode, layers=10).double().eval()
         batch = make_batch(1, 64)
-        embedded = model.embeddings(batch, model.embeddings.token(), batch.positions()).detach().requires_grad_()
+        embedded = (
+            model.embeddings(batch, model.embeddings.token(), batch.positions(), batch.labels(batch.positions()))
+            .detach()
+            .requires_grad_()
+        )
         model.embeddings.forward = lambda *_: embedded  # type: ignore[method-assign]
         model.states(batch)[0, -1, 0].backward()  # type: ignore[no-untyped-call]
         heard = embedded.grad[0].abs().sum(-1) > 0  # type: ignore[index]

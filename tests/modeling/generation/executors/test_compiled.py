@@ -48,6 +48,7 @@ NETWORKS = {
     "swiglu": ("dense", {"feed_forward": "swiglu", "d_ff": 37}),
     "odd sizes": ("strided", {"heads": 3, "d_model": 33, "d_ff": 50}),
     "plain GPT": ("dense", {"structure": (), "factored_notes": False, "tied_output": True}),
+    "labels and metre": ("strided", {"structure": ("time", "style", "instrumentation", "metre")}),
     "no time": ("dense", {"structure": ("chord", "countdown")}),
 }
 
@@ -71,10 +72,13 @@ def network(make_model: MakeModel) -> Callable[[str], MuseNet]:
 
 @pytest.fixture(scope="session")
 def fields(make_model: MakeModel) -> Fields:
-    """Random tokens with random features, shape (5, 5, context)."""
+    """Random tokens with random features, shape (5, 5, context); the first row begins with labels."""
     random = np.random.default_rng(0)
-    limits = (make_model().config.vocabulary_size, 2**16, CHORD, PARTS, COUNTDOWN)
-    return np.stack([random.integers(0, limit, (5, CONTEXT)) for limit in limits])
+    config = make_model().config
+    limits = (config.vocabulary_size, 2**16, CHORD, PARTS, COUNTDOWN)
+    fields = np.stack([random.integers(0, limit, (5, CONTEXT)) for limit in limits])
+    fields[0, 0, :2] = config.header.style_base + 1, config.header.instrumentation_base + 3
+    return fields
 
 
 def eager(model: MuseNet) -> Executor:
