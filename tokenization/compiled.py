@@ -11,6 +11,7 @@ import hashlib
 import inspect
 import re
 from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -18,6 +19,8 @@ from typing import Any, TypeVar, cast
 import numba
 import numpy as np
 from numba.core.caching import FunctionCache, IndexDataCacheFile
+
+from infra.locks import exclusive
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
@@ -54,7 +57,8 @@ class SourceCache(FunctionCache):
     """numba's cache of one function, discarded when a source file changes that its machine code may come from.
 
     Machine code contains the functions and constants of other modules that it uses, but numba looks only at the file
-    that defines the function.
+    that defines the function. Of processes that miss the same function at once, as the workers of an engine do after an
+    installation, one compiles it, and the others wait.
     """
 
     def __init__(self, function: Callable[..., object]) -> None:
@@ -64,10 +68,39 @@ class SourceCache(FunctionCache):
         self._cache_file = IndexDataCacheFile(  # type: ignore[no-untyped-call]
             self._cache_path, self._impl.filename_base, (self._impl.locator.get_source_stamp(), stamp)
         )
+        self._turn = ExitStack()
+        """Holds the lock of the function while this process compiles it."""
+        self._is_turn = False
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """Return the machine code of a signature; None if this process has to compile it."""
+        found = super().load_overload(sig, target_context)  # type: ignore[no-untyped-call]
+        if found is None and not self._is_turn:
+            # A function is compiled while its callers are, and none is its own caller: so the waits form no circle.
+            with suppress(OSError):  # a file system without locks
+                lock = Path(self._cache_path, f"{self._impl.filename_base}.lock")
+                self._turn.enter_context(exclusive(lock))
+            self._is_turn = True
+            found = super().load_overload(sig, target_context)  # type: ignore[no-untyped-call]
+            if found is not None:
+                self._end_turn()
+        return found
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Write the machine code of a signature."""
+        try:
+            super().save_overload(sig, data)  # type: ignore[no-untyped-call]
+        finally:
+            self._end_turn()
+
+    def _end_turn(self) -> None:
+        self._turn.close()
+        self._is_turn = False
 
 
-PACKAGES = ("infra", "tokenization", "modeling", "registry", "flows")
-"""The packages whose modules are followed; those of other distributions change with their versions only."""
+PACKAGES = ("tokenization", "modeling", "registry", "flows")
+"""The packages whose modules are followed. `infra` holds nothing that is compiled; other distributions change with
+their versions only."""
 _IMPORT = re.compile(r"^\s*(?:from\s+([\w.]+)\s+import\s+(\([^)]*\)|[^\n(]*)|import\s+([\w.]+))", re.MULTILINE)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import infra
 import tokenization.compiled
 from tokenization.compiled import sources_of
 
@@ -56,16 +57,19 @@ def house(tmp_path: Path) -> Path:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
     shutil.copy(tokenization.compiled.__file__, tmp_path / "tokenization" / "compiled.py")
+    shutil.copytree(Path(infra.__file__).parent, tmp_path / "infra", ignore=shutil.ignore_patterns("__pycache__"))
     return tmp_path
 
 
-def run(folder: Path) -> str:
-    """Import the caller in a process of its own; return what it prints: a result, and how many were cached."""
+def start(folder: Path) -> subprocess.Popen[str]:
+    """Import the caller in a process of its own, which prints a result, and how many signatures were cached."""
     environment = {**os.environ, "PYTHONPATH": str(folder), "NUMBA_CACHE_DIR": str(folder / "cache")}
     command = [sys.executable, "-c", "import flows.caller"]
-    return subprocess.run(
-        command, env=environment, check=True, capture_output=True, text=True, cwd=folder
-    ).stdout.strip()
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, cwd=folder)
+
+
+def run(folder: Path) -> str:
+    return start(folder).communicate()[0].strip()
 
 
 def test_machine_code_is_reused_until_a_source_changes_that_it_comes_from(house: Path) -> None:
@@ -74,6 +78,11 @@ def test_machine_code_is_reused_until_a_source_changes_that_it_comes_from(house:
     assert run(house) == "3 1", "of what is not imported nothing depends"
     (house / "tokenization" / "sizes.py").write_text("SIZE = 10\n")
     assert run(house) == "21 0"
+
+
+def test_of_processes_that_need_it_at_once_one_compiles(house: Path) -> None:
+    processes = [start(house) for _ in range(3)]
+    assert sorted(process.communicate()[0].strip() for process in processes) == ["3 0", "3 1", "3 1"]
 
 
 def test_sources_are_followed_through_the_platforms_packages_only() -> None:
