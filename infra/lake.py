@@ -71,6 +71,11 @@ class Lake:
         return self.root / "samples"
 
     @property
+    def evaluations(self) -> Path:
+        """`<digest>/`: default output folders of `musenet evaluate`."""
+        return self.root / "evaluations"
+
+    @property
     def registry_database(self) -> Path:
         """MLflow's SQLite database."""
         return self.root / "registry" / "mlflow.db"

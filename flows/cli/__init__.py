@@ -12,6 +12,7 @@ import click
 
 from flows.cli import (
     datasets,
+    evaluate,
     export,
     ingest,
     models,
@@ -35,7 +36,8 @@ def musenet() -> None:
 
 for command in (
     *(ingest.ingest, datasets.datasets, datasets.why, datasets.families, quarantine.quarantine, export.export),
-    *(models.train, models.critic, models.register, sampling.sample, models.demo, models.runs, models.models),
+    *(models.train, models.critic, models.register, sampling.sample),
+    *(evaluate.evaluate, models.demo, models.runs, models.models),
     *(tokens.encode, tokens.decode, originality.originality, openings.openings, pictures.roll, pictures.layouts),
     *(servers.up, servers.down, servers.status, servers.open_page, retention.gc),
 ):

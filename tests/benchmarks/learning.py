@@ -38,9 +38,10 @@ from statistics import mean, stdev
 from typing import Any
 
 import torch
-from baselines.ngram import NGram, score, with_copies
+from baselines.ngram import score, with_copies
 from report import Bar, circumstances, show_bars, table, write_json
 
+from flows.evaluation.baselines.ngram import NGram
 from flows.training.history import read_history
 from infra.lake import Lake
 from modeling.config import Preset, load_preset, with_settings

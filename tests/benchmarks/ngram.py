@@ -2,8 +2,8 @@
 
     python tests/benchmarks/ngram.py --lake DIR --dataset NAME[@DIGEST] [--order 5] [--copies 2] [--json FILE]
 
-The model is `baselines/ngram.py`; its windows and targets are those that `modeling.training.evaluation` measures the
-network on.
+The model is that of `flows/evaluation/baselines/ngram.py`; its windows and targets are those that
+`modeling.training.evaluation` measures the network on.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from baselines.ngram import NGram, score, with_copies
+from baselines.ngram import score, with_copies
 from report import circumstances, table, write_json
 
+from flows.evaluation.baselines.ngram import NGram
 from infra.lake import Lake
 from modeling.data import load_split
 from tokenization.dataset import find_version

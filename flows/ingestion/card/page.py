@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 
 import polars as pl
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from jinja2 import Template
 from markupsafe import Markup
 
 from flows.ingestion.card.charts import compact
@@ -34,6 +34,7 @@ from flows.ingestion.card.tables import (
     splits_table,
     styles_table,
 )
+from flows.pages import page_template
 from tokenization.dataset.manifest import ACCEPTED
 from tokenization.dataset.version import DatasetVersion
 from tokenization.encodings import Time
@@ -103,12 +104,4 @@ def _examples(version: DatasetVersion, manifest: pl.DataFrame) -> list[dict[str,
 
 @cache
 def _template() -> Template:
-    environment = Environment(
-        loader=PackageLoader("flows.ingestion.card", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(shown=shown, compact=compact)
-    return environment.get_template(TEMPLATE)
+    return page_template("flows.ingestion.card", TEMPLATE, shown=shown, compact=compact)

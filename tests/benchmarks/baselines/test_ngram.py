@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from baselines.ngram import NGram, discounts, score, with_copies
+from baselines.ngram import score, with_copies
+from flows.evaluation.baselines.ngram import NGram, discounts
 from modeling.config import ModelConfig
 from modeling.data import Split
 from modeling.network.transformer import MuseNet

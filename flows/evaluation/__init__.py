@@ -1,0 +1,16 @@
+"""Evaluation: how far composed pieces are from real ones, by the measures of `tokenization.measures`.
+
+A model composes pieces under the headers of held-out pieces, or a folder of MIDI files is taken as it is. Each measure
+is a distance to held-out pieces, beside its floor, the distance of as many other real pieces, and those of an n-gram
+and of noise. `flow.py` is the Prefect flow.
+
+    settings      what is evaluated, and how
+    groups        the real pieces of each style, from the shards of a dataset version
+    compositions  pieces composed by a model, kept as shards
+    folder        pieces of a folder of MIDI files
+    baselines/    pieces of an n-gram and of noise, through the same grammar
+    compare       `compare`: measures of all sets → the report; a pure function
+    report        the report as a typed value, which is also its JSON file
+    page          the report as a page, with charts and piano rolls
+    evaluation    all of it in order
+"""

@@ -1,0 +1,229 @@
+"""An evaluation, step by step: real pieces, composed ones, those of the baselines, measures, report and page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import polars as pl
+
+import modeling
+import tokenization
+from flows.evaluation.baselines.executors import ngram_executor, noise_executor
+from flows.evaluation.baselines.ngram import NGram
+from flows.evaluation.compare import GroupSets, compare
+from flows.evaluation.compositions import Composed, Composing, compose_group
+from flows.evaluation.folder import FolderPieces, read_folder
+from flows.evaluation.groups import RealGroup, RealPiece, merged, read_groups, training_tokens
+from flows.evaluation.measuring import Measuring, Subject, subjects_of
+from flows.evaluation.report import EvaluationReport
+from flows.evaluation.settings import EvaluationSettings
+from flows.originality import find_index
+from infra.digests import canonical_digest
+from infra.errors import UserError
+from infra.lake import Lake
+from modeling.generation import ExecutorConfig
+from registry.composer import Composer
+from registry.requests import PieceRequest
+from tokenization.compiled import source_digest
+from tokenization.dataset import DatasetVersion
+from tokenization.encodings import Encoding
+from tokenization.measures import Collected, PieceMeasures, collect
+
+ORDER = 5
+"""Of the n-gram."""
+NGRAM_TOKENS = 4_000_000
+"""Training tokens of the n-gram, at most about."""
+NGRAM, NOISE = "ngram", "noise"
+SAMPLES, HELD_OUT, REAL = "samples", "held_out", "real"
+EVERYTHING = "all pieces"
+"""Group of a folder whose pieces have no style."""
+NOT_COMPOSED = ("references", "notes", "copying", "resamples", "rolls")
+"""Settings on which composed pieces do not depend."""
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Sets:
+    """The pieces of one group, before they are measured."""
+
+    group: RealGroup
+    samples: list[Subject]
+    encoding: Encoding
+    """Of the samples."""
+    references: dict[str, list[Subject]]
+
+
+class Evaluation:
+    """The evaluation of a model, or of a folder of MIDI files, against a dataset version on this machine's disk."""
+
+    def __init__(
+        self, lake: Lake, version: DatasetVersion, settings: EvaluationSettings, source: Composer | Path
+    ) -> None:
+        """Draw the real pieces. Raises UserError as `read_groups` and `read_folder` do."""
+        self.lake = lake
+        self.version = version
+        self.settings = settings
+        self.composer = source if isinstance(source, Composer) else None
+        groups, self.notices = read_groups(version, settings)
+        self.files: FolderPieces | None = None
+        if isinstance(source, Path):
+            self.files = read_folder(source, version.encoding, [group.name for group in groups])
+            self.notices += self.files.refused
+            groups = self._groups_of_files(groups, self.files)
+        self.groups = groups
+        self.source = str(source) if self.composer is None else self._model_name(self.composer)
+
+    @staticmethod
+    def _model_name(composer: Composer) -> str:
+        return f"{composer.identity.name} {composer.identity.version}"
+
+    def _groups_of_files(self, groups: list[RealGroup], files: FolderPieces) -> list[RealGroup]:
+        """Return the groups that the folder has pieces of; those without a style are compared with all."""
+        found = [group for group in groups if group.name in files.groups]
+        if "" in files.groups:
+            whole = groups[0]
+            if len(groups) > 1:
+                whole = merged(groups, EVERYTHING, self.settings.pieces, self.settings.seed)
+            if found and whole.name != EVERYTHING:
+                raise UserError("some files lie in a folder of the style and some beside it; move them together")
+            found.append(whole)
+        return found
+
+    @cached_property
+    def source_digest(self) -> str:
+        """SHA-256 of the model's files, or of the folder's."""
+        if self.composer is not None:
+            return self.composer.identity.digest
+        assert self.files is not None
+        return self.files.digest
+
+    @cached_property
+    def digest(self) -> str:
+        """Digest of all that the report depends on, the code of musenet included."""
+        return canonical_digest(
+            {
+                "source": self.source_digest,
+                "dataset": self.version.digest,
+                "settings": self.settings.content(),
+                "code": [*self._code, source_digest(Path(tokenization.__file__).parent / "measures")],
+            }
+        )
+
+    @cached_property
+    def _code(self) -> list[str]:
+        """Digests of the code that composes, so that pieces of other code are composed anew."""
+        tokens, network, here = (Path(module).parent for module in (tokenization.__file__, modeling.__file__, __file__))
+        folders = [tokens / name for name in ("encodings", "midi", "vocabulary")]
+        folders += [network / name for name in ("controls", "generation", "network")]
+        return [source_digest(folder) for folder in (*folders, here / "baselines")]
+
+    @property
+    def pieces_to_compose(self) -> int:
+        """Pieces of the model and of the baselines, for progress."""
+        of_model = self.settings.pieces if self.composer is not None else 0
+        return len(self.groups) * (of_model + 2 * self.settings.references)
+
+    def compose(self, on_progress: Progress) -> list[Sets]:
+        """Compose all pieces, those of the model and of the baselines; what was composed before is read."""
+        sets = []
+        for group in self.groups:
+            samples, encoding = self._samples(group, on_progress)
+            references = {}
+            if self.settings.references:
+                for name, source in ((NGRAM, self._ngram_source), (NOISE, self._noise_source)):
+                    found = self._compose(name, source, self.version.encoding, group, on_progress)
+                    references[name] = subjects_of([piece.tokens for piece in found], self.version.encoding)
+            sets.append(Sets(group, samples, encoding, references))
+        return sets
+
+    def _samples(self, group: RealGroup, on_progress: Progress) -> tuple[list[Subject], Encoding]:
+        if self.composer is not None:
+            encoding = self.composer.encoding
+            found = self._compose(SAMPLES, self._model_source, encoding, group, on_progress)
+            return subjects_of([piece.tokens for piece in found], encoding), encoding
+        assert self.files is not None
+        own = self.files.groups.get(group.name) or self.files.groups[""]
+        return [Subject(name, notes) for name, notes in own], self.version.encoding
+
+    def _compose(
+        self, name: str, source: Callable[[], Composing], encoding: Encoding, group: RealGroup, on_progress: Progress
+    ) -> list[Composed]:
+        of_model = name == SAMPLES
+        settings = self.settings if of_model else self.settings.model_copy(update={"request": PieceRequest()})
+        content = {key: value for key, value in settings.content().items() if key not in NOT_COMPOSED}
+        key = canonical_digest(
+            {
+                "set": name,
+                "source": self.source_digest if of_model else None,
+                "dataset": self.version.digest,
+                "settings": content,
+                "group": [piece.piece_id for piece in group.held_out],
+                "code": self._code,
+            }
+        )
+        folder = self.lake.cache / "evaluation" / key
+        count = settings.pieces if of_model else settings.references
+        return compose_group(folder, source, encoding, self.version.encoding, group, count, settings, on_progress)
+
+    def _model_source(self) -> Composing:
+        assert self.composer is not None
+        bundle = self.composer.bundle
+        executor = bundle.executor(ExecutorConfig(weights=self.settings.request.weights))
+        return Composing(executor, bundle.encoding, bundle.model.config.context)
+
+    @cached_property
+    def _ngram(self) -> NGram:
+        tokens = training_tokens(self.version, NGRAM_TOKENS, self.settings.seed)
+        return NGram(tokens, self.version.vocabulary.size, ORDER)
+
+    def _ngram_source(self) -> Composing:
+        return Composing(ngram_executor(self._ngram), self.version.encoding, NGRAM_TOKENS)
+
+    def _noise_source(self) -> Composing:
+        return Composing(noise_executor(self.version.vocabulary.size), self.version.encoding, NGRAM_TOKENS)
+
+    def measure(self, sets: list[Sets], on_progress: Progress) -> tuple[EvaluationReport, pl.DataFrame]:
+        """Measure all pieces and compare the sets; return the report, and a table with a row for each piece."""
+        index, reason = find_index(self.lake, str(self.version)) if self.settings.copying else (None, "")
+        notices = [*self.notices, *([f"copies are unknown: {reason}"] if reason else [])]
+        measuring = Measuring(self.settings.extract, self.settings.request.longest_note, index)
+        without_copies = replace(measuring, index=None)
+        own = self.version.encoding
+        groups, tables = {}, []
+
+        def measured(kind: str, group: str, subjects: list[Subject], encoding: Encoding) -> Collected:
+            found: list[PieceMeasures] = []
+            for number, subject in enumerate(subjects):
+                checked = number < self.settings.copying and kind != NOISE
+                found.append((measuring if checked else without_copies).measure(subject, encoding))
+                on_progress(1)
+            columns = collect(found)
+            labels = {"group": group, "set": kind, "piece": [subject.name for subject in subjects]}
+            tables.append(pl.DataFrame(labels).hstack(columns.to_table()))
+            return columns
+
+        for each in sets:
+            name = each.group.name
+            groups[name] = GroupSets(
+                samples=measured(SAMPLES, name, each.samples, each.encoding),
+                held_out=measured(HELD_OUT, name, real_subjects(each.group.held_out, own), own),
+                real=measured(REAL, name, real_subjects(each.group.others, own), own),
+                references={kind: measured(kind, name, found, own) for kind, found in each.references.items()},
+            )
+        report = EvaluationReport(
+            source=self.source,
+            source_digest=self.source_digest,
+            dataset=str(self.version),
+            settings=self.settings,
+            groups=compare(groups, self.settings.resamples, self.settings.seed),
+            notices=notices,
+        )
+        return report, pl.concat(tables, how="vertical")
+
+
+def real_subjects(pieces: list[RealPiece], encoding: Encoding) -> list[Subject]:
+    """Return real pieces; copies of a piece's own family do not count."""
+    return [Subject(piece.piece_id, encoding.decode(piece.tokens), piece.tokens, piece.family) for piece in pieces]

@@ -1,0 +1,116 @@
+"""The report of an evaluation: a typed value, whose JSON form is the file `report.json`.
+
+FORMAT numbers its schema; files of another format are refused.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from flows.evaluation.settings import EvaluationSettings
+from infra.errors import RunError
+from infra.settings import one_line
+
+FORMAT: Final = 1
+ALL = "all"
+"""Name of the group that averages over the others."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Estimate(_Strict):
+    """A number with the interval in which it would lie for 95 % of other drawings of the pieces."""
+
+    value: float
+    low: float
+    high: float
+
+
+class MeasureReport(_Strict):
+    """One measure of a group: `tokenization.measures.MEASURES` defines it."""
+
+    measure: str
+    unit: str
+    """Of the distances; empty where they have none."""
+    distance: Estimate
+    """Of the samples to held-out pieces."""
+    floor: Estimate
+    """Of other real pieces to held-out pieces."""
+    multiple: float | None
+    """The distance as a multiple of the floor; None for a floor of 0."""
+    references: dict[str, float]
+    """Distances of the references, `ngram` and `noise`, to held-out pieces."""
+
+    @property
+    def is_above_floor(self) -> bool:
+        """True if the interval of the distance lies above that of the floor."""
+        return self.distance.low > self.floor.high
+
+
+class FigureReport(_Strict):
+    """One figure of a group: `tokenization.measures.FIGURES` defines it."""
+
+    figure: str
+    title: str
+    unit: str
+    samples: Estimate
+    held_out: Estimate | None
+    references: dict[str, float]
+    """Of other real pieces (`real`), of the n-gram and of noise."""
+
+
+class GroupReport(_Strict):
+    """The pieces of one style, of several small ones together, or the average over all groups."""
+
+    group: str
+    samples: int
+    held_out: int
+    real: int
+    """Other real pieces, which the floor is taken of."""
+    measures: list[MeasureReport]
+    figures: list[FigureReport]
+    multiple: float | None
+    """Median over the measures of the distance as a multiple of the floor."""
+
+    def measure(self, name: str) -> MeasureReport | None:
+        """Return a measure, None where the group has none."""
+        return next((each for each in self.measures if each.measure == name), None)
+
+    def figure(self, name: str) -> FigureReport | None:
+        """Return a figure, None where the group has none."""
+        return next((each for each in self.figures if each.figure == name), None)
+
+
+class EvaluationReport(_Strict):
+    """An evaluation of a model's pieces, or of those in a folder."""
+
+    format: Literal[1] = FORMAT
+    source: str
+    """`musenet 3` or the path of a folder."""
+    source_digest: str
+    """SHA-256 of the model's files, or of the folder's MIDI files."""
+    dataset: str
+    """`name@digest` of the version whose pieces are the real ones."""
+    settings: EvaluationSettings
+    groups: list[GroupReport]
+    """That of ALL first, then each group."""
+    notices: list[str]
+    """What the figures leave out, a line each."""
+
+    @property
+    def overall(self) -> GroupReport:
+        """The average over all groups."""
+        return self.groups[0]
+
+
+def read_report(file: Path) -> EvaluationReport:
+    """Read a report. Raises RunError for a file that is none, or of another format."""
+    try:
+        return EvaluationReport.model_validate_json(file.read_bytes())
+    except ValidationError as error:
+        raise RunError(f"{file} is no report of this release ({one_line(error)}); evaluate again") from error
