@@ -1,8 +1,8 @@
 """Evaluation: how far composed pieces are from real ones, by the measures of `tokenization.measures`.
 
 A model composes pieces under the headers of held-out pieces, or a folder of MIDI files is taken as it is. Each measure
-is a distance to held-out pieces, beside its floor, the distance of as many other real pieces, and those of an n-gram
-and of noise. `flow.py` is the Prefect flow.
+is a distance to held-out pieces, beside its floor, which is how far real pieces are apart, and the distances of an
+n-gram and of noise. `flow.py` is the Prefect flow.
 
     settings      what is evaluated, and how
     groups        the real pieces of each style, from the shards of a dataset version

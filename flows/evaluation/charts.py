@@ -92,7 +92,9 @@ def two_histograms(
     for index, value in enumerate(samples):
         path += f"V{y(value):.1f}H{LEFT + (index + 1) * step:.1f}"
     parts.append(f'<path class="line" d="{path}"/>')
-    parts += [_text(LEFT + (place + 0.5) * step, CHART_HEIGHT - 8, text, "middle") for place, text in labels]
+    for place, text in labels:
+        x = LEFT + (place + 0.5) * step
+        parts.append(_text(min(max(x, 4 * len(text)), CHART_WIDTH - 4 * len(text)), CHART_HEIGHT - 8, text, "middle"))
     return (
         f"<figure><figcaption>{html.escape(title)} <small>{html.escape(unit)}</small></figcaption>"
         f'<svg viewBox="0 0 {CHART_WIDTH} {CHART_HEIGHT}" role="img" aria-label="{html.escape(title)}">'

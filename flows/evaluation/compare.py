@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from flows.evaluation.report import ALL, Estimate, FigureReport, GroupReport, MeasureReport
 from tokenization.measures import FIGURES, MEASURES, Collected, Figure, Measure, Resampled, distance, resampled
-from tokenization.measures.distances import Weights, draw_weights, weighted_mean
+from tokenization.measures.distances import Weights, draw_splits, draw_weights, splits_apart, weighted_mean
 
 REAL = "real"
 
@@ -35,22 +35,25 @@ class _Weighted:
     sets: GroupSets
     samples: Weights
     held_out: Weights
-    real: Weights
+    split: Weights
+    """Of the held-out and the other real pieces together: those on the first side of each random split."""
 
 
 def compare(groups: Mapping[str, GroupSets], resamples: int, seed: int) -> list[GroupReport]:
     """Compare the samples of each group with its held-out pieces; the average over groups comes first.
 
-    A distance of ALL is the mean over groups, so that a model whose styles are all alike is not taken for good. Equal
-    arguments give equal reports. Raises ValueError without groups.
+    The floor of a measure is how far real pieces are apart: held-out and other ones together are split at random, again
+    and again, into sets of the same sizes. A distance of ALL is the mean over groups, so that a model whose styles are
+    all alike is not taken for good. Equal arguments give equal reports. Raises ValueError without groups.
     """
     if not groups:
         raise ValueError("there is no group to compare")
     weighted = {}
     for number, (name, sets) in enumerate(groups.items()):
         random = np.random.default_rng([seed, number])
-        drawn = (draw_weights(len(each), resamples, random) for each in (sets.samples, sets.held_out, sets.real))
-        weighted[name] = _Weighted(sets, *drawn)
+        drawn = (draw_weights(len(each), resamples, random) for each in (sets.samples, sets.held_out))
+        split = draw_splits(len(sets.held_out), len(sets.real), resamples, random)
+        weighted[name] = _Weighted(sets, *drawn, split)
     reports = [_report(ALL, list(weighted.values()))]
     return reports + [_report(name, [group]) for name, group in weighted.items()]
 
@@ -77,7 +80,7 @@ def _measure(measure: Measure, groups: Sequence[_Weighted]) -> MeasureReport | N
         for group in groups
     )
     floor = _mean(
-        resampled(measure, group.sets.real[name], group.sets.held_out[name], group.real, group.held_out)
+        splits_apart(measure, np.concatenate([group.sets.held_out[name], group.sets.real[name]]), group.split)
         for group in groups
     )
     if np.isnan(apart.value) or np.isnan(floor.value):
@@ -95,7 +98,7 @@ def _measure(measure: Measure, groups: Sequence[_Weighted]) -> MeasureReport | N
         measure=name,
         unit=measure.unit,
         distance=_estimate(apart),
-        floor=_estimate(floor),
+        floor=_spread(floor),
         multiple=apart.value / floor.value if floor.value > 0 else None,
         references=references,
     )
@@ -149,6 +152,12 @@ def _nanmean(values: NDArray[np.float64]) -> NDArray[np.float64]:
     known = ~np.isnan(values)
     counts = known.sum(axis=0)
     return np.where(counts > 0, np.where(known, values, 0.0).sum(axis=0) / np.maximum(counts, 1), np.nan)
+
+
+def _spread(found: Resampled) -> Estimate:
+    """Return the mean with the interval that holds 95 % of the draws."""
+    low, high = np.quantile(found.resamples[~np.isnan(found.resamples)], (0.025, 0.975)).tolist()
+    return Estimate(value=found.value, low=low, high=high)
 
 
 def _estimate(found: Resampled) -> Estimate:

@@ -34,12 +34,12 @@ MOST_COMPARED = 64
 
 @dataclass(frozen=True)
 class RollPair:
-    """A composed piece and a real one of the same group, drawn by seed, in the order in which the page shows them."""
+    """An evaluated piece and a real one of the same group, drawn by seed, in the order in which the page shows them."""
 
     group: str
     rolls: list[Markup]
     kinds: list[str]
-    """`composed` or `real`, in the order of the rolls."""
+    """`evaluated` or `real`, in the order of the rolls."""
 
 
 def page(report: EvaluationReport, sets: Sequence[Sets], version: DatasetVersion, blind: bool) -> str:
@@ -63,19 +63,22 @@ def page(report: EvaluationReport, sets: Sequence[Sets], version: DatasetVersion
 def draw_pairs(
     settings: EvaluationSettings, sets: Sequence[Sets], version: DatasetVersion, blind: bool
 ) -> list[RollPair]:
-    """Draw composed pieces in turn from each group, each with a real held-out piece; the same for equal seeds."""
+    """Draw evaluated pieces in turn from each group, each with a held-out one, none twice; equal seeds draw alike."""
     random = np.random.default_rng([settings.seed, 1])
+    orders = [(random.permutation(len(each.samples)), random.permutation(len(each.group.held_out))) for each in sets]
     pairs = []
     for number in range(settings.rolls):
-        each = sets[number % len(sets)]
-        sample = each.samples[int(random.integers(len(each.samples)))]
-        real = real_subjects(each.group.held_out, version.encoding)
-        other = real[int(random.integers(len(real)))]
-        kinds = ["composed", "real"]
+        turn, index = divmod(number, len(sets))
+        each, (of_samples, of_real) = sets[index], orders[index]
+        if turn >= min(len(of_samples), len(of_real)):
+            continue
+        sample = each.samples[int(of_samples[turn])]
+        other = real_subjects([each.group.held_out[int(of_real[turn])]], version.encoding)[0]
+        kinds = ["evaluated", "real"]
         if blind and random.random() < 0.5:
             kinds.reverse()
         rolls = {
-            "composed": _roll(sample.notes, each.encoding.vocabulary, settings),
+            "evaluated": _roll(sample.notes, each.encoding.vocabulary, settings),
             "real": _roll(other.notes, version.vocabulary, settings),
         }
         pairs.append(RollPair(each.group.name, [rolls[kind] for kind in kinds], kinds))
@@ -102,7 +105,7 @@ def _lines(group: GroupReport) -> list[Line]:
 
 
 def _histograms(sets: Sets, version: DatasetVersion, settings: EvaluationSettings) -> list[Markup]:
-    """Draw the mean histograms of a group's composed and held-out pieces."""
+    """Draw the mean histograms of a group's evaluated and held-out pieces."""
     own = version.encoding
     real = real_subjects(sets.group.held_out[:MOST_COMPARED], own)
     columns = [

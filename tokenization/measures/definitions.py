@@ -138,7 +138,7 @@ MEASURES: Final = (
     ),
     Measure(
         *("bar_order", "Order of bars", "", Distance.VALUES),
-        "likeness of neighbouring bars beyond that of all pairs of bars",
+        "likeness of neighbouring bars beyond that of all pairs: cosine of their notes by pitch, near ones included",
         OWN,
     ),
     Measure(

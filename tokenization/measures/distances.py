@@ -48,6 +48,12 @@ def draw_weights(pieces: int, resamples: int, random: np.random.Generator) -> We
     return random.multinomial(pieces, np.full(pieces, 1 / pieces), resamples).astype(np.float64)
 
 
+def draw_splits(first: int, second: int, splits: int, random: np.random.Generator) -> Weights:
+    """Return random splits of pieces into sets of two sizes: 1 for those in the first, shape (splits, pieces)."""
+    inside = np.arange(first + second) < first
+    return random.permuted(np.tile(inside, (splits, 1)), axis=1).astype(np.float64)
+
+
 def distance(measure: Measure, first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
     """Return the distance of two sets' values of a measure; NaN where one of them has none."""
     ones = np.ones((1, len(first))), np.ones((1, len(second)))
@@ -65,6 +71,13 @@ def resampled(
     return Resampled(
         distance(measure, first, second), _distances(measure, first, second, first_weights, second_weights)
     )
+
+
+def splits_apart(measure: Measure, values: NDArray[np.float64], splits: Weights) -> Resampled:
+    """Return how far the two sides of random splits of one set are apart: the mean, and each split."""
+    found = _distances(measure, values, values, splits, 1.0 - splits)
+    known = found[~np.isnan(found)]
+    return Resampled(float(known.mean()) if len(known) else float("nan"), found)
 
 
 def _distances(

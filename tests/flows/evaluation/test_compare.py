@@ -1,0 +1,148 @@
+"""The comparison: damaged sets are told from real ones, groups are averaged, and equal arguments give equal reports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+
+from flows.evaluation.compare import GroupSets, compare
+from flows.evaluation.report import ALL, GroupReport
+from tokenization.measures import Collected, collect, distance, measure, measure_named
+from tokenization.midi.notes import Notes
+
+Change = Callable[[Notes, np.random.Generator], Notes]
+
+
+def tune(seed: int) -> Notes:
+    """A melody over chords in some key: four bars that are varied and come again."""
+    random = np.random.default_rng(seed)
+    scale = np.array([0, 2, 4, 5, 7, 9, 11, 12])
+    key = int(random.integers(55, 67))
+    phrases = [scale[np.abs(np.cumsum(random.integers(-2, 3, 16))) % 8] for _ in range(2)]
+    melody = np.concatenate([phrases[number] for number in (0, 1, 0, 0, 1, 0)]) + key + 12
+    onset = np.arange(len(melody)) * 0.25
+    chords = np.repeat(onset[::8], 3)
+    triads = np.concatenate(
+        [np.array([0, 4, 7]) + key + root for root in scale[random.integers(0, 3, len(melody) // 8)]]
+    )
+    columns = (np.concatenate([onset, chords]), np.concatenate([np.full(len(onset), 0.24), np.full(len(chords), 1.9)]))
+    count = len(onset) + len(chords)
+    return Notes.from_columns(*columns, np.concatenate([melody, triads]), [80] * count, [0] * count, [False] * count)
+
+
+@cache
+def measured(first: int, count: int, change: Change | None = None) -> Collected:
+    random = np.random.default_rng(first)
+    tunes = [tune(seed) for seed in range(first, first + count)]
+    return collect([measure(each if change is None else change(each, random)) for each in tunes])
+
+
+def report(change: Change | None = None, **references: Collected) -> GroupReport:
+    sets = GroupSets(measured(0, 24, change), measured(100, 24), measured(200, 24), references)
+    return compare({"tunes": sets}, resamples=200, seed=0)[1]
+
+
+def wrong_notes(notes: Notes, random: np.random.Generator) -> Notes:
+    wrong = random.random(len(notes)) < 0.3
+    return replace(notes, pitch=(notes.pitch + wrong * random.integers(1, 6, len(notes))).astype(np.uint8))
+
+
+def permuted(notes: Notes, random: np.random.Generator) -> Notes:
+    return replace(notes, pitch=random.permutation(notes.pitch))
+
+
+def one_pitch(notes: Notes, random: np.random.Generator) -> Notes:
+    return replace(notes, pitch=np.full(len(notes), 60, np.uint8))
+
+
+def to_the_cap(notes: Notes, random: np.random.Generator) -> Notes:
+    return replace(notes, duration=np.full(len(notes), 8.0))
+
+
+def jittered(notes: Notes, random: np.random.Generator) -> Notes:
+    return replace(notes, onset=np.maximum(notes.onset + random.normal(0, 0.05, len(notes)), 0))
+
+
+def bars_shuffled(notes: Notes, random: np.random.Generator) -> Notes:
+    bar = (notes.onset // 2).astype(int)
+    return replace(notes, onset=notes.onset + 2.0 * (random.permutation(bar.max() + 1)[bar] - bar))
+
+
+def with_silence(notes: Notes, random: np.random.Generator) -> Notes:
+    return replace(notes, onset=notes.onset + 6.0 * (notes.onset > np.median(notes.onset)))
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        (wrong_notes, "scale_share"),
+        (permuted, "harmony"),
+        (one_pitch, "pitch_entropy"),
+        (one_pitch, "longest_run"),
+        (to_the_cap, "capped"),
+        (to_the_cap, "polyphony"),
+        (jittered, "onset_grid"),
+        (bars_shuffled, "self_similarity"),
+        (with_silence, "longest_silence"),
+    ],
+)
+def test_a_damage_is_seen_by_the_measure_meant_for_it(change: Change, name: str) -> None:
+    seen = report(change).measure(name)
+    assert seen is not None and seen.is_above_floor
+    assert seen.distance.value > 2 * seen.floor.value
+
+
+def test_real_pieces_are_at_the_floor() -> None:
+    held_out, others = measured(100, 24), measured(200, 24)
+    found = [
+        compare({"tunes": GroupSets(measured(first, 24), held_out, others)}, 200, seed=0)[1]
+        for first in range(300, 600, 50)
+    ]
+    assert np.median([each.multiple for each in found if each.multiple is not None]) == pytest.approx(1.0, abs=0.35)
+    above = [each.is_above_floor for group in found for each in group.measures]
+    assert np.mean(above) < 0.1
+
+
+def test_measures_that_a_damage_leaves_alone_stay_at_the_floor() -> None:
+    plain, damaged = report(), report(wrong_notes)
+    for name in ("onset_interval", "duration", "groove", "density"):
+        assert damaged.measure(name) == plain.measure(name)
+
+
+def test_figures_are_means_over_pieces() -> None:
+    found = report(to_the_cap, noise=measured(300, 4, one_pitch))
+    capped, runs = found.figure("capped_pieces"), found.figure("long_runs")
+    assert capped is not None and capped.samples.value == 1.0
+    assert capped.held_out is not None and capped.held_out.value == 0.0
+    assert runs is not None and runs.references == {"real": 0.0, "noise": 1.0}
+    assert found.figure("copies") is None  # not looked for
+
+
+def test_references_are_compared_with_the_same_held_out_pieces() -> None:
+    other, held_out = measured(200, 24), measured(100, 24)
+    found = report(None, ngram=other)
+    for each in found.measures:
+        assert each.references["ngram"] == pytest.approx(
+            distance(measure_named(each.measure), other[each.measure], held_out[each.measure])
+        )
+
+
+def test_all_is_the_mean_over_groups() -> None:
+    good = GroupSets(measured(0, 8), measured(100, 8), measured(200, 8))
+    bad = replace(good, samples=measured(0, 8, one_pitch))
+    overall, first, second = compare({"good": good, "bad": bad}, 50, 0)
+    assert [each.group for each in (overall, first, second)] == [ALL, "good", "bad"]
+    assert overall.samples == 16
+    for each in overall.measures:
+        both = [group.measure(each.measure) for group in (first, second)]
+        assert each.distance.value == pytest.approx(np.mean([b.distance.value for b in both if b is not None]))
+
+
+def test_equal_seeds_give_equal_reports() -> None:
+    sets = {"tunes": GroupSets(measured(0, 6), measured(100, 6), measured(200, 6))}
+    assert compare(sets, 50, 1) == compare(sets, 50, 1)
+    assert compare(sets, 50, 1) != compare(sets, 50, 2)
