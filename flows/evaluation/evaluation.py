@@ -21,13 +21,12 @@ from flows.evaluation.measuring import Measuring, Subject, subjects_of
 from flows.evaluation.report import EvaluationReport
 from flows.evaluation.settings import EvaluationSettings
 from flows.originality import find_index
-from infra.digests import canonical_digest
+from infra.digests import canonical_digest, file_sha256
 from infra.errors import UserError
 from infra.lake import Lake
 from modeling.generation import ExecutorConfig
 from registry.composer import Composer
 from registry.requests import PieceRequest
-from tokenization.compiled import source_digest
 from tokenization.dataset import DatasetVersion
 from tokenization.encodings import Encoding
 from tokenization.measures import Collected, PieceMeasures, collect
@@ -108,7 +107,7 @@ class Evaluation:
                 "source": self.source_digest,
                 "dataset": self.version.digest,
                 "settings": self.settings.content(),
-                "code": [*self._code, source_digest(Path(tokenization.__file__).parent / "measures")],
+                "code": [*self._code, code_digest(Path(tokenization.__file__).parent / "measures")],
             }
         )
 
@@ -118,7 +117,7 @@ class Evaluation:
         tokens, network, here = (Path(module).parent for module in (tokenization.__file__, modeling.__file__, __file__))
         folders = [tokens / name for name in ("encodings", "midi", "vocabulary")]
         folders += [network / name for name in ("controls", "generation", "network")]
-        return [source_digest(folder) for folder in (*folders, here / "baselines")]
+        return [code_digest(folder) for folder in (*folders, here / "baselines")]
 
     @property
     def pieces_to_compose(self) -> int:
@@ -222,6 +221,12 @@ class Evaluation:
             notices=notices,
         )
         return report, pl.concat(tables, how="vertical")
+
+
+def code_digest(package: Path) -> str:
+    """Return a digest of all Python files below a folder."""
+    files = sorted(package.rglob("*.py"))
+    return canonical_digest({path.relative_to(package).as_posix(): file_sha256(path) for path in files})
 
 
 def real_subjects(pieces: list[RealPiece], encoding: Encoding) -> list[Subject]:

@@ -14,7 +14,7 @@ from tokenization.measures import Extract
 OF_EVALUATION = frozenset(
     {
         *("style", "blend", "instruments", "length", "seconds", "bars", "tempo", "best_of", "seed"),
-        *("prompt", "prompt_notes", "prompt_seconds", "prompt_bars"),
+        *("prompt", "prompt_notes", "prompt_seconds", "prompt_bars", "opening", "candidate"),
     }
 )
 """Fields of a request that the evaluation sets: they follow from the held-out piece and the settings."""
