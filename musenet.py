@@ -29,6 +29,7 @@ from registry import load
 
 if TYPE_CHECKING:
     from flows.criticism.critic_training import CriticReport
+    from flows.evaluation.flow import EvaluateReport
     from flows.ingestion.flow import IngestReport
     from flows.registration.registration import RegisterReport
     from flows.sampling.flow import SampleReport
@@ -45,6 +46,7 @@ __all__ = [
     "critic",
     "decode",
     "encode",
+    "evaluate",
     "ingest",
     "load",
     "open_dataset",
@@ -158,6 +160,38 @@ def sample(
         output = {"audio": audio, "soundfont": font, "out": folder, "lake": opened.address}
         content = {**request, "model": model, "count": count, **output}
         return flow(SampleParameters.model_validate(content))
+
+
+def evaluate(
+    source: Address,
+    *,
+    dataset: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    blind: bool = False,
+    out: Address | None = None,
+    lake: Address | None = None,
+) -> EvaluateReport:
+    """Measure how far a model's pieces, or the MIDI files in a folder, are from real ones.
+
+    `source` is a folder, or an alias or version number of a model. `dataset`: the real pieces, by default those that
+    the model was trained on. `settings` are those of `flows.evaluation.settings.EvaluationSettings`:
+    `{"pieces": 64, "request.temperature": 0.9}`. Raises MusenetError.
+    """
+    with _flow(lake) as opened:
+        from flows.evaluation.flow import evaluate as flow
+        from flows.evaluation.settings import EvaluateParameters, EvaluationSettings
+        from infra.settings import apply
+
+        return flow(
+            EvaluateParameters(
+                source=os.fspath(source),
+                dataset=dataset,
+                settings=apply(EvaluationSettings, {}, settings or {}),
+                blind=blind,
+                out=None if out is None else Path(out).expanduser(),
+                lake=opened.address,
+            )
+        )
 
 
 def open_dataset(reference: str, *, lake: Address | None = None) -> DatasetVersion:

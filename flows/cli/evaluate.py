@@ -50,12 +50,13 @@ def evaluate(
 
         options = {"pieces": pieces, "styles": list(styles), "prompt_seconds": prompt_seconds or 0.0, "seed": seed}
         chosen = apply(EvaluationSettings, options, settings)
+        parameters = EvaluateParameters(
+            source=source, dataset=dataset, settings=chosen, blind=blind, out=out, lake=lake.address
+        )
     with running(lake):
         from flows.evaluation.flow import evaluate as flow
 
-        result = flow(
-            EvaluateParameters(source=source, dataset=dataset, settings=chosen, blind=blind, out=out, lake=lake.address)
-        )
+        result = flow(parameters)
     overall = result.report.overall
     lines = [f"{'measure':<20} {'distance':>9} {'floor':>9} {'× floor':>8}"]
     for each in overall.measures:

@@ -51,9 +51,12 @@ def compare(groups: Mapping[str, GroupSets], resamples: int, seed: int) -> list[
     weighted = {}
     for number, (name, sets) in enumerate(groups.items()):
         random = np.random.default_rng([seed, number])
-        drawn = (draw_weights(len(each), resamples, random) for each in (sets.samples, sets.held_out))
-        split = draw_splits(len(sets.held_out), len(sets.real), resamples, random)
-        weighted[name] = _Weighted(sets, *drawn, split)
+        weighted[name] = _Weighted(
+            sets,
+            samples=draw_weights(len(sets.samples), resamples, random),
+            held_out=draw_weights(len(sets.held_out), resamples, random),
+            split=draw_splits(len(sets.held_out), len(sets.real), resamples, random),
+        )
     reports = [_report(ALL, list(weighted.values()))]
     return reports + [_report(name, [group]) for name, group in weighted.items()]
 

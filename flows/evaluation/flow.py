@@ -68,8 +68,6 @@ def evaluate(parameters: EvaluateParameters) -> EvaluateReport:
     """Evaluate a model or a folder of MIDI files. Raises UserError, UnknownModel and VocabularyError."""
     lake = Lake.at(parameters.lake)
     folder = parameters.folder
-    if folder is not None and parameters.dataset is None:
-        raise UserError(f"{folder} is a folder: name the dataset to compare with by --dataset")
     with recorded("evaluate", flow_run) as record:
         source: Composer | Path
         if folder is None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from flows.parameters import LakeAddress
 from registry.requests import PieceRequest
@@ -85,6 +85,12 @@ class EvaluateParameters(BaseModel):
     out: Path | None = None
     """Folder to write into; None: one below `evaluations/` in the lake."""
     lake: LakeAddress
+
+    @model_validator(mode="after")
+    def _folder_has_dataset(self) -> Self:
+        if self.folder is not None and self.dataset is None:
+            raise ValueError(f"{self.folder} is a folder: name the dataset to compare with by --dataset")
+        return self
 
     @property
     def folder(self) -> Path | None:
