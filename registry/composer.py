@@ -24,13 +24,14 @@ from registry.identity import ModelIdentity
 from registry.piece import Piece
 from registry.prompts import Prompt
 from registry.requests import DEFAULT_LENGTH, SHORTEST, PieceRequest, RequestOptions, request_for_model
+from registry.spans import parse_span
 from tokenization.dataset import DatasetVersion, find_version, read_encoding
 from tokenization.dataset.pace import Pace
 from tokenization.encodings import HEADER, Encoding
 from tokenization.vocabulary import Tokens
 
 if TYPE_CHECKING:
-    from modeling.generation import ModelBundle, Request
+    from modeling.generation import Infill, ModelBundle, Request
     from registry.openings import Opening
 
 Progress = Callable[[int, int], None]
@@ -155,14 +156,32 @@ class Composer:
 
     def _prepare(self, request: PieceRequest, prompt: Prompt | None) -> Request:
         """Return the request for the network, checked. Raises UserError."""
-        from modeling.generation import prompt_tokens
+        from modeling.generation import Frame, prompt_tokens
 
         for style in request.styles:
             self.encoding.vocabulary.style_id(style)
         begins = self._tokens(request, prompt)
-        prepared = request_for_model(request, self._length(request, begins), begins)
-        prompt_tokens(self.encoding, prepared)
+        infill = self._infill(request, prompt, begins) if request.is_infill else None
+        prepared = request_for_model(request, self._length(request, begins), begins, infill)
+        given = prompt_tokens(self.encoding, prepared)
+        if infill is not None:
+            Frame(self.encoding, given, infill, request.longest_note)
         return prepared
+
+    def _infill(self, request: PieceRequest, prompt: Prompt | None, given: Tokens | None) -> Infill:
+        from modeling.generation import Infill
+
+        if prompt is None or given is None:
+            raise UserError("infill, replace and add change a given piece: name one as prompt or opening")
+        begin, end = 0.0, float("inf")
+        if request.infill is not None:
+            music = self.encoding.decode(given)
+            first = float(music.onset.min(initial=np.inf))
+            span = parse_span(request.infill).seconds(music if prompt.is_text else prompt.notes)
+            begin, end = (first + at if at else 0.0 for at in span)
+        # Who is only added takes nothing away.
+        replaced = request.replace or (() if request.add else None)
+        return Infill(begin, end, replaced, request.add)
 
     def answer(self, request: PieceRequest, prompt: Prompt | None = None, on_progress: Progress | None = None) -> Piece:
         """Compose the piece of a request: the best candidate by the critic. Raises UserError and WeightsError."""
@@ -185,12 +204,8 @@ class Composer:
         bundle = self.bundle
         found = compose(bundle, prepared, on_progress)
         device = str(next(bundle.model.parameters()).device)
-        return [
-            Piece(
-                request, prompt, self.identity, self.encoding, np.asarray(each.tokens), each.score, each.index, device
-            )
-            for each in found
-        ]
+        about = request, prompt, self.identity, self.encoding
+        return [Piece(*about, np.asarray(each.tokens), each.score, each.index, device, each.seam) for each in found]
 
     def compose(self, **options: Unpack[RequestOptions]) -> Piece:
         """Compose a piece; the options are the fields of `registry.requests.PieceRequest`, all with defaults.

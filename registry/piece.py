@@ -36,6 +36,8 @@ class Piece:
     """Its number among the request's candidates."""
     device: str
     """That the network ran on."""
+    seam: float | None = None
+    """Of an infilled piece: mean loss in nats of the first tokens behind what was composed anew."""
 
     @cached_property
     def digest(self) -> str:

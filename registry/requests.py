@@ -14,11 +14,12 @@ from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_
 from infra.digests import canonical_digest
 from modeling.controls import BEATS_PER_BAR, Controls, parse_blend
 from registry.prompts import Prompt
+from registry.spans import parse_span
 from tokenization.midi.notes import DEFAULT_TEMPO
 from tokenization.vocabulary import Tokens
 
 if TYPE_CHECKING:
-    from modeling.generation import Request
+    from modeling.generation import Infill, Request
 
 REQUEST_FORMAT: Final = 1
 """Raised when a request as it was written before would mean another piece."""
@@ -90,6 +91,13 @@ class PieceRequest(Controls):
     given."""
     candidate: int = Field(0, ge=0)
     """Number of the first candidate; a seed's candidates are the same whichever of them are asked for."""
+    infill: str | None = None
+    """Span of the prompt, a whole piece then, that is composed anew, `12s-20s` or `4bars-8bars`: see
+    `registry.spans`."""
+    replace: Annotated[tuple[str, ...], BeforeValidator(_names)] = ()
+    """Groups or instruments whose notes are composed anew, in `infill` or in all of the prompt."""
+    add: Annotated[tuple[str, ...], BeforeValidator(_names)] = ()
+    """Groups or instruments that play besides what is in the prompt, in `infill` or throughout."""
 
     @model_validator(mode="after")
     def _one_of_each(self) -> Self:
@@ -99,6 +107,9 @@ class PieceRequest(Controls):
             raise ValueError(f"prompt and opening = {self.opening} exclude each other; give one")
         if parts and not self.has_prompt:
             raise ValueError(f"{parts[0]} is of no use without a prompt")
+        if self.is_infill:
+            for name in (*self._exclude("length", "seconds", "bars"), *(["instruments"] if self.instruments else [])):
+                raise ValueError(f"{name} cannot be given with infill, replace or add: the rest of the piece stays")
         if self.style is not None and self.blend is not None:
             raise ValueError(f"style = {self.style} and blend exclude each other; give one")
         if self.has_prompt and self.tempo is not None:
@@ -111,6 +122,13 @@ class PieceRequest(Controls):
         if len(given) > 1:
             raise ValueError(f"{' and '.join(given)} exclude each other; give one")
         return given
+
+    @field_validator("infill")
+    @classmethod
+    def _infill_is_read(cls, infill: str | None) -> str | None:
+        if infill is not None:
+            parse_span(infill)
+        return infill
 
     @field_validator("blend")
     @classmethod
@@ -125,10 +143,16 @@ class PieceRequest(Controls):
         return self.prompt is not None or self.opening is not None
 
     @property
+    def is_infill(self) -> bool:
+        """True if the prompt is a whole piece, of which a part is composed anew."""
+        return self.infill is not None or bool(self.replace or self.add)
+
+    @property
     def prompt_part(self) -> tuple[int | None, float | None, float | None]:
         """The part of the prompt that is taken: its first notes, seconds or bars; all None for all of it."""
         part = self.prompt_notes, self.prompt_seconds, self.prompt_bars
-        return (None, None, OPENING_BARS) if self.opening is not None and part == (None, None, None) else part
+        is_beginning = self.opening is not None and not self.is_infill and part == (None, None, None)
+        return (None, None, OPENING_BARS) if is_beginning else part
 
     @property
     def time(self) -> float | None:
@@ -148,8 +172,9 @@ class PieceRequest(Controls):
         A field that is added with a default leaves the content of older requests as it was.
         """
         fields = self.model_dump(mode="json", exclude_defaults=True, exclude={"prompt", "length"})
-        if self.instruments:
-            fields["instruments"] = sorted(set(self.instruments))
+        for name in ("instruments", "replace", "add"):
+            if getattr(self, name):
+                fields[name] = sorted(set(getattr(self, name)))
         if self.length is not None and (prompt is not None or self.length != DEFAULT_LENGTH):
             fields["length"] = self.length
         return fields | ({"prompt": prompt.sha256} if prompt else {})
@@ -202,10 +227,16 @@ class RequestOptions(TypedDict, total=False):
     prompt_bars: float | None
     opening: str | None
     candidate: int
+    infill: str | None
+    replace: tuple[str, ...] | list[str] | str
+    add: tuple[str, ...] | list[str] | str
 
 
-def request_for_model(request: PieceRequest, length: int, prompt: Tokens | None) -> Request:
-    """Return the request in the network's terms, for a piece of `length` tokens that begins with those of `prompt`."""
+def request_for_model(
+    request: PieceRequest, length: int, prompt: Tokens | None, infill: Infill | None = None
+) -> Request:
+    """Return the request in the network's terms, for a piece of `length` tokens that begins with those of `prompt`, or
+    of which `infill` is composed anew."""
     from modeling.generation import ExecutorConfig, Request, SamplingConfig
     from modeling.generation.direction import Direction
 
@@ -229,6 +260,7 @@ def request_for_model(request: PieceRequest, length: int, prompt: Tokens | None)
         ),
         prompt=prompt,
         first=request.candidate,
+        infill=infill,
         direction=Direction(request.time, blend, controls, request.suggest),
         executor=ExecutorConfig(weights=request.weights),
     )

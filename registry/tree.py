@@ -34,7 +34,8 @@ from registry.requests import PieceRequest, RequestOptions
 from tokenization.encodings import HEADER
 
 FORMAT: Final = 1
-ORIGIN = ("prompt", "prompt_notes", "prompt_seconds", "prompt_bars", "opening", "tempo")
+INFILL = ("infill", "replace", "add")
+ORIGIN = ("prompt", "prompt_notes", "prompt_seconds", "prompt_bars", "opening", "tempo", *INFILL)
 """Fields of a request that say how a piece begins; one that goes on from a piece has its tokens instead."""
 RIVALS = ({"style", "blend"}, {"length", "seconds", "bars"})
 """Fields that exclude each other: one that is given replaces the others."""
@@ -75,11 +76,15 @@ def continued(request: PieceRequest, length: int, candidate: int, changes: Mappi
     """Return the request that goes on from tokens of candidate number `candidate` of a request.
 
     `length`: the tokens that were planned. Settings stay but for `changes`, fields of a request. With no other seed it
-    goes on as that candidate did; with one there are as many candidates as before. Raises UserError.
+    goes on as that candidate did; with one there are as many candidates as before. With an infill it has no length and
+    no instruments, since the rest of the piece stays. Raises UserError.
     """
     fields = request.model_dump(exclude={*ORIGIN, "bars"})
-    fields |= {"seconds": request.time} if request.time is not None else {"length": length}
-    fields |= {"candidate": 0} if "seed" in changes else {"candidate": candidate, "best_of": 1}
+    if {*INFILL} & changes.keys():
+        fields |= dict.fromkeys(("length", "seconds"), None) | {"instruments": (), "candidate": 0}
+    else:
+        fields |= {"seconds": request.time} if request.time is not None else {"length": length}
+        fields |= {"candidate": 0} if "seed" in changes else {"candidate": candidate, "best_of": 1}
     for rivals in RIVALS:
         if rivals & changes.keys():
             fields = {name: value for name, value in fields.items() if name not in rivals}

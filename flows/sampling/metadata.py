@@ -54,6 +54,9 @@ class SampleMetadata(_Strict):
     """Number of the chosen candidate."""
     score: float
     """The critic's probability that the piece is real."""
+    seam: float | None = None
+    """Of an infilled piece: mean loss in nats of the first 16 tokens behind what was composed anew, by which the
+    candidate was chosen; None where nothing follows."""
     tokens: int
     notes: int
     seconds: float
@@ -95,6 +98,7 @@ def metadata_of(
         model=piece.model,
         candidate=piece.candidate,
         score=round(piece.score, 6),
+        seam=None if piece.seam is None else round(piece.seam, 4),
         tokens=len(piece.tokens),
         notes=len(piece.notes),
         seconds=round(piece.seconds, 3),

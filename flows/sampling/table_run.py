@@ -129,9 +129,9 @@ class TableRun:
 
 FILES = ("midi", "text", "picture", "audio", "metadata")
 _FIELD_TYPES: dict[str, pl.DataType] = {
-    "instruments": pl.List(pl.String()),
+    **dict.fromkeys(("instruments", "replace", "add"), pl.List(pl.String())),
     **dict.fromkeys(("length", "best_of", "seed", "candidate", "top_k"), pl.Int64()),
-    **dict.fromkeys(("style", "blend", "key", "prompt", "opening", "weights"), pl.String()),
+    **dict.fromkeys(("style", "blend", "key", "prompt", "opening", "infill", "weights"), pl.String()),
     **dict.fromkeys(("suggest", "strict_key"), pl.Boolean()),
 }
 INDEX_SCHEMA: dict[str, pl.DataType] = {

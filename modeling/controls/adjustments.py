@@ -105,13 +105,21 @@ class Adjustments:
             np.zeros((batch, instruments), np.int64),
         )
 
-    def apply(self, logits: NDArray[np.float32], may: NDArray[np.bool_], sounding: NDArray[np.int64]) -> None:
+    def apply(
+        self,
+        logits: NDArray[np.float32],
+        may: NDArray[np.bool_],
+        sounding: NDArray[np.int64],
+        strict: NDArray[np.bool_] | None = None,
+    ) -> None:
         """Adjust logits and take ids out of `may`, both of shape (batch, ids), in place.
 
-        `sounding`: notes that sound in each piece, shape (batch,). Limits that leave nothing are not applied.
+        `sounding`: notes that sound in each piece, shape (batch,). Limits that leave nothing are not applied, but to
+        pieces that are `strict`, shape (batch,), which have another way to go on.
         """
         voices = sounding if self._keeps_lengths else self.state.struck
-        _apply(logits, may, voices, self.state, self._ids, self._limits.may, self._limits.bias, self._settings)
+        anyway = np.zeros(len(may), np.bool_) if strict is None else strict
+        _apply(logits, may, anyway, voices, self.state, self._ids, self._limits.may, self._limits.bias, self._settings)
 
     def advance(self, tokens: NDArray[np.int64]) -> None:
         """Remember the next token of every piece, shape (batch,)."""
@@ -126,6 +134,7 @@ class Adjustments:
 def _apply(
     logits: NDArray[np.float32],
     may: NDArray[np.bool_],
+    strict: NDArray[np.bool_],
     voices: NDArray[np.int64],
     state: State,
     ids: IdTable,
@@ -138,7 +147,7 @@ def _apply(
     is_tempered = settings.inverse_pitch != 1.0 or settings.inverse_instrument != 1.0
     total, tempered = np.empty(instruments), np.empty(instruments)
     for row in range(len(logits)):
-        any_left = False
+        any_left = strict[row]
         for token in range(len(within)):
             if may[row, token] and _fits(token, voices[row], within, ids, settings):
                 any_left = True

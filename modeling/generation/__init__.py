@@ -9,16 +9,20 @@ from modeling.generation.bundle import ModelBundle
 from modeling.generation.composition import Candidate, compose
 from modeling.generation.decoder import Decoder
 from modeling.generation.executors import ExecutorConfig, ExecutorError, new_executor
+from modeling.generation.frame import Frame, Infill
 from modeling.generation.generate import Step, generate, stream
 from modeling.generation.prompt import beginning, prompt_tokens, tokens_before
 from modeling.generation.request import Request
 from modeling.generation.sampling import SamplingConfig, sample
+from modeling.generation.seam import seam_losses
 
 __all__ = [
     "Candidate",
     "Decoder",
     "ExecutorConfig",
     "ExecutorError",
+    "Frame",
+    "Infill",
     "ModelBundle",
     "Request",
     "SamplingConfig",
@@ -29,6 +33,7 @@ __all__ = [
     "new_executor",
     "prompt_tokens",
     "sample",
+    "seam_losses",
     "stream",
     "tokens_before",
 ]

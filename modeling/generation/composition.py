@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from modeling.criticism import score
 from modeling.generation.bundle import ModelBundle
+from modeling.generation.frame import Frame
 from modeling.generation.generate import generate
 from modeling.generation.prompt import prompt_tokens
 from modeling.generation.request import Request
+from modeling.generation.seam import seam_losses
 from tokenization.encodings import HEADER
 from tokenization.vocabulary import Tokens
 
@@ -28,6 +30,8 @@ class Candidate:
     """The critic's probability that the piece is real."""
     index: int
     """Number of the candidate among those of its seed."""
+    seam: float | None = None
+    """Of an infilled piece: mean loss in nats of the first tokens behind the span; None where none are there."""
 
 
 def compose(
@@ -39,11 +43,20 @@ def compose(
     instrument and for controls that leave no note, and UserError for a prompt that leaves no room.
     """
     prompt = prompt_tokens(bundle.encoding, request)
-    return _rank(bundle, request, prompt, _generate_candidates(bundle, request, prompt, on_progress))
+    if request.infill is None:
+        return _rank(bundle, request, prompt, _generate_candidates(bundle, request, prompt, on_progress))
+    frame = Frame(bundle.encoding, prompt, request.infill, request.sampling.longest_note)
+    asked = replace(request, length=frame.capacity, stop=None, direction=replace(request.direction, seconds=None))
+    drawn = _generate_candidates(bundle, asked, frame.prefix, on_progress, frame)
+    return _rank(bundle, asked, frame.prefix, [frame.whole(tokens) for tokens in drawn], frame)
 
 
 def _generate_candidates(
-    bundle: ModelBundle, request: Request, prompt: Tokens, on_progress: Callable[[int, int], None] | None
+    bundle: ModelBundle,
+    request: Request,
+    prompt: Tokens,
+    on_progress: Callable[[int, int], None] | None,
+    frame: Frame | None = None,
 ) -> list[Tokens]:
     """Generate the pieces of a request, in batches of up to MAX_BATCH."""
     pieces: list[Tokens] = []
@@ -68,18 +81,24 @@ def _generate_candidates(
             candidates=range(request.first + len(pieces), request.first + len(pieces) + count),
             direction=request.direction,
             executor=bundle.executor(request.executor),
+            frame=frame,
         )
     return pieces
 
 
-def _rank(bundle: ModelBundle, request: Request, prompt: Tokens, pieces: list[Tokens]) -> list[Candidate]:
-    """Sort candidates by the critic's score, the highest first."""
+def _rank(
+    bundle: ModelBundle, request: Request, prompt: Tokens, pieces: list[Tokens], frame: Frame | None = None
+) -> list[Candidate]:
+    """Sort candidates by the critic's score, the highest first; infilled ones by the loss behind the seam, if any."""
     window = bundle.critic_config.window
     # After a long prompt the continuation is scored, with a quarter of a window before it: up to there all are equal.
     start = max(len(prompt) - HEADER - window // 4, 0)
-    lengths = [len(piece) if request.direction.seconds else request.length for piece in pieces]
+    is_whole = request.direction.seconds is not None or frame is not None
+    lengths = [len(piece) if is_whole else request.length for piece in pieces]
     scores = score(bundle.model, bundle.critic, bundle.encoding, pieces, lengths, window, start)
-    candidates = [
-        Candidate(tokens, value, index) for index, (tokens, value) in enumerate(zip(pieces, scores), request.first)
-    ]
-    return sorted(candidates, key=lambda candidate: (-candidate.score, candidate.index))
+    seams: list[float | None] = [None] * len(pieces)
+    if frame is not None and frame.events_behind:
+        seams = [*seam_losses(bundle.model, bundle.encoding, pieces, frame.events_behind)]
+    numbers = range(request.first, request.first + len(pieces))
+    candidates = [Candidate(*each) for each in zip(pieces, scores, numbers, seams)]
+    return sorted(candidates, key=lambda found: (found.seam or 0.0, -found.score, found.index))

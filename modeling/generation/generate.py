@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from modeling.generation.decoder import Decoder
 from modeling.generation.direction import Direction
 from modeling.generation.executors import Executor, Rows, new_executor
+from modeling.generation.frame import Frame
 from modeling.generation.mixture import Mixture
 from modeling.generation.pieces import GrowingPieces, window_begin
 from modeling.generation.planning import MARGIN
@@ -50,6 +51,7 @@ def generate(
     candidates: Sequence[int] | None = None,
     direction: Direction | None = None,
     executor: Executor | None = None,
+    frame: Frame | None = None,
 ) -> list[Tokens]:
     """Continue each prompt to a piece, up to its `end`, its planned length or `stop`; arguments as for `stream`.
 
@@ -61,7 +63,8 @@ def generate(
     out = np.zeros((len(prompts), max(longest, given)), np.uint16)
     out[:, :given] = prompts
     sizes = np.full(len(prompts), given)
-    steps = stream(ready, model.config.context, encoding, prompts, lengths, sampling, seed, stop, candidates, direction)
+    context = model.config.context
+    steps = stream(ready, context, encoding, prompts, lengths, sampling, seed, stop, candidates, direction, frame)
     for step in steps:
         out[step.pieces, step.position] = step.tokens
         sizes[step.pieces] = step.position + 1
@@ -81,6 +84,7 @@ def stream(
     stop: int | None = None,
     candidates: Sequence[int] | None = None,
     direction: Direction | None = None,
+    frame: Frame | None = None,
 ) -> Iterator[Step]:
     """Yield the next token of every piece, step by step; nothing is computed before it is asked for.
 
@@ -91,6 +95,7 @@ def stream(
     if it has a length in time, `lengths` are first estimates of the number of tokens. A piece is a function of
     prompt, length, settings, seed and candidate: the same, whichever others are with it, and whether it is generated
     at a stretch or continued from what was generated before. (Other batches change rounding in the eager executor.)
+    `frame`: what stays of a given piece; prompts are its prefix, and pieces stop when they are through its span.
 
     Raises VocabularyError for an unknown style of a blend and for controls that leave no note, and ValueError for a
     prompt without a header or that fills the length, or whose instrumentation has no instruments.
@@ -104,7 +109,7 @@ def stream(
     beginnings = np.concatenate([planned[:, None], prompts.astype(np.int64)], axis=1)
     distinct, row_of = np.unique(beginnings, axis=0, return_inverse=True)
     pieces = GrowingPieces(
-        encoding, distinct[:, 1:].astype(np.uint16), distinct[:, 0].copy(), longest, sampling, direction
+        encoding, distinct[:, 1:].astype(np.uint16), distinct[:, 0].copy(), longest, sampling, direction, frame
     )
     mixture = Mixture(encoding.vocabulary, direction, sampling.guidance)
     decoder = Decoder(executor, mixture.headers)
@@ -118,9 +123,7 @@ def stream(
         tokens = sample(logits, allowed, sampling, quantiles)
         pieces.append(tokens)
         yield Step(pieces.filled - 1, remaining, tokens)
-        rows = np.flatnonzero(
-            (tokens != encoding.vocabulary.end) & (pieces.filled < np.minimum(pieces.lengths, longest))
-        )
+        rows = np.flatnonzero(pieces.go_on(tokens, encoding.vocabulary.end))
         if not len(rows):
             return
         if len(rows) < len(remaining):

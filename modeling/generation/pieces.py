@@ -9,6 +9,7 @@ from modeling.controls import Controls
 from modeling.controls.adjustments import Adjustments
 from modeling.generation.direction import Direction
 from modeling.generation.executors import Fields, Floats, Rows
+from modeling.generation.frame import Frame, FrameState
 from modeling.generation.planning import Clock, TimePlan
 from modeling.generation.sampling import SamplingConfig
 from tokenization.encodings import HEADER, Encoding
@@ -16,12 +17,16 @@ from tokenization.encodings.ending import Ending
 from tokenization.encodings.grammar import Grammar
 from tokenization.encodings.structure import COUNTDOWN, FIELDS, Features, Stepper
 
+ENDLESS_NOTE = 1e6
+"""Seconds that no note lasts."""
+
 
 class GrowingPieces:
     """A batch of pieces of equal length so far.
 
     `prompts`: the tokens so far, shape (pieces, n). `lengths`: planned tokens of each piece, on which its part and
     countdown depend, and in a direction with a length in time a first estimate of them. `capacity`: most tokens of any.
+    `frame`: what stays of a given piece, whose prefix the prompts are; then the plan is that piece's.
     Raises ValueError where an instrumentation has no instruments, and VocabularyError where controls leave no note.
     """
 
@@ -33,16 +38,22 @@ class GrowingPieces:
         capacity: int,
         sampling: SamplingConfig,
         direction: Direction,
+        frame: Frame | None = None,
     ) -> None:
         self._writes_ends = encoding.writes_ends
-        self.lengths = lengths
+        self.lengths, self._capacity = lengths, capacity
         self.filled = 0
         """Tokens of each piece so far."""
         asked = encoding.vocabulary.instruments_of(prompts[:, 1])
         playable = np.ones_like(asked) if direction.is_open else asked
         # In the data `end` comes when the countdown has run out; a piece may end while it runs.
         ending = Ending.within(lengths - COUNTDOWN, lengths)
-        self._grammar = Grammar(encoding, playable, ending, sampling.longest_note)
+        longest_note = sampling.longest_note
+        self._frame: FrameState | None = None
+        if frame is not None:  # which ends the pieces, and new notes alone are bounded
+            playable = np.tile(frame.playable, (len(lengths), 1))
+            ending, longest_note = Ending.open(len(lengths)), ENDLESS_NOTE
+        self._grammar = Grammar(encoding, playable, ending, longest_note)
         self._stepper = Stepper(lengths, encoding.effects)
         self._clock = Clock(encoding, len(lengths))
         self._plan: TimePlan | None = None
@@ -54,7 +65,10 @@ class GrowingPieces:
             self._adjustments = Adjustments(encoding, direction.controls, asked, playable)
         self._fields: Fields = np.zeros((FIELDS, len(lengths), capacity), np.int64)
         for column in prompts.T.astype(np.int64):
+            if frame is not None:
+                self._plan_by(frame)
             self.append(column)
+        self._frame = None if frame is None else frame.start(len(lengths))
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -68,6 +82,9 @@ class GrowingPieces:
         self._fields[:, :, self.filled] = tokens, step.time, step.chord, step.part, step.countdown
         self.filled += 1
         self._clock.advance(self._grammar.now, self._grammar.tempo)
+        if self._frame is not None:
+            self._frame.advance(tokens, self._clock.now)
+            self._plan_by(self._frame.frame)
         if self._plan is not None:
             self._follow(self._plan)
 
@@ -82,6 +99,17 @@ class GrowingPieces:
         voices = self._grammar.voices
         return voices if self._writes_ends else np.zeros_like(voices)
 
+    def _plan_by(self, frame: Frame) -> None:
+        """Take the planned tokens from the given piece."""
+        self.lengths = frame.planned(self._clock.now, self.filled)
+        self._stepper.lengths = self.lengths
+
+    def go_on(self, tokens: Rows, end: int) -> NDArray[np.bool_]:
+        """Return which pieces go on behind their last token, one of `tokens`, shape (pieces,); `end`: the id."""
+        if self._frame is not None:
+            return self._frame.goes_on(self._clock.now) & (self.filled < self._capacity)
+        return np.asarray((tokens != end) & (self.filled < np.minimum(self.lengths, self._capacity)))
+
     @property
     def seconds(self) -> NDArray[np.float64]:
         """Seconds of each piece so far, shape (pieces,)."""
@@ -90,11 +118,16 @@ class GrowingPieces:
     def adjust(self, logits: Floats) -> tuple[Floats, NDArray[np.bool_]]:
         """Return logits under the controls, and which ids may come next, shape (pieces, ids)."""
         allowed = self._grammar.allowed()
-        if self._adjustments is None:
+        if self._adjustments is None and self._frame is None:
             return logits, allowed
         adjusted = logits[:, : allowed.shape[1]].copy()
-        self._adjustments.apply(adjusted, allowed, self._grammar.voices)
-        return adjusted, allowed
+        now = self._clock.now
+        free, strict = (allowed, None) if self._frame is None else self._frame.limit(allowed, now)
+        if self._adjustments is not None:
+            self._adjustments.apply(adjusted, free, self._grammar.voices, strict)
+        if self._frame is not None:
+            self._frame.force(logits, allowed, free, now, adjusted)
+        return adjusted, free
 
     def latest(self) -> Fields:
         """Return the last token of each piece, shape (5, pieces)."""
@@ -111,7 +144,7 @@ class GrowingPieces:
         self._grammar.keep(rows)
         self._stepper.keep(rows)
         self._clock.keep(rows)
-        for part in (self._plan, self._adjustments):
+        for part in (self._plan, self._adjustments, self._frame):
             if part is not None:
                 part.keep(rows)
 

@@ -21,7 +21,8 @@ LEAST_ROOM = 4
 def prompt_tokens(encoding: Encoding, request: Request) -> Tokens:
     """Return the header and the whole prompt of a request, without `end`, shape (n,).
 
-    Raises VocabularyError for an unknown style or instrument, and UserError for a prompt that leaves no room.
+    Raises VocabularyError for an unknown style or instrument, and UserError for a prompt that leaves no room behind it,
+    unless it is a piece to be infilled.
     """
     vocabulary = encoding.vocabulary
     mask = vocabulary.group_mask(request.instruments)
@@ -39,9 +40,10 @@ def prompt_tokens(encoding: Encoding, request: Request) -> Tokens:
     tokens = request.prompt.copy()
     if style is not None:
         tokens[0] = vocabulary.style_id(style)
-    if mask:
+    if mask and request.infill is None:
         tokens[1] = vocabulary.instrumentation_id(mask)
-    _check_room(encoding, request, tokens)
+    if request.infill is None:
+        _check_room(encoding, request, tokens)
     return tokens
 
 
@@ -93,7 +95,7 @@ def beginning(notes: Notes, count: int | None = None, seconds: float | None = No
     if count is not None:
         return _with_columns(notes, order[:count], notes.duration)
     if bars is not None:
-        seconds = _seconds_of_beats(notes, bars * BEATS_PER_BAR)
+        seconds = seconds_of_beats(notes, bars * BEATS_PER_BAR)
     if seconds is None or not len(notes):
         return notes
     cut = _first_onset(notes) + seconds
@@ -117,8 +119,8 @@ def _first_onset(notes: Notes) -> float:
     return float(notes.onset.min()) if len(notes) else 0.0
 
 
-def _seconds_of_beats(notes: Notes, beats: float) -> float:
-    """Return the time that so many beats take from the first note on."""
+def seconds_of_beats(notes: Notes, beats: float) -> float:
+    """Return the time that so many beats, or infinitely many, take from the first note on."""
     tempos: TempoMap = notes.tempos
     first = _first_onset(notes)
     times = np.maximum(np.append(tempos.seconds[1:], np.inf), first)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from modeling.generation.direction import Direction
 from modeling.generation.executors import ExecutorConfig
+from modeling.generation.frame import Infill
 from modeling.generation.sampling import SamplingConfig
 from tokenization.midi.notes import DEFAULT_TEMPO
 from tokenization.vocabulary import Tokens
@@ -32,6 +33,8 @@ class Request:
     """Number of the first candidate among those of the seed."""
     stop: int | None = None
     """Tokens after which candidates stop, whatever their planned length; None: at their end."""
+    infill: Infill | None = None
+    """The part of the prompt, a whole piece then, that is composed anew."""
     direction: Direction = field(default_factory=Direction)
     """Length in time, blend of styles, musical controls."""
     executor: ExecutorConfig = field(default_factory=ExecutorConfig)

@@ -75,6 +75,43 @@ class TestALengthInSeconds:
         assert len(piece.tokens) <= 54
 
 
+class TestAnInfill:
+    @pytest.fixture
+    def scale(self, midi_fixtures: Path) -> Path:
+        """Eight notes of a piano, a quarter of a second each."""
+        return midi_fixtures / "ok_type0.mid"
+
+    def test_of_bars_keeps_the_rest(self, composer: Composer, scale: Path) -> None:
+        piece = composer.compose(prompt=scale, infill="0.25bars-0.75bars", best_of=2)
+        given = composer.encoding.quantised(read_midi(scale.read_bytes()))
+        kept = (given.onset < 0.5) | (given.onset >= 1.5)
+        found = {*zip(piece.notes.onset.tolist(), piece.notes.duration.tolist(), piece.notes.pitch.tolist())}
+        rest = {*zip(given.onset[kept].tolist(), given.duration[kept].tolist(), given.pitch[kept].tolist())}
+        assert rest <= found
+        assert found - rest
+        assert all(0.5 <= onset < onset + duration <= 1.5 for onset, duration, _ in found - rest)
+        assert piece.seam is not None
+
+    def test_of_an_added_instrument(self, composer: Composer, scale: Path) -> None:
+        piece = composer.compose(prompt=scale, add="violin", infill="0s-1s", best_of=1)
+        assert piece.instrumentation == "piano_strings"
+        is_violin = piece.notes.program == 40
+        assert is_violin.any()
+        assert piece.notes.onset[is_violin].max() < 1
+        assert (~is_violin).sum() == 8
+        assert piece.seam is not None
+
+    def test_is_refused_in_one_line(self, unloaded: Composer, scale: Path) -> None:
+        for options, message in (
+            ({"infill": "1s-2s"}, "infill, replace and add change a given piece: name one as prompt or opening"),
+            ({"infill": "9s-12s", "prompt": scale}, r"nothing lies between 9 s and 12 s of a piece of 2\.0 s"),
+            ({"add": "kazoo", "prompt": scale}, "no instrument 'kazoo'"),
+        ):
+            with pytest.raises(UserError, match=message):
+                unloaded.compose(**options)  # type: ignore[misc, arg-type]
+        assert "bundle" not in vars(unloaded)
+
+
 class TestAPiece:
     def test_is_the_same_for_the_same_request(self, composer: Composer) -> None:
         first, again = (composer.compose(style="bach", length=48, best_of=2, seed=5) for _ in range(2))

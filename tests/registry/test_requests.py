@@ -48,6 +48,10 @@ class TestItsFields:
             ({"key": "H"}, "no key 'H'"),
             ({"prompt": "a.mid", "tempo": 90}, "tempo = 90 cannot be given with a prompt"),
             ({"opening": "bach/bwv846", "tempo": 90}, "tempo = 90 cannot be given with a prompt"),
+            ({"infill": "20s-12s"}, "the span 20s-12s ends before it begins"),
+            ({"infill": "soon"}, "no span 'soon'; write seconds"),
+            ({"infill": "2s-4s", "length": 64}, "length = 64 cannot be given with infill, replace or add"),
+            ({"add": "piano", "instruments": "piano"}, "instruments cannot be given with infill, replace or add"),
             ({"opening": "bach/bwv846", "prompt": "a.mid"}, "prompt and opening = bach/bwv846 exclude each other"),
         ],
     )
@@ -80,6 +84,9 @@ class TestItsDigest:
             {"prompt": midi_fixtures / "ok_type0.mid", "prompt_bars": 8.0},
             {"opening": "bach/bwv846"},
             {"candidate": 3},
+            {"infill": "12s-20s"},
+            {"replace": "piano"},
+            {"add": "piano"},
             {"bars": 8.0},
             {"blend": "bach, jazz=2"},
             {"suggest": True},
@@ -140,4 +147,5 @@ class TestThePartOfAPrompt:
     def test_is_all_of_a_file_and_four_bars_of_an_opening(self) -> None:
         assert PieceRequest(prompt="a.mid").prompt_part == (None, None, None)  # type: ignore[arg-type]
         assert PieceRequest(opening="bach/a").prompt_part == (None, None, 4)
+        assert PieceRequest(opening="bach/a", add="drums").prompt_part == (None, None, None)  # type: ignore[arg-type]
         assert PieceRequest(opening="bach/a", prompt_notes=5).prompt_part == (5, None, None)

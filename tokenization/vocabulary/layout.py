@@ -229,6 +229,16 @@ class IdLayout:
             mask |= 1 << self.groups.index(group)
         return mask
 
+    def named_instruments(self, names: Iterable[str]) -> NDArray[np.bool_]:
+        """Return the instruments that groups or instruments name (`strings` or `violin`), shape (instruments,).
+
+        Raises VocabularyError.
+        """
+        chosen = [*names]
+        self.group_mask(chosen)
+        groups = {name for name in chosen if name in self.groups}
+        return np.array([i.group in groups or i.name in chosen for i in self.instruments], np.bool_)
+
     def mask_of_instruments(self, indices: Iterable[int]) -> int:
         """Return the bits of the groups of instruments given by index."""
         return self.group_mask(self.instruments[int(i)].name for i in indices)

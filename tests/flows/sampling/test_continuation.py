@@ -69,6 +69,15 @@ def test_the_metadata_name_the_parent(sample: Path, piece: Piece, composer: Comp
     assert (file.parent / about.prompt.name).read_text().split() == piece.text.split()[: further.parent.at]
 
 
+def test_a_part_of_it_is_composed_anew(sample: Path, piece: Piece, composer: Composer) -> None:
+    further = go_on_from(sample, composer, parameters(sample, infill=f"{piece.seconds / 2:.2f}s-"))
+    assert (further.request.length, further.request.instruments, further.request.best_of) == (None, (), 2)
+    changed = composer.answer(further.request, further.prompt)
+    before = encoded_before(piece, piece.seconds / 2 - 0.1)
+    assert set(before) <= set(zip(changed.notes.onset.tolist(), changed.notes.pitch.tolist()))
+    assert changed.notes.seconds <= piece.notes.seconds + 1e-9
+
+
 class TestRefused:
     def test_is_a_place_behind_the_end(self, sample: Path, composer: Composer) -> None:
         with pytest.raises(UserError, match=r"lasts \d+\.\d s: it cannot be left at 1000 s"):
