@@ -73,7 +73,7 @@ def test_the_page_stands_alone(of_model: tuple[Path, EvaluationReport, str]) -> 
     _, _, html = of_model
     assert html.count('class="roll"') == 2 * SMALL.rolls
     assert "http" not in html and "<script" not in html
-    assert all(f">{title}</td>" in html for title in ("Pitch class", "Harmony", "Copying"))
+    assert all(f">{title}</td>" in html for title in ("Pitch class", "Interval", "Copying"))
 
 
 def test_composed_pieces_are_kept_and_give_the_same_report(
