@@ -96,9 +96,11 @@ def finished_checkpoints(lake: Lake) -> Iterator[Candidate]:
 
 
 def caches(lake: Lake) -> Iterator[Candidate]:
-    """Yield token caches and indices of archives; both are made again where they are needed."""
+    """Yield token caches, pieces composed for evaluations, and indices of archives; all are made again where needed."""
     for folder in _folders(lake.cache / "tokens"):
         yield Candidate(Kind.CACHE, folder, "decoded tokens, made again when training reads them")
+    for folder in _folders(lake.cache / "evaluation"):
+        yield Candidate(Kind.CACHE, folder, "pieces composed for an evaluation, made again by the next one")
     indices = lake.cache / "archives"
     for file in sorted(indices.iterdir()) if indices.is_dir() else ():
         if file.is_file() and not file.name.startswith("."):

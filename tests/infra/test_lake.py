@@ -44,7 +44,7 @@ def places(lake: Lake) -> list[object]:
 
 def test_every_folder_lies_below_the_root(tmp_path: Path) -> None:
     found = places(Lake(tmp_path))
-    assert len(found) == len(set(found)) == 11
+    assert len(found) == len(set(found)) == 12
     assert all(isinstance(place, Path) and place.is_relative_to(tmp_path) for place in found)
 
 

@@ -177,8 +177,9 @@ class TestOthers:
         (lake.cache / "tokens" / "train-0").mkdir(parents=True)
         (lake.cache / "archives" / "hashes").mkdir(parents=True, exist_ok=True)
         (lake.cache / "archives" / "a.index").write_bytes(b"x")
+        (lake.cache / "evaluation" / "0123").mkdir(parents=True)
         found = plan(lake, RetentionRules(3, timedelta()))
-        assert {item.candidate.path.name for item in found.items} == {"train-0", "a.index"}
+        assert {item.candidate.path.name for item in found.items} == {"train-0", "a.index", "0123"}
 
 
 class TestSafety:
