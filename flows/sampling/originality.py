@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict
@@ -13,7 +12,7 @@ from infra.errors import RunError, UserError
 from infra.lake import Lake
 from registry.piece import Piece
 from registry.requests import PieceRequest
-from tokenization.originality import OriginalityIndex
+from tokenization.originality import Copy, OriginalityIndex
 
 TRIES = 8
 """Draws for a piece, the first one included, until one has no copy that is refused."""
@@ -21,19 +20,6 @@ TRIES = 8
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class CopyInfo(_Strict):
-    """A span of a sample that stands in a training piece: the fields of `tokenization.originality.Copy`."""
-
-    notes: int
-    seconds: float
-    at: float
-    piece: str
-    piece_at: float
-    transposition: int
-    tempo: float
-    bits: float
 
 
 class NearPiece(_Strict):
@@ -50,9 +36,9 @@ class OriginalityInfo(_Strict):
 
     unknown: str | None = None
     """Why nothing is known: the dataset is not in the lake, or has no index. None where it was checked."""
-    copied: CopyInfo | None = None
+    copied: Copy | None = None
     """The longest span that stands in the training pieces and is no commonplace."""
-    commonplace: CopyInfo | None = None
+    commonplace: Copy | None = None
     """A longer span that is in much music: a scale, a broken chord."""
     nearest: tuple[NearPiece, ...] = ()
     refused_seeds: tuple[int, ...] = ()
@@ -81,8 +67,8 @@ class CopyCheck:
             return OriginalityInfo(unknown=self.reason)
         found = self.index.check(piece.notes)
         return OriginalityInfo(
-            copied=None if found.copy is None else CopyInfo(**asdict(found.copy)),
-            commonplace=None if found.commonplace is None else CopyInfo(**asdict(found.commonplace)),
+            copied=found.copy,
+            commonplace=found.commonplace,
             nearest=tuple(NearPiece(piece=sha256, similarity=share) for sha256, share in found.nearest),
         )
 

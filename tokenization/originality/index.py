@@ -85,7 +85,10 @@ class OriginalityIndex:
         """Open the indexes in a folder. Raises IndexFileError if there is none, or one that cannot be read."""
         paths = sorted(folder.glob(f"*{SUFFIX}"))
         if not paths:
-            raise IndexFileError(f"{folder} holds no originality index; ingest with `--set originality=true`")
+            raise IndexFileError(
+                f"{folder} holds no originality index: it was ingested with `--set originality=false`, or by an "
+                "earlier release; ingest its collections again without that setting"
+            )
         return cls([IndexFile.open(path) for path in paths])
 
     @cached_property
