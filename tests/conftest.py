@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from infra.lake import Lake
+from infra.locks import exclusive
 from infra.services import library_environment
 
 if TYPE_CHECKING:
@@ -46,6 +47,26 @@ def environment_as_before() -> Iterator[None]:
     for name in os.environ.keys() - before.keys():
         del os.environ[name]
     os.environ.update(before)
+
+
+@pytest.fixture(scope="session")
+def convert_scores(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Lake], None]:
+    """Give a lake the starter's scores as MIDI.
+
+    Converting them takes a minute and a half of a processor, so that the processes of the tests do it once.
+    """
+    # Of this process and of those beside it
+    base = tmp_path_factory.getbasetemp()
+    place = Lake((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "scores")
+
+    def convert(lake: Lake) -> None:
+        from flows.demo.plan import starter_collections
+
+        with exclusive(place.root / "lock"):
+            starter_collections(place, 2, lambda done, count: None)
+        shutil.copytree(place.cache / "starter", lake.cache / "starter", dirs_exist_ok=True)
+
+    return convert
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,7 @@ def write_songs(folder: Path, first: int, count: int) -> None:
 
 
 @pytest.fixture(scope="session")
-def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def reader(tmp_path_factory: pytest.TempPathFactory, convert_scores: Callable[[Lake], None]) -> Iterator[Any]:
     """A `reader.Reader` who has followed README.md."""
     from reader import Reader
 
@@ -70,6 +70,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     for name in ("tune", "my_idea"):
         (work / f"{name}.mid").write_bytes(song(3000))
     lake = Lake(work / "lake")
+    convert_scores(lake)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(work)
         patch.setenv("HOME", str(home))

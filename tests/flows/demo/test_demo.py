@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -77,8 +77,9 @@ def read_until(stream: IO[str], words: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
+def lake(tmp_path_factory: pytest.TempPathFactory, convert_scores: Callable[[Lake], None]) -> Iterator[Lake]:
     lake = Lake(tmp_path_factory.mktemp("demo") / "lake")
+    convert_scores(lake)
     yield lake
     assert processes(lake) == []
 
