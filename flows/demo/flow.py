@@ -60,7 +60,11 @@ def _demo(parameters: DemoParameters) -> DemoReport:
         return result
 
     ingested = timed(
-        lambda: ingest(IngestParameters(collections=starter_task(lake), name=parameters.dataset, lake=address))
+        lambda: ingest(
+            IngestParameters(
+                collections=starter_task(lake), name=parameters.dataset, tokens=parameters.tokens, lake=address
+            )
+        )
     )
     version = ingested.version
     trained = timed(

@@ -8,12 +8,14 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from flows.ingestion.publishing.encoding import TokenSettings
 from flows.ingestion.sources import Collection, collection_of
 from flows.ingestion.starter import FREEDOOM, classical
 from flows.parameters import LakeAddress
 from flows.sampling.export import Sample
 from infra.errors import UserError
 from infra.lake import Lake
+from tokenization.encodings import Time
 
 FREEDOOM_LICENCE = "BSD-3-Clause"
 
@@ -24,6 +26,8 @@ class DemoParameters(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     dataset: str = "starter"
+    tokens: TokenSettings = TokenSettings(encoding="note", time=Time.BEATS)
+    """The encoding of the dataset."""
     preset: str = "tiny"
     settings: dict[str, Any] = {}
     """Changes to the preset by dotted key."""
