@@ -27,12 +27,14 @@ from registry.requests import DEFAULT_LENGTH, SHORTEST, PieceRequest, RequestOpt
 from registry.spans import parse_span
 from tokenization.dataset import DatasetVersion, find_version, read_encoding
 from tokenization.dataset.pace import Pace
+from tokenization.dataset.shard_index import ORIGINALITY
 from tokenization.encodings import HEADER, Encoding
 from tokenization.vocabulary import Tokens
 
 if TYPE_CHECKING:
     from modeling.generation import Infill, ModelBundle, Request
     from registry.openings import Opening
+    from tokenization.originality import Originality, OriginalityIndex
 
 Progress = Callable[[int, int], None]
 """Called with the tokens done and the tokens in all."""
@@ -92,14 +94,26 @@ class Composer:
     @cached_property
     def dataset(self) -> DatasetVersion:
         """The dataset version that the model was trained on. Raises UserError where it is not in the lake."""
+        what = f"openings and originality need the pieces of {self.identity.dataset}, which"
         if self.lake is None:
-            raise UserError(f"openings are pieces of {self.identity.dataset}, and this model is not in its lake")
+            raise UserError(f"{what} are in the model's lake: this one was loaded without its lake")
         try:
             return find_version(self.lake, self.identity.dataset).local(self.lake)
         except UserError as error:
-            raise UserError(
-                f"openings are pieces of {self.identity.dataset}, which {self.lake.root} does not have: {error}"
-            ) from error
+            raise UserError(f"{what} are not in {self.lake.root}: {error}") from error
+
+    @cached_property
+    def _training_pieces(self) -> OriginalityIndex:
+        from tokenization.originality import OriginalityIndex
+
+        return OriginalityIndex.open(self.dataset.path / ORIGINALITY)
+
+    def originality(self, piece: Piece) -> Originality:
+        """Look for spans of a piece in the training pieces of the model, in any key and at any tempo.
+
+        Raises UserError where the dataset is not in the lake, IndexFileError where it has no index.
+        """
+        return self._training_pieces.check(piece.notes)
 
     def find_opening(self, request: PieceRequest) -> Opening | None:
         """Return the piece of the dataset that a request begins like, None where it names none. Raises UserError."""

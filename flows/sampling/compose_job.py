@@ -9,6 +9,7 @@ from typing import Self
 
 from flows.engines import Failure, Heartbeat, WorkerSettings
 from flows.sampling.export import AudioOutput, Sample, export
+from flows.sampling.originality import CopyCheck
 from flows.sampling.origins import OpeningInfo, Origin
 from infra.errors import MusenetError, message_of
 from infra.lake import Lake
@@ -48,7 +49,10 @@ def compose_piece(job: ComposeJob, heartbeat: Heartbeat) -> Sample | str:
         composer = _composer(job.files, job.identity, job.lake)
         prompt = composer.find_prompt(job.request)
         origin = Origin(OpeningInfo.of(composer.find_opening(job.request)))
-        return export(composer.answer(job.request, prompt), job.folder, job.audio, origin=origin)
+        piece = composer.answer(job.request, prompt)
+        check = None if job.lake is None else _check(job.lake, job.identity.dataset)
+        originality = None if check is None else check.of_piece(piece)
+        return export(piece, job.folder, job.audio, originality, origin)
     except MusenetError as error:
         return message_of(error)
 
@@ -61,6 +65,11 @@ def worker_settings(composer: Composer, seconds_per_piece: float) -> WorkerSetti
 
 def _load(files: Path, identity: ModelIdentity, lake: str | None) -> None:
     _composer(files, identity, lake).bundle  # noqa: B018 (loads it)
+
+
+@cache
+def _check(lake: str, dataset: str) -> CopyCheck:
+    return CopyCheck.of(Lake.at(lake), dataset, None)
 
 
 @cache

@@ -124,7 +124,8 @@ class TableRun:
         if found is None:
             return about
         files = {name: Path(file).name for name in FILES if (file := getattr(found, name)) is not None}
-        return {**about, **files, "score": found.score, "piece_notes": found.notes, "piece_seconds": found.seconds}
+        figures = {"score": found.score, "piece_notes": found.notes, "piece_seconds": found.seconds}
+        return {**about, **files, **figures, "copied_notes": found.copied_notes}
 
 
 FILES = ("midi", "text", "picture", "audio", "metadata")
@@ -143,6 +144,7 @@ INDEX_SCHEMA: dict[str, pl.DataType] = {
     "score": pl.Float64(),
     "piece_notes": pl.Int64(),
     "piece_seconds": pl.Float64(),
+    "copied_notes": pl.Int64(),
 }
 """Columns of the index; those of the request are its fields, null where the row was no request."""
 

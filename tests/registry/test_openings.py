@@ -27,6 +27,7 @@ from tokenization.dataset import (
 )
 from tokenization.dataset.manifest import SCHEMA
 from tokenization.encodings.combined import Combined
+from tokenization.originality import IndexFileError, write_index
 from tokenization.vocabulary import Vocabulary
 
 DIGEST = "ab" * 16
@@ -123,6 +124,17 @@ def test_only_a_piece_of_the_training_split_was_trained_on() -> None:
 
 
 class TestAComposer:
+    def test_finds_what_its_pieces_have_of_training_pieces(self, at_home: Composer, lake: Lake) -> None:
+        piece = at_home.compose(opening="bach/bwv2", length=300, best_of=1)
+        with pytest.raises(IndexFileError, match="holds no originality index"):
+            at_home.originality(piece)
+        folder = lake.root / "datasets" / "songs" / DIGEST / "originality"
+        folder.mkdir()
+        write_index(folder / "00000.index", [(sha256("a/bwv2.mid"),) * 2 + (piece.notes,)])
+        ((nearest, share),) = at_home.originality(piece).nearest
+        assert nearest == sha256("a/bwv2.mid")
+        assert share > 0.5
+
     def test_goes_on_behind_four_bars(self, at_home: Composer) -> None:
         piece = at_home.compose(opening="bach/bwv2", length=80, best_of=1)
         begins = text("a/bwv2.mid").split()[: 4 + 4 * 4 - 1]
@@ -135,8 +147,8 @@ class TestAComposer:
         assert at_home.length_of(request, at_home.find_prompt(request)) == 1024 + 4 + 7
 
     def test_elsewhere_says_that_the_dataset_is_missing(self, composer: Composer, bundle: Path, tmp_path: Path) -> None:
-        with pytest.raises(UserError, match=r"openings are pieces of songs@abab.*, and this model is not in its lake"):
+        with pytest.raises(UserError, match=r"need the pieces of songs@abab.* this one was loaded without its lake"):
             composer.compose(opening="bach/bwv2")
         away = Composer(bundle, ModelIdentity.of_files(bundle), lake=Lake(tmp_path))
-        with pytest.raises(UserError, match=r"openings are pieces of songs@abab.*does not have: no dataset 'songs'"):
+        with pytest.raises(UserError, match=r"need the pieces of songs@abab.* are not in .*: no dataset 'songs'"):
             away.compose(opening="bach/bwv2")
