@@ -105,6 +105,10 @@ class Lake:
         """Files that can be made again: converted starter pieces, decoded tokens, compiled extensions."""
         return self.root / "cache"
 
+    def tested_pairs(self, name: str) -> Path:
+        """The pairs of pieces that deduplication of a dataset has compared, for its next version."""
+        return self.cache / "links" / f"{name}.pairs"
+
     def _shared(self, name: str) -> Folder:
         if self.remote is None:
             return self.root / name

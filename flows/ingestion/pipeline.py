@@ -156,6 +156,7 @@ def deduplicate(context: IngestContext, inventory: Inventory, parsed: ParsedFile
         parameters.duplicates,
         parameters.splits,
         context.inherited_splits(),
+        context.lake.tested_pairs(parameters.name),
     )
 
 

@@ -20,6 +20,7 @@ from flows.training.runs import list_runs
 from infra.files import STAGING_PREFIX
 from infra.lake import Lake
 from infra.locks import is_held
+from infra.object_store import folders_in
 from modeling.training.run_folder import RunFolder
 from tokenization.dataset import DatasetVersion
 
@@ -96,7 +97,10 @@ def finished_checkpoints(lake: Lake) -> Iterator[Candidate]:
 
 
 def caches(lake: Lake) -> Iterator[Candidate]:
-    """Yield token caches, pieces composed for evaluations, and indices of archives; all are made again where needed."""
+    """Yield token caches, pieces composed for evaluations, indices of archives, and pairs tested for datasets now gone.
+
+    All are made again where they are needed.
+    """
     for folder in _folders(lake.cache / "tokens"):
         yield Candidate(Kind.CACHE, folder, "decoded tokens, made again when training reads them")
     for folder in _folders(lake.cache / "evaluation"):
@@ -105,6 +109,10 @@ def caches(lake: Lake) -> Iterator[Candidate]:
     for file in sorted(indices.iterdir()) if indices.is_dir() else ():
         if file.is_file() and not file.name.startswith("."):
             yield Candidate(Kind.CACHE, file, "index of an archive, made again when it is read")
+    datasets = {folder.name for folder in folders_in(lake.datasets)}
+    for file in sorted((lake.cache / "links").glob("*.pairs")):
+        if file.stem not in datasets:
+            yield Candidate(Kind.CACHE, file, "tested pairs of pieces, of a dataset that is gone")
 
 
 def samples(lake: Lake) -> Iterator[Candidate]:

@@ -46,9 +46,9 @@ class Match(NamedTuple):
     evidence: float
     """Weight of the chain, about the number of rare features in common whose begins differ."""
     containment: float
-    """Weight of the features in the chain as a share of the voice with less of it, 0–1."""
+    """Features in the chain as a share of those of the voice with fewer, 0–1."""
     resemblance: float
-    """The same as a share of the voice with more of it."""
+    """The same as a share of those of the voice with more."""
     deviation: float
     """Mean distance from a straight line of begins in b over begins in a, seconds."""
     aligned: float
@@ -70,8 +70,7 @@ class Match(NamedTuple):
 def compare(
     a: NDArray[np.uint64],
     b: NDArray[np.uint64],
-    weight_a: NDArray[np.uint8],
-    weight_b: NDArray[np.uint8],
+    weight: NDArray[np.uint8],
     complete_a: bool,
     complete_b: bool,
     unit_a: float,
@@ -80,9 +79,9 @@ def compare(
 ) -> Match:
     """Compare two sketches; without `least` evidence the match is empty.
 
-    `a`, `b`: entries (see `sketch`). `weight_a`, `weight_b`: weights of their features in 255ths. `complete_a`,
-    `complete_b`: True for a sketch that holds all features of its voice. `unit_a`, `unit_b`: seconds of a unit of
-    begins.
+    `a`, `b`: entries (see `sketch`). `weight`: weights of the features of a in 255ths, which those of b that are equal
+    have, too. `complete_a`, `complete_b`: True for a sketch that holds all features of its voice. `unit_a`, `unit_b`:
+    seconds of a unit of begins.
     """
     none = Match(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0)
     if len(a) == 0 or len(b) == 0:
@@ -96,7 +95,6 @@ def compare(
     pairs = np.empty((min(len(a), len(b)), 2), np.int64)
     votes = np.zeros(256, np.int64)
     matches, most = 0, np.int64(0)
-    sum_a = sum_b = np.int64(0)
     i = j = 0
     while i < len(a) and j < len(b):
         left, right = a[i] >> low, b[j] >> low
@@ -104,37 +102,30 @@ def compare(
             break
         if left == right:
             pairs[matches, 0], pairs[matches, 1] = i, j
-            votes[_interval(a[i], b[j])] += weight_a[i]
+            votes[_interval(a[i], b[j])] += weight[i]
             most = max(most, votes[_interval(a[i], b[j])])
             matches += 1
-        sum_a += weight_a[i] * (left <= right)
-        sum_b += weight_b[j] * (right <= left)
         i += left <= right
         j += right <= left
     if matches == 0 or most / FULL < least:
         return none
-    while i < len(a) and a[i] >> low <= limit:
-        sum_a += weight_a[i]
-        i += 1
-    while j < len(b) and b[j] >> low <= limit:
-        sum_b += weight_b[j]
-        j += 1
-    total_a, total_b = sum_a / FULL, sum_b / FULL
+    fewer, more = sampled(a, limit), sampled(b, limit)
+    fewer, more = min(fewer, more), max(fewer, more)
     key = int(np.argmax(votes))
-    tempo = _tempo(a, b, pairs, matches, key, weight_a)
-    x, y, rarity, mass = _begins(a, b, pairs, matches, key, tempo, weight_a, unit_a, unit_b)
+    tempo = _tempo(a, b, pairs, matches, key, weight)
+    x, y, rarity, mass = _begins(a, b, pairs, matches, key, tempo, weight, unit_a, unit_b)
     if len(x) == 0 or rarity.sum() < least:
         return none
     score, common, path = _chain(x, y, rarity, mass, 2.0**tempo)
     slope, deviation = _line(x, y, path)
     aligned = spread = 0.0
-    if common < SLIGHT * min(total_a, total_b):
+    if common < SLIGHT * fewer:
         aligned, spread = _aligned(x, y, min(unit_a, unit_b) * BEGINS)
     first, last = path[len(path) - 1], path[0]
     return Match(
         score,
-        min(common / max(min(total_a, total_b), 1e-9), 1.0),
-        min(common / max(total_a, total_b, 1e-9), 1.0),
+        min(common / fewer, 1.0),
+        min(common / more, 1.0),
         deviation,
         aligned,
         spread,
@@ -145,6 +136,19 @@ def compare(
         y[first],
         y[last],
     )
+
+
+@compiled
+def sampled(entries: NDArray[np.uint64], limit: np.uint64) -> int:
+    """Return the number of entries with hashes up to a limit."""
+    first, last = 0, len(entries)
+    while first < last:
+        middle = (first + last) // 2
+        if entries[middle] >> np.uint64(32) <= limit:
+            first = middle + 1
+        else:
+            last = middle
+    return first
 
 
 @compiled
@@ -200,7 +204,7 @@ def _begins(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Return the begins of matches of a key and tempo, seconds in a (ascending) and b, each pair of begins once.
 
-    With each the weight of its rarest feature, and of all its features.
+    With each the weight of its rarest feature, and the number of its features.
     """
     chosen = np.empty(matches, np.int64)
     order = np.empty(matches, np.uint64)
@@ -225,10 +229,10 @@ def _begins(
         rare = weight[chosen[order[k] & np.uint64(0xFFFFFFFF)]] / FULL
         if k and begin == order[k - 1] >> np.uint64(32):
             rarity[begins - 1] = max(rarity[begins - 1], rare)
-            mass[begins - 1] += rare
+            mass[begins - 1] += 1.0
         else:
             x[begins], y[begins] = float(begin >> np.uint64(16)) * unit_a, float(begin & np.uint64(65535)) * unit_b
-            rarity[begins] = mass[begins] = rare
+            rarity[begins], mass[begins] = rare, 1.0
             begins += 1
     return x[:begins], y[:begins], rarity[:begins], mass[:begins]
 

@@ -5,6 +5,8 @@ Whole columns are processed at a time, so that ten million files take about as l
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import polars as pl
 
@@ -21,11 +23,13 @@ def build_manifest(
     duplicates: Duplicates,
     shares: SplitShares,
     inherited: pl.DataFrame | None = None,
+    tested: Path | None = None,
 ) -> pl.DataFrame:
     """Return the manifest (columns of `manifest.SCHEMA`), rows in the order of `files`.
 
     `files`: `Inventory.files` with the column `partition`. `facts`: `Store.facts` of their pieces. `inherited`: columns
-    `sha256` and `split` of the parent version, whose families keep their splits.
+    `sha256` and `split` of the parent version, whose families keep their splits. `tested`: the file that keeps
+    tested pairs from one ingestion to the next.
 
     Of files with the same bytes, pieces with the same notes, and duplicates the preferred one is kept (see
     `find_equal_music`); the preferred piece of a family names it.
@@ -33,7 +37,7 @@ def build_manifest(
     table = files.join(facts, on="sha256", how="left", maintain_order="left", suffix="_parsed")
     table = quarantine(table, limits)
     good = pl.Series(table["reason"].is_null())
-    equal = find_equal_music(table, duplicates)
+    equal = find_equal_music(table, duplicates, tested)
     duplicate = good & pl.Series(equal.kept != np.arange(len(table)))
     kept, root, linked = pl.Series(equal.kept), pl.Series(equal.root), pl.Series(equal.linked)
     names = table.select(NAME).to_series()

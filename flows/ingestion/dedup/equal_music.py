@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -99,10 +100,11 @@ class EqualMusic:
     """Reason for which it is a duplicate, None if it is none."""
 
 
-def find_equal_music(table: pl.DataFrame, duplicates: Duplicates) -> EqualMusic:
+def find_equal_music(table: pl.DataFrame, duplicates: Duplicates, tested: Path | None = None) -> EqualMusic:
     """Group the rows of `table` whose `reason` is null by equal bytes, equal notes, and similar fingerprints.
 
-    Of equal ones the preferred row is kept. Raises UserError for declared files that are not in the table.
+    Of equal ones the preferred row is kept. `tested`: as of `find_families`. Raises UserError for declared files that
+    are not in the table.
     """
     n = len(table)
     rows = np.arange(n)
@@ -120,7 +122,7 @@ def find_equal_music(table: pl.DataFrame, duplicates: Duplicates) -> EqualMusic:
     reason = np.full(n, None, object)
     if duplicates.near and len(unique):
         declared = _declared(table.select(NAME).to_series(), duplicates, first, good, unique)
-        near = _near(table, duplicates, unique, rank, declared)
+        near = _near(table, duplicates, unique, rank, declared, tested)
         kept[unique], root[unique] = unique[near.kept], unique[near.best]
         has_link = near.linked >= 0
         ends = unique[has_link]
@@ -134,11 +136,18 @@ def find_equal_music(table: pl.DataFrame, duplicates: Duplicates) -> EqualMusic:
     return EqualMusic(kept, root, linked, relation.tolist(), similarity, evidence, reason.tolist())
 
 
-def _near(table: pl.DataFrame, duplicates: Duplicates, unique: Indices, rank: Indices, declared: Declared) -> Families:
+def _near(
+    table: pl.DataFrame,
+    duplicates: Duplicates,
+    unique: Indices,
+    rank: Indices,
+    declared: Declared,
+    tested: Path | None,
+) -> Families:
     sketches = Sketches.of(table["fingerprint"].gather(unique), MOST_ENTRIES)
     rules = Rules(duplicates.related_from, duplicates.duplicate_from)
     least = {Drop.NOTHING: None, Drop.DUPLICATES: Relation.DUPLICATE, Drop.RELATIVES: Relation.RELATED}
-    return find_families(sketches, rank[unique], rules, least[duplicates.drop], declared)
+    return find_families(sketches, rank[unique], rules, least[duplicates.drop], declared, tested)
 
 
 def _ranks(table: pl.DataFrame, duplicates: Duplicates) -> Indices:

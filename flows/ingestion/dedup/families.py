@@ -16,6 +16,7 @@ are in two families: of the links between them the weakest are left out.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -25,6 +26,7 @@ from flows.ingestion.dedup.index import build_index
 from flows.ingestion.dedup.links import Relation, Rules, measure, measure_families
 from flows.ingestion.dedup.search import find_links, root
 from flows.ingestion.dedup.sketches import Sketches, digests
+from flows.ingestion.dedup.tested_pairs import read_pairs, write_pairs
 from tokenization.compiled import compiled
 
 Indices = NDArray[np.int64]
@@ -70,20 +72,28 @@ def find_families(
     rules: Rules,
     drop: Relation | None = Relation.DUPLICATE,
     declared: Declared | None = None,
+    tested: Path | None = None,
 ) -> Families:
     """Find the families of n pieces.
 
     `rank`: preference of each, the smallest is the best; all different. `drop`: the least relation to a preferred piece
-    for which a piece is not kept; None to keep all.
+    for which a piece is not kept; None to keep all. `tested`: the file that keeps tested pairs from one search to the
+    next.
     """
     n = len(sketches.first_voice) - 1
     declared = declared or Declared([], [], [])
     first = _first_of_equal(sketches)
     distinct = np.flatnonzero(first == np.arange(n))
     own = sketches.take(distinct)
-    index = build_index(own)
+    known = None if tested is None else read_pairs(tested, own, rules)
+    index = build_index(own, None if known is None else known.is_old)
     parent = np.arange(len(distinct))
-    left, right = find_links(own, index, rules, parent)
+    if known is None:
+        left, right, pairs = find_links(own, index, rules, parent)
+    else:
+        left, right, pairs = find_links(own, index, rules, parent, known.pairs, known.is_known)
+    if tested is not None:
+        write_pairs(tested, own, rules, pairs)
     parent, left, right = distinct[parent], distinct[left], distinct[right]
     forest = np.arange(n)
     forest[distinct] = parent

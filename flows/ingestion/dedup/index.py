@@ -1,11 +1,9 @@
 """The index of the features of many sketches: the voices that have each, and its weight.
 
 A feature's weight is 1 if no other piece has it and falls with the logarithm of the number of pieces that do (inverse
-document frequency), so scales, templates and drum loops weigh little.
-
-The voices with a feature stand in groups, within which they are counted as sharing it. There is one group as a rule. Of
-a common feature a sample of the pairs is seen: a hash of voice and feature draws the group, so the groups of different
-features are independent, do not depend on the order of pieces, and stay as they are when further pieces come.
+document frequency), so scales, templates and drum loops weigh little. That number counts by its class alone, a factor
+of four wide, and the number of all pieces by its octave: so few weights change as a collection grows, and until it has
+about doubled none rises.
 """
 
 from __future__ import annotations
@@ -16,25 +14,22 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from flows.ingestion.dedup.sketches import Sketches, digests
+from flows.ingestion.dedup.groups import NewVoices, room_for, write_groups
+from flows.ingestion.dedup.sketches import Sketches, digests, mixed
 from tokenization.compiled import compiled
 
 PRIOR = 1000
 """Pieces that are imagined beside those at hand, so that few files do not make every common feature worthless."""
 ALONE = 0xFFFFFFFF
 """Place of an entry whose hash no other voice has."""
-GROUP = 0x80000000
-"""Bit of a posting that begins another group."""
-MOST_TOGETHER = 24
-"""Voices with a feature up to which all are in one group."""
-COMMON = 1024
-"""Voices with a feature from which it is a very common one."""
-LONGEST = 4 * MOST_TOGETHER
-"""The most voices of a group of a very common feature."""
+WITHIN = 1.75
+"""Octaves above 1 of the number of pieces that the first class of numbers, 2 to 7, counts as."""
 SLICE = 1 << 24
 """Entries that are sorted at a time: what is needed besides the index stays small."""
 SAMPLE = 1 << 16
 """Entries by which the slices are bounded."""
+REWEIGHED = np.uint8(2)
+"""Bit of a word whose weight has changed."""
 STRIDE = 256
 """Words to an entry of the table by which the voice of a word is found."""
 
@@ -43,49 +38,54 @@ class Index(NamedTuple):
     """The features that several voices have; p postings."""
 
     posting: NDArray[np.uint32]
-    """Voices by hash and group, ascending in each, the first of a group with the bit GROUP; shape (p,).
-
-    More than MOST_TOGETHER voices are in random groups of half as many or more on average, in other ones for each hash.
-    Of more than COMMON those with the same smallest hash are together, in the same way for each hash: so are the
-    versions of what very many have.
-    """
+    """Voices by hash and group (see `groups`), ascending in each, the first with the bit GROUP; shape (p,)."""
     place: NDArray[np.uint32]
     """The place in `posting` of each word, or ALONE; shape (w,)."""
     weight: NDArray[np.uint8]
     """Weight of each word, in 255ths; shape (w,)."""
+    touched: NDArray[np.uint8]
+    """For each word REWEIGHED and REGROUPED, as far as the new pieces did that; shape (w,), or (0,) where all pieces
+    are new."""
 
 
-def build_index(sketches: Sketches) -> Index:
-    """Index the features of all voices. Needs up to 9 bytes an entry, and 16 for each of SLICE entries on the way."""
+def build_index(sketches: Sketches, is_old: NDArray[np.bool_] | None = None) -> Index:
+    """Index the features of all voices. Needs up to 10 bytes an entry, and 16 for each of SLICE entries on the way.
+
+    `is_old`: True for pieces that were there before the others came; shape (n,).
+    """
     words, pieces = len(sketches.words), len(sketches.first_voice) - 1
     place = np.full(words, ALONE, np.uint32)
     weight = np.full(words, 255, np.uint8)
+    touched = np.zeros(0 if is_old is None else words, np.uint8)
+    old = np.zeros(0, np.bool_) if is_old is None else is_old
     nearest = np.searchsorted(sketches.end, np.arange(0, words + 1, STRIDE), side="right")
-    names = _names(sketches, digests(sketches))
-    shares = _shares(pieces + PRIOR, pieces)
+    smallest = (sketches.words[sketches.start] >> np.uint64(32)).astype(np.uint32)
+    names = voice_names(sketches)
+    shares = _shares(pieces)
     postings = [np.zeros(0, np.uint32)]
     before = 0
     for low, high in pairwise(_bounds(sketches)):
         keys = np.sort(_keys(sketches, low, high))
-        postings.append(_postings(keys, sketches, names, nearest, before, shares, place, weight))
+        postings.append(
+            _postings(keys, sketches, smallest, names, nearest, before, shares, old, place, weight, touched)
+        )
         before += len(postings[-1])
-    return Index(np.concatenate(postings), place, weight)
+    return Index(np.concatenate(postings), place, weight, touched)
 
 
-@compiled
-def group_count(voices: float) -> int:
-    """Return the number of groups of a feature that many voices have, up to COMMON: a power of two."""
-    groups = 1
-    while groups * MOST_TOGETHER < voices:
-        groups *= 2
-    return groups
+def size_class(pieces: int) -> int:
+    """Return the class of a number of pieces: the weights of two collections of one class are comparable."""
+    return round(float(np.log2(pieces + PRIOR)))
 
 
-def _shares(total: int, most: int) -> NDArray[np.uint8]:
-    """Return the weight of features by the number of pieces that have them, up to `most`, in 255ths."""
-    frequency = np.maximum(np.arange(most + 1), 1)
-    shares: NDArray[np.uint8] = (255.0 * np.log(total / frequency) / np.log(total) + 0.5).astype(np.uint8)
-    return shares
+def _shares(pieces: int) -> NDArray[np.uint8]:
+    """Return the weight of features by the number of pieces that have them, up to `pieces`, in 255ths.
+
+    2 to 7 pieces count as one number, 8 to 31, and so on.
+    """
+    octaves = np.log2(np.maximum(np.arange(pieces + 1), 1))
+    frequency = np.where(octaves >= 1, 2 * np.floor((octaves - 1) / 2) + WITHIN, 0.0)
+    return (255.0 * np.maximum(1.0 - frequency / size_class(pieces), 0.0) + 0.5).astype(np.uint8)
 
 
 def _bounds(sketches: Sketches) -> NDArray[np.uint64]:
@@ -97,21 +97,17 @@ def _bounds(sketches: Sketches) -> NDArray[np.uint64]:
     return np.concatenate([[0], inner, [2**32]]).astype(np.uint64)
 
 
-@compiled
-def _mixed(value: np.uint64) -> np.uint64:
-    """Return 64 bits that all depend on all of a number (the finaliser of MurmurHash 3)."""
-    value = (value ^ (value >> np.uint64(33))) * np.uint64(0xFF51AFD7ED558CCD)
-    value = (value ^ (value >> np.uint64(33))) * np.uint64(0xC4CEB9FE1A85EC53)
-    return value ^ (value >> np.uint64(33))
+def voice_names(sketches: Sketches) -> NDArray[np.uint64]:
+    """Return a number of each voice that depends on the features of its piece alone; shape (v,)."""
+    return _voice_names(sketches, digests(sketches))
 
 
 @compiled
-def _names(sketches: Sketches, pieces: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Return a number of each voice by which groups are drawn; it depends on the content of its piece alone."""
+def _voice_names(sketches: Sketches, pieces: NDArray[np.uint64]) -> NDArray[np.uint64]:
     names = np.empty(len(sketches.piece), np.uint64)
     for voice in range(len(names)):
         number = np.uint64(voice - sketches.first_voice[sketches.piece[voice]])
-        names[voice] = _mixed(pieces[sketches.piece[voice]] + number)
+        names[voice] = mixed(pieces[sketches.piece[voice]] + number)
     return names
 
 
@@ -142,128 +138,62 @@ def _keys(sketches: Sketches, low: np.uint64, high: np.uint64) -> NDArray[np.uin
 def _postings(
     keys: NDArray[np.uint64],
     sketches: Sketches,
+    smallest: NDArray[np.uint32],
     names: NDArray[np.uint64],
     nearest: NDArray[np.int64],
     before: int,
     shares: NDArray[np.uint8],
+    old: NDArray[np.bool_],
     place: NDArray[np.uint32],
     weight: NDArray[np.uint8],
+    touched: NDArray[np.uint8],
 ) -> NDArray[np.uint32]:
-    """Return the postings of sorted keys, and set `place` and `weight` of their words.
+    """Return the postings of sorted keys, and set `place`, `weight` and, unless it is empty, `touched` of their words.
 
     `nearest`: the first voice that ends behind every STRIDE-th word. `before`: postings so far.
     """
     found = np.empty(len(keys), np.uint32)
-    voices, ordered = np.empty(len(keys), np.uint32), np.empty(COMMON, np.uint64)
+    longest = _longest_run(keys)
+    voices, is_old, room = np.empty(longest, np.uint32), np.ones(longest, np.bool_), room_for(longest)
     count = begin = 0
+    has_old = len(touched) > 0
     while begin < len(keys):
         end = begin + 1
         while end < len(keys) and keys[end] >> np.uint64(32) == keys[begin] >> np.uint64(32):
             end += 1
-        size = end - begin
-        if size > 1:
-            frequency, last = np.int64(0), np.int64(-1)
-            for k in range(size):
-                word = np.int64(keys[begin + k] & np.uint64(0xFFFFFFFF))
+        if end - begin > 1:
+            frequency, olds, new_voices, last = np.int64(0), np.int64(0), np.int64(0), np.int64(-1)
+            for k in range(begin, end):
+                word = np.int64(keys[k] & np.uint64(0xFFFFFFFF))
                 voice = nearest[word // STRIDE]
                 while sketches.end[voice] <= word:
                     voice += 1
-                frequency += sketches.piece[voice] != last
-                last = sketches.piece[voice]
-                voices[k] = voice
-            if size > COMMON:
-                _by_smallest_hash(keys[begin:end], voices, sketches, found[count:], place, before + count)
-            elif size > MOST_TOGETHER:
-                _by_lot(keys[begin:end], voices, names, ordered, found[count:], place, before + count)
-            else:
-                for k in range(size):
-                    found[count + k] = voices[k]
-                    place[keys[begin + k] & np.uint64(0xFFFFFFFF)] = before + count + k
-                found[count] |= np.uint32(GROUP)
+                piece = sketches.piece[voice]
+                voices[k - begin] = voice
+                if has_old:
+                    is_old[k - begin] = old[piece]
+                    new_voices += not old[piece]
+                    olds += piece != last and old[piece]
+                frequency += piece != last
+                last = piece
+            came = NewVoices(is_old, int(new_voices), touched)
+            write_groups(keys[begin:end], voices, smallest, names, room, found[count:], place, before + count, came)
             for k in range(begin, end):
-                weight[keys[k] & np.uint64(0xFFFFFFFF)] = shares[frequency]
-            count += size
+                weight[np.int64(keys[k] & np.uint64(0xFFFFFFFF))] = shares[frequency]
+            if new_voices and shares[frequency] != shares[olds]:
+                for k in range(begin, end):
+                    touched[np.int64(keys[k] & np.uint64(0xFFFFFFFF))] |= REWEIGHED
+            count += end - begin
         begin = end
     return found[:count].copy()
 
 
 @compiled
-def _by_lot(
-    keys: NDArray[np.uint64],
-    voices: NDArray[np.uint32],
-    names: NDArray[np.uint64],
-    ordered: NDArray[np.uint64],
-    found: NDArray[np.uint32],
-    place: NDArray[np.uint32],
-    before: int,
-) -> None:
-    """Write the voices of one feature to `found` in groups drawn by lot, and set the places of their words.
-
-    `ordered`: room for one number for each.
-    """
-    size, groups = len(keys), group_count(len(keys))
-    starts = np.zeros(groups + 1, np.int64)
-    salt = _mixed(keys[0] >> np.uint64(32))
-    for k in range(size):
-        ordered[k] = ((names[voices[k]] ^ salt) * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(32)) & (
-            np.uint64(groups - 1)
-        )
-        starts[ordered[k] + np.uint64(1)] += 1
-    for group in range(1, len(starts)):
-        starts[group] += starts[group - 1]
-    previous = starts.copy()
-    for k in range(size):
-        group = ordered[k]
-        at = starts[group]
-        starts[group] += 1
-        found[at] = voices[k] | np.uint32(GROUP) if at == previous[group] else voices[k]
-        place[keys[k] & np.uint64(0xFFFFFFFF)] = before + at
-
-
-@compiled
-def _by_smallest_hash(
-    keys: NDArray[np.uint64],
-    voices: NDArray[np.uint32],
-    sketches: Sketches,
-    found: NDArray[np.uint32],
-    place: NDArray[np.uint32],
-    before: int,
-) -> None:
-    """Write the voices of a very common feature to `found`, those with the same smallest hash together.
-
-    A group ends where the smallest hash changes, at one change in eight by a hash of it, and after LONGEST.
-    """
-    size = len(keys)
-    order = np.empty(size, np.uint64)
-    for k in range(size):
-        order[k] = (sketches.words[sketches.start[voices[k]]] >> np.uint64(32)) << np.uint64(32) | np.uint64(k)
-    _heap_sort(order)
-    first = 0
-    for at in range(size):
-        own = order[at] >> np.uint64(32)
-        k = order[at] & np.uint64(0xFFFFFFFF)
-        changes = at > 0 and own != order[at - 1] >> np.uint64(32)
-        if at == 0 or at - first == LONGEST or (changes and _mixed(own) % np.uint64(8) == 0):
-            first = at
-        found[at] = voices[k] | np.uint32(GROUP) if at == first else voices[k]
-        place[keys[k] & np.uint64(0xFFFFFFFF)] = before + at
-
-
-@compiled
-def _heap_sort(values: NDArray[np.uint64]) -> None:
-    """Sort in place: slower than numpy's sort, of which a compiled function would contain a copy of its own."""
-    n = len(values)
-    for step in range(n // 2 + n):
-        if step < n // 2:
-            root, last = n // 2 - 1 - step, n
-        else:
-            root, last = 0, n - 1 - (step - n // 2)
-            values[0], values[last] = values[last], values[0]
-        while 2 * root + 1 < last:
-            child = 2 * root + 1
-            if child + 1 < last and values[child + 1] > values[child]:
-                child += 1
-            if values[root] >= values[child]:
-                break
-            values[root], values[child] = values[child], values[root]
-            root = child
+def _longest_run(keys: NDArray[np.uint64]) -> int:
+    """Return the most keys of one hash."""
+    longest = begin = 0
+    for k in range(len(keys)):
+        if keys[k] >> np.uint64(32) != keys[begin] >> np.uint64(32):
+            begin = k
+        longest = max(longest, k + 1 - begin)
+    return longest

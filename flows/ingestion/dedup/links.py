@@ -105,7 +105,6 @@ def compare_voices(sketches: Sketches, weight: NDArray[np.uint8], one: int, othe
         sketches.words[left],
         sketches.words[right],
         weight[left],
-        weight[right],
         sketches.complete[one],
         sketches.complete[other],
         sketches.unit[one],

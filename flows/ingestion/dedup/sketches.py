@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -20,6 +20,10 @@ ROWS = 100_000
 MOST_ENTRIES = 80 << 20
 """Entries of all sketches together that deduplication uses, which bounds its memory and time: of more than half a
 million pieces each is known by fewer features."""
+
+
+UNITS_A_SECOND = float(1 << 30)
+"""Steps in which the unit of begins is told apart."""
 
 
 class Sketches(NamedTuple):
@@ -140,6 +144,20 @@ def _voices(
 
 
 @compiled
+def mixed(value: np.uint64) -> np.uint64:
+    """Return 64 bits that all depend on all of a number (the finaliser of MurmurHash 3)."""
+    value = (value ^ (value >> np.uint64(33))) * np.uint64(0xFF51AFD7ED558CCD)
+    value = (value ^ (value >> np.uint64(33))) * np.uint64(0xC4CEB9FE1A85EC53)
+    return value ^ (value >> np.uint64(33))
+
+
+@compiled
+def signed(number: Any) -> int:
+    """Return a whole number of any type as a signed one: signed and unsigned numbers together are floats to numba."""
+    return np.int64(number)  # type: ignore[return-value]
+
+
+@compiled
 def digests(sketches: Sketches) -> NDArray[np.uint64]:
     """Return a 64-bit hash of the features of each piece (FNV-1a over hashes, then mixed)."""
     n = len(sketches.first_voice) - 1
@@ -153,4 +171,23 @@ def digests(sketches: Sketches) -> NDArray[np.uint64]:
                 digest = (digest ^ (entry >> np.uint64(32))) * np.uint64(0x100000001B3)
                 digest ^= digest >> np.uint64(29)
         found[i] = digest
+    return found
+
+
+@compiled
+def contents(sketches: Sketches) -> NDArray[np.uint64]:
+    """Return a 64-bit hash of all that is known of each piece: its features, begins, pitches, notes and unit."""
+    n = len(sketches.first_voice) - 1
+    found = np.empty(n, np.uint64)
+    for i in range(n):
+        content = mixed(np.uint64(sketches.total[i]))
+        for voice in range(sketches.first_voice[i], sketches.first_voice[i + 1]):
+            kind = np.uint64(sketches.drums[voice]) * np.uint64(2) + np.uint64(sketches.complete[voice])
+            content = mixed(content ^ (np.uint64(sketches.notes[voice]) << np.uint64(2)) ^ kind)
+            content = mixed(content ^ np.uint64(sketches.unit[voice] * UNITS_A_SECOND))
+            for entry in sketches.words[sketches.start[voice] : sketches.end[voice]]:
+                content = (content ^ entry) * np.uint64(0x9E3779B97F4A7C15)
+                content ^= content >> np.uint64(32)
+            content = mixed(content)
+        found[i] = content
     return found

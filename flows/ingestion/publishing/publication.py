@@ -20,7 +20,7 @@ from flows.ingestion.card import write_card
 from flows.ingestion.publishing.describe import describe
 from flows.ingestion.publishing.encode_job import encode, encode_jobs
 from flows.ingestion.publishing.reuse import reuse, shards_by_key
-from flows.ingestion.publishing.shard_plan import ShardPlan, plan_shards
+from flows.ingestion.publishing.shard_plan import ShardPlan, plan_shards, shard_keys
 from flows.ingestion.publishing.version_spec import VersionSpec, dataset_digest
 from infra.errors import RunError
 from infra.files import publish_folder, remove_abandoned, staging_folder
@@ -119,7 +119,7 @@ def _write_shards(
 ) -> tuple[list[ShardEntry], int]:
     """Reuse and encode the shards of a version; returns their entries by path, and the number of encoded ones."""
     earlier = shards_by_key(spec.versions, spec.originality)
-    by_plan = [(plan, earlier.get(plan.key(spec.choice))) for plan in plans]
+    by_plan = [(plan, earlier.get(key)) for plan, key in zip(plans, shard_keys(plans, spec.choice), strict=True)]
     missing = [plan for plan, shard in by_plan if shard is None]
     shards = reuse([(plan, shard) for plan, shard in by_plan if shard is not None], folder, spec.originality)
     jobs = list(encode_jobs(missing, folder, spec.lake.pieces, spec.choice, spec.originality))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -96,17 +97,31 @@ class ShardPlan:
 
     def key(self, choice: EncodingChoice) -> str:
         """Return a digest of everything that the file depends on: equal keys, equal bytes."""
-        vocabulary = choice.encoding.vocabulary
-        styles = self.pieces["style"].drop_nulls().unique().sort()
+        return shard_keys([self], choice)[0]
+
+
+def shard_keys(plans: Sequence[ShardPlan], choice: EncodingChoice) -> list[str]:
+    """Return the key of each plan. One conversion to text serves all of them: a version has many small shards."""
+    if not plans:
+        return []
+    rows = pl.concat([plan.pieces.select(LABELS) for plan in plans])
+    lines, styles = rows.write_ndjson().split("\n"), rows["style"].to_list()
+    vocabulary = choice.encoding.vocabulary
+    form = [choice.name, choice.version, choice.time, vocabulary.fixed_digest, choice.sustain]
+    keys, first = [], 0
+    for plan in plans:
+        end = first + len(plan.pieces)
+        named = sorted({style for style in styles[first:end] if style is not None})
         content = [
-            [choice.name, choice.version, choice.time, vocabulary.fixed_digest, choice.sustain],
-            {style: vocabulary.style_id(style) for style in styles},
-            choice.augmentation.content(self.split, choice.encoding.vocabulary),
+            form,
+            {style: vocabulary.style_id(style) for style in named},
+            choice.augmentation.content(plan.split, vocabulary),
         ]
-        text = (
-            json.dumps(content, separators=(",", ":"), ensure_ascii=False) + self.pieces.select(LABELS).write_ndjson()
-        )
-        return hashlib.sha256(text.encode()).hexdigest()[:32]
+        text = json.dumps(content, separators=(",", ":"), ensure_ascii=False)
+        text += "".join(f"{line}\n" for line in lines[first:end])
+        keys.append(hashlib.sha256(text.encode()).hexdigest()[:32])
+        first = end
+    return keys
 
 
 def plan_shards(manifest: pl.DataFrame, row_refs: pl.DataFrame) -> list[ShardPlan]:
@@ -115,17 +130,20 @@ def plan_shards(manifest: pl.DataFrame, row_refs: pl.DataFrame) -> list[ShardPla
     `row_refs`: columns `sha256`, `part`, `row` of the accepted pieces in the store.
     """
     accepted = manifest.filter(ACCEPTED)
-    pieces = accepted.select("sha256", "family", "style", "split", "partition").join(
-        row_refs, on="sha256", how="left", maintain_order="left"
+    pieces = (
+        accepted.select("sha256", "family", "style", "split", "partition")
+        .join(row_refs, on="sha256", how="left", maintain_order="left")
+        .sort("partition", "split", maintain_order=True)
     )
-    plans = []
+    sizes = pieces.group_by("partition", "split", maintain_order=True).len()
+    rows = pieces.drop("split", "partition")
+    plans, first = [], 0
     numbers = dict.fromkeys(SPLITS, 0)
-    for (_, split), rows in pieces.sort("partition", maintain_order=True).group_by(
-        "partition", "split", maintain_order=True
-    ):
-        path = f"{split}/{numbers[str(split)]:05d}.parquet"
-        numbers[str(split)] += 1
-        plans.append(ShardPlan(path, str(split), rows.drop("split", "partition")))
+    for _, split, size in sizes.iter_rows():
+        path = f"{split}/{numbers[split]:05d}.parquet"
+        numbers[split] += 1
+        plans.append(ShardPlan(path, split, rows.slice(first, size)))
+        first += size
     return plans
 
 

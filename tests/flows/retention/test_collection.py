@@ -178,8 +178,10 @@ class TestOthers:
         (lake.cache / "archives" / "hashes").mkdir(parents=True, exist_ok=True)
         (lake.cache / "archives" / "a.index").write_bytes(b"x")
         (lake.cache / "evaluation" / "0123").mkdir(parents=True)
+        lake.tested_pairs("gone").write_bytes(b"x")
+        assert len([*lake.tested_pairs("gone").parent.iterdir()]) > 1, "no ingestion has left its pairs"
         found = plan(lake, RetentionRules(3, timedelta()))
-        assert {item.candidate.path.name for item in found.items} == {"train-0", "a.index", "0123"}
+        assert {item.candidate.path.name for item in found.items} == {"train-0", "a.index", "0123", "gone.pairs"}
 
 
 class TestSafety:

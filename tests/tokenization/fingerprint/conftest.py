@@ -43,8 +43,8 @@ def voices_of(words: NDArray[np.uint64]) -> list[Voice]:
 def matched(left: Notes, right: Notes, least: float = 0.0) -> Match:
     """Compare two pieces as wholes, as if no other piece had any of their features."""
     a, b = voices_of(fingerprint(left))[0], voices_of(fingerprint(right))[0]
-    ones = [np.full(len(voice.entries), 255, np.uint8) for voice in (a, b)]
-    return compare(a.entries, b.entries, *ones, a.complete, b.complete, a.unit, b.unit, least)
+    ones = np.full(len(a.entries), 255, np.uint8)
+    return compare(a.entries, b.entries, ones, a.complete, b.complete, a.unit, b.unit, least)
 
 
 def piece_of(seed: int, chords: int = 300) -> Notes:

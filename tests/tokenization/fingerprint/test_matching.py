@@ -118,7 +118,7 @@ class TestChance:
         pitches = generator.integers(0, 128, len(voice.entries)).astype(np.uint64)
         scattered = voice.entries & ~np.uint64(127) | pitches
         ones = np.full(len(scattered), 255, np.uint8)
-        found = compare(voice.entries, scattered, ones, ones, False, False, voice.unit, voice.unit, 0.0)
+        found = compare(voice.entries, scattered, ones, False, False, voice.unit, voice.unit, 0.0)
         assert found.evidence < 10
 
     def test_less_than_the_least_is_nothing(self, match: Compare, music: Notes, make_piece: Edit) -> None:
@@ -133,7 +133,7 @@ class TestWeights:
         def weighed(weight: int) -> Match:
             weights = np.full(len(voice.entries), weight, np.uint8)
             entries = voice.entries
-            return compare(entries, entries, weights, weights, False, False, voice.unit, voice.unit, 0.0)
+            return compare(entries, entries, weights, False, False, voice.unit, voice.unit, 0.0)
 
         assert weighed(51).evidence == pytest.approx(weighed(255).evidence / 5)
         assert weighed(51).containment == pytest.approx(1)
@@ -141,8 +141,8 @@ class TestWeights:
     def test_an_empty_sketch_matches_nothing(self, voices: Voices, music: Notes) -> None:
         (voice, *_) = voices(music)
         none, ones = voice.entries[:0], np.full(len(voice.entries), 255, np.uint8)
-        assert compare(none, voice.entries, ones[:0], ones, True, False, 1.0, voice.unit, 0.0) == NOTHING
-        assert compare(voice.entries, none, ones, ones[:0], False, True, voice.unit, 1.0, 0.0) == NOTHING
+        assert compare(none, voice.entries, ones[:0], True, False, 1.0, voice.unit, 0.0) == NOTHING
+        assert compare(voice.entries, none, ones, False, True, voice.unit, 1.0, 0.0) == NOTHING
 
 
 class TestSymmetry:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -62,6 +63,7 @@ def decided(
     duplicates: Duplicates | None = None,
     shares: SplitShares | None = None,
     inherited: pl.DataFrame | None = None,
+    tested: Path | None = None,
 ) -> pl.DataFrame:
     """The manifest of some files, all of one collection."""
     stock = pl.DataFrame(
@@ -89,6 +91,7 @@ def decided(
         duplicates or Duplicates(),
         shares or SplitShares(),
         inherited,
+        tested,
     )
 
 
@@ -385,8 +388,8 @@ def test_every_file_has_one_consistent_outcome_in_its_place(data: st.DataObject,
 
 class TestGrowth:
     @pytest.mark.parametrize("seed", range(4))
-    def test_gives_the_families_of_all_files_at_once(self, music: Any, seed: int) -> None:
-        """Files come in four batches, of which each takes over the splits of the one before."""
+    def test_gives_the_families_of_all_files_at_once(self, music: Any, seed: int, tmp_path: Path) -> None:
+        """Files come in four batches, of which each takes over the splits and tested pairs of the one before."""
         songs = [music.song(number, 60) for number in range(6)]
         pieces = [*songs, *(music.performance(song) for song in songs[:2])]
         pieces += [music.moved(song, 2) for song in songs[1:4]] + [music.excerpt(song, 0.1, 0.6) for song in songs[3:5]]
@@ -395,7 +398,8 @@ class TestGrowth:
         comes = np.random.default_rng(seed).integers(0, 4, len(files))
         inherited = None
         for batch in range(4):
-            grown = decided([file for file, at in zip(files, comes, strict=True) if at <= batch], inherited=inherited)
+            come = [file for file, at in zip(files, comes, strict=True) if at <= batch]
+            grown = decided(come, inherited=inherited, tested=tmp_path / "songs.pairs")
             inherited = grown.drop_nulls("split").select("sha256", "split")
         assert grown.drop("split").equals(decided(files).drop("split"))
         assert len(grown.drop_nulls("linked")) == 2 + 3 + 2 + 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import log
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,8 @@ import polars as pl
 import pytest
 
 from flows.ingestion.dedup import index as module
-from flows.ingestion.dedup.index import ALONE, GROUP, LONGEST, MOST_TOGETHER, PRIOR, build_index
+from flows.ingestion.dedup.groups import GROUP, MOST_TOGETHER, REGROUPED
+from flows.ingestion.dedup.index import ALONE, PRIOR, REWEIGHED, build_index, size_class
 from flows.ingestion.dedup.sketches import Sketches
 from tokenization.midi.notes import Notes
 
@@ -60,14 +60,27 @@ class TestIndex:
                 else:
                     assert int(index.posting[place]) & (GROUP - 1) == voice
 
-    def test_weighs_a_feature_by_the_pieces_that_have_it(self, found: Sketches) -> None:
-        """Not by the voices: a tune is in the whole piece and in its instrument."""
-        weight, pieces = build_index(found).weight, len(found.first_voice) - 1
-        having = voices_by_hash(found)
-        for voice in range(len(found.piece)):
-            for number in range(found.start[voice], found.end[voice]):
-                frequency = len({int(found.piece[other]) for other in having[int(found.words[number]) >> 32]})
-                assert weight[number] == round(255 * (1 - log(frequency) / log(pieces + PRIOR)))
+    @pytest.mark.parametrize(
+        ("frequency", "weight"),
+        [(1, 1.0), (2, 1 - 1.75 / 10), (7, 1 - 1.75 / 10), (8, 1 - 3.75 / 10), (31, 1 - 3.75 / 10)],
+    )
+    def test_weighs_a_feature_by_the_class_of_the_number_of_pieces_that_have_it(
+        self, frequency: int, weight: float
+    ) -> None:
+        """Pieces of two features each, one of their own; up to some 1,400 pieces count as 2¹⁰."""
+        found = build_index(sharing(range(frequency))).weight
+        assert set(found[::2].tolist()) == {255}
+        assert set(found[1::2].tolist()) == {round(255 * weight)}
+
+    def test_a_piece_counts_once_for_a_tune_that_several_of_its_voices_have(self, found: Sketches) -> None:
+        weight, having = build_index(found).weight, voices_by_hash(found)
+        for number, word in enumerate(found.words):
+            pieces = {int(found.piece[voice]) for voice in having[int(word) >> 32]}
+            assert (weight[number] == 255) == (len(pieces) == 1)
+
+    def test_the_number_of_all_pieces_counts_by_its_octave(self) -> None:
+        assert [size_class(2**power - PRIOR) for power in (10, 15, 20)] == [10, 15, 20]
+        assert size_class(12_000) == size_class(20_000) < size_class(24_000)
 
     def test_a_feature_of_one_piece_alone_weighs_one(self, music: Any, sketch_all: SketchAll) -> None:
         assert set(build_index(sketch_all([music.song(0)])).weight.tolist()) == {255}
@@ -93,19 +106,21 @@ class TestGroups:
     def test_up_to_the_most_voices_are_in_one(self) -> None:
         assert self.of(range(MOST_TOGETHER)) == {frozenset(range(MOST_TOGETHER))}
 
-    def test_of_more_each_is_in_one_of_several(self) -> None:
-        found = self.of(range(500))
-        assert sorted(voice for group in found for voice in group) == [*range(500)]
-        assert len(found) == 32
-        assert max(map(len, found)) < 2.5 * MOST_TOGETHER
+    @pytest.mark.parametrize("voices", [MOST_TOGETHER + 1, 500, 3000])
+    def test_of_more_each_is_in_one_of_several(self, voices: int) -> None:
+        found = self.of(range(voices))
+        assert sorted(voice for group in found for voice in group) == [*range(voices)]
+        assert max(map(len, found)) <= MOST_TOGETHER
+        assert len(found) < 4 * voices / MOST_TOGETHER
 
     def test_do_not_depend_on_the_order_of_pieces(self) -> None:
         assert self.of(np.random.default_rng(0).permutation(500).tolist()) == self.of(range(500))
 
-    @pytest.mark.parametrize("further", [1, 80])
-    def test_stay_when_pieces_come(self, further: int) -> None:
+    @pytest.mark.parametrize("further", [1, 80, 1000])
+    def test_are_only_divided_when_pieces_come(self, further: int) -> None:
+        before = self.of(range(300))
         grown = {group & frozenset(range(300)) for group in self.of(range(300 + further))}
-        assert grown - {frozenset()} == self.of(range(300))
+        assert all(any(group <= other for other in before) for group in grown)
 
     def test_of_other_features_are_other_ones(self) -> None:
         one, other = (
@@ -113,9 +128,46 @@ class TestGroups:
         )
         assert not one & other
 
-    def test_of_a_very_common_feature_hold_those_with_the_same_smallest_hash(self) -> None:
-        """Fourteen of 2,000 pieces have one, so they are a group of it; and they are together in one of the other."""
-        found = groups(sharing([*range(1986), *[7_000_000] * 14]))
-        alike = set(range(1986, 2000))
+    @pytest.mark.parametrize("others", [100, 1986])
+    def test_hold_those_with_the_same_smallest_hash_together(self, others: int) -> None:
+        """Fourteen pieces have one, so they are a group of it; and they are together in one of the other."""
+        found = groups(sharing([*range(others), *[7_000_000] * 14]))
+        alike = set(range(others, others + 14))
         assert sum(alike <= set(group) for group in found) == 2
-        assert max(map(len, found)) <= LONGEST
+
+    def test_of_very_many_with_the_same_smallest_hash_are_bounded_too(self) -> None:
+        """Pieces with a feature in common besides the smallest, and a third one of their own by which they differ."""
+        heads = [1, 3 | 400 << 16 | 1 << 31]
+        words = [np.array([*heads, 5 << 32, 9 << 32, 100 + i << 32], np.uint64).tobytes() for i in range(300)]
+        assert max(map(len, groups(Sketches.of(pl.Series(words, dtype=pl.Binary))))) <= MOST_TOGETHER
+
+
+class TestTouched:
+    """What new pieces, the last ones, do to the words of the others. Every second word is the common feature."""
+
+    @staticmethod
+    def by(new: int, pieces: int) -> list[int]:
+        is_old = np.arange(pieces) < pieces - new
+        return build_index(sharing(range(pieces)), is_old).touched[1::2][is_old].tolist()
+
+    def test_nothing_where_the_class_of_the_number_of_pieces_stays(self) -> None:
+        assert set(self.by(1, 7)) == {0}
+
+    def test_weights_where_it_changes(self) -> None:
+        assert set(self.by(1, 8)) == {REWEIGHED}
+
+    def test_groups_that_are_divided(self) -> None:
+        assert set(self.by(1, MOST_TOGETHER)) == {0}
+        assert set(self.by(1, MOST_TOGETHER + 1)) == {REGROUPED}
+
+    @pytest.mark.parametrize("new", [1, 60, 400])
+    def test_exactly_the_members_of_divided_groups(self, new: int) -> None:
+        own = range(500)
+        before = {frozenset(group) for group in groups(sharing(own[: 500 - new])) if len(group) > 1}
+        after = {frozenset(group) & frozenset(own[: 500 - new]) for group in groups(sharing(own))}
+        divided = {voice for group in before - after for voice in group}
+        touched = self.by(new, 500)
+        assert {voice for voice, bits in enumerate(touched) if bits & REGROUPED} == divided
+
+    def test_nothing_is_known_where_all_pieces_are_new(self, found: Sketches) -> None:
+        assert len(build_index(found).touched) == 0
