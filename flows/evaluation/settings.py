@@ -15,6 +15,7 @@ OF_EVALUATION = frozenset(
     {
         *("style", "blend", "instruments", "length", "seconds", "bars", "tempo", "best_of", "seed"),
         *("prompt", "prompt_notes", "prompt_seconds", "prompt_bars", "opening", "candidate"),
+        *("infill", "replace", "add"),
     }
 )
 """Fields of a request that the evaluation sets: they follow from the held-out piece and the settings."""
