@@ -17,7 +17,7 @@ from infra.errors import UserError
 from modeling.generation import frame_rules
 from modeling.generation.frame_rules import FrameTable
 from tokenization.encodings import HEADER, Encoding
-from tokenization.encodings.effects import DRUM, TEMPO
+from tokenization.encodings.effects import DRUM, LENGTH, TEMPO
 from tokenization.encodings.grid import Grid, without_late_tempos
 from tokenization.encodings.rules import NO_BOUND
 from tokenization.vocabulary import PITCHES, Tokens, Vocabulary
@@ -50,10 +50,10 @@ class Frame:
     """
 
     def __init__(self, encoding: Encoding, given: Tokens, infill: Infill, longest_note: float) -> None:
-        if not encoding.writes_ends or encoding.learns is not None:
+        if not encoding.keeps_lengths or encoding.learns is not None:
             raise UserError(
-                f"infilling needs an encoding of plain tokens with the ends of notes, combined; the model's is "
-                f"{encoding.name}"
+                f"infilling needs an encoding with the ends or lengths of notes and without chords or merges, combined "
+                f"or note; the model's is {encoding.name}"
             )
         self.encoding = encoding
         vocabulary = encoding.vocabulary
@@ -71,20 +71,20 @@ class Frame:
         is_out &= True if infill.replaced is None else replaced[instrument]
         self.fixed = _rows(grid, ~is_out)
         if len(self.fixed):
-            self.fixed = without_late_tempos(self.fixed, vocabulary, True)
+            self.fixed = without_late_tempos(self.fixed, vocabulary, encoding.writes_ends)
         self.header = given[:HEADER].copy()
         playing = np.flatnonzero(np.bincount(vocabulary.row_instrument[self.fixed.row], minlength=len(header)))
         mask = vocabulary.mask_of_instruments([*playing, *np.flatnonzero(self.playable)])
         self.header[1] = vocabulary.instrumentation_id(mask)
         tokens = self.tokens_of(self.fixed)[:-1]
         ticks, kind = np.cumsum(encoding.effects.ticks[tokens]), encoding.effects.table.kind[tokens]
-        is_event = (kind >= TEMPO) & (kind <= DRUM)
+        is_event = (kind >= TEMPO) & (kind <= LENGTH)
         is_event[:HEADER] = False
         before = np.flatnonzero(is_event & (ticks < self.begin))
         self.prefix: Tokens = tokens[: before[-1] + 1 if len(before) else HEADER]
         """Header and music before the first token that is drawn."""
         behind = np.flatnonzero(is_event & (ticks >= self.begin))
-        self.events_behind = int((ticks[behind] >= self.end).sum())
+        self.events_behind = int(((ticks >= self.end) & is_event & (kind <= DRUM)).sum())
         """Events that stay, from the end of the span on."""
         seconds = (self.end - self.begin) / encoding.ticks_per_second
         self.most_notes = round(MOST_NOTES * max(is_out.sum(), DENSITY * seconds, 1))
@@ -115,7 +115,7 @@ class Frame:
             self.longest_note,
             vocabulary.wait_base,
             vocabulary.max_wait,
-            vocabulary.end,
+            self.encoding.writes_lengths,
         )
 
     def planned(self, now: NDArray[np.int64], filled: int) -> NDArray[np.int64]:
@@ -153,6 +153,8 @@ class _Columns(NamedTuple):
     """The tick at which each voice of a new note has to end, NO_BOUND for the others; shape (batch, voices)."""
     left: NDArray[np.int64]
     """New notes that may still start."""
+    until: NDArray[np.int64]
+    """The tick at which a new note whose length comes next has to end; NO_BOUND where there is none."""
 
 
 class FrameState:
@@ -165,6 +167,7 @@ class FrameState:
             np.zeros(batch, np.int64),
             np.full((batch, voices), NO_BOUND, np.int64),
             np.full(batch, frame.most_notes, np.int64),
+            np.full(batch, NO_BOUND, np.int64),
         )
         self._forced = np.full(batch, -1, np.int64)
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tokenization.compiled import compiled
-from tokenization.encodings.effects import DRUM, END, NOTE, OFF, TEMPO, WAIT, EventTable
+from tokenization.encodings.effects import DRUM, END, LENGTH, NOTE, OFF, TEMPO, WAIT, EventTable
 from tokenization.encodings.rules import NO_BOUND
 from tokenization.vocabulary import PITCHES
 
@@ -35,7 +35,8 @@ class FrameTable(NamedTuple):
     longest_note: int
     wait_base: int
     max_wait: int
-    end_id: int
+    writes_lengths: bool
+    """True if the length of a note follows it; then no note-off ends it."""
 
 
 @compiled
@@ -45,6 +46,7 @@ def list_free(
     pointer: NDArray[np.int64],
     deadline: NDArray[np.int64],
     left: NDArray[np.int64],
+    until: NDArray[np.int64],
     frame: FrameTable,
     table: EventTable,
     free: NDArray[np.bool_],
@@ -53,6 +55,12 @@ def list_free(
     """Set `free` for the ids of `may`, both of shape (batch, ids), that may come before the next event that stays, and
     `forced`, shape (batch,), to the id that comes otherwise, NONE where no wait reaches it yet."""
     for row in range(len(may)):
+        if until[row] < NO_BOUND:  # the length of a new note
+            forced[row] = NONE
+            for each in range(len(may[row])):
+                fits = table.kind[each] == LENGTH and now[row] + table.value[each] <= until[row]
+                free[row, each] = fits and may[row, each]
+            continue
         tick, rank, token = _next_event(now[row], pointer[row], deadline[row], frame, table)
         is_due, is_inside = tick <= now[row] and token != NONE, frame.begin <= now[row] < frame.end
         if is_inside:
@@ -156,6 +164,7 @@ def advance(
     pointer: NDArray[np.int64],
     deadline: NDArray[np.int64],
     left: NDArray[np.int64],
+    until: NDArray[np.int64],
     frame: FrameTable,
     table: EventTable,
 ) -> None:
@@ -167,11 +176,16 @@ def advance(
             pointer[row] += 1
         elif kind == OFF:
             deadline[row, voice] = NO_BOUND
+        elif kind == LENGTH:
+            until[row] = NO_BOUND
         elif kind in (NOTE, DRUM):
             left[row] -= 1
             if kind == NOTE:
-                until = min(frame.end, tick + frame.longest_note)
+                latest = min(frame.end, tick + frame.longest_note)
                 onset = _first_onset(voice, tick + 1, frame)
                 if onset < frame.onset_first[voice + 1]:
-                    until = min(until, frame.onset_ticks[onset])
-                deadline[row, voice] = until
+                    latest = min(latest, frame.onset_ticks[onset])
+                if frame.writes_lengths:
+                    until[row] = latest
+                else:
+                    deadline[row, voice] = latest
