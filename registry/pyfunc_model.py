@@ -48,7 +48,7 @@ TYPES = {
     **dict.fromkeys(("time_temperature", "pitch_temperature", "instrument_temperature"), DataType.double),
     **dict.fromkeys(("key_strength", "density", "outside", "missing", "repetition"), DataType.double),
 }
-"""Parameters: the fields of a request that are no columns and no files of the caller's machine."""
+"""Parameters: the fields of a request that are no columns and ask for no piece on the caller's machine."""
 DEFAULTS: dict[str, Any] = {name: PieceRequest.model_fields[name].default for name in TYPES}
 EXAMPLE_PARAMETERS = {"length": 64, "best_of": 1}
 """Kept short: MLflow runs the example when a version is registered, to check that it can be served."""

@@ -96,5 +96,6 @@ def test_the_signature_names_columns_and_all_fields_of_a_request(model: Any) -> 
     assert columns == ["style", "instruments"]
     params = {spec.name: spec.default for spec in model.metadata.signature.params}
     assert params == DEFAULTS
-    of_files = {name for name in PieceRequest.model_fields if name.startswith("prompt")}
-    assert {*columns, *params, *of_files} == {*PieceRequest.model_fields}
+    of_given_pieces = {name for name in PieceRequest.model_fields if name.startswith("prompt")}
+    of_given_pieces |= {"opening", "infill", "replace", "add"}
+    assert {*columns, *params, *of_given_pieces} == {*PieceRequest.model_fields}
