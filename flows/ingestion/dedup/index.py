@@ -62,15 +62,16 @@ def build_index(sketches: Sketches, is_old: NDArray[np.bool_] | None = None) -> 
     smallest = (sketches.words[sketches.start] >> np.uint64(32)).astype(np.uint32)
     names = voice_names(sketches)
     shares = _shares(pieces)
-    postings = [np.zeros(0, np.uint32)]
+    postings: list[NDArray[np.uint32]] = []
     before = 0
     for low, high in pairwise(_bounds(sketches)):
-        keys = np.sort(_keys(sketches, low, high))
+        keys = _keys(sketches, low, high)
+        keys.sort()  # in place: fresh memory takes as long as the sort
         postings.append(
             _postings(keys, sketches, smallest, names, nearest, before, shares, old, place, weight, touched)
         )
         before += len(postings[-1])
-    return Index(np.concatenate(postings), place, weight, touched)
+    return Index(postings[0] if len(postings) == 1 else np.concatenate(postings), place, weight, touched)
 
 
 def size_class(pieces: int) -> int:

@@ -10,7 +10,7 @@ a file that is torn, damaged or of another format is left out. A file holds
     n, p             numbers of pieces and pairs, two int64
     features, contents   of the pieces (`sketches.digests`, `sketches.contents`), n uint64 each
     left, right      of the pairs: piece × VOICES + voice of the piece, p uint32 each
-    relation         p uint8 (`search.Pairs`)
+    relation         p uint8 (`pairs.Pairs`)
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flows.ingestion.dedup import groups, index, links, search, sketches
+from flows.ingestion.dedup import groups, index, links, pairs, promise, search, sketches
 from flows.ingestion.dedup.index import size_class
 from flows.ingestion.dedup.links import Rules
-from flows.ingestion.dedup.search import Pairs
+from flows.ingestion.dedup.pairs import Pairs
 from flows.ingestion.dedup.sketches import Sketches, contents, digests
 from infra.files import write_atomically
 from tokenization import fingerprint
@@ -116,6 +116,6 @@ def _key(collection: Sketches, rules: Rules) -> bytes:
 def _code() -> str:
     """Return a digest of the source of all that the outcome of a comparison depends on."""
     digest = hashlib.sha256()
-    for module in (groups, index, links, search, sketches, matching):
+    for module in (groups, index, links, pairs, promise, search, sketches, matching):
         digest.update(Path(str(module.__file__)).read_bytes())
     return digest.hexdigest()

@@ -12,7 +12,8 @@ import pytest
 
 from flows.ingestion.dedup.index import build_index
 from flows.ingestion.dedup.links import Rules, measure
-from flows.ingestion.dedup.search import NOT_COMPARED, Pairs, find_links, root
+from flows.ingestion.dedup.pairs import NOT_COMPARED, Pairs
+from flows.ingestion.dedup.search import find_links, root
 from flows.ingestion.dedup.sketches import Sketches, digests
 from tokenization.midi.notes import Notes
 

@@ -13,7 +13,8 @@ from flows.ingestion.dedup import tested_pairs as module
 from flows.ingestion.dedup.families import Families, find_families
 from flows.ingestion.dedup.index import build_index
 from flows.ingestion.dedup.links import Rules
-from flows.ingestion.dedup.search import Pairs, find_links
+from flows.ingestion.dedup.pairs import Pairs
+from flows.ingestion.dedup.search import find_links
 from flows.ingestion.dedup.sketches import Sketches
 from flows.ingestion.dedup.tested_pairs import read_pairs, write_pairs
 from tokenization.midi.notes import Notes

@@ -1,0 +1,118 @@
+"""Promising pairs of voices, and the test of those that an earlier search found."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flows.ingestion.dedup.groups import GROUP, MOST_TOGETHER
+from flows.ingestion.dedup.index import REWEIGHED, Index
+from flows.ingestion.dedup.links import LEAST_EVIDENCE, Rules
+from flows.ingestion.dedup.promise import fill, is_promising, slots_for, table_for
+from flows.ingestion.dedup.sketches import Sketches, signed
+from tokenization.compiled import compiled
+from tokenization.fingerprint.matching import FULL
+
+UNITS = 18
+"""Units of the weight of a feature that no other piece has, the most that one shared feature counts for."""
+FEWEST_SHARED = 3
+"""Features shared in groups from which two voices are candidates, however common these are."""
+MARKS = 4
+"""Numbers that hold the marks of a voice."""
+NOT_COMPARED = 255
+"""The relation of a pair that was not compared, as its pieces are joined by others."""
+
+
+class Pairs(NamedTuple):
+    """Promising pairs of voices; arrays of shape (p,). Pairs with one `left` stand together."""
+
+    left: NDArray[np.uint32]
+    """Voices; of the two that with the smaller name."""
+    right: NDArray[np.uint32]
+    relation: NDArray[np.uint8]
+    """`Relation`, or NOT_COMPARED."""
+
+    @classmethod
+    def none(cls) -> Pairs:
+        """Return no pairs."""
+        return cls(np.zeros(0, np.uint32), np.zeros(0, np.uint32), np.zeros(0, np.uint8))
+
+
+def gains_of_weights() -> NDArray[np.uint32]:
+    """Return for each weight the units that a shared feature counts for.
+
+    Of a common feature that is at least the part of one in FEWEST_SHARED: it stands for those shared in other groups.
+    """
+    least = LEAST_EVIDENCE / FEWEST_SHARED
+    gains: NDArray[np.uint32] = np.ceil(np.maximum(np.arange(256) / FULL, least) * UNITS).astype(np.uint32)
+    return gains
+
+
+@compiled
+def recheck(
+    sketches: Sketches, index: Index, rules: Rules, gains: NDArray[np.uint32], known: Pairs
+) -> tuple[NDArray[np.bool_], NDArray[np.uint8]]:
+    """Return which known pairs are promising still, and their relations as far as they are known still."""
+    kept, relation = np.ones(len(known.left), np.bool_), known.relation.copy()
+    if len(kept) == 0:
+        return kept, relation
+    table, marks = table_for(sketches), _marks(sketches, index)
+    words, place = sketches.words, index.place
+    last = -1
+    for k in range(len(known.left)):
+        one, other = signed(known.left[k]), signed(known.right[k])
+        in_common = np.uint64(0)
+        for part in range(MARKS):
+            in_common |= marks[one, part] & marks[other, part]
+        if in_common == 0:
+            continue
+        if one != last:
+            fill(sketches, one, table)
+            last = one
+        start, mask = sketches.start[one], np.uint64(slots_for(sketches.end[one] - sketches.start[one]) - 1)
+        units, touched = np.uint32(0), np.uint8(0)
+        for word in range(sketches.start[other], sketches.end[other]):
+            own = words[word] >> np.uint64(32)
+            slot = own & mask
+            while table.slot[slot] >= 0:
+                same = start + table.slot[slot]
+                if words[same] >> np.uint64(32) == own:
+                    touched |= index.touched[word]
+                    if _are_together(index.posting, signed(place[same]), signed(place[word])):
+                        units += gains[index.weight[word]]
+                    break
+                slot = (slot + np.uint64(1)) & mask
+        if touched:
+            kept[k] = units >= LEAST_EVIDENCE * UNITS
+        if kept[k] and touched & REWEIGHED:
+            kept[k] = is_promising(sketches, index.weight, one, other, rules, table)
+            relation[k] = NOT_COMPARED
+    return kept, relation
+
+
+@compiled
+def _marks(sketches: Sketches, index: Index) -> NDArray[np.uint64]:
+    """Return the touched features of each voice as marks, 64 to a number; shape (v, MARKS).
+
+    Two voices that have no mark in common have no touched feature in common (a Bloom filter).
+    """
+    marks = np.zeros((len(sketches.piece), MARKS), np.uint64)
+    for voice in range(len(marks)):
+        for word in range(sketches.start[voice], sketches.end[voice]):
+            if index.touched[word]:
+                own = sketches.words[word] >> np.uint64(32)
+                marks[voice, own % np.uint64(MARKS)] |= np.uint64(1) << (own // np.uint64(MARKS) % np.uint64(64))
+    return marks
+
+
+@compiled
+def _are_together(posting: NDArray[np.uint32], one: int, other: int) -> bool:
+    """Return True if two postings of one feature are in the same group."""
+    if abs(one - other) >= MOST_TOGETHER:
+        return False
+    at, last = min(one, other) + 1, max(one, other)
+    while at <= last and posting[at] < GROUP:
+        at += 1
+    return at > last
