@@ -18,7 +18,7 @@ from infra.wording import counted
 
 @click.command()
 @click.option("--dataset", help="NAME or NAME@DIGEST.")
-@click.option("--preset", help="tiny, small, base or musenet.  [default: tiny]")
+@click.option("--preset", help="sketch, tiny, small, base or musenet.  [default: tiny]")
 @click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="Run file: these options as TOML.")
 @settings_option("Change a setting: training.steps=400.")
 @click.option("--ranks", type=click.IntRange(1), help="Data-parallel processes.  [default: 1, or the hostfile's slots]")

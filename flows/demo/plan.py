@@ -28,7 +28,7 @@ class DemoParameters(BaseModel):
     dataset: str = "starter"
     tokens: TokenSettings = TokenSettings(encoding="note", time=Time.BEATS)
     """The encoding of the dataset."""
-    preset: str = "tiny"
+    preset: str = "sketch"
     settings: dict[str, Any] = {}
     """Changes to the preset by dotted key."""
     style: str = "bach"
