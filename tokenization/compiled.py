@@ -63,24 +63,22 @@ class SourceCache(FunctionCache):
 
     def __init__(self, function: Callable[..., object]) -> None:
         super().__init__(function)  # type: ignore[no-untyped-call]
-        digests = [digest_of(path) for path in sources_of(Path(inspect.getfile(function)))]
-        stamp = hashlib.sha256(b"".join(digests)).hexdigest()
+        stamp = source_digest(Path(inspect.getfile(function)))
         self._cache_file = IndexDataCacheFile(  # type: ignore[no-untyped-call]
             self._cache_path, self._impl.filename_base, (self._impl.locator.get_source_stamp(), stamp)
         )
-        self._turn = ExitStack()
+        self._turn: ExitStack | None = None
         """Holds the lock of the function while this process compiles it."""
-        self._is_turn = False
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """Return the machine code of a signature; None if this process has to compile it."""
         found = super().load_overload(sig, target_context)  # type: ignore[no-untyped-call]
-        if found is None and not self._is_turn:
+        if found is None and self._turn is None:
+            self._turn = ExitStack()
             # A function is compiled while its callers are, and none is its own caller: so the waits form no circle.
             with suppress(OSError):  # a file system without locks
                 lock = Path(self._cache_path, f"{self._impl.filename_base}.lock")
                 self._turn.enter_context(exclusive(lock))
-            self._is_turn = True
             found = super().load_overload(sig, target_context)  # type: ignore[no-untyped-call]
             if found is not None:
                 self._end_turn()
@@ -94,8 +92,9 @@ class SourceCache(FunctionCache):
             self._end_turn()
 
     def _end_turn(self) -> None:
-        self._turn.close()
-        self._is_turn = False
+        if self._turn is not None:
+            self._turn.close()
+            self._turn = None
 
 
 PACKAGES = ("tokenization", "modeling", "registry", "flows")
@@ -131,7 +130,12 @@ def _file_of(module: str) -> Path | None:
     return next((file for file in (place.with_suffix(".py"), place / "__init__.py") if file.is_file()), None)
 
 
+def source_digest(path: Path) -> str:
+    """Return a digest of the module in a file and of all that it imports, in hexadecimal."""
+    return hashlib.sha256(b"".join(map(_digest_of, sources_of(path)))).hexdigest()
+
+
 @cache
-def digest_of(path: Path) -> bytes:
+def _digest_of(path: Path) -> bytes:
     """Return the SHA-256 of a file."""
     return hashlib.sha256(path.read_bytes()).digest()

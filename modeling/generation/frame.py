@@ -8,14 +8,13 @@ network would have put at or behind it, so the network decides at every token wh
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from infra.errors import UserError
 from modeling.generation import frame_rules
-from modeling.generation.frame_rules import FrameTable
+from modeling.generation.frame_rules import NONE, FrameTable, Place
 from tokenization.encodings import HEADER, Encoding
 from tokenization.encodings.effects import DRUM, LENGTH, TEMPO
 from tokenization.encodings.grid import Grid, without_late_tempos
@@ -146,37 +145,26 @@ class Frame:
         return FrameState(self, batch)
 
 
-class _Columns(NamedTuple):
-    pointer: NDArray[np.int64]
-    """The next of the events that stay."""
-    deadline: NDArray[np.int64]
-    """The tick at which each voice of a new note has to end, NO_BOUND for the others; shape (batch, voices)."""
-    left: NDArray[np.int64]
-    """New notes that may still start."""
-    until: NDArray[np.int64]
-    """The tick at which a new note whose length comes next has to end; NO_BOUND where there is none."""
-
-
 class FrameState:
     """The place of each piece of a batch in the frame."""
 
     def __init__(self, frame: Frame, batch: int) -> None:
         self.frame = frame
         voices = len(frame.table.onset_first) - 1
-        self._columns = _Columns(
+        self._place = Place(
             np.zeros(batch, np.int64),
             np.full((batch, voices), NO_BOUND, np.int64),
             np.full(batch, frame.most_notes, np.int64),
             np.full(batch, NO_BOUND, np.int64),
         )
-        self._forced = np.full(batch, -1, np.int64)
+        self._forced = np.full(batch, NONE)
 
     def limit(self, may: NDArray[np.bool_], now: NDArray[np.int64]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Return which of the ids that the grammar allows are free, shape (batch, ids), and True for the pieces in
         which something that stays may come instead, shape (batch,)."""
         free = np.zeros_like(may)
         table = self.frame.encoding.effects.table
-        frame_rules.list_free(may, now, *self._columns, self.frame.table, table, free, self._forced)
+        frame_rules.list_free(may, now, self._place, self.frame.table, table, free, self._forced)
         return free, self._forced >= 0
 
     def force(
@@ -194,15 +182,15 @@ class FrameState:
     def advance(self, tokens: NDArray[np.int64], now: NDArray[np.int64]) -> None:
         """Go on by a token of each piece, after which it is at the ticks `now`."""
         table = self.frame.encoding.effects.table
-        frame_rules.advance(np.ascontiguousarray(tokens), now, *self._columns, self.frame.table, table)
+        frame_rules.advance(np.ascontiguousarray(tokens), now, self._place, self.frame.table, table)
 
     def goes_on(self, now: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Return True for pieces that are not through the span yet, or have new notes that still sound."""
-        return (now < self.frame.end) | (self._columns.deadline < NO_BOUND).any(axis=1)
+        return (now < self.frame.end) | (self._place.deadline < NO_BOUND).any(axis=1)
 
     def keep(self, rows: NDArray[np.int64]) -> None:
         """Keep these pieces, in this order; one that is named more than once is copied."""
-        self._columns = _Columns(*(np.ascontiguousarray(column[rows]) for column in self._columns))
+        self._place = Place(*(np.ascontiguousarray(column[rows]) for column in self._place))
         self._forced = self._forced[rows]
 
 

@@ -13,8 +13,6 @@ from tokenization.encodings.rules import NO_BOUND
 from tokenization.vocabulary import PITCHES
 
 NONE = np.int64(-1)
-LATEST = np.int64(2**62)
-"""Rank behind all events."""
 
 
 class FrameTable(NamedTuple):
@@ -39,14 +37,24 @@ class FrameTable(NamedTuple):
     """True if the length of a note follows it; then no note-off ends it."""
 
 
+class Place(NamedTuple):
+    """Where each piece of a batch is; arrays of shape (batch,) unless stated."""
+
+    pointer: NDArray[np.int64]
+    """The next of the events that stay."""
+    deadline: NDArray[np.int64]
+    """The tick at which each voice of a new note has to end, NO_BOUND for the others; shape (batch, voices)."""
+    left: NDArray[np.int64]
+    """New notes that may still start."""
+    until: NDArray[np.int64]
+    """The tick at which a new note whose length comes next has to end; NO_BOUND where there is none."""
+
+
 @compiled
 def list_free(
     may: NDArray[np.bool_],
     now: NDArray[np.int64],
-    pointer: NDArray[np.int64],
-    deadline: NDArray[np.int64],
-    left: NDArray[np.int64],
-    until: NDArray[np.int64],
+    place: Place,
     frame: FrameTable,
     table: EventTable,
     free: NDArray[np.bool_],
@@ -54,6 +62,7 @@ def list_free(
 ) -> None:
     """Set `free` for the ids of `may`, both of shape (batch, ids), that may come before the next event that stays, and
     `forced`, shape (batch,), to the id that comes otherwise, NONE where no wait reaches it yet."""
+    pointer, deadline, left, until = place
     for row in range(len(may)):
         if until[row] < NO_BOUND:  # the length of a new note
             forced[row] = NONE
@@ -84,7 +93,7 @@ def _next_event(
     now: np.int64, pointer: np.int64, deadline: NDArray[np.int64], frame: FrameTable, table: EventTable
 ) -> tuple[np.int64, np.int64, np.int64]:
     """Return tick, rank and id of the next event that has to come; without an id, the end of the span."""
-    tick, rank, token = np.int64(frame.end), LATEST, NONE
+    tick, rank, token = np.int64(frame.end), NO_BOUND, NONE
     if pointer < len(frame.ticks) and frame.ticks[pointer] < tick:
         tick, token = frame.ticks[pointer], frame.tokens[pointer]
         rank = table.rank[token]
@@ -161,14 +170,12 @@ def put_forced(
 def advance(
     tokens: NDArray[np.int64],
     now: NDArray[np.int64],
-    pointer: NDArray[np.int64],
-    deadline: NDArray[np.int64],
-    left: NDArray[np.int64],
-    until: NDArray[np.int64],
+    place: Place,
     frame: FrameTable,
     table: EventTable,
 ) -> None:
     """Update the place of each piece by its next token, shape (batch,)."""
+    pointer, deadline, left, until = place
     for row in range(len(tokens)):
         token, tick = tokens[row], now[row]
         kind, voice, at = table.kind[token], table.value[token], pointer[row]

@@ -97,8 +97,7 @@ class MuseNet(nn.Module):
         (batch, time), 0 where IGNORED; nothing is mixed then.
         """
         table = self.embeddings.token()
-        labels = batch.labels(batch.positions())
-        states = self._trunk(batch, table, labels, mix if reduce else None).flatten(0, 1)
+        states = self._trunk(batch, table, mix if reduce else None).flatten(0, 1)
         output = table if self.output is None else self.output()
         if not reduce:
             return position_losses(states, output, targets.flatten()).view(targets.shape)
@@ -115,28 +114,28 @@ class MuseNet(nn.Module):
         after the first pass.
         """
         if cache is None:
-            return self._trunk(batch, self.embeddings.token(), batch.labels(batch.positions()))
+            return self._trunk(batch, self.embeddings.token())
         if torch.is_grad_enabled():
             raise ValueError("a cache is for generation: call under torch.inference_mode()")
         if batch.document is not None:
             raise ValueError("a cache holds one document a row")
         if first and batch.tokens.shape[1] != 1:
             raise ValueError("a cache grows by one position at a time after the first pass")
-        if not first:
-            cache.labels = batch.labels(batch.positions())
-        return self._trunk(batch, cache.token_table, cache.labels, caches=cache.layers, first=first)
+        return self._trunk(batch, cache.token_table, cache=cache, first=first)
 
     def _trunk(
         self,
         batch: Batch,
         table: Tensor,
-        labels: Tensor,
         mix: Mix | None = None,
-        caches: list[KVCache] | None = None,
+        cache: ModelCache | None = None,
         first: int = 0,
     ) -> Tensor:
         """Compute the hidden states of tokens, shape (batch, time, d_model)."""
         positions = batch.positions(first)
+        labels = cache.labels if cache is not None and first else batch.labels(positions)
+        if cache is not None:
+            cache.labels = labels
         x = self.embeddings(batch, table, positions, labels)
         x = self.dropout(x if mix is None else mix.apply(x))
         rotary = rotation(positions, self.config.d_head, x.dtype) if self.config.positions == "rotary" else None
@@ -144,7 +143,7 @@ class MuseNet(nn.Module):
             if self.config.recompute and torch.is_grad_enabled():
                 x = checkpoint(block, x, rotary, batch.document, use_reentrant=False)
             else:
-                x = block(x, rotary, batch.document, None if caches is None else caches[index], first)
+                x = block(x, rotary, batch.document, None if cache is None else cache.layers[index], first)
         out: Tensor = self.norm(x)
         return out
 

@@ -25,6 +25,9 @@ from typing import Any
 from ingest import MUSENET, _servers
 from report import table
 
+from modeling.training.events import StepTrained, read_new_events
+from modeling.training.run_folder import RunFolder
+
 PILOT_STEPS = 40
 """Steps of the short run; the first half of them is not timed."""
 MUSENET_STRUCTURE = ["time", "chord", "part", "countdown"]
@@ -122,11 +125,10 @@ def _run(name: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _seconds_per_step(folder: Path) -> float:
-    lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    times = [event["time"] for event in map(json.loads, lines) if event["event"] == "step"]
+    events, _ = read_new_events(RunFolder(folder).metrics, 0)
+    times = [event.time for event in events if isinstance(event, StepTrained)]
     half = len(times) // 2
-    seconds: float = times[-1] - times[half]
-    return seconds / (len(times) - 1 - half)
+    return (times[-1] - times[half]) / (len(times) - 1 - half)
 
 
 def _set(settings: Mapping[str, Any]) -> list[str]:

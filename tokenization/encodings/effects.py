@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from tokenization.vocabulary import NO_ROW, PITCHES, Vocabulary
 from tokenization.vocabulary.layout import IdLayout
-from tokenization.vocabulary.learned_tokens import LearnedKind
 
 TEMPO, OFF, NOTE, DRUM, LENGTH, WAIT, END, OTHER = range(8)
 """Kinds of ids; those up to DRUM are events, those between TEMPO and WAIT belong to notes."""
@@ -137,12 +136,12 @@ def _table(vocabulary: Vocabulary, order: NDArray[np.int64]) -> EventTable:
     kind = np.full(vocabulary.size, OTHER, np.uint8)
     kind[notes], kind[waits], kind[tempos] = note_kinds(vocabulary), WAIT, TEMPO
     kind[[vocabulary.end, vocabulary.end_sample]] = END
-    lengths = vocabulary.learned.items if vocabulary.learned.kind is LearnedKind.LENGTH else ()
-    kind[vocabulary.size - len(lengths) :] = LENGTH
+    lengths = slice(vocabulary.size - len(vocabulary.lengths), vocabulary.size)
+    kind[lengths] = LENGTH
     value = np.zeros(vocabulary.size, np.int64)
     value[notes] = instrument * PITCHES + pitch
     value[waits], value[tempos] = np.arange(vocabulary.max_wait) + 1, np.arange(len(vocabulary.tempos))
-    value[vocabulary.size - len(lengths) :] = [ticks for (ticks,) in lengths]
+    value[lengths] = vocabulary.lengths
     rank = np.zeros(vocabulary.size, np.int64)
     rank[order] = np.arange(len(order))
     starts = np.flatnonzero(kind[notes] != OFF)

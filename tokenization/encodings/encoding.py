@@ -118,12 +118,6 @@ class Encoding:
         """Return the structure features of one piece, shape (n,), or a batch of pieces, shape (batch, n)."""
         return features(tokens, self.effects, lengths)
 
-    @cached_property
-    def lengths(self) -> NDArray[np.int64]:
-        """The ticks of the tokens of lengths, ascending, shape (lengths,); none unless `writes_lengths`."""
-        items = self.vocabulary.learned.items if self.writes_lengths else ()
-        return np.array([ticks for (ticks,) in items], np.int64)
-
     # Plain tokens.
 
     def grid(self, notes: Notes) -> Grid:
@@ -144,7 +138,7 @@ class Encoding:
             grid.tempo_ticks,
             grid.tempo,
             self.writes_ends,
-            self.lengths,
+            vocabulary.lengths,
             self.effects.table,
             vocabulary.group_bits,
             vocabulary.wait_base,

@@ -48,4 +48,4 @@ class Note(Encoding):
 
     def grid(self, notes: Notes) -> Grid:
         """Return the piece on this encoding's grid: lengths are those that have a token."""
-        return with_lengths(super().grid(notes), self.vocabulary, self.lengths)
+        return with_lengths(super().grid(notes), self.vocabulary, self.vocabulary.lengths)

@@ -14,7 +14,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from numpy.typing import ArrayLike
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from infra.errors import among
 from tokenization.vocabulary.file import VocabularyError, parse_toml, parse_vocabulary
@@ -158,6 +159,12 @@ class Vocabulary(IdLayout):
     def size(self) -> int:
         """Number of ids."""
         return self.learned_base + len(self.learned)
+
+    @cached_property
+    def lengths(self) -> NDArray[np.int64]:
+        """The ticks of the tokens of lengths, the last of all ids, ascending; shape (lengths,)."""
+        items = self.learned.items if self.learned.kind is LearnedKind.LENGTH else ()
+        return np.array([ticks for (ticks,) in items], np.int64)
 
     @cached_property
     def expansion(self) -> Expansion:

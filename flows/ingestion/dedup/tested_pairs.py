@@ -17,21 +17,19 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from flows.ingestion.dedup import groups, index, links, pairs, promise, search, sketches
 from flows.ingestion.dedup.index import size_class
 from flows.ingestion.dedup.links import Rules
 from flows.ingestion.dedup.pairs import Pairs
 from flows.ingestion.dedup.sketches import Sketches, contents, digests
 from infra.files import write_atomically
 from tokenization import fingerprint
-from tokenization.fingerprint import matching
+from tokenization.compiled import source_digest
 
 MAGIC = b"musenet pairs 1\n"
 VOICES = 16
@@ -112,10 +110,6 @@ def _key(collection: Sketches, rules: Rules) -> bytes:
     return hashlib.sha256(text.encode()).digest()
 
 
-@cache
 def _code() -> str:
     """Return a digest of the source of all that the outcome of a comparison depends on."""
-    digest = hashlib.sha256()
-    for module in (groups, index, links, pairs, promise, search, sketches, matching):
-        digest.update(Path(str(module.__file__)).read_bytes())
-    return digest.hexdigest()
+    return source_digest(Path(__file__))
