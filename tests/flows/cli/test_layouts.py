@@ -52,7 +52,7 @@ def test_settings_alone_change_the_smallest_preset(layouts: Command, tmp_path: P
 
 def test_mistakes(layouts: Command, tmp_path: Path) -> None:
     out = tmp_path / "page.html"
-    assert mistake(layouts("--preset", "abc", out)).startswith("no preset 'abc'; there are: tiny, ")
+    assert mistake(layouts("--preset", "abc", out)).startswith("no preset 'abc'; there are: sketch, tiny, ")
     assert mistake(layouts("--set", "model.sparsity.blok=1", out)) == (
         "no setting 'model.sparsity.blok'; nearest: 'model.sparsity.block'"
     )
