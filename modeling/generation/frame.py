@@ -19,7 +19,7 @@ from tokenization.encodings import HEADER, Encoding
 from tokenization.encodings.effects import DRUM, LENGTH, TEMPO
 from tokenization.encodings.grid import Grid, without_late_tempos
 from tokenization.encodings.rules import NO_BOUND
-from tokenization.vocabulary import PITCHES, Tokens, Vocabulary
+from tokenization.vocabulary import PITCHES, Tokens
 
 MOST_NOTES = 4
 """New notes at most, as a multiple of those that are taken out, or of DENSITY."""
@@ -210,10 +210,7 @@ def _tick(encoding: Encoding, grid: Grid, seconds: float) -> int:
     """Return the tick at a time, the last one there is for infinity."""
     if seconds == float("inf"):
         return int(NO_BOUND)
-    vocabulary: Vocabulary = encoding.vocabulary
-    speed = np.full(len(grid.tempo_ticks), float(vocabulary.ticks_per_second))
-    if encoding.time == "beats":
-        speed = vocabulary.tempo_values[grid.tempo] / 60 * vocabulary.ticks_per_beat
+    speed = encoding.speeds[grid.tempo]
     begins = np.concatenate([[0.0], np.cumsum(np.diff(grid.tempo_ticks) / speed[:-1])])
     part = max(int(np.searchsorted(begins, seconds, side="right")) - 1, 0)
     return round(float(grid.tempo_ticks[part] + (seconds - begins[part]) * speed[part]))

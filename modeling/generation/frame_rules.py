@@ -80,12 +80,13 @@ def list_free(
             forced[row] = token
             continue
         gap = tick - now[row]
-        may_wait = not is_inside or may[row, frame.wait_base + 1] or not free[row].any()
-        forced[row] = frame.wait_base + gap if may_wait and gap <= frame.max_wait else NONE
+        may_rest = not is_inside or not free[row].any()  # for as long as it takes; else the grammar bounds waits
+        is_near = gap <= frame.max_wait and (may_rest or may[row, frame.wait_base + gap])
+        forced[row] = frame.wait_base + gap if is_near else NONE
         for wait in range(1, min(gap, frame.max_wait + 1)):
             then = now[row] + wait
             fits = wait == frame.max_wait or (then >= frame.begin and then < frame.end and left[row] > 0)
-            free[row, frame.wait_base + wait] = may_wait and fits
+            free[row, frame.wait_base + wait] = fits and (may_rest or may[row, frame.wait_base + wait])
 
 
 @compiled

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from tokenization.encodings import HEADER, Encoding, Time
+from tokenization.encodings import HEADER, Encoding
 from tokenization.encodings.ending import Ending
 from tokenization.encodings.grid import LEGATO_TICKS
 from tokenization.encodings.rules import NO_BOUND
@@ -29,10 +29,7 @@ class Clock:
     """The time in seconds of a batch of pieces whose ticks pass."""
 
     def __init__(self, encoding: Encoding, batch: int) -> None:
-        vocabulary = encoding.vocabulary
-        in_beats = encoding.time is Time.BEATS
-        beats = np.array(vocabulary.tempos, np.float64) / 60 * vocabulary.ticks_per_beat
-        self._speed = beats if in_beats else np.full(len(beats), float(vocabulary.ticks_per_second))
+        self._speed = encoding.speeds
         self._tempo = np.zeros(batch, np.int64)
         self.now = np.zeros(batch, np.int64)
         """Ticks of each piece."""

@@ -94,6 +94,14 @@ class Encoding:
         in_beats = self.time is Time.BEATS
         return vocabulary.ticks_per_beat * DEFAULT_TEMPO / 60 if in_beats else vocabulary.ticks_per_second
 
+    @cached_property
+    def speeds(self) -> NDArray[np.float64]:
+        """Ticks in a second under each tempo, shape (tempos,)."""
+        vocabulary = self.vocabulary
+        if self.time is Time.BEATS:
+            return vocabulary.tempo_values / 60 * vocabulary.ticks_per_beat
+        return np.full(len(vocabulary.tempos), float(vocabulary.ticks_per_second))
+
     # Effects of ids: `stream`, `structure` and `grammar` follow from them.
 
     def tick_order(self) -> NDArray[np.int64]:

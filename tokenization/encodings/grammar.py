@@ -26,7 +26,6 @@ from tokenization.encodings.encoding import Encoding
 from tokenization.encodings.ending import Ending, list_ending
 from tokenization.encodings.grid import Time
 from tokenization.encodings.rules import (
-    FIRST_MOMENT,
     NOW,
     SILENT,
     SOUNDING,
@@ -34,6 +33,7 @@ from tokenization.encodings.rules import (
     Limits,
     Piece,
     State,
+    first_moment,
     follow_sequence,
     list_plain,
     list_sounding,
@@ -44,7 +44,8 @@ from tokenization.encodings.rules import (
 from tokenization.vocabulary import PITCHES
 
 LONGEST_REST = 4.0
-"""Seconds of silence after which a wait is no longer allowed."""
+"""Seconds of silence beyond which no wait goes, at the tempo of each place."""
+NANOSECONDS = 1e9
 
 
 class _Sequences(NamedTuple):
@@ -72,8 +73,9 @@ class Grammar:
         """Start a batch of pieces.
 
         `playable`: the instruments that each piece may use, shape (batch, instruments). `ending`: where each piece
-        ends. `longest_note`: seconds (in beats: at 120 a minute) after which a note has to end before time goes on;
-        `longest_rest`: the same of silence. Raises ValueError for a piece that no instrument may play.
+        ends. `longest_note`: seconds (in beats: at 120 a minute) after which a note has to end before time goes on.
+        `longest_rest`: seconds of silence at most, at whatever tempo. Raises ValueError for a piece that no instrument
+        may play.
         """
         if not playable.any(axis=1).all():
             raise ValueError("no instrument may play in one of the pieces; allow one at least")
@@ -89,7 +91,7 @@ class Grammar:
         self._most_onsets, self._most_ticks = int(self._onsets.max()), int(self._ticks.max())
         self._limits = Limits(
             max(round(longest_note * encoding.ticks_per_second), 1),
-            max(round(longest_rest * encoding.ticks_per_second), 1),
+            round(longest_rest * NANOSECONDS),
             vocabulary.max_wait,
             encoding.writes_ends,
             encoding.writes_lengths,
@@ -99,7 +101,9 @@ class Grammar:
         prefixes = np.array(vocabulary.learned.prefixes(), np.int64)
         self._sequences = _Sequences(expansion.tokens, expansion.first, prefixes, int(expansion.sizes.max()))
         self._rules = encoding.learned_rules
-        self._moments = np.tile(np.array(FIRST_MOMENT, np.int64), (batch, 1))
+        self._nanoseconds = np.floor(NANOSECONDS / encoding.speeds).astype(np.int64)
+        """Of a tick under each tempo."""
+        self._moments = np.tile(np.array(first_moment(self._nanoseconds[0]), np.int64), (batch, 1))
         self._since = np.full((batch, len(vocabulary.instruments) * PITCHES), SILENT, np.int64)
         self._until = np.zeros((batch, self._since.shape[1] if encoding.writes_lengths else 0), np.int64)
 
@@ -132,7 +136,7 @@ class Grammar:
         vocabulary, state = self.encoding.vocabulary, self._state
         out = np.zeros((len(self.finished), vocabulary.size), np.bool_)
         sequences_end = vocabulary.size if self._rules is None else vocabulary.learned_base
-        _list_allowed(state, self._table, self._limits, self._sequences, sequences_end, out)
+        _list_allowed(state, self._table, self._limits, self._sequences, sequences_end, self._nanoseconds, out)
         if self._rules is not None:
             self._rules.list_allowed(state, self._limits, out)
         list_ending(
@@ -159,7 +163,7 @@ class Grammar:
         self.taken += 1
         self.finished |= ids == vocabulary.end
         sequences_end = vocabulary.size if self._rules is None else vocabulary.learned_base
-        _advance(state, self._table, self._limits, self._sequences, sequences_end, ids)
+        _advance(state, self._table, self._limits, self._sequences, sequences_end, self._nanoseconds, ids)
         if self._rules is not None:
             self._rules.advance(state, ids)
 
@@ -177,6 +181,7 @@ def _list_allowed(
     limits: Limits,
     sequences: _Sequences,
     sequences_end: int,
+    nanoseconds: NDArray[np.int64],
     out: NDArray[np.bool_],
 ) -> None:
     """Fill `out`, shape (batch, ids), for plain ids and the learned ids below `sequences_end`."""
@@ -192,7 +197,7 @@ def _list_allowed(
         for token in range(plain_end, sequences_end):
             if may[sequences.prefixes[token - plain_end]]:
                 members = sequences.tokens[sequences.first[token] : sequences.first[token + 1]]
-                may[token] = sequence_may_follow(members, moment, piece, table, limits)
+                may[token] = sequence_may_follow(members, moment, piece, table, limits, nanoseconds)
 
 
 @compiled
@@ -202,6 +207,7 @@ def _advance(
     limits: Limits,
     sequences: _Sequences,
     sequences_end: int,
+    nanoseconds: NDArray[np.int64],
     tokens: NDArray[np.int64],
 ) -> None:
     """Update the state by the next token of every piece, but for ids from `sequences_end` on."""
@@ -212,7 +218,7 @@ def _advance(
         listed = list_sounding(state.since[index], voices)
         piece = Piece(state.playable[index], state.since[index], state.until[index], voices, before, listed)
         members = sequences.tokens[sequences.first[token] : sequences.first[token + 1]]
-        moment = follow_sequence(members, load_moment(state.moments[index]), piece, table, limits)
+        moment = follow_sequence(members, load_moment(state.moments[index]), piece, table, limits, nanoseconds)
         store_moment(moment, state.moments[index])
 
 

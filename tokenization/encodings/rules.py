@@ -36,7 +36,7 @@ class Moment(NamedTuple):
     bound: np.int64
     """Rank of the first overdue note-off of this tick; no event may have a higher rank."""
     silence: np.int64
-    """Ticks since anything last sounded."""
+    """Nanoseconds since anything last sounded."""
     sounding: np.int64
     """Number of notes that sound."""
     oldest: np.int64
@@ -47,18 +47,24 @@ class Moment(NamedTuple):
     """1 after a tempo change under which nothing has happened yet."""
     unmeasured: np.int64
     """The voice of a note whose length has to come next; NO_VOICE if there is none."""
+    rings: np.int64
+    """The tick up to which notes ring by their lengths, where those are written."""
+    tick: np.int64
+    """Nanoseconds of a tick under the current tempo."""
 
 
 NOW, SOUNDING, TEMPO_BUCKET = (Moment._fields.index(name) for name in ("now", "sounding", "tempo"))
-FIRST_MOMENT = Moment(ZERO, ZERO, NO_BOUND, ZERO, ZERO, NO_BOUND, ZERO, ZERO, NO_VOICE)
 
 
 class Limits(NamedTuple):
-    """What holds for all pieces of a batch; lengths in ticks."""
+    """What holds for all pieces of a batch."""
 
     longest_note: int
+    """Ticks."""
     longest_rest: int
+    """Nanoseconds."""
     max_wait: int
+    """Ticks."""
     writes_ends: bool
     writes_lengths: bool
     in_beats: bool
@@ -104,10 +110,15 @@ class LearnedRules(Protocol):
         """Update the state by those `tokens`, shape (batch,), that are learned ids."""
 
 
+def first_moment(tick: np.int64) -> Moment:
+    """Return the moment at which a piece begins, with a `tick` of so many nanoseconds."""
+    return Moment(ZERO, ZERO, NO_BOUND, ZERO, ZERO, NO_BOUND, ZERO, ZERO, NO_VOICE, ZERO, tick)
+
+
 @compiled
 def load_moment(row: NDArray[np.int64]) -> Moment:
     """Return a row of `State.moments` as a Moment."""
-    return Moment(row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7], row[8])
+    return Moment(row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7], row[8], row[9], row[10])
 
 
 @compiled
@@ -148,8 +159,19 @@ def other_may_follow(kind: np.uint8, value: np.int64, moment: Moment, limits: Li
     if kind == WAIT:
         # The encodings write time as waits of the greatest length and one shorter.
         may_go_on = moment.bound == NO_BOUND and moment.latest != AFTER_SHORT_WAIT
-        return bool(may_go_on and moment.silence < limits.longest_rest)
+        return bool(may_go_on and moment.silence + _quiet(value, moment, limits) <= limits.longest_rest)
     return bool(kind == TEMPO and limits.in_beats and moment.latest <= AFTER_WAIT and value != moment.tempo)
+
+
+@compiled
+def _quiet(wait: np.int64, moment: Moment, limits: Limits) -> np.int64:
+    """Return the nanoseconds of a wait in which nothing sounds."""
+    ticks = wait
+    if limits.writes_lengths:
+        ticks = min(max(moment.now + wait - moment.rings, ZERO), wait)
+    elif moment.sounding > 0:
+        ticks = ZERO
+    return ticks * moment.tick
 
 
 @compiled
@@ -164,25 +186,27 @@ def after_note(
     elif kind == NOTE and limits.writes_lengths:
         sounding += 1
         unmeasured = voice
-    return Moment(moment.now, last_rank, NO_BOUND, ZERO, sounding, oldest, moment.tempo, ZERO, unmeasured)
+    now, tempo, rings, tick = moment.now, moment.tempo, moment.rings, moment.tick
+    return Moment(now, last_rank, NO_BOUND, ZERO, sounding, oldest, tempo, ZERO, unmeasured, rings, tick)
 
 
 @compiled
-def after_other(kind: np.uint8, value: np.int64, moment: Moment, limits: Limits) -> Moment:
-    """Return the moment after any other id, but for `bound`."""
-    now, latest, _, silence, sounding, oldest, tempo, bare_tempo, _ = moment
+def after_other(kind: np.uint8, value: np.int64, tick: np.int64, moment: Moment, limits: Limits) -> Moment:
+    """Return the moment after any other id, but for `bound`; `tick`: nanoseconds of a tick under it, if a tempo."""
+    now, latest, _, silence, sounding, oldest, tempo, bare_tempo, _, rings, current = moment
     if kind == WAIT:
+        silence += _quiet(value, moment, limits)
         now += value
         latest = AFTER_WAIT if value == limits.max_wait else AFTER_SHORT_WAIT
-        if sounding == 0:
-            silence += value
+    elif kind == LENGTH:
+        rings = max(rings, now + value)
     elif kind == TEMPO:
         # The header's tempo needs no event of its own.
         if limits.in_beats and latest <= AFTER_WAIT:
             bare_tempo = np.int64(1)
         latest = max(latest, AT_FIRST)
-        tempo = value
-    return Moment(now, latest, NO_BOUND, silence, sounding, oldest, tempo, bare_tempo, NO_VOICE)
+        tempo, current = value, tick
+    return Moment(now, latest, NO_BOUND, silence, sounding, oldest, tempo, bare_tempo, NO_VOICE, rings, current)
 
 
 # A call that passes arrays counts their references, which costs more than a rule: in the loops below the arrays stay
@@ -204,9 +228,17 @@ def list_plain(moment: Moment, piece: Piece, table: EventTable, limits: Limits, 
 
 @compiled
 def sequence_may_follow(
-    members: NDArray[np.int64], moment: Moment, piece: Piece, table: EventTable, limits: Limits
+    members: NDArray[np.int64],
+    moment: Moment,
+    piece: Piece,
+    table: EventTable,
+    limits: Limits,
+    nanoseconds: NDArray[np.int64],
 ) -> bool:
-    """Return True if plain ids may follow one after the other; leaves the piece as it was."""
+    """Return True if plain ids may follow one after the other; leaves the piece as it was.
+
+    `nanoseconds`: of a tick under each tempo, shape (tempos,).
+    """
     kinds, values, ranks, last_ranks = table.kind, table.value, table.rank, table.last_rank
     playable, since, _, voices, before, listed = piece
     count = listed
@@ -229,7 +261,8 @@ def sequence_may_follow(
             moment = after_note(kind, value, last_ranks[token], since[value] >= 0, moment, limits)
             since[value] = moment.now if kind == NOTE and limits.writes_ends else SILENT
         else:
-            moment = after_other(kind, value, moment, limits)
+            tick = nanoseconds[value] if kind == TEMPO else ZERO
+            moment = after_other(kind, value, tick, moment, limits)
         if moment.now - moment.oldest >= limits.longest_note:
             moment = _bounded(moment, voices[:count], since, table.off_rank, limits.longest_note)
     while count > listed:
@@ -240,9 +273,17 @@ def sequence_may_follow(
 
 @compiled
 def follow_sequence(
-    members: NDArray[np.int64], moment: Moment, piece: Piece, table: EventTable, limits: Limits
+    members: NDArray[np.int64],
+    moment: Moment,
+    piece: Piece,
+    table: EventTable,
+    limits: Limits,
+    nanoseconds: NDArray[np.int64],
 ) -> Moment:
-    """Return the moment after plain ids, whether or not they were allowed, and update the voices of the piece."""
+    """Return the moment after plain ids, whether or not they were allowed, and update the voices of the piece.
+
+    `nanoseconds`: of a tick under each tempo, shape (tempos,).
+    """
     since, until, voices, count = piece.since, piece.until, piece.voices, piece.listed
     for token in members:
         kind, value = table.kind[token], table.value[token]
@@ -257,7 +298,8 @@ def follow_sequence(
         else:
             if kind == LENGTH and moment.unmeasured != NO_VOICE:
                 until[moment.unmeasured] = moment.now + value
-            moment = after_other(kind, value, moment, limits)
+            tick = nanoseconds[value] if kind == TEMPO else ZERO
+            moment = after_other(kind, value, tick, moment, limits)
             if kind == WAIT and limits.writes_lengths:
                 moment = _ended(moment, voices[:count], since, until)
         # Mostly no note is old enough, and not every voice has to be looked at.
@@ -269,16 +311,12 @@ def follow_sequence(
 @compiled
 def _ended(moment: Moment, voices: NDArray[np.int64], since: NDArray[np.int64], until: NDArray[np.int64]) -> Moment:
     """Return the moment without the notes whose lengths are over; `voices` are all that may sound."""
-    now, latest, bound, silence, sounding, oldest, tempo, bare_tempo, unmeasured = moment
-    last = ZERO
+    now, latest, bound, silence, sounding, oldest, tempo, bare_tempo, unmeasured, rings, tick = moment
     for voice in voices:
         if since[voice] >= 0 and until[voice] <= now:
             since[voice] = SILENT
             sounding -= 1
-            last = max(last, until[voice])
-    if sounding == 0 and last > 0:
-        silence = now - last
-    return Moment(now, latest, bound, silence, sounding, oldest, tempo, bare_tempo, unmeasured)
+    return Moment(now, latest, bound, silence, sounding, oldest, tempo, bare_tempo, unmeasured, rings, tick)
 
 
 @compiled
@@ -290,11 +328,11 @@ def _bounded(
     longest_note: int,
 ) -> Moment:
     """Return the moment with its `bound` and the exact `oldest`; `voices` are all that may sound."""
-    now, latest, _, silence, sounding, _, tempo, bare_tempo, unmeasured = moment
+    now, latest, _, silence, sounding, _, tempo, bare_tempo, unmeasured, rings, tick = moment
     bound = oldest = NO_BOUND
     for voice in voices:
         if since[voice] >= 0:
             oldest = min(oldest, since[voice])
             if now - since[voice] >= longest_note and off_rank[voice] > latest:
                 bound = min(bound, off_rank[voice])
-    return Moment(now, latest, bound, silence, sounding, oldest, tempo, bare_tempo, unmeasured)
+    return Moment(now, latest, bound, silence, sounding, oldest, tempo, bare_tempo, unmeasured, rings, tick)

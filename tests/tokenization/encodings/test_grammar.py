@@ -87,6 +87,15 @@ def allows(grammar: Grammar, word: str, piece: int = 0) -> bool:
     return bool(grammar.allowed()[piece, int(grammar.encoding.vocabulary.from_text(word)[0])])
 
 
+def rest_of(grammar: Grammar) -> int:
+    """Takes the longest wait that may come, as long as one may, and returns their ticks."""
+    vocabulary, ticks = grammar.encoding.vocabulary, 0
+    while len(waits := np.flatnonzero(grammar.allowed()[0, vocabulary.wait_base + 1 : vocabulary.start])):
+        ticks += int(waits[-1]) + 1
+        grammar.advance(waits[-1:] + vocabulary.wait_base + 1)
+    return ticks
+
+
 class TestNotes:
     def test_at_first_notes_may_start_and_none_may_end(self, encoding: Combined) -> None:
         grammar = grammar_of(encoding, PIANO, VIOLIN, CELLO, DRUMS)
@@ -177,6 +186,27 @@ class TestSilence:
         take(grammar, "wait:32")
         assert not any(allows(grammar, f"wait:{ticks}") for ticks in (1, 32))
         assert allows(grammar, "piano:v64:C4")
+
+    def test_no_wait_goes_beyond_them(self, encoding: Combined) -> None:
+        playable = np.ones((1, len(encoding.vocabulary.instruments)), np.bool_)
+        grammar = Grammar(encoding, playable, Ending.open(1), LONGEST_NOTE / 96, longest_rest=81 / 96)
+        take(grammar, "wait:32 wait:32")
+        assert allows(grammar, "wait:17")
+        assert not any(allows(grammar, f"wait:{ticks}") for ticks in (18, 32))
+
+    @pytest.mark.parametrize("tempo", [20, 60, 120, 240])
+    @pytest.mark.parametrize(("name", "time"), list(itertools.product(ENCODINGS, Time)))
+    def test_they_are_seconds_at_every_tempo(self, name: str, time: Time, tempo: int) -> None:
+        encoding = learned(name, time, "musenet")
+        speed = tempo / 60 * 48 if time is Time.BEATS else 96
+        grammar = take(grammar_of(encoding, PIANO), f"tempo{tempo}")
+        assert rest_of(grammar) == np.floor(4 * speed)
+
+    @pytest.mark.parametrize("name", ["combined", "onset", "note"])
+    def test_a_rest_in_two_tempos_is_as_long(self, name: str) -> None:
+        encoding = learned(name, Time.BEATS, "musenet")
+        take(grammar := grammar_of(encoding, PIANO), "tempo60 wait:96 tempo120")
+        assert rest_of(grammar) == 2 * 96, "two seconds have passed"
 
     def test_time_passes_in_the_longest_waits_and_one_shorter(self, encoding: Combined) -> None:
         grammar = take(grammar_of(encoding, PIANO), "wait:32")
@@ -381,8 +411,10 @@ class TestTempo:
         assert allows(take(grammar, "piano:v64:C4 wait:1 piano:v0:C4"), "end")
 
     def test_it_is_no_music_and_does_not_break_a_silence(self, grammar: Grammar) -> None:
-        rest = " ".join(f"wait:32 tempo{tempo}" for tempo in (60, 120) * (REST // 64))
-        take(grammar, rest)
+        seconds = "wait:32 tempo60 wait:32 tempo120"
+        take(grammar, " ".join([seconds] * 3))
+        assert allows(grammar, "wait:32")
+        take(grammar, seconds)
         assert not allows(grammar, "wait:1")
         assert allows(grammar, "piano:v64:C4")
 
@@ -719,6 +751,9 @@ class TestWalks:
         ticks = self.LONGEST * encoding.ticks_per_second
         held = ~np.array([instrument.drum for instrument in instruments])[instrument]
         assert (grid.end - grid.start)[held].max(initial=0) < ticks + encoding.vocabulary.max_wait
+        notes = encoding.decode(tokens)
+        ends = np.maximum.accumulate(notes.onset + notes.duration)
+        assert (notes.onset[1:] - ends[:-1]).max(initial=0) <= LONGEST_REST + 1e-6
         voices = np.stack([grid.start, instrument, grid.pitch], axis=1)
         assert len(np.unique(voices, axis=0)) == len(grid), "a note starts once at a time"
 
@@ -765,7 +800,7 @@ class TestWalks:
             assert grammar.now[0] <= last_onset + 20
         assert tokens[-1] == encoding.vocabulary.end
         if encoding.writes_lengths:
-            assert encoding.read(np.array(tokens)).end.max() <= last_onset + 20
+            assert encoding.read(np.array(tokens)).end.max(initial=0) <= last_onset + 20
         else:
             assert not grammar.sounding.any()
 

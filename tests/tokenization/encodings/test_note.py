@@ -121,9 +121,18 @@ class TestGrammar:
         assert grammar.voices.tolist() == [0]
 
     def test_silence_begins_where_the_last_note_ends(self, grammar: Grammar) -> None:
-        waits = "wait:128 wait:128 wait:128"
-        assert "wait:128" in self.allowed(grammar, f"piano:v72:C4 length:90 piano:v72:D4 length:9 {waits}")
-        assert "wait:1" not in self.allowed(grammar, "wait:128")
+        allowed = self.allowed(grammar, "piano:v72:C4 length:90 piano:v72:D4 length:9 wait:128 wait:128 wait:128")
+        # Four seconds are 384 ticks, 294 of which have passed.
+        assert "wait:90" in allowed
+        assert "wait:91" not in allowed
+
+    def test_it_begins_within_a_wait(self, encoding: Encoding) -> None:
+        playable = np.ones((1, len(encoding.vocabulary.instruments)), np.bool_)
+        grammar = Grammar(encoding, playable, Ending.open(1), longest_note=2.0, longest_rest=1.0)
+        allowed = self.allowed(grammar, "piano:v72:C4 length:20")
+        assert "wait:116" in allowed
+        assert "wait:117" not in allowed
+        assert "wait:1" not in self.allowed(grammar, "wait:116")
 
     def test_the_piece_may_end_while_notes_ring_but_not_before_their_length(self, grammar: Grammar) -> None:
         assert "end" not in self.allowed(grammar, "piano:v72:C4")

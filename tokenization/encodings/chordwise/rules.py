@@ -99,7 +99,7 @@ def _follow(
     voices: NDArray[np.int64],
 ) -> Moment:
     """Return the moment after a chord: a note that it does not hold has ended. `voices` is room."""
-    now, _, _, _, _, oldest, tempo, _, _ = moment
+    now, oldest, tempo, rings, tick = moment.now, moment.oldest, moment.tempo, moment.rings, moment.tick
     count = list_sounding(since, voices)
     for note in members:
         voice = chords.voice[note]
@@ -115,4 +115,4 @@ def _follow(
             sounding += since[voice] < 0
             since[voice] = now
             oldest = min(oldest, now)
-    return Moment(now, NO_BOUND, NO_BOUND, ZERO, sounding, oldest, tempo, ZERO, NO_VOICE)
+    return Moment(now, NO_BOUND, NO_BOUND, ZERO, sounding, oldest, tempo, ZERO, NO_VOICE, rings, tick)
