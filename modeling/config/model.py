@@ -86,7 +86,9 @@ class SparsityConfig(StrictModel):
         return self
 
 
-StructureName = Literal["time", "chord", "part", "countdown", "style", "instrumentation", "metre"]
+StructureName = Literal[
+    "time", "chord", "part", "countdown", "style", "instrumentation", "metre", "sounding", "harmony"
+]
 STRUCTURE: tuple[StructureName, ...] = ("time", "chord", "part", "countdown")
 """MuseNet's embeddings beside token and position."""
 
@@ -124,7 +126,9 @@ class ModelConfig(StrictModel):
     structure: tuple[StructureName, ...] = STRUCTURE
     """Embeddings beside token and position. Empty: a plain GPT. `style` and `instrumentation` repeat what the header
     says at every position, however far from it; an instrumentation is the sum of its groups. `metre` is the place in
-    the beat and the number of the beat, modulo twelve; where time is in seconds, of beats at 120 a minute."""
+    the beat and the number of the beat, modulo twelve; where time is in seconds, of beats at 120 a minute. `sounding`:
+    the pitches that sound, by their age, and how many they are. `harmony`: how often each pitch class occurs among the
+    last 8 and the last 64 notes."""
     factored_notes: bool = True
     """True to embed a note as the sum of an embedding of its token, one of its row (instrument and velocity) and one
     of its pitch, so that rare notes share what frequent ones learn. MuseNet's own tokens shared nothing."""
@@ -171,6 +175,11 @@ class ModelConfig(StrictModel):
         )
         sizes = {"vocabulary_size": vocabulary.size, "note_tokens": vocabulary.note_end}
         return self.model_copy(update={**sizes, "header": header, "ticks_per_beat": vocabulary.ticks_per_beat})
+
+    @property
+    def listens(self) -> bool:
+        """True if the network reads `Batch.texture`."""
+        return "sounding" in self.structure or "harmony" in self.structure
 
     @property
     def d_head(self) -> int:

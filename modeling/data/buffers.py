@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from modeling.network.batch import Batch
+from tokenization.encodings.texture import FIELDS
 
 
 class Buffers:
@@ -26,21 +27,34 @@ class Buffers:
         self.pin = pin
         self._free: list[NDArray[np.uint8]] = []
 
-    def batch(self, shape: tuple[int, int], pack: bool) -> tuple[Batch, Tensor]:
+    def batch(self, shape: tuple[int, int], pack: bool, texture: bool = False) -> tuple[Batch, Tensor]:
         """Return an uninitialised batch and its targets, shape (rows, time); `pack`: with documents.
 
         Integers are as narrow as possible: 15 bytes a position, 17 with documents, 19 where a row may have more than
-        2^15 of them. A reference to one of the tensors, or to a view of one, keeps the memory of all.
+        2^15 of them, and 80 more with `texture`. A reference to one of the tensors, or to a view of one, keeps the
+        memory of all.
         """
         documents = torch.int16 if shape[1] <= 2**15 else torch.int32
         # Widest first, so that all are aligned.
-        kinds = ((torch.int32, 3), (documents, int(pack)), (torch.uint8, 3))
+        textures = FIELDS if texture else 0
+        kinds = ((torch.int64, textures), (torch.int32, 3), (documents, int(pack)), (torch.uint8, 3))
         sizes = [count * shape[0] * shape[1] * dtype.itemsize for dtype, count in kinds]
         parts = torch.split_with_sizes(self._memory(sum(sizes)), sizes)
-        wide, document, narrow = (part.view(dtype).view(count, *shape) for part, (dtype, count) in zip(parts, kinds))
+        widest, wide, document, narrow = (
+            part.view(dtype).view(count, *shape) for part, (dtype, count) in zip(parts, kinds)
+        )
         tokens, time, targets = wide.unbind()
         chord, part, countdown = narrow.unbind()
-        return Batch(tokens, time, chord, part, countdown, document[0] if pack else None), targets
+        batch = Batch(
+            tokens,
+            time,
+            chord,
+            part,
+            countdown,
+            document=document[0] if pack else None,
+            texture=widest.view(*shape, FIELDS) if texture else None,
+        )
+        return batch, targets
 
     def _memory(self, size: int) -> Tensor:
         """Return `size` bytes, uninitialised."""

@@ -11,8 +11,18 @@ from torch import Tensor
 from modeling.data.buffers import Buffers
 from modeling.network.batch import Batch
 from modeling.network.loss import IGNORED
-from tokenization.dataset.windows import NO_DOCUMENTS, UNCHANGED, UNMARKED, Inputs, Parts, lay_out, side_by_side
+from tokenization.dataset.windows import (
+    NO_DOCUMENTS,
+    UNCHANGED,
+    UNMARKED,
+    Inputs,
+    Parts,
+    lay_out,
+    lay_out_texture,
+    side_by_side,
+)
 from tokenization.encodings import HEADER, Encoding
+from tokenization.encodings.texture import Rules
 from tokenization.vocabulary import Tokens
 
 
@@ -31,7 +41,7 @@ def collate(
     lengths = [len(tokens) for tokens in pieces] if lengths is None else lengths
     tokens, parts = side_by_side(pieces, starts, lengths)
     parts = parts._replace(until=np.full(len(pieces), context), body=np.full(len(pieces), context + 1 - HEADER))
-    batch, targets = Buffers().batch((len(pieces), context), pack=False)
+    batch, targets = Buffers().batch((len(pieces), context), pack=False, texture=True)
     fill_batch(tokens, UNMARKED, parts, encoding, batch, targets)
     return batch, targets
 
@@ -62,3 +72,5 @@ def fill_batch(
         NO_DOCUMENTS if batch.document is None else batch.document.numpy(),
         id_shifts,
     )
+    if batch.texture is not None:
+        lay_out_texture(tokens, parts, HEADER, Rules.of(encoding), batch.texture.numpy(), id_shifts)

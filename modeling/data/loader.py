@@ -45,13 +45,15 @@ class Loader:
         augmentation: AugmentationSchedule | None = None,
         steps: int = 1,
         pack: bool = False,
+        texture: bool = False,
         pin: bool = False,
     ) -> None:
         """Set up the batches of a split.
 
         `context`: tokens in a row. `batch_size`: rows of a global batch. `augmentation`: the schedule over a training
-        of `steps` steps. `pack`: put several short windows into a row, separated by `Batch.document`. `pin`: use pinned
-        memory, from which a GPU copies asynchronously. Raises ShardError if the split has no piece.
+        of `steps` steps. `pack`: put several short windows into a row, separated by `Batch.document`. `texture`: fill
+        in `Batch.texture`. `pin`: use pinned memory, from which a GPU copies asynchronously. Raises ShardError if the
+        split has no piece.
         """
         if not len(split.pieces):
             raise ShardError("the split has no piece: nothing to draw batches from")
@@ -64,6 +66,7 @@ class Loader:
         self.augmentation = augmentation or AugmentationSchedule()
         self.steps = steps
         self.pack = pack
+        self.texture = texture
         self._sampler = EpochSampler(split.sizes, context + 1 - HEADER, seed, pack)
         self._buffers = Buffers(pin)
         self._lock = Lock()
@@ -98,7 +101,7 @@ class Loader:
         if settings != ORIGINALS:
             piece = rows.windows.piece[windows[own]]
             tokens, marks, shifts, parts = self._augmented(parts, piece, draw(VARIANT_STREAM), settings)
-        batch, targets = self._buffers.batch((last - first, self.context), self.pack)
+        batch, targets = self._buffers.batch((last - first, self.context), self.pack, self.texture)
         fill_batch(tokens, marks, parts, self.split.encoding, batch, targets, shifts)
         ids, vocabulary = batch.tokens.numpy(), self.split.vocabulary
         if self.style_dropout:

@@ -27,7 +27,10 @@ class Decoder:
         return 0 if self._state is None else self._state.cached
 
     def prefill(self, windows: Fields, capacity: int) -> None:
-        """Fill the cache, anew if there is one, with windows that begin with a header, shape (5, pieces, positions)."""
+        """Fill the cache, anew if there is one, with windows that begin with a header.
+
+        Shape (FIELDS, pieces, positions).
+        """
         copies = []
         for header in self.headers:
             copy = windows.copy()
@@ -39,7 +42,7 @@ class Decoder:
         self._state = self.executor.prefill(np.concatenate(copies, axis=1), capacity)
 
     def decode_step(self, latest: Fields) -> None:
-        """Append each piece's latest token, shape (5, pieces)."""
+        """Append each piece's latest token, shape (FIELDS, pieces)."""
         self._filled.decode_step(np.tile(latest, (1, len(self.headers))))
 
     def logits(self, weights: NDArray[np.float32]) -> Floats:

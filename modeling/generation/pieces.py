@@ -10,12 +10,14 @@ from modeling.controls.adjustments import Adjustments
 from modeling.generation.direction import Direction
 from modeling.generation.executors import Fields, Floats, Rows
 from modeling.generation.frame import Frame, FrameState
+from modeling.generation.kernels.forward import FIELDS, TEXTURE
 from modeling.generation.planning import Clock, TimePlan
 from modeling.generation.sampling import SamplingConfig
 from tokenization.encodings import HEADER, Encoding
 from tokenization.encodings.ending import Ending
 from tokenization.encodings.grammar import Grammar
-from tokenization.encodings.structure import COUNTDOWN, FIELDS, Features, Stepper
+from tokenization.encodings.structure import COUNTDOWN, Features, Stepper
+from tokenization.encodings.texture import TextureState
 
 ENDLESS_NOTE = 1e6
 """Seconds that no note lasts."""
@@ -55,6 +57,7 @@ class GrowingPieces:
             ending, longest_note = Ending.open(len(lengths)), ENDLESS_NOTE
         self._grammar = Grammar(encoding, playable, ending, longest_note)
         self._stepper = Stepper(lengths, encoding.effects)
+        self._texture = TextureState(encoding, len(lengths))
         self._clock = Clock(encoding, len(lengths))
         self._plan: TimePlan | None = None
         if direction.seconds is not None:
@@ -79,7 +82,8 @@ class GrowingPieces:
         self._grammar.advance(tokens)
         if self._adjustments is not None:
             self._adjustments.advance(tokens)
-        self._fields[:, :, self.filled] = tokens, step.time, step.chord, step.part, step.countdown
+        self._fields[:TEXTURE, :, self.filled] = tokens, step.time, step.chord, step.part, step.countdown
+        self._fields[TEXTURE:, :, self.filled] = self._texture.step(tokens)
         self.filled += 1
         self._clock.advance(self._grammar.now, self._grammar.tempo)
         if self._frame is not None:
@@ -130,11 +134,11 @@ class GrowingPieces:
         return adjusted, free
 
     def latest(self) -> Fields:
-        """Return the last token of each piece, shape (5, pieces)."""
+        """Return the last token of each piece, shape (FIELDS, pieces)."""
         return self._fields[:, :, self.filled - 1]
 
     def window(self, context: int) -> Fields:
-        """Return the tokens that the next ones are predicted from, shape (5, pieces, positions)."""
+        """Return the tokens that the next ones are predicted from, shape (FIELDS, pieces, positions)."""
         begin = window_begin(self.filled, context)
         return self._fields[:, :, np.r_[0:HEADER, begin : self.filled]]
 
@@ -143,6 +147,7 @@ class GrowingPieces:
         self.lengths, self._fields = self.lengths[rows], self._fields[:, rows]
         self._grammar.keep(rows)
         self._stepper.keep(rows)
+        self._texture.keep(rows)
         self._clock.keep(rows)
         for part in (self._plan, self._adjustments, self._frame):
             if part is not None:

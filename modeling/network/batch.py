@@ -30,6 +30,8 @@ class Batch(NamedTuple):
     """Tokens left to the piece's end, at most COUNTDOWN − 1."""
     document: Tensor | None = None
     """Ids that never decrease along a row; attention does not cross documents. None: each row is one document."""
+    texture: Tensor | None = None
+    """That of `tokenization.encodings.texture`, shape (batch, time, FIELDS); only networks that listen need it."""
 
     def slice(self, stop: int) -> Batch:
         """Return the first `stop` positions."""

@@ -4,8 +4,8 @@ All are learned and summed. A note's embedding includes those of its row and its
 tables; time is unbounded, so it enters as sines and cosines of many periods (Fourier features) and is projected by a
 learned matrix. Source: OpenAI, "MuseNet" (2019).
 
-Beyond MuseNet's there are three: style and instrumentation, which attention alone loses within a hundred tokens of the
-header, and the metre.
+Beyond MuseNet's there are five: style and instrumentation, which attention alone loses within a hundred tokens of the
+header, the metre, the pitches that sound, and the pitch classes of the last notes.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from torch.nn.functional import embedding
 from modeling.config import HeaderIds, ModelConfig
 from modeling.network.batch import Batch
 from tokenization.encodings.structure import CHORD, COUNTDOWN, PARTS
+from tokenization.encodings.texture import AGES, CLASSES, COUNT_BITS, HARMONY, LONG, SHORT, SOUNDING, WORD
 from tokenization.vocabulary import PITCHES
 
 TIME_PERIODS = 32
@@ -27,6 +28,11 @@ SHORTEST_PERIOD = 8.0
 """Ticks; a twelfth of a second in MuseNet's clock."""
 LONGEST_PERIOD = 2.0**17
 """Ticks; 23 minutes in MuseNet's clock."""
+MOST_VOICES = 16
+"""Greatest number of pitches at once that is told from greater ones."""
+COUNT_MASK = (1 << COUNT_BITS) - 1
+HARMONY_SIZES = (SHORT, LONG // 2)
+"""Sums of the counts of pitch classes; the greater ones are stored as halves."""
 BEATS = 12
 """Beats after which their numbers repeat: bars of two, three, four and six beats go into it."""
 
@@ -94,6 +100,43 @@ class InstrumentationTable(nn.Module):
         return mask.where((mask > 0) & (mask < 1 << self.header.groups), 0)
 
 
+class SoundingTable(nn.Module):
+    """The embedding of the pitches that sound: the sum of one row for each, by the age of its note, shape
+    (AGES · 128, d_model), and one for how many they are."""
+
+    def __init__(self, d_model: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(AGES * PITCHES, d_model))
+        self.voices = nn.Parameter(torch.empty(MOST_VOICES + 1, d_model))
+
+    def forward(self, texture: Tensor) -> Tensor:
+        """Return the embeddings of texture, shape (…, FIELDS)."""
+        bits = texture[..., SOUNDING, None] >> torch.arange(WORD, device=texture.device) & 1
+        pitches = bits.flatten(-2)
+        voices = pitches.sum(dim=-1).clamp(max=MOST_VOICES)
+        return pitches.to(self.weight.dtype) @ self.weight + embedding(voices, self.voices)
+
+
+class HarmonyTable(nn.Module):
+    """The embedding of how often each pitch class occurs among the last notes, linear in its share of them, shape
+    (2 · CLASSES, d_model)."""
+
+    def __init__(self, d_model: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(2 * CLASSES, d_model))
+
+    def forward(self, texture: Tensor) -> Tensor:
+        """Return the embeddings of texture, shape (…, FIELDS)."""
+        shifts = COUNT_BITS * torch.arange(CLASSES, device=texture.device)
+        counts = (texture[..., HARMONY, None] >> shifts & COUNT_MASK).flatten(-2)
+        return counts.to(self.weight.dtype) @ self.by_count()
+
+    def by_count(self) -> Tensor:
+        """Return the embedding of one note of each pitch class, shape (2 · CLASSES, d_model)."""
+        sizes = torch.tensor(HARMONY_SIZES, device=self.weight.device, dtype=self.weight.dtype)
+        return self.weight / sizes.repeat_interleave(CLASSES)[:, None]
+
+
 class Embeddings(nn.Module):
     """The sum of all embeddings, shape (batch, time, d_model)."""
 
@@ -115,6 +158,8 @@ class Embeddings(nn.Module):
         self.ticks_per_beat = config.ticks_per_beat
         self.beat = table("metre", config.ticks_per_beat)
         self.bar = table("metre", BEATS)
+        self.sounding = SoundingTable(config.d_model) if "sounding" in config.structure else None
+        self.harmony = HarmonyTable(config.d_model) if "harmony" in config.structure else None
         has_time = "time" in config.structure
         self.time = nn.Linear(2 * TIME_PERIODS, config.d_model, bias=False) if has_time else None
 
@@ -135,6 +180,11 @@ class Embeddings(nn.Module):
         for label, ids in ((self.style, labels[0]), (self.instrumentation, labels[1])):
             if label is not None:
                 total = total + label(ids)
+        for heard in (self.sounding, self.harmony):
+            if heard is not None:
+                if batch.texture is None:
+                    raise ValueError("the network needs the texture of its tokens, which the batch does not have")
+                total = total + heard(batch.texture)
         return total
 
 

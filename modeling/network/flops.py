@@ -17,6 +17,7 @@ from modeling.config import ModelConfig
 from modeling.network.block import feed_forward_size
 from modeling.network.embeddings import TIME_PERIODS
 from modeling.network.sparsity import layer_layouts
+from tokenization.encodings.texture import CLASSES
 
 DENSE_16_BIT_PEAKS = {
     "B200": 2250e12,
@@ -40,13 +41,16 @@ MEASURED_SECONDS = 0.2
 MEASURED_SIDE = {"cpu": 1024, "cuda": 8192}
 """Side of the square matrices that are multiplied on a device without a known peak."""
 
+PROJECTED = {"time": 2 * TIME_PERIODS, "harmony": 2 * CLASSES}
+"""Inputs of the structure embeddings that are projections."""
+
 
 @dataclass(frozen=True)
 class ForwardFlops:
     """Operations of a forward pass per token, by component."""
 
-    time: float
-    """Projection of the time features; its input needs no gradient."""
+    features: float
+    """Projections of the waves of time and of the shares of pitch classes; their inputs need no gradient."""
     projections: float
     """Projections of queries, keys, values and attention's output."""
     attention: float
@@ -63,7 +67,7 @@ class ForwardFlops:
     @property
     def backward(self) -> float:
         """Operations of the backward pass: two multiplications for each one, for the gradients of both factors."""
-        return 2 * self.total - self.time
+        return 2 * self.total - self.features
 
 
 def forward_flops(config: ModelConfig, length: int | None = None) -> ForwardFlops:
@@ -76,7 +80,7 @@ def forward_flops(config: ModelConfig, length: int | None = None) -> ForwardFlop
     pairs = {layout: layout.pairs(length) for layout in set(layouts)}
     kept = sum(pairs[layout] for layout in layouts)
     return ForwardFlops(
-        time=2 * 2 * TIME_PERIODS * d_model if "time" in config.structure else 0,
+        features=2 * d_model * sum(PROJECTED.get(name, 0) for name in config.structure),
         projections=config.layers * 2 * d_model * (2 * d_model + 2 * d_kv),
         attention=2 * 2 * d_model * kept / length,
         feed_forward=config.layers * 2 * d_model * matrices * d_ff,

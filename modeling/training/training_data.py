@@ -37,6 +37,7 @@ def load_data(run: RunConfig, pin: bool) -> TrainingData:
         augmentation=training.augmentation,
         steps=training.steps,
         pack=training.pack,
+        texture=run.model.listens,
         pin=pin,
     )
     return TrainingData(train, load_split(run.dataset, "validation", run.cache), loader)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from tokenization.compiled import compiled
 from tokenization.encodings.structure import CHORD, COUNTDOWN, PARTS, TokenEffects, advance
+from tokenization.encodings.texture import LEAD, Memory, Rules, describe, forget, hear, new_memory
 from tokenization.vocabulary import PITCHES, Tokens
 
 Number = TypeVar("Number", bound=np.generic)
@@ -108,6 +109,21 @@ def lay_out(
     _lay_out(
         _frozen(tokens), _frozen(marks), parts, changes, header, effects.code, pad, ignored, inputs, targets, documents
     )
+
+
+def lay_out_texture(
+    tokens: Tokens,
+    parts: Parts,
+    header: int,
+    rules: Rules,
+    out: NDArray[np.int64],
+    changes: NDArray[np.int32] = UNCHANGED,
+) -> None:
+    """Fill `out`, shape (rows, size, texture.FIELDS), with the texture of parts of pieces; padding gets zeros.
+
+    What came before a part is known from the LEAD tokens before it. Other arguments: see `lay_out`.
+    """
+    _lay_out_texture(_frozen(tokens), parts, changes, header, rules, new_memory(1), out)
 
 
 def windows(
@@ -211,6 +227,38 @@ def _lay_out(
             target[max(shown - 1, 0) :] = ignored
             if head <= shown < known:  # the row ends within the part: the last target is not among the inputs
                 _copy(tokens[body + shown - head : body + shown - head + 1], change, target[shown - 1 : shown])
+
+
+@compiled
+def _lay_out_texture(
+    tokens: Tokens,
+    parts: Parts,
+    changes: NDArray[np.int32],
+    header: int,
+    rules: Rules,
+    memory: Memory,
+    out: NDArray[np.int64],
+) -> None:
+    unchanged = np.zeros(0, np.int32)
+    id_ = np.zeros(1, np.int64)
+    for index in range(len(parts.row)):
+        first, stop = parts.first[index], parts.stop[index]
+        change = changes[index] if len(changes) else unchanged
+        body = first + header + parts.start[index]
+        head = min(header, stop - first)
+        known = head + max(min(stop - body, parts.body[index]), 0)
+        rows = out[parts.row[index], parts.at[index] : parts.until[index]]
+        shown = min(known, len(rows))
+        forget(memory, 0)
+        for at in range(max(first, body - LEAD), body):
+            _copy(tokens[at : at + 1], change, id_)
+            hear(id_[0], rules, memory, 0)
+        rows[:head] = 0
+        for i in range(head, shown):
+            _copy(tokens[body + i - head : body + i - head + 1], change, id_)
+            hear(id_[0], rules, memory, 0)
+            describe(rules, memory, 0, rows[i])
+        rows[shown:] = 0
 
 
 @compiled

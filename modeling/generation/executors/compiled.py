@@ -40,7 +40,7 @@ class CompiledExecutor:
         return rows
 
     def prefill(self, windows: Fields, capacity: int) -> CompiledState:
-        """Run windows of shape (5, rows, positions); the cache has room for `capacity` positions a row."""
+        """Run windows of shape (FIELDS, rows, positions); the cache has room for `capacity` positions a row."""
         return CompiledState(self, windows, capacity)
 
 
@@ -62,7 +62,7 @@ class CompiledState:
             self._append(windows[:, :, first : first + step], last=first + step >= length)
 
     def decode_step(self, latest: Fields) -> None:
-        """Append the latest token of every row, shape (5, rows)."""
+        """Append the latest token of every row, shape (FIELDS, rows)."""
         self._append(latest[:, :, None], last=True)
 
     def keep(self, rows: Rows) -> None:
@@ -85,7 +85,7 @@ class CompiledState:
         return KeyValues(np.empty(shape, np.float32), np.empty(shape, np.float32))
 
     def _append(self, fields: Fields, last: bool) -> None:
-        """Append positions, shape (5, rows, positions); compute logits after the `last` one."""
+        """Append positions, shape (FIELDS, rows, positions); compute logits after the `last` one."""
         network = self._executor.network
         _, rows, length = fields.shape
         # Position by position, so that the tokens whose logits are wanted are the last ones.

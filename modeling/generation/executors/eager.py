@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
 from modeling.generation.executors.executor import Fields, Floats, Rows
+from modeling.generation.kernels.forward import TEXTURE
 from modeling.network.batch import Batch
 from modeling.network.transformer import MuseNet
 
@@ -28,7 +30,7 @@ class EagerExecutor:
         self.device = model.norm.weight.device
 
     def prefill(self, windows: Fields, capacity: int) -> EagerState:
-        """Run windows of shape (5, rows, positions); the cache has room for `capacity` positions a row."""
+        """Run windows of shape (FIELDS, rows, positions); the cache has room for `capacity` positions a row."""
         return EagerState(self, windows, capacity)
 
 
@@ -45,7 +47,7 @@ class EagerState:
         self.logits: Floats = self._append(windows)
 
     def decode_step(self, latest: Fields) -> None:
-        """Append the latest token of every row, shape (5, rows)."""
+        """Append the latest token of every row, shape (FIELDS, rows)."""
         self.logits = self._append(latest[:, :, None])
 
     def keep(self, rows: Rows) -> None:
@@ -57,7 +59,9 @@ class EagerState:
 
     def _append(self, fields: Fields) -> Floats:
         model, device = self._executor.model, self._executor.device
-        batch = Batch(*torch.from_numpy(fields)).to(device)
+        tokens, time, chord, part, countdown = torch.from_numpy(fields[:TEXTURE])
+        texture = torch.from_numpy(np.moveaxis(fields[TEXTURE:], 0, -1))
+        batch = Batch(tokens, time, chord, part, countdown, texture=texture).to(device)
         with _threads_for(model, device), torch.inference_mode():
             states: Tensor = model.states(batch, self._cache, first=self.cached)[:, -1]
             logits: Floats = linear(states, self._output).float().cpu().numpy()

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Fields = NDArray[np.int64]
-"""Token ids and their structure features (time, chord, part, countdown), first axis 5."""
+"""Token ids, their structure features and their texture; first axis FIELDS."""
 Rows = NDArray[np.int64]
 Floats = NDArray[np.float32]
 
@@ -22,7 +22,7 @@ class DecodingState(Protocol):
     """Positions in the cache, of every row."""
 
     def decode_step(self, latest: Fields) -> None:
-        """Append the latest token of every row, shape (5, rows), and update the logits."""
+        """Append the latest token of every row, shape (FIELDS, rows), and update the logits."""
         ...
 
     def keep(self, rows: Rows) -> None:
@@ -34,5 +34,5 @@ class Executor(Protocol):
     """A network that is ready to decode."""
 
     def prefill(self, windows: Fields, capacity: int) -> DecodingState:
-        """Run windows of shape (5, rows, positions); the cache has room for `capacity` positions a row."""
+        """Run windows of shape (FIELDS, rows, positions); the cache has room for `capacity` positions a row."""
         ...

@@ -15,13 +15,18 @@ from modeling.generation.kernels.attention import KeyValues, Room, attend
 from modeling.generation.kernels.exponential import gelu, silu
 from modeling.generation.kernels.matrix import Floats, Matrix, aligned, multiply
 from modeling.generation.kernels.network import Heads, Network, Norms, Tables
-from modeling.network.embeddings import BEATS
+from modeling.network.embeddings import BEATS, COUNT_MASK, MOST_VOICES
 from modeling.network.norms import EPSILON
 from tokenization.compiled import compiled_arithmetic
+from tokenization.encodings import texture
+from tokenization.encodings.texture import AGES, CLASSES, COUNT_BITS, WORD
 
 EPS = np.float32(EPSILON)
-TOKEN, TIME, CHORD, PART, COUNTDOWN, STYLE, INSTRUMENTATION = range(7)
-"""Rows of the fields of a token; the last two are rows of tables, the same for all tokens of a piece."""
+TOKEN, TIME, CHORD, PART, COUNTDOWN, TEXTURE = range(6)
+"""Rows of the fields of a token; from TEXTURE on those of `tokenization.encodings.texture`."""
+FIELDS = TEXTURE + texture.FIELDS
+STYLE, INSTRUMENTATION = FIELDS, FIELDS + 1
+"""Rows behind the fields: rows of tables, the same for all tokens of a piece."""
 ALL_BEATS = np.int64(BEATS)
 
 Integers = NDArray[np.int64]
@@ -68,7 +73,8 @@ def forward(
 ) -> None:
     """Append tokens to the cache; write the logits after the tokens from `first` on, shape (tokens − first, outputs).
 
-    `fields`: ids, structure features and labels, shape (7, tokens). `slots`, `positions`: shape (tokens,).
+    `fields`: ids, structure features, texture and labels, shape (FIELDS + 2, tokens). `slots`, `positions`: shape
+    (tokens,).
     """
     tokens = len(slots)
     d_model, d_ff = network.d_model, network.d_ff
@@ -140,6 +146,25 @@ def _embed(tables: Tables, field: Integers, position: int, out: NDArray[np.float
         beat, tick = time // ticks_per_beat % ALL_BEATS, time % ticks_per_beat
         for c in range(len(out)):
             out[c] += tables.beat[tick, c] + tables.bar[beat, c]
+    if len(tables.sounding):
+        voices = 0
+        for row in range(2 * AGES):
+            word = field[TEXTURE + row]
+            for bit in range(WORD):
+                if word >> bit & 1:
+                    voices += 1
+                    for c in range(len(out)):
+                        out[c] += tables.sounding[row * WORD + bit, c]
+        voices = min(voices, MOST_VOICES)
+        for c in range(len(out)):
+            out[c] += tables.voices[voices, c]
+    if len(tables.harmony):
+        for row in range(2):
+            word = field[TEXTURE + 2 * AGES + row]
+            for pitch_class in range(CLASSES):
+                count = np.float32(word >> (COUNT_BITS * pitch_class) & COUNT_MASK)
+                for c in range(len(out)):
+                    out[c] += count * tables.harmony[row * CLASSES + pitch_class, c]
     if len(tables.style):
         for c in range(len(out)):
             out[c] += tables.style[field[STYLE], c]

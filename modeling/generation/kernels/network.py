@@ -31,6 +31,12 @@ class Tables(NamedTuple):
     """By the bit mask of the groups."""
     beat: Floats
     bar: Floats
+    sounding: Floats
+    """By age and pitch."""
+    voices: Floats
+    """By the number of pitches that sound."""
+    harmony: Floats
+    """By pitch class, for a single note of the last few and of the last many."""
     time: Floats
     """The projection of time waves, shape (2 · periods, columns)."""
     frequency: Floats
@@ -121,10 +127,12 @@ def _padded(array: Floats, columns: int) -> Floats:
 def _tables(model: MuseNet) -> Tables:
     embeddings, columns = model.embeddings, aligned(model.config.d_model)
 
-    def table(module: nn.Embedding | StyleTable | None) -> Floats:
-        return np.empty((0, columns), np.float32) if module is None else _padded(_array(module.weight), columns)
+    time = nothing = np.empty((0, columns), np.float32)
+    sounding, harmony = embeddings.sounding, embeddings.harmony
 
-    time = np.empty((0, columns), np.float32)
+    def table(module: nn.Embedding | StyleTable | None) -> Floats:
+        return nothing if module is None else _padded(_array(module.weight), columns)
+
     if embeddings.time is not None:
         time = _padded(_array(embeddings.time.weight).T / np.float32(TIME_PERIODS), columns)
     groups = embeddings.instrumentation
@@ -138,9 +146,12 @@ def _tables(model: MuseNet) -> Tables:
         part=table(embeddings.part),
         countdown=table(embeddings.countdown),
         style=table(embeddings.style),
-        instrumentation=np.empty((0, columns), np.float32) if sets is None else _padded(_array(sets), columns),
+        instrumentation=nothing if sets is None else _padded(_array(sets), columns),
         beat=table(embeddings.beat),
         bar=table(embeddings.bar),
+        sounding=nothing if sounding is None else _padded(_array(sounding.weight), columns),
+        voices=nothing if sounding is None else _padded(_array(sounding.voices), columns),
+        harmony=nothing if harmony is None else _padded(_array(harmony.by_count()), columns),
         time=time,
         frequency=_array(wave_frequencies()),
     )

@@ -29,7 +29,7 @@ def test_a_small_network_by_hand() -> None:
     assert found.output == 2 * 16 * 100
     # 136 of 256 pairs; each takes a product of 8 numbers twice, in 2 heads of 2 layers; 16 tokens share them.
     assert found.attention == 136 * 2 * 2 * 8 * 2 * 2 / 16
-    assert found.time == 0
+    assert found.features == 0
     assert flops_per_token(config()) == 3 * found.total
 
 
@@ -48,8 +48,8 @@ def test_fewer_heads_of_keys_and_values_shrink_their_projection_alone() -> None:
 def test_an_untied_output_costs_the_same_and_waves_of_time_need_no_gradient() -> None:
     assert forward_flops(config(tied_output=False)) == forward_flops(config())
     with_time = config(structure=("time",))
-    assert forward_flops(with_time).time == 2 * 64 * 16
-    assert flops_per_token(with_time) - flops_per_token(config()) == 2 * forward_flops(with_time).time
+    assert forward_flops(with_time).features == 2 * 64 * 16
+    assert flops_per_token(with_time) - flops_per_token(config()) == 2 * forward_flops(with_time).features
 
 
 def test_attention_counts_the_pairs_that_layouts_keep() -> None:

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from modeling.generation.executors import DecodingState, Executor, ExecutorConfig, Fields, Floats, new_executor
+from modeling.generation.kernels.forward import FIELDS
 from modeling.generation.kernels.matrix import LARGEST
 from modeling.network.transformer import MuseNet
 from tokenization.encodings.structure import CHORD, COUNTDOWN, PARTS
@@ -49,6 +50,7 @@ NETWORKS = {
     "odd sizes": ("strided", {"heads": 3, "d_model": 33, "d_ff": 50}),
     "plain GPT": ("dense", {"structure": (), "factored_notes": False, "tied_output": True}),
     "labels and metre": ("strided", {"structure": ("time", "style", "instrumentation", "metre")}),
+    "texture": ("strided", {"structure": ("sounding", "harmony", "metre")}),
     "no time": ("dense", {"structure": ("chord", "countdown")}),
 }
 
@@ -72,11 +74,12 @@ def network(make_model: MakeModel) -> Callable[[str], MuseNet]:
 
 @pytest.fixture(scope="session")
 def fields(make_model: MakeModel) -> Fields:
-    """Random tokens with random features, shape (5, 5, context); the first row begins with labels."""
+    """Random tokens with random features, shape (FIELDS, 5, context); the first row begins with labels."""
     random = np.random.default_rng(0)
     config = make_model().config
     limits = (config.vocabulary_size, 2**16, CHORD, PARTS, COUNTDOWN)
-    fields = np.stack([random.integers(0, limit, (5, CONTEXT)) for limit in limits])
+    texture = random.integers(0, 2**60, (FIELDS - len(limits), 5, CONTEXT)) & random.integers(0, 2**60, (5, CONTEXT))
+    fields = np.concatenate([np.stack([random.integers(0, limit, (5, CONTEXT)) for limit in limits]), texture])
     fields[0, 0, :2] = config.header.style_base + 1, config.header.instrumentation_base + 3
     return fields
 
