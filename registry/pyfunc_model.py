@@ -46,7 +46,7 @@ TYPES = {
     "strict_key": DataType.boolean,
     **dict.fromkeys(("lowest", "highest", "softest", "loudest", "most_voices", "repeats"), DataType.long),
     **dict.fromkeys(("time_temperature", "pitch_temperature", "instrument_temperature"), DataType.double),
-    **dict.fromkeys(("key_strength", "density", "outside", "missing", "repetition"), DataType.double),
+    **dict.fromkeys(("key_strength", "density", "outside", "missing", "repetition", "tonality"), DataType.double),
 }
 """Parameters: the fields of a request that are no columns and ask for no piece on the caller's machine."""
 DEFAULTS: dict[str, Any] = {name: PieceRequest.model_fields[name].default for name in TYPES}

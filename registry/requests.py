@@ -203,6 +203,7 @@ class RequestOptions(TypedDict, total=False):
     missing: float
     repetition: float
     repeats: int
+    tonality: float
     style: str | None
     instruments: tuple[str, ...] | list[str] | str
     suggest: bool

@@ -52,6 +52,11 @@ OPTIONS = (
     ),
     click.option("--repeats", type=click.IntRange(0), help="Times that a phrase may be heard freely.  [default: 2]"),
     click.option(
+        "--tonality",
+        type=NATS,
+        help="How closely notes keep to the pitch classes heard lately.  [default: 0.0]",
+    ),
+    click.option(
         "--missing",
         type=NATS,
         help="Bonus in nats of an instrument that was asked for and is silent for long.  [default: 0.0]",

@@ -21,6 +21,11 @@ DENSITY_SECONDS = 4.0
 """Time constant of the measured density."""
 DENSITY_GAIN, MOST_DENSITY_BIAS = 1.5, 3.0
 """Nats for each factor e between the density wished for and that measured, and the most of them."""
+CLASSES = 12
+CLASS_MEMORY = 48.0
+"""Notes after which a pitch class that was heard counts 1 / e."""
+CLASS_PRIOR = 1.0
+"""Notes of each pitch class that count as heard at first."""
 PATIENCE = 8.0
 """Seconds of silence after which an instrument that was asked for is missing in full; the bias begins at half."""
 
@@ -41,6 +46,7 @@ class _Settings(NamedTuple):
     patience: float
     repetition: float
     repeats: int
+    tonality: float
 
 
 class State(NamedTuple):
@@ -60,6 +66,8 @@ class State(NamedTuple):
     """The latest pitches of each instrument, a ring, shape (batch, instruments, HEARD)."""
     played: NDArray[np.int64]
     """Notes of each instrument so far, shape (batch, instruments)."""
+    classes: NDArray[np.float64]
+    """Notes of each pitch class, drums aside, older ones counting less, shape (batch, CLASSES)."""
 
 
 class Adjustments:
@@ -94,6 +102,7 @@ class Adjustments:
             PATIENCE * per_second,
             controls.repetition,
             controls.repeats,
+            controls.tonality,
         )
         self.state = State(
             asked,
@@ -103,6 +112,7 @@ class Adjustments:
             np.zeros((batch, instruments), np.int64),
             np.zeros((batch, instruments, HEARD), np.int16),
             np.zeros((batch, instruments), np.int64),
+            np.zeros((batch, CLASSES)),
         )
 
     def apply(
@@ -146,12 +156,14 @@ def _apply(
     by_instrument, by_pitch = np.empty(instruments), np.zeros((instruments, PITCHES))
     is_tempered = settings.inverse_pitch != 1.0 or settings.inverse_instrument != 1.0
     total, tempered = np.empty(instruments), np.empty(instruments)
+    by_class = np.empty(CLASSES)
     for row in range(len(logits)):
         any_left = strict[row]
         for token in range(len(within)):
             if may[row, token] and _fits(token, voices[row], within, ids, settings):
                 any_left = True
                 break
+        _class_bias(state.classes[row], settings.tonality, by_class)
         push = _density_bias(state.rate[row], state.now[row], settings)
         for instrument in range(instruments):
             wish = -settings.outside
@@ -176,6 +188,8 @@ def _apply(
                     value = value * settings.inverse_pitch - tempered[instrument]
                     value += total[instrument] * settings.inverse_instrument
                 value += by_instrument[instrument] + by_pitch[instrument, ids.pitch[token]]
+                if not ids.drum[instrument]:
+                    value += by_class[ids.pitch[token] % CLASSES]
             elif ids.ticks[token] > 0:
                 value = value * settings.inverse_time - push
             logits[row, token] = value + bias[token]
@@ -197,6 +211,14 @@ def _density_bias(rate: float, now: int, settings: _Settings) -> float:
     seen = 1.0 - np.exp(-(now + 1.0) / settings.density_ticks)
     gap = DENSITY_GAIN * np.log(settings.density / max(rate / seen, settings.density / 50.0))
     return float(min(max(gap, -MOST_DENSITY_BIAS), MOST_DENSITY_BIAS))
+
+
+@compiled
+def _class_bias(classes: NDArray[np.float64], tonality: float, by_class: NDArray[np.float64]) -> None:
+    """Write the nats of each pitch class, 0 for one whose share among the notes heard is a twelfth."""
+    mean = (classes.sum() + CLASSES * CLASS_PRIOR) / CLASSES
+    for pitch_class in range(CLASSES):
+        by_class[pitch_class] = tonality * np.log((classes[pitch_class] + CLASS_PRIOR) / mean)
 
 
 @compiled
@@ -270,3 +292,7 @@ def _advance(tokens: NDArray[np.int64], state: State, ids: IdTable, density_tick
             state.last[row, instrument] = state.now[row]
             state.heard[row, instrument, state.played[row, instrument] % HEARD] = ids.pitch[token]
             state.played[row, instrument] += 1
+            if not ids.drum[instrument]:
+                for pitch_class in range(CLASSES):
+                    state.classes[row, pitch_class] *= 1.0 - 1.0 / CLASS_MEMORY
+                state.classes[row, ids.pitch[token] % CLASSES] += 1.0

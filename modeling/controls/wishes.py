@@ -54,6 +54,10 @@ class Controls(BaseModel):
     heard lately, beyond `repeats`."""
     repeats: Annotated[int, Field(ge=0)] = 2
     """Times that a phrase may be heard without a penalty."""
+    tonality: Nats = 0.0
+    """How closely notes keep to the pitch classes that were heard lately: the exponent of their share among the last
+    notes, by which the probability of each pitch is multiplied. A cache of pitch classes (after Grave et al., 2017,
+    "Improving Neural Language Models with a Continuous Cache")."""
 
     @field_validator("key")
     @classmethod

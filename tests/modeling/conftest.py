@@ -17,6 +17,7 @@ from modeling.network.transformer import MuseNet
 from modeling.training.process_group import process_group
 from tokenization.dataset import Description, Row, TokenFormat, write_description, write_shard, write_vocabulary
 from tokenization.encodings.combined import Combined
+from tokenization.encodings.texture import texture
 from tokenization.midi.notes import Notes
 from tokenization.vocabulary import Tokens, Vocabulary
 
@@ -152,8 +153,10 @@ def make_batch(encoding: Combined) -> Callable[..., Batch]:
     def batch(size: int, length: int, seed: int = 0) -> Batch:
         tokens = np.random.default_rng(seed).integers(0, encoding.vocabulary.size, (size, length)).astype(np.uint16)
         marks = encoding.features(tokens)
+        heard = np.stack([texture(row, encoding) for row in tokens])
         columns = [tokens, marks.time, marks.chord, marks.part, marks.countdown]
-        return Batch(*(torch.from_numpy(np.asarray(column, np.int64)) for column in columns))
+        fields = [torch.from_numpy(np.asarray(column, np.int64)) for column in columns]
+        return Batch(*fields, texture=torch.from_numpy(heard))  # type: ignore[misc]
 
     return batch
 

@@ -98,7 +98,7 @@ class TestItsDigest:
             {"loudest": 100},
             {"most_voices": 4},
             {"repeats": 3},
-            *({name: 1.5} for name in ("density", "key_strength", "outside", "missing", "repetition")),
+            *({name: 1.5} for name in ("density", "key_strength", "outside", "missing", "repetition", "tonality")),
             *({f"{kind}_temperature": 0.5} for kind in ("time", "pitch", "instrument")),
         ]
         assert {name for change in changes for name in change} == {*PieceRequest.model_fields}

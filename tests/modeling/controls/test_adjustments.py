@@ -191,6 +191,28 @@ class TestRepetition:
         assert self.phrases(encoding, 5).logit("violin:v80:G4") == 0
 
 
+class TestTonality:
+    SCALE = " ".join(f"piano:v64:{name}4 wait:4 piano:v0:{name}4" for name in "CDEFGAB" * 8)
+
+    def test_pitch_classes_that_were_heard_are_likelier_by_their_share(self, encoding: Encoding) -> None:
+        """Of 56 notes 33 count after all, 4.7 of each of seven classes; one more of every class counts at first."""
+        desk = Desk(encoding, tonality=1.0).take(self.SCALE)
+        inside, outside = desk.logit("piano:v64:C5"), desk.logit("piano:v64:C#4")
+        assert inside - outside == pytest.approx(np.log(5.4), abs=0.2)
+        assert inside > 0 > outside
+        half = Desk(encoding, tonality=0.5).take(self.SCALE)
+        assert half.logit("piano:v64:C5") == pytest.approx(inside / 2, abs=1e-6)
+
+    def test_all_instruments_share_it_but_drums(self, encoding: Encoding) -> None:
+        desk = Desk(encoding, tonality=1.0).take(self.SCALE)
+        assert desk.logit("violin:v80:G5") == pytest.approx(desk.logit("piano:v64:G5"))
+        assert desk.logit("drums:v80:C#2") == 0
+
+    def test_at_first_all_are_alike(self, encoding: Encoding) -> None:
+        desk = Desk(encoding, tonality=1.0)
+        assert desk.logit("piano:v64:C#4") == desk.logit("piano:v64:C4") == 0
+
+
 def test_pieces_can_be_taken_and_copied(encoding: Encoding) -> None:
     instruments = np.ones((2, len(encoding.vocabulary.instruments)), np.bool_)
     adjustments = Adjustments(encoding, Controls(density=4.0), instruments, instruments)

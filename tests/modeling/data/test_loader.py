@@ -19,7 +19,9 @@ from tokenization.augmentation import AugmentationSchedule, vary
 from tokenization.dataset.shards import ShardError
 from tokenization.encodings import HEADER
 from tokenization.encodings.combined import Combined
-from tokenization.vocabulary import Tokens
+from tokenization.encodings.effects import NOTE
+from tokenization.encodings.texture import WORD, texture
+from tokenization.vocabulary import PITCHES, Tokens
 
 QUICK = settings(max_examples=25, deadline=None)
 
@@ -57,6 +59,37 @@ class TestLoader:
         for number in (0, len(straight) - 1, 1, loader.batches_per_epoch):
             assert equal(loader.batch(number), straight[number])
             assert equal(Loader(split, 32, 4, seed=3, style_dropout=0.5).batch(number), straight[number])
+
+    @pytest.mark.parametrize("pack", [False, True])
+    def test_texture_is_that_of_the_whole_piece(self, pack: bool, split: Split) -> None:
+        batch, targets = Loader(split, 32, 8, pack=pack, texture=True).batch(1)
+        pieces = {tokens.tobytes(): texture(tokens, split.encoding) for tokens in split.pieces}
+        plain = Loader(split, 32, 8, pack=pack).batch(1)
+        assert batch.texture is not None
+        assert equal((batch._replace(texture=None), targets), plain)
+        documents = torch.zeros_like(batch.tokens) if batch.document is None else batch.document
+        for row in range(8):
+            for document in documents[row].unique():
+                where = (documents[row] == document) & (batch.tokens[row] != split.vocabulary.pad)
+                body = batch.tokens[row, where].numpy()[HEADER:].astype(np.uint16)
+                found = batch.texture[row, where].numpy()[HEADER:]
+                candidates = [
+                    whole[at // 2 : at // 2 + len(body)]
+                    for piece, whole in pieces.items()
+                    if (at := piece.find(body.tobytes())) >= 0
+                ]
+                assert any(np.array_equal(found, whole) for whole in candidates)
+
+    @pytest.mark.parametrize("schedule", [{"transpose": 6, "final_transpose": 6}, {"stretch": 0.2}], ids=str)
+    def test_texture_is_that_of_the_variants(self, schedule: dict[str, float], split: Split) -> None:
+        augmentation = AugmentationSchedule.model_validate(schedule)
+        batch, _ = Loader(split, 32, 8, augmentation=augmentation, texture=True).batch(0)
+        assert batch.texture is not None
+        is_note = split.encoding.effects.table.kind[batch.tokens.numpy()] == NOTE
+        pitch = batch.tokens.numpy()[is_note] % PITCHES
+        words = batch.texture.numpy()[is_note]
+        assert len(pitch) > 50
+        assert (words[np.arange(len(pitch)), pitch // WORD] >> pitch % WORD & 1).all(), "each note that starts sounds"
 
     def test_epochs_and_seeds_differ(self, split: Split) -> None:
         loader = Loader(split, 32, 4)
@@ -159,7 +192,7 @@ class TestAugmentation:
     UP_TO_FIVE = AugmentationSchedule(transpose=5, final_transpose=0, anneal_from=0.5, velocity=40)
 
     def loader(self, split: Split, schedule: AugmentationSchedule, steps: int = 100) -> Loader:
-        return Loader(split, 32, 8, augmentation=schedule, steps=steps)
+        return Loader(split, 32, 8, augmentation=schedule, steps=steps, texture=True)
 
     def test_windows_are_variants_of_the_pieces_windows(self, split: Split) -> None:
         plain, targets = Loader(split, 32, 8).batch(3)
@@ -212,7 +245,7 @@ class TestAugmentation:
         assert not torch.equal(stretched.time, plain.time)
 
     def test_without_a_schedule_nothing_is_varied(self, split: Split) -> None:
-        assert equal(self.loader(split, AugmentationSchedule()).batch(4), Loader(split, 32, 8).batch(4))
+        assert equal(self.loader(split, AugmentationSchedule()).batch(4), Loader(split, 32, 8, texture=True).batch(4))
 
 
 class TestPacking:

@@ -23,6 +23,7 @@ from tokenization.encodings.combined import Combined
 from tokenization.encodings.ending import Ending
 from tokenization.encodings.grammar import Grammar
 from tokenization.encodings.structure import COUNTDOWN
+from tokenization.encodings.texture import texture
 from tokenization.midi import read_midi
 from tokenization.midi.notes import Notes
 from tokenization.midi.writing import write_midi
@@ -232,7 +233,9 @@ class TestWindow:
         """Decoding with a cache equals a pass over the whole window, also after the window has moved on."""
         encoding = with_units(name, vocabulary, time)
         size = encoding.vocabulary.size
-        changes = {"positions": "rotary", "kv_heads": 1} if mode == "dense" else {}
+        changes: dict[str, object] = {"positions": "rotary", "kv_heads": 1} if mode == "dense" else {}
+        if name in ("note", "chordwise"):
+            changes["structure"] = ("time", "sounding", "harmony")
         model = make_model(mode=mode, seed=3, tied_output=False, vocabulary_size=size, **changes).double().eval()
         with torch.no_grad():
             for parameter in model.parameters():
@@ -246,12 +249,14 @@ class TestWindow:
         assert length - 2 <= len(piece) <= length
         marks = encoding.features(piece, length)
         columns = [piece, marks.time, marks.chord, marks.part, marks.countdown]
+        heard = torch.from_numpy(texture(piece, encoding))
         begin, same = HEADER, 0
         for position in range(HEADER, len(piece)):
             if position - begin + HEADER > context:
                 begin = position - context // 2
             where = np.r_[0:HEADER, begin:position]
-            batch = Batch(*(torch.from_numpy(column[where].astype(np.int64))[None] for column in columns))
+            fields = [torch.from_numpy(column[where].astype(np.int64))[None] for column in columns]
+            batch = Batch(*fields, texture=heard[where][None])  # type: ignore[misc]
             with torch.inference_mode():
                 logits = model.logits(model.states(batch)[0, -1])
             allowed = set(allowed_after(piece[:position], length, encoding))

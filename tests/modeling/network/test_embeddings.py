@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -12,12 +13,14 @@ from modeling.config import STRUCTURE, HeaderIds, ModelConfig
 from modeling.network.batch import NO_LABEL, Batch
 from modeling.network.embeddings import (
     LONGEST_PERIOD,
+    MOST_VOICES,
     SHORTEST_PERIOD,
     TIME_PERIODS,
     Embeddings,
     TokenTable,
     time_waves,
 )
+from tokenization.encodings.texture import COUNT_BITS, FIELDS, HARMONY, WORD
 
 WIDTH, CONTEXT = 16, 24
 
@@ -87,6 +90,46 @@ class TestTokenTable:
         table = TokenTable(400, 0, WIDTH)
         assert table().data_ptr() == table.own.data_ptr()
         assert sum(parameter.numel() for parameter in table.parameters()) == 400 * WIDTH
+
+
+class TestTexture:
+    @pytest.fixture
+    def listening(self) -> Embeddings:
+        embeddings = make_embeddings(structure=("sounding", "harmony"), positions="rotary")
+        normal(embeddings)
+        return embeddings
+
+    @staticmethod
+    def heard(sounding: list[tuple[int, int]], short: dict[int, int], long: dict[int, int]) -> Batch:
+        """A token with a texture: age and pitch of what sounds, and counts of pitch classes."""
+        words = [0] * FIELDS
+        for age, pitch in sounding:
+            words[2 * age + pitch // WORD] |= 1 << pitch % WORD
+        for word, counts in zip(range(HARMONY.start, HARMONY.stop), (short, long)):
+            words[word] = sum(count << COUNT_BITS * pitch_class for pitch_class, count in counts.items())
+        unsigned = torch.from_numpy(np.array(words, np.uint64).view(np.int64))
+        return one(7)._replace(texture=unsigned[None, None])
+
+    def test_it_is_a_row_for_each_pitch_by_its_age_and_one_for_their_number(self, listening: Embeddings) -> None:
+        rows, voices = listening.sounding.weight, listening.sounding.voices
+        found = embed(listening, self.heard([(0, 60), (0, 127), (2, 60), (3, 63)], {}, {}))[0, 0]
+        expected = rows[60] + rows[127] + rows[2 * 128 + 60] + rows[3 * 128 + 63] + voices[4]
+        torch.testing.assert_close(found, listening.token()[7] + expected)
+
+    def test_many_voices_are_told_apart_up_to_a_number(self, listening: Embeddings) -> None:
+        found = embed(listening, self.heard([(1, pitch) for pitch in range(128)], {}, {}))[0, 0]
+        expected = listening.sounding.weight[128:256].sum(0) + listening.sounding.voices[MOST_VOICES]
+        torch.testing.assert_close(found, listening.token()[7] + expected)
+
+    def test_harmony_is_each_pitch_class_by_its_share(self, listening: Embeddings) -> None:
+        rows = listening.harmony.weight
+        found = embed(listening, self.heard([], {0: 6, 11: 2}, {7: 31}))[0, 0]
+        expected = rows[0] * 6 / 8 + rows[11] * 2 / 8 + rows[12 + 7] * 31 / 32 + listening.sounding.voices[0]
+        torch.testing.assert_close(found, listening.token()[7] + expected)
+
+    def test_a_batch_without_it_is_refused(self, listening: Embeddings) -> None:
+        with pytest.raises(ValueError, match="needs the texture"):
+            embed(listening, one(7))
 
 
 class TestSum:

@@ -36,11 +36,23 @@ VARIANTS: list[dict[str, object]] = [
     *({key: value} for key, value in MODERN.items()),
     {"structure": ()},
     {"structure": ("time", "part"), "positions": "rotary"},
+    {"structure": ("sounding", "harmony", "metre")},
     {"sparsity": {"mode": "strided", "block": 8, "stride": 4, "factors": "heads"}, "kv_heads": 1},
     MODERN,
 ]
 PLAIN: list[dict[str, object]] = [{"note_tokens": 0}, {"factored_notes": False}]
 """Settings that give every token an embedding of its own."""
+
+
+def positions(batch: Batch, first: int, stop: int) -> Batch:
+    """Some positions of a batch."""
+    return Batch(*(None if x is None else x[:, first:stop] for x in batch))  # type: ignore[arg-type]
+
+
+def joined(first: Batch, second: Batch) -> Batch:
+    """Positions of a batch, and others behind them."""
+    columns = zip(first, second, strict=True)
+    return Batch(*(None if x is None or y is None else torch.cat([x, y], dim=1) for x, y in columns))  # type: ignore[arg-type]
 
 
 def loss_and_gradients(
@@ -176,7 +188,7 @@ class TestCausality:
         length = data.draw(st.integers(2, 64))
         changed = data.draw(st.integers(1, length - 1))
         before, other = make_batch(1, length, 0), make_batch(1, length, 1)
-        after = Batch(*(torch.cat([x[:, :changed], y[:, changed:]], dim=1) for x, y in zip(before[:5], other[:5])))
+        after = joined(before.slice(changed), positions(other, changed, length))
         with torch.no_grad():
             old, new = (model.logits(model.states(batch)) for batch in (before, after))
         torch.testing.assert_close(new[:, :changed], old[:, :changed], rtol=1e-9, atol=1e-12)
@@ -214,7 +226,7 @@ class TestCaches:
             cache = model.new_cache(2)
             steps = [model.states(batch.slice(prompt), cache)]
             for position in range(prompt, 64):
-                single = Batch(*(x[:, position : position + 1] for x in batch[:5]))
+                single = positions(batch, position, position + 1)
                 steps.append(model.states(single, cache, first=position))
             found = model.logits(torch.cat(steps, dim=1))
         torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-12)
@@ -228,7 +240,7 @@ class TestCaches:
             cache = model.new_cache(1)
             model.states(old, cache)
             model.states(new.slice(19), cache)
-            last = model.states(Batch(*(x[:, 19:] for x in new[:5])), cache, first=19)
+            last = model.states(positions(new, 19, 20), cache, first=19)
             expected = model.states(new)[:, 19:]
         torch.testing.assert_close(last, expected)
 
@@ -240,7 +252,7 @@ class TestCaches:
                 cache = model.new_cache(2)
                 steps = [model.states(batch.slice(21), cache)]
                 for position in range(21, 40):
-                    single = Batch(*(x[:, position : position + 1] for x in batch[:5]))
+                    single = positions(batch, position, position + 1)
                     steps.append(model.states(single, cache, first=position))
                 expected = model.states(batch)
             torch.testing.assert_close(
@@ -280,16 +292,16 @@ class TestCachesAreForGeneration:
 class TestDocuments:
     def test_packed_pieces_are_as_if_alone(self, mode: str, make_model: MakeModel, make_batch: MakeBatch) -> None:
         """A piece has the same states anywhere in a window where its layout is the same."""
-        for variant in ({}, {"positions": "rotary"}):
+        for variant in ({}, {"positions": "rotary"}, {"structure": ("sounding", "harmony")}):
             model = make_model(mode=mode, **variant).double().eval()
             first, second = make_batch(2, 32, 0), make_batch(2, 32, 1)
-            packed = Batch(*(torch.cat([x, y], dim=1) for x, y in zip(first[:5], second[:5])))
+            packed = joined(first, second)
             document = torch.tensor([[0] * 32 + [1] * 32] * 2)
             with torch.inference_mode():
                 found = model.states(packed._replace(document=document))
                 expected = model.states(first)
                 changed = first._replace(tokens=make_batch(2, 32, 2).tokens)
-                other = Batch(*(torch.cat([x, y], dim=1) for x, y in zip(changed[:5], second[:5])))
+                other = joined(changed, second)
                 again = model.states(other._replace(document=document))
                 alone = model.states(second)
             torch.testing.assert_close(found[:, :32], expected, rtol=1e-9, atol=1e-9)
