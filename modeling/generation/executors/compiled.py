@@ -63,7 +63,9 @@ class CompiledState:
 
     def decode_step(self, latest: Fields) -> None:
         """Append the latest token of every row, shape (FIELDS, rows)."""
-        self._append(latest[:, :, None], last=True)
+        positions = np.full(len(self._slots), self.cached)
+        self._run(np.concatenate([latest, self._labels]), self._slots, positions, len(self._slots))
+        self.cached += 1
 
     def keep(self, rows: Rows) -> None:
         """Keep these rows, in this order."""
@@ -86,14 +88,16 @@ class CompiledState:
 
     def _append(self, fields: Fields, last: bool) -> None:
         """Append positions, shape (FIELDS, rows, positions); compute logits after the `last` one."""
-        network = self._executor.network
         _, rows, length = fields.shape
         # Position by position, so that the tokens whose logits are wanted are the last ones.
-        labels = np.tile(self._labels, length)
-        ordered = np.concatenate([fields.transpose(0, 2, 1).reshape(len(fields), -1), labels])
+        ordered = fields.transpose(0, 2, 1).reshape(len(fields), -1)
         positions = np.repeat(np.arange(self.cached, self.cached + length), rows)
-        wanted = rows if last else 0
-        self.logits = np.empty((wanted, network.output.bias.shape[1]), np.float32)
-        slots = np.tile(self._slots, length)
-        forward(network, self._cache, ordered, slots, positions, self._buffers, len(slots) - wanted, self.logits)
+        labels, slots = np.tile(self._labels, length), np.tile(self._slots, length)
+        self._run(np.concatenate([ordered, labels]), slots, positions, rows if last else 0)
         self.cached += length
+
+    def _run(self, fields: Fields, slots: Rows, positions: Rows, wanted: int) -> None:
+        """Run tokens, their fields and labels of shape (FIELDS + 2, tokens), and compute the logits after the last `wanted` of them."""
+        network = self._executor.network
+        self.logits = np.empty((wanted, network.output.bias.shape[1]), np.float32)
+        forward(network, self._cache, fields, slots, positions, self._buffers, len(slots) - wanted, self.logits)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from modeling.generation.kernels.attention import KeyValues, Room, attend
 from modeling.generation.kernels.exponential import gelu, silu
-from modeling.generation.kernels.matrix import Floats, Matrix, aligned, multiply
+from modeling.generation.kernels.matrix import Floats, Matrix, Shorts, aligned, multiply, new_shorts
 from modeling.generation.kernels.network import Heads, Network, Norms, Tables
 from modeling.network.embeddings import BEATS, COUNT_MASK, MOST_VOICES
 from modeling.network.norms import EPSILON
@@ -46,6 +46,8 @@ class Buffers(NamedTuple):
     """Inputs of its second one."""
     narrow: Floats
     """Outputs of the matrices that add to the residual stream."""
+    shorts: Shorts
+    """Inputs of matrices of 8 bits."""
     room: Room
 
 
@@ -57,7 +59,9 @@ def new_buffers(network: Network, tokens: int, positions: int) -> Buffers:
     residual, normed = (np.zeros((tokens, columns), np.float32) for _ in range(2))
     most = int(np.diff(network.patterns.first_range).max())
     room = Room(np.zeros(positions, np.float32), np.zeros((most, 2), np.int64))
-    return Buffers(residual, normed, qkv, wide, np.zeros((tokens, aligned(network.d_ff)), np.float32), narrow, room)
+    hidden = np.zeros((tokens, aligned(network.d_ff)), np.float32)
+    shorts = new_shorts(tokens, max(columns, hidden.shape[1]))
+    return Buffers(residual, normed, qkv, wide, hidden, narrow, shorts, room)
 
 
 @compiled_arithmetic
@@ -78,26 +82,26 @@ def forward(
     """
     tokens = len(slots)
     d_model, d_ff = network.d_model, network.d_ff
-    residual, normed, qkv, wide, hidden, narrow, room = buffers
+    residual, normed, qkv, wide, hidden, narrow, shorts, room = buffers
     columns = residual.shape[1]
     layers, heads = network.patterns.of_head.shape
     for token in range(tokens):
         _embed(network.tables, fields[:, token], positions[token], residual[token])
     for layer in range(layers):
         _normalise(network.norms, 2 * layer, residual, d_model, 0, tokens, normed)
-        multiply(network.qkv, layer, normed, tokens, qkv)
+        multiply(network.qkv, layer, normed, tokens, shorts, qkv)
         _finish(network.qkv, layer, qkv, tokens)
         for token in range(tokens):
             _store(network.heads, cache, layer, heads, slots[token], positions[token], qkv[token])
         for token in range(tokens):
             attend(network.patterns, cache, layer, slots[token], positions[token], qkv[token], room, normed[token])
-        multiply(network.out, layer, normed, tokens, narrow)
+        multiply(network.out, layer, normed, tokens, shorts, narrow)
         _finish(network.out, layer, narrow, tokens)
         for token in range(tokens):
             for c in range(columns):
                 residual[token, c] += narrow[token, c]
         _normalise(network.norms, 2 * layer + 1, residual, d_model, 0, tokens, normed)
-        multiply(network.up, layer, normed, tokens, wide)
+        multiply(network.up, layer, normed, tokens, shorts, wide)
         _finish(network.up, layer, wide, tokens)
         for token in range(tokens):
             if network.gated:
@@ -106,13 +110,13 @@ def forward(
             else:
                 for c in range(d_ff):
                     hidden[token, c] = gelu(wide[token, c])
-        multiply(network.down, layer, hidden, tokens, narrow)
+        multiply(network.down, layer, hidden, tokens, shorts, narrow)
         _finish(network.down, layer, narrow, tokens)
         for token in range(tokens):
             for c in range(columns):
                 residual[token, c] += narrow[token, c]
     _normalise(network.norms, 2 * layers, residual, d_model, first, tokens, normed)
-    multiply(network.output, 0, normed, tokens - first, logits)
+    multiply(network.output, 0, normed, tokens - first, shorts, logits)
     _finish(network.output, 0, logits, tokens - first)
 
 
