@@ -97,7 +97,7 @@ class CompiledState:
         self.cached += length
 
     def _run(self, fields: Fields, slots: Rows, positions: Rows, wanted: int) -> None:
-        """Run tokens, their fields and labels of shape (FIELDS + 2, tokens), and compute the logits after the last `wanted` of them."""
+        """Run tokens, fields and labels of shape (FIELDS + 2, tokens); compute logits after the last `wanted`."""
         network = self._executor.network
         self.logits = np.empty((wanted, network.output.bias.shape[1]), np.float32)
         forward(network, self._cache, fields, slots, positions, self._buffers, len(slots) - wanted, self.logits)
