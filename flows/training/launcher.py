@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import errno
+import json
 import os
 import signal
 import socket
@@ -54,7 +56,7 @@ def launch(lake: Lake, run: Run, hosts: Sequence[Host], on_event: OnEvent) -> No
     folder = run.folder
     with exclusive(folder.lock, f"run {run.run_id} is being trained by another process"), _full_disk_is_final(folder):
         environment = job_environment(lake, hosts, folder.remote_environment)
-        options = _write_hostfile(run, hosts)
+        launcher = _launcher(run, hosts)
         write_run(run)
         write_atomically(folder.remote_environment, format_remote_environment(environment).encode())
         folder.metrics.touch()
@@ -64,7 +66,7 @@ def launch(lake: Lake, run: Run, hosts: Sequence[Host], on_event: OnEvent) -> No
         with (
             compiled_extensions(Path(environment[EXTENSIONS])),
             folder.log.open("ab") as log,
-            _job(folder, options, environment, log) as process,
+            _job(folder, launcher, environment, log) as process,
         ):
             for event in _follow(folder.metrics, events_start, process):
                 failed = event if isinstance(event, Failed) else failed
@@ -81,27 +83,37 @@ def launch(lake: Lake, run: Run, hosts: Sequence[Host], on_event: OnEvent) -> No
         raise JobFailed(f"training failed: {failed.message}; the whole log: {folder.log}", failed.permanent)
 
 
-def _write_hostfile(run: Run, hosts: Sequence[Host]) -> list[str]:
-    """Write the job's hostfile; return DeepSpeed's options that place the ranks. Raises UserError."""
-    options = ["--hostfile", str(run.folder.hostfile), "--master_port", str(_free_port())]
+def _launcher(run: Run, hosts: Sequence[Host]) -> list[str]:
+    """Return the words that run DeepSpeed's launcher of these hosts; write the hostfile that several need.
+
+    `runner` reaches hosts over ssh and starts `launch` on each. On this machine it would only be one more process that
+    takes seconds to load DeepSpeed, so `launch` is started at once. Raises UserError.
+    """
+    port = str(_free_port())
     if not is_local(hosts):
-        options.append("--force_multi")  # otherwise a single remote host would be taken for this machine
-    else:
-        options += ["--no_ssh_check", "--master_addr", "127.0.0.1"]
-        devices = chosen_devices(run.config.world_size)
-        if devices is not None:
-            options += ["--include", f"{hosts[0].name}:{','.join(map(str, devices))}"]
-            hosts = [Host(hosts[0].name, max(devices) + 1)]
-    write_atomically(run.folder.hostfile, format_hostfile(hosts).encode())
-    return options
+        write_atomically(run.folder.hostfile, format_hostfile(hosts).encode())
+        # A single remote host would otherwise be taken for this machine.
+        return [
+            "deepspeed.launcher.runner",
+            "--hostfile",
+            str(run.folder.hostfile),
+            "--force_multi",
+            "--master_port",
+            port,
+        ]
+    (host,) = hosts
+    devices = chosen_devices(run.config.world_size)
+    world = {host.name: list(range(host.slots)) if devices is None else devices}
+    encoded = base64.urlsafe_b64encode(json.dumps(world).encode()).decode()
+    return ["deepspeed.launcher.launch", f"--world_info={encoded}", "--master_addr=127.0.0.1", f"--master_port={port}"]
 
 
 @contextlib.contextmanager
 def _job(
-    folder: RunFolder, options: list[str], environment: dict[str, str], log: IO[bytes]
+    folder: RunFolder, launcher: list[str], environment: dict[str, str], log: IO[bytes]
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Start the job in a session of its own, led by its guard (`flows.training.guard`); end it with the block."""
-    deepspeed = [sys.executable, "-m", "deepspeed.launcher.runner", *options]
+    deepspeed = [sys.executable, "-u", "-m", *launcher]
     training = ["--module", RANK_MODULE, "--config", str(folder.config), "--end-with-stdin"]
     process = subprocess.Popen(
         [sys.executable, "-m", "flows.training.guard", *deepspeed, *training],

@@ -7,7 +7,7 @@ checkpoints/step00000300/   DeepSpeed's state (`modeling.training.checkpoints`)
 best/step00000300/          weights of the best evaluation so far
 model/                      the trained model: there once training has ended
 critic/<key>/               a critic, by a digest of its settings
-hostfile, .deepspeed_env    what DeepSpeed's launcher reads
+hostfile, .deepspeed_env    what DeepSpeed's launcher reads for other hosts
 .lock                       held by the process that trains the run
 """
 

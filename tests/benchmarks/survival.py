@@ -45,7 +45,6 @@ SETTINGS = {
 VICTIMS = {
     "flow": "flows.cli",
     "guard": "flows.training.guard",
-    "runner": "deepspeed.launcher.runner",
     "launcher": "deepspeed.launcher.launch",
     "rank": "modeling.training.train",
 }

@@ -110,14 +110,14 @@ def test_whatever_is_killed_the_weights_are_the_same(studio, whole: dict[str, by
         launch(lake, run, HOSTS, kill_a_rank)
     assert str(error.value) == f"training failed: a rank was killed by signal 9; the whole log: {run.folder.log}"
     assert not error.value.permanent, "another attempt may succeed"
-    assert len(job) == 5, "guard, runner, launcher and two ranks"
+    assert len(job) == 4, "guard, launcher and two ranks"
     assert not any(map(still_runs, job))
 
     before = checkpoints(run)
     flow = subprocess.Popen([sys.executable, "-c", LAUNCH, tmp_path, run.folder.path])
     assert wait_for(lambda: checkpoints(run) >= before + 2, 120)
     job = job_of(flow.pid)
-    assert len(job) == 5
+    assert len(job) == 4
     flow.send_signal(signal.SIGKILL)
     flow.wait()
     assert wait_for(lambda: not any(map(still_runs, job)), 5), "orphans"

@@ -6,6 +6,7 @@ goes on from its checkpoint in the middle.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import os
@@ -106,9 +107,10 @@ def launch(config: RunConfig) -> Job:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
+    world = base64.urlsafe_b64encode(json.dumps({"localhost": [*range(config.world_size)]}).encode()).decode()
     command = [
-        *(sys.executable, "-m", "deepspeed.launcher.runner", "--num_gpus", str(config.world_size)),
-        *("--master_port", str(port), "--module", "modeling.training.train"),
+        *(sys.executable, "-u", "-m", "deepspeed.launcher.launch", f"--world_info={world}"),
+        *(f"--master_port={port}", "--module", "modeling.training.train"),
         *("--config", str(config.folder / "run.json"), "--end-with-stdin"),
     ]
     environment = {
