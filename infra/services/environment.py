@@ -73,6 +73,8 @@ def server_environment(lake: Lake, kind: Literal["prefect", "mlflow", "private"]
         "PREFECT__SERVER_EPHEMERAL": "1",
         "PREFECT__SERVER_FINAL": "1",
         "PREFECT_SERVER_UI_ENABLED": "0",
+        # Flows here use no blocks; the server of `up` registers them for its pages.
+        "PREFECT_SERVER_REGISTER_BLOCKS_ON_START": "false",
         "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_ENABLED": "false",
         "PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED": "false",
         # No page shows it meanwhile: full batches only, and the rest when the server stops.

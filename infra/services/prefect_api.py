@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from infra.lake import Lake
 from infra.processes import end_groups
 from infra.services.commands import prefect_command, start_server
+from infra.services.database import create_database
 from infra.services.environment import server_environment
 from infra.services.health import address, answers, wait_until_healthy
 from infra.services.records import read_record, services_lock
@@ -72,6 +73,7 @@ def _private_server(lake: Lake) -> Iterator[str]:
     url, log = address(ANY_PORT), lake.services / "prefect-private.log"
     with contextlib.ExitStack() as start:
         start.enter_context(services_lock(lake))
+        create_database(lake)
         command, environment = prefect_command(url, os.getpid()), server_environment(lake, "private", url)
         process = start_server(command, environment, log)
         try:

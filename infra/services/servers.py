@@ -11,6 +11,7 @@ from typing import Literal
 from infra.lake import Lake
 from infra.processes import end_groups
 from infra.services.commands import server_command, start_server
+from infra.services.database import create_database
 from infra.services.environment import server_environment
 from infra.services.health import address, wait_until_healthy
 from infra.services.records import Record, identities, read_record, remove_record, services_lock, write_record
@@ -44,6 +45,7 @@ def up(lake: Lake) -> list[Service]:
     with services_lock(lake):
         records = {name: record for name in PREFERRED_PORTS if (record := read_record(lake, name))}
         processes: dict[ServerName, subprocess.Popen[bytes]] = {}
+        create_database(lake)
         try:
             for name in PREFERRED_PORTS.keys() - records.keys():
                 url, log = address(PREFERRED_PORTS[name]), lake.services / f"{name}.log"

@@ -195,10 +195,10 @@ def test_up_serves_pages_and_commands_until_down(lake: Lake) -> None:
 def test_a_server_that_ends_at_once_is_an_error_with_its_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lake = Lake(tmp_path)
     monkeypatch.setattr(background, "server_command", lambda *_: [sys.executable, "-c", "raise SystemExit('no luck')"])
-    with pytest.raises(services.ServiceError, match=r"ended as it started \(code 1\): see .*\.log"):
+    with pytest.raises(services.ServiceError, match=r"ended as it started \(code 1\): see .*\.log") as error:
         services.up(lake)
     assert not any(service.running for service in services.status(lake))
-    assert "no luck" in (lake.services / "prefect.log").read_text()
+    assert "no luck" in Path(str(error.value).rpartition("see ")[2]).read_text()
 
 
 def test_another_server_on_the_port_is_not_taken_for_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
