@@ -8,8 +8,10 @@ a module that the loop's own imports, pays for it.
 from __future__ import annotations
 
 import hashlib
+import importlib
 import inspect
 import re
+import sys
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from functools import cache
@@ -53,6 +55,22 @@ def constant(value: int) -> int:
     return np.int64(value)  # type: ignore[return-value]
 
 
+@cache
+def _load_numba() -> None:
+    """Load numba's functions of arrays, without the matrix products for which it would import `scipy.linalg`.
+
+    That takes as long as numba itself, and no compiled loop multiplies matrices.
+    """
+    blas = "scipy.linalg.cython_blas"
+    if blas in sys.modules:
+        return
+    sys.modules[blas] = None  # type: ignore[assignment]  # which `import` takes for a module that is missing
+    try:
+        importlib.import_module("numba.np.arraymath")
+    finally:
+        del sys.modules[blas]
+
+
 class SourceCache(FunctionCache):
     """numba's cache of one function, discarded when a source file changes that its machine code may come from.
 
@@ -72,6 +90,7 @@ class SourceCache(FunctionCache):
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """Return the machine code of a signature; None if this process has to compile it."""
+        _load_numba()
         found = super().load_overload(sig, target_context)  # type: ignore[no-untyped-call]
         if found is None and self._turn is None:
             self._turn = ExitStack()

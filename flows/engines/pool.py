@@ -24,7 +24,7 @@ START_SECONDS = 300.0
 
 
 class Pool:
-    """Worker processes that live as long as the `with` block."""
+    """Worker processes, started when there is a job for them; they live as long as the `with` block."""
 
     def __init__(self, workers: int, settings: WorkerSettings) -> None:
         self.workers = workers
@@ -32,8 +32,6 @@ class Pool:
         self._alive: list[Worker] = []
 
     def __enter__(self) -> Self:
-        """Start the workers; they warm up while the caller goes on."""
-        self._alive = [start_worker(self.settings) for _ in range(self.workers)]
         return self
 
     def __exit__(
@@ -50,7 +48,7 @@ class Pool:
         unfinished = len(jobs)
         try:
             while unfinished:
-                while len(self._alive) < self.workers:
+                while len(self._alive) < min(self.workers, unfinished):  # a worker's start costs seconds
                     self._alive.append(start_worker(self.settings))
                 for worker in self._alive:
                     if worker.ready and worker.job is None and pending:

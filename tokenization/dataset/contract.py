@@ -1,12 +1,17 @@
 """The contract of the manifest: columns, types, closed lists, and what must hold between the columns.
 
 It is a pandera schema, made from `manifest.COLUMNS` and RULES. Publishing checks it, so that whoever reads a manifest
-may rely on it. Pandera takes seconds to import; it is imported by the check alone.
+may rely on it. Pandera is imported by the check alone, as where only polars is installed.
 """
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.abc import MetaPathFinder
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -115,13 +120,14 @@ RULES = (
 
 def check_manifest(manifest: pl.DataFrame) -> None:
     """Raise ManifestError if the manifest breaks its contract: column, rule, number of rows and the first file."""
-    from pandera.errors import SchemaError
+    with _without_pandas():
+        from pandera.errors import SchemaError
 
-    try:
-        manifest_schema().validate(manifest)
-    except SchemaError as error:
-        remedy = "this is a defect of the ingestion, report it"
-        raise ManifestError(f"the manifest breaks its contract: {_finding(error, manifest)}; {remedy}") from None
+        try:
+            manifest_schema().validate(manifest)
+        except SchemaError as error:
+            remedy = "this is a defect of the ingestion, report it"
+            raise ManifestError(f"the manifest breaks its contract: {_finding(error, manifest)}; {remedy}") from None
 
 
 def manifest_schema() -> DataFrameSchema:
@@ -133,6 +139,29 @@ def manifest_schema() -> DataFrameSchema:
 
     columns = {column.name: pa.Column(column.kind, _limits(column), nullable=column.nullable) for column in COLUMNS}
     return pa.DataFrameSchema(columns, checks=[check(rule) for rule in RULES], strict=True, ordered=True)
+
+
+class _Absent(MetaPathFinder):
+    """A finder for which some packages are not installed."""
+
+    def __init__(self, *packages: str) -> None:
+        self._packages = packages
+
+    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> None:
+        """Raise ModuleNotFoundError for one of the packages; leave others to the finders that follow."""
+        if name in self._packages:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+
+@contextmanager
+def _without_pandas() -> Iterator[None]:
+    """Let pandera do without pandas and hypothesis, which it supports and which take most of the time of its import."""
+    finder = _Absent("pandas", "hypothesis")
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
 
 
 def _limits(column: Column) -> list[Any]:

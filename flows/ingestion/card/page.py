@@ -18,7 +18,6 @@ from flows.ingestion.card.pictures import (
     piece_pictures,
     token_pictures,
 )
-from flows.ingestion.card.statistics import Statistics
 from flows.ingestion.card.tables import (
     collections_table,
     counts_table,
@@ -34,6 +33,7 @@ from flows.ingestion.card.tables import (
     splits_table,
     styles_table,
 )
+from flows.ingestion.statistics import Statistics
 from flows.pages import page_template
 from tokenization.dataset.manifest import ACCEPTED
 from tokenization.dataset.version import DatasetVersion

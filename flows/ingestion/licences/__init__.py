@@ -4,7 +4,7 @@
 `LicencePolicy` decides which files may be used.
 """
 
-from flows.ingestion.licences.names import licence_name, licence_url
+from flows.ingestion.licences.names import UNSTATED, licence_name, licence_url
 from flows.ingestion.licences.policy import LicencePattern, LicencePolicy, allowed
 
-__all__ = ["LicencePattern", "LicencePolicy", "allowed", "licence_name", "licence_url"]
+__all__ = ["UNSTATED", "LicencePattern", "LicencePolicy", "allowed", "licence_name", "licence_url"]

@@ -49,8 +49,6 @@ def allowed(licences: Iterable[str], patterns: Iterable[str]) -> dict[str, bool]
     Of an expression, `OR` needs one allowed licence and `AND` all. A name that SPDX does not have is allowed only by
     the same name.
     """
-    from license_expression import OR
-
     patterns = [*patterns]
     names = {pattern for pattern in patterns if "*" not in pattern}
     versions = re.compile("|".join(map(_regex, (pattern for pattern in patterns if "*" in pattern))) or r"(?!)")
@@ -62,6 +60,8 @@ def allowed(licences: Iterable[str], patterns: Iterable[str]) -> dict[str, bool]
         return expression is not None and fits(expression)
 
     def fits(expression: LicenseExpression) -> bool:
+        from license_expression import OR
+
         parts = getattr(expression, "args", ())
         if not parts:
             name = str(expression)

@@ -16,7 +16,6 @@ from pathlib import Path
 import polars as pl
 
 from flows.engines import Engine
-from flows.ingestion.card import write_card
 from flows.ingestion.publishing.describe import describe
 from flows.ingestion.publishing.encode_job import encode, encode_jobs
 from flows.ingestion.publishing.reuse import reuse, shards_by_key
@@ -66,6 +65,8 @@ def publish(
     if (final / DESCRIPTION_FILE).exists():
         version = open_version(final)
         return Published(version, 0, len(version.description.shards))
+    from flows.ingestion.card import write_card  # not in workers, which import this package to encode
+
     check_manifest(manifest)
     compare_parent(spec, digest)  # before the work; what counts is the comparison in `_deliver`
     plans = plan_shards(manifest, row_refs)

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import polars as pl
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from flows.ingestion.licences import UNSTATED
 from flows.ingestion.sources.glob_patterns import glob_regex
 from flows.ingestion.sources.storage import local_path
 from infra.errors import UserError, nearest
@@ -74,7 +75,7 @@ class Collection(BaseModel):
     location: Annotated[str, BeforeValidator(_as_text), Field(min_length=1)]
     """A folder (searched to any depth, archives in it too), an archive (.zip, .tar, .tar.gz, .tgz), one file (taken
     whatever its suffix), or the URL of these in an object store (`s3://bucket/prefix`)."""
-    licence: str = "not stated"
+    licence: str = UNSTATED
     """Of all files, or of those that `licences` does not list."""
     licences: str | None = None
     """A CSV or Parquet file with the columns `path` (as in the listing) and `licence`."""
@@ -117,7 +118,7 @@ class Collection(BaseModel):
 
 
 def collection_of(
-    name: str, location: str | os.PathLike[str], licence: str = "not stated", style: str | None = None
+    name: str, location: str | os.PathLike[str], licence: str = UNSTATED, style: str | None = None
 ) -> Collection:
     """Return a collection described by arguments; `style` labels all its files. Raises UserError for invalid ones."""
     rules: tuple[dict[str, str], ...] = () if style is None else ({"label": style},)

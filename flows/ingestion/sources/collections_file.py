@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from flows.ingestion.licences import UNSTATED
 from flows.ingestion.sources.collections import (
     Collection,
     StyleRule,
@@ -41,7 +42,7 @@ def collections_from(
     stems = [Path(source.rstrip("/")).name.split(".")[0] or Path(source).resolve().name or "root" for source in plain]
     names = stems if len(set(stems)) == len(stems) else plain
     collections = [
-        collection_of(name, source, licence=licence or "not stated", style=style)
+        collection_of(name, source, licence=licence or UNSTATED, style=style)
         for name, source in zip(names, plain, strict=True)
     ]
     for file in files:

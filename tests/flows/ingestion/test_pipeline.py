@@ -17,6 +17,7 @@ import pytest
 from pydantic import ValidationError
 
 from flows.engines import Engine, EngineName, JobError, open_engine
+from flows.ingestion import card
 from flows.ingestion.context import IngestContext
 from flows.ingestion.dedup import Limits
 from flows.ingestion.dedup.splits import SplitShares
@@ -37,7 +38,7 @@ from flows.ingestion.pipeline import (
     scan_collections,
     unparsed_files,
 )
-from flows.ingestion.publishing import EncodingChoice, ParentChanged, Published, VersionSpec, publication
+from flows.ingestion.publishing import EncodingChoice, ParentChanged, Published, VersionSpec
 from flows.ingestion.publishing.version_spec import CONTENT, dataset_digest
 from flows.ingestion.sources import Collection, Inventory
 from flows.ingestion.workers import worker_settings
@@ -745,7 +746,7 @@ class TestConcurrentIngestions:
         """The other version appears when all files of this one are written."""
         context = context_of(lake, songs)
         inventory, parsed = inventory_of(context)
-        write_card, others = publication.write_card, []
+        write_card, others = card.write_card, []
 
         def slow(version: DatasetVersion, manifest: pl.DataFrame) -> None:
             write_card(version, manifest)
@@ -753,7 +754,7 @@ class TestConcurrentIngestions:
                 others.append(None)
                 others.append(steps(lake, "songs", songs / "bach").version)
 
-        monkeypatch.setattr(publication, "write_card", slow)
+        monkeypatch.setattr(card, "write_card", slow)
         with pytest.raises(ParentChanged):
             build(context, inventory, parsed, engine)
         assert [path.name for path in (lake.root / "datasets" / "songs").iterdir()] == [others[1].digest]

@@ -11,10 +11,10 @@ from typing import Any
 import polars as pl
 import pytest
 
-from flows.ingestion.card.statistics import Statistics
+from flows.ingestion import card
 from flows.ingestion.dedup.splits import SplitShares
-from flows.ingestion.publishing import publication
 from flows.ingestion.sources import Collection
+from flows.ingestion.statistics import Statistics
 from infra.files import STAGING_PREFIX
 from infra.lake import Lake
 from tokenization.dataset.catalogue import dataset_versions
@@ -151,7 +151,7 @@ class TestPublishingAgain:
         self, lake: Lake, songs: Path, steps: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """The other one comes first just before this one delivers."""
-        write_card, others = publication.write_card, []
+        write_card, others = card.write_card, []
 
         def slow(*args: Any) -> None:
             write_card(*args)
@@ -159,7 +159,7 @@ class TestPublishingAgain:
                 others.append(None)
                 others.append(steps(lake, "mine", songs).version)
 
-        monkeypatch.setattr(publication, "write_card", slow)
+        monkeypatch.setattr(card, "write_card", slow)
         assert steps(lake, "mine", songs).version == others[1]
         assert len(list((lake.root / "datasets" / "mine").iterdir())) == 1
 
