@@ -38,7 +38,7 @@ TYPES = {
     "best_of": DataType.long,
     "seed": DataType.long,
     "weights": DataType.string,
-    "suggest": DataType.boolean,
+    "require": DataType.boolean,
     "blend": DataType.string,
     "bars": DataType.double,
     "candidate": DataType.long,
