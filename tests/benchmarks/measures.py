@@ -16,8 +16,8 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +30,23 @@ from flows.evaluation.compare import GroupSets, compare
 from flows.evaluation.report import GroupReport
 from modeling.generation import SamplingConfig, stream
 from modeling.generation.executors import Executor
+from tokenization.damages import (
+    Damage,
+    bars_reversed,
+    bars_shuffled,
+    bass_displaced,
+    durations_permuted,
+    keys_of_halves_apart,
+    notes_to_cap,
+    one_pitch,
+    onsets_jittered,
+    pitches_permuted,
+    silence_inside,
+    top_line,
+    transposed,
+    twice_as_fast,
+    wrong_notes,
+)
 from tokenization.encodings import HEADER, Encoding
 from tokenization.encodings.combined import Combined
 from tokenization.measures import Collected, Extract, collect, measure
@@ -41,93 +58,7 @@ LENGTH = 1024
 CONTEXT = 10**6
 ORDER = 5
 RESAMPLES = 1000
-DISPLACED = 3.5
-"""Seconds by which a bass comes late."""
 MEDIAN_AT_FLOOR = 1.5
-Random = np.random.Generator
-Damage = Callable[[Notes, Random], Notes]
-
-
-def pitches_permuted(notes: Notes, random: Random) -> Notes:
-    pitch = notes.pitch.copy()
-    pitched = np.flatnonzero(~notes.drum)
-    pitch[pitched] = random.permutation(pitch[pitched])
-    return replace(notes, pitch=pitch)
-
-
-def wrong_notes(notes: Notes, random: Random) -> Notes:
-    shift = random.integers(1, 7, len(notes)) * random.choice([-1, 1], len(notes))
-    wrong = (random.random(len(notes)) < 0.3) & ~notes.drum
-    return replace(notes, pitch=np.clip(notes.pitch + shift * wrong, 0, 127).astype(np.uint8))
-
-
-def one_pitch(notes: Notes, random: Random) -> Notes:
-    pitched = ~notes.drum
-    middle = int(np.median(notes.pitch[pitched])) if pitched.any() else 60
-    first = np.diff(notes.onset, prepend=-1.0) > 0.03
-    kept = np.flatnonzero(first | notes.drum)
-    columns = {name: getattr(notes, name)[kept] for name in ("onset", "duration", "velocity", "program", "drum")}
-    pitch = np.where(notes.drum[kept], notes.pitch[kept], middle).astype(np.uint8)
-    return replace(notes, pitch=pitch, **columns)
-
-
-def notes_to_cap(notes: Notes, random: Random) -> Notes:
-    return replace(notes, duration=np.full(len(notes), CAP))
-
-
-def onsets_jittered(notes: Notes, random: Random) -> Notes:
-    return replace(notes, onset=np.maximum(notes.onset + random.normal(0, 0.06, len(notes)), 0.0))
-
-
-def durations_permuted(notes: Notes, random: Random) -> Notes:
-    return replace(notes, duration=random.permutation(notes.duration))
-
-
-def bars_shuffled(notes: Notes, random: Random) -> Notes:
-    seconds = 240 / notes.tempo
-    bar = (notes.onset // seconds).astype(np.int64)
-    order = random.permutation(int(bar.max()) + 1)
-    return replace(notes, onset=notes.onset + (order[bar] - bar) * seconds)
-
-
-def bars_reversed(notes: Notes, random: Random) -> Notes:
-    seconds = 240 / notes.tempo
-    bar = (notes.onset // seconds).astype(np.int64)
-    return replace(notes, onset=notes.onset + (int(bar.max()) - 2 * bar) * seconds)
-
-
-def bass_displaced(notes: Notes, random: Random) -> Notes:
-    low = (notes.pitch < 60) & ~notes.drum
-    return replace(notes, onset=notes.onset + low * DISPLACED)
-
-
-def silence_inside(notes: Notes, random: Random) -> Notes:
-    middle = float(np.median(notes.onset))
-    duration = np.where(notes.onset < middle, np.minimum(notes.duration, middle - notes.onset), notes.duration)
-    return replace(notes, onset=notes.onset + (notes.onset >= middle) * 6.0, duration=np.maximum(duration, 0.02))
-
-
-def top_line(notes: Notes, random: Random) -> Notes:
-    order = np.lexsort((notes.pitch, notes.onset))
-    last = np.append(np.diff(notes.onset[order]) > 0.03, True)
-    kept = np.sort(order[last | notes.drum[order]])
-    columns = ("onset", "duration", "pitch", "velocity", "program", "drum")
-    return replace(notes, **{name: getattr(notes, name)[kept] for name in columns})
-
-
-def twice_as_fast(notes: Notes, random: Random) -> Notes:
-    return replace(notes, onset=notes.onset / 2, duration=notes.duration / 2)
-
-
-def transposed(notes: Notes, random: Random) -> Notes:
-    shift = int(random.integers(-5, 7))
-    moved = np.clip(notes.pitch.astype(np.int64) + shift, 0, 127)
-    return replace(notes, pitch=np.where(notes.drum, notes.pitch, moved).astype(np.uint8))
-
-
-def keys_of_halves_apart(notes: Notes, random: Random) -> Notes:
-    late = (notes.onset >= np.median(notes.onset)) & ~notes.drum
-    return replace(notes, pitch=np.clip(notes.pitch + late * np.uint8(1), 0, 127).astype(np.uint8))
 
 
 @dataclass(frozen=True)
@@ -192,7 +123,7 @@ def composed(executor: Executor, encoding: Encoding, headers: np.ndarray, seed: 
     return [encoding.decode(row[:size]) for row, size in zip(out, sizes)]
 
 
-def read_pieces(corpus: Path, count: int, encoding: Encoding, random: Random) -> list[Notes]:
+def read_pieces(corpus: Path, count: int, encoding: Encoding, random: np.random.Generator) -> list[Notes]:
     """Read files drawn at random, quantised as a dataset's are, with a dozen notes at least."""
     files = sorted(corpus.rglob("*.mid"))
     pieces = []
