@@ -108,22 +108,35 @@ class Row:
     """Factor on all durations."""
 
 
-def write_shard(path: Folder, rows: Sequence[Row], token_format: TokenFormat) -> str:
+def write_shard(
+    path: Folder,
+    rows: Sequence[Row],
+    token_format: TokenFormat,
+    further: pl.DataFrame | None = None,
+    about: Mapping[str, str] | None = None,
+) -> str:
     """Write a shard and return the SHA-256 of the file.
 
-    Not atomic on a disk: write into a staging folder. In an object store the file appears whole.
+    `further`: columns behind those of SCHEMA, a row for each of `rows`. `about`: metadata of the file beside the token
+    format. Not atomic on a disk: write into a staging folder. In an object store the file appears whole.
     """
     if isinstance(path, Path):
-        _write_table(path, rows, token_format)
+        _write_table(path, rows, token_format, further, about)
         return file_sha256(path)
     with tempfile.TemporaryDirectory(prefix="musenet-") as folder:
         local = Path(folder, path.name)
-        _write_table(local, rows, token_format)
+        _write_table(local, rows, token_format, further, about)
         write_atomically(path, local.read_bytes())
         return file_sha256(local)
 
 
-def _write_table(path: Path, rows: Sequence[Row], token_format: TokenFormat) -> None:
+def _write_table(
+    path: Path,
+    rows: Sequence[Row],
+    token_format: TokenFormat,
+    further: pl.DataFrame | None,
+    about: Mapping[str, str] | None,
+) -> None:
     # Through polars: pyarrow's own conversion of lists imports pandas, a third of a second in every worker.
     frame = pl.DataFrame(
         {
@@ -139,9 +152,14 @@ def _write_table(path: Path, rows: Sequence[Row], token_format: TokenFormat) -> 
         },
         schema_overrides={"style": pl.String},
     )
-    schema = SCHEMA.with_metadata(token_format.metadata({row.style for row in rows if row.style is not None}))
+    schema = SCHEMA
+    if further is not None:
+        frame = frame.hstack(further)
+        schema = pa.schema([*SCHEMA, *further.to_arrow(compat_level=pl.CompatLevel.oldest()).schema])
+    used = {row.style for row in rows if row.style is not None}
+    schema = schema.with_metadata({**token_format.metadata(used), **(about or {})})
     table = frame.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(schema)
-    labels = [name for name in SCHEMA.names if name != "tokens"]
+    labels = [name for name in schema.names if name != "tokens"]
     pq.write_table(
         table,
         path,

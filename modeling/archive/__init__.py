@@ -1,0 +1,12 @@
+"""The archive: generations kept for the critic, each a window of a piece of the data composed anew.
+
+- `Generation`, `Archive`: generations as Parquet files by the shard contract, bounded, the oldest thinned
+- `Filler`: draws batches of generations under the headers and at the places of real pieces
+
+Training and the criticism flow fill and read archives alike.
+"""
+
+from modeling.archive.files import Archive, ArchiveError, Generation
+from modeling.archive.filling import Filler, family_by_piece
+
+__all__ = ["Archive", "ArchiveError", "Filler", "Generation", "family_by_piece"]
