@@ -28,7 +28,7 @@ from infra.lake import Lake
 from registry import load
 
 if TYPE_CHECKING:
-    from flows.criticism.critic_training import CriticReport
+    from flows.criticism.report import CriticReport
     from flows.evaluation.flow import EvaluateReport
     from flows.ingestion.flow import IngestReport
     from flows.registration.registration import RegisterReport
@@ -119,8 +119,8 @@ def train(
 def critic(run: str = "latest", *, seed: int = 0, lake: Address | None = None) -> CriticReport:
     """Train the inner critic of a finished run, given by its id or the beginning of it. Raises MusenetError."""
     with _flow(lake) as opened:
-        from flows.criticism.critic_training import CriticParameters
         from flows.criticism.flow import criticise
+        from flows.criticism.parameters import CriticParameters
 
         return criticise(CriticParameters(run=run, seed=seed, lake=opened.address))
 

@@ -45,7 +45,7 @@ def main() -> None:
     print(f"critic: AUC {critic.auc:.3f} on {arguments.dataset}")
     print(f"version {version.version}, alias {version.alias}")
     for piece in report.samples:
-        print(f"{piece.midi}: {piece.notes} notes, {piece.seconds:.0f} s, score {piece.score:.3f}")
+        print(f"{piece.midi}: {piece.notes} notes, {piece.seconds:.0f} s, score {piece.score or 0:.3f}")
 
 
 if __name__ == "__main__":

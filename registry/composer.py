@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from registry.openings import Opening
     from tokenization.originality import Originality, OriginalityIndex
 
+CRITIC_FILE = "critic.json"
+"""In the files of a version that has a critic."""
 Progress = Callable[[int, int], None]
 """Called with the tokens done and the tokens in all."""
 
@@ -146,9 +148,9 @@ class Composer:
         found = int(begins[1]) - vocabulary.instrumentation_base
         if not (asked and found & ~asked):
             return []
-        played, wanted = ", ".join(vocabulary.groups_of_mask(found)), ", ".join(request.instruments)
-        which = "only" if request.require else "mostly"
-        return [f"the prompt plays {played}; its notes stay, and {which} {wanted} will follow"]
+        played, wanted = (", ".join(vocabulary.groups_of_mask(mask)) for mask in (found, asked))
+        rest = "others may join them" if request.suggest else f"only {wanted} continue it"
+        return [f"the prompt plays {played}; its notes stay, and {rest}"]
 
     def length_of(self, request: PieceRequest, prompt: Prompt | None) -> int:
         """Return the tokens of the piece that a request asks for, with a length in time a first estimate of them.
@@ -170,8 +172,9 @@ class Composer:
 
     def _prepare(self, request: PieceRequest, prompt: Prompt | None) -> Request:
         """Return the request for the network, checked. Raises UserError."""
-        from modeling.generation import Frame, prompt_tokens
+        from modeling.generation import Frame, check_rank, prompt_tokens
 
+        check_rank((self.files / CRITIC_FILE).exists(), request.rank, request.best_of)
         for style in request.styles:
             self.encoding.vocabulary.style_id(style)
         begins = self._tokens(request, prompt)
@@ -198,7 +201,7 @@ class Composer:
         return Infill(begin, end, replaced, request.add)
 
     def answer(self, request: PieceRequest, prompt: Prompt | None = None, on_progress: Progress | None = None) -> Piece:
-        """Compose the piece of a request: the best candidate by the critic. Raises UserError and WeightsError."""
+        """Compose the piece of a request: the best candidate. Raises UserError and WeightsError."""
         return self.candidates(request, prompt, on_progress)[0]
 
     def candidates(
@@ -208,7 +211,7 @@ class Composer:
         on_progress: Progress | None = None,
         stop: int | None = None,
     ) -> list[Piece]:
-        """Compose all candidates of a request, the best by the critic first. Raises UserError and WeightsError.
+        """Compose all candidates of a request, the best first. Raises UserError and WeightsError.
 
         `stop`: tokens after which they stop, whatever their planned length, to be continued.
         """
@@ -219,7 +222,19 @@ class Composer:
         found = compose(bundle, prepared, on_progress)
         device = str(next(bundle.model.parameters()).device)
         about = request, prompt, self.identity, self.encoding
-        return [Piece(*about, np.asarray(each.tokens), each.score, each.index, device, each.seam) for each in found]
+        return [
+            Piece(
+                *about,
+                np.asarray(each.tokens),
+                each.score,
+                each.index,
+                device,
+                each.seam,
+                each.likelihood,
+                each.curve,
+            )
+            for each in found
+        ]
 
     def compose(self, **options: Unpack[RequestOptions]) -> Piece:
         """Compose a piece; the options are the fields of `registry.requests.PieceRequest`, all with defaults.

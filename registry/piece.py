@@ -30,14 +30,18 @@ class Piece:
     model: ModelIdentity
     encoding: Encoding
     tokens: Tokens
-    score: float
-    """The critic's probability that it is real."""
+    score: float | None
+    """The critic's probability that it is real; None where the model has no critic."""
     candidate: int
     """Its number among the request's candidates."""
     device: str
     """That the network ran on."""
     seam: float | None = None
     """Of an infilled piece: mean loss in nats of the first tokens behind what was composed anew."""
+    likelihood: float | None = None
+    """Mean log-likelihood of its tokens in nats, where candidates were ranked by it."""
+    curve: tuple[tuple[int, float], ...] = ()
+    """Tokens up to the end of windows along the piece, and the critic's probability that each is real."""
 
     @cached_property
     def digest(self) -> str:
@@ -71,6 +75,15 @@ class Piece:
     @property
     def seconds(self) -> float:
         return self.notes.seconds
+
+    @cached_property
+    def score_curve(self) -> list[tuple[float, float]]:
+        """The times in seconds at which windows end, and the critic's probability that each window is real."""
+        found = []
+        for tokens, score in self.curve:
+            onsets = self.encoding.decode(self.tokens[:tokens]).onset
+            found.append((round(float(onsets.max(initial=0.0)), 3), round(score, 4)))
+        return found
 
     @property
     def text(self) -> str:

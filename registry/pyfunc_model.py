@@ -36,9 +36,11 @@ TYPES = {
     "longest_note": DataType.double,
     "guidance": DataType.double,
     "best_of": DataType.long,
+    "rank": DataType.string,
+    "prune": DataType.boolean,
     "seed": DataType.long,
     "weights": DataType.string,
-    "require": DataType.boolean,
+    "suggest": DataType.boolean,
     "blend": DataType.string,
     "bars": DataType.double,
     "candidate": DataType.long,
@@ -77,7 +79,7 @@ class MuseNetModel(PythonModel):
         self.composer.bundle  # noqa: B018 (loads it)
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
-        """Return one answer per request row: the critic's score, the piece's text form and its MIDI file.
+        """Return one answer per request row: the critic's score, if there is one, the text form and the MIDI file.
 
         An empty style means that none is given. Each further row has the next seed. Raises UserError for unknown
         parameters, styles and instruments, and for values out of range, before anything is composed.

@@ -48,9 +48,8 @@ class PieceRequest(Controls):
     """A style of the model's dataset; None: the model chooses."""
     instruments: Annotated[tuple[str, ...], BeforeValidator(_names)] = ()
     """Groups (`strings`) or instruments (`violin`), or text with commas. Empty: those of the prompt, else piano."""
-    require: bool = False
-    """True if no other instruments may play. By default those given are suggestions, as MuseNet's were: others are less
-    likely, by `outside`."""
+    suggest: bool = False
+    """True if the instruments are suggestions: others may play, too, but are less likely."""
     blend: str | None = None
     """Styles with weights instead of one style, also changing along the piece: see `modeling.controls.parse_blend`."""
     length: int | None = Field(None, ge=SHORTEST)
@@ -75,7 +74,11 @@ class PieceRequest(Controls):
     guidance: float = Field(1.0, ge=1, allow_inf_nan=False)
     """Strength of classifier-free guidance towards style and instruments; 1: none."""
     best_of: int = Field(8, ge=1)
-    """Candidates, of which the critic chooses one."""
+    """Candidates, of which one is chosen."""
+    rank: Literal["critic", "likelihood", "none"] = "critic"
+    """By what it is chosen. `likelihood`: the highest mean log-likelihood of its tokens; `none`: the first."""
+    prune: bool = False
+    """True to drop the worse half of the candidates after 64, 128 and 192 tokens, so that many more cost as much."""
     seed: int = Field(0, ge=0)
     weights: Literal["fp32", "int8"] = "fp32"
     """`int8`: the network's matrices rounded to 8 bits, which is faster; on a CPU only."""
@@ -111,6 +114,10 @@ class PieceRequest(Controls):
         if self.is_infill:
             for name in (*self._exclude("length", "seconds", "bars"), *(["instruments"] if self.instruments else [])):
                 raise ValueError(f"{name} cannot be given with infill, replace or add: the rest of the piece stays")
+            if self.prune:
+                raise ValueError("prune cannot be given with infill, replace or add, whose candidates are short")
+        if self.prune and self.rank == "none":
+            raise ValueError("prune drops the worse candidates: rank = none says of none that it is worse")
         if self.style is not None and self.blend is not None:
             raise ValueError(f"style = {self.style} and blend exclude each other; give one")
         if self.has_prompt and self.tempo is not None:
@@ -207,7 +214,7 @@ class RequestOptions(TypedDict, total=False):
     tonality: float
     style: str | None
     instruments: tuple[str, ...] | list[str] | str
-    require: bool
+    suggest: bool
     blend: str | None
     length: int | None
     seconds: float | None
@@ -221,6 +228,8 @@ class RequestOptions(TypedDict, total=False):
     longest_note: float
     guidance: float
     best_of: int
+    rank: Literal["critic", "likelihood", "none"]
+    prune: bool
     seed: int
     weights: Literal["fp32", "int8"]
     prompt: Path | str | None
@@ -249,6 +258,8 @@ def request_for_model(
         instruments=request.instruments,
         length=length,
         best_of=request.best_of,
+        rank=request.rank,
+        prune=request.prune,
         seed=request.seed,
         tempo=DEFAULT_TEMPO if request.tempo is None else request.tempo,
         sampling=SamplingConfig(
@@ -263,6 +274,6 @@ def request_for_model(
         prompt=prompt,
         first=request.candidate,
         infill=infill,
-        direction=Direction(request.time, blend, controls, not request.require, request.instruments),
+        direction=Direction(request.time, blend, controls, request.suggest),
         executor=ExecutorConfig(weights=request.weights),
     )

@@ -54,8 +54,8 @@ class Node(BaseModel):
     """So far, in their text form."""
     candidate: int
     """Its number among those of the request's seed."""
-    score: float
-    """The critic's probability that it is real."""
+    score: float | None
+    """The critic's probability that it is real; None without a critic."""
     parent: str | None = None
     """Digest of the node that it goes on from."""
     at: int = 0

@@ -120,7 +120,7 @@ def make_bundle(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]
         import torch
 
         from modeling.config import ModelConfig, SparsityConfig
-        from modeling.criticism import CriticConfig, CriticHead, save_critic
+        from modeling.criticism import Critic, CriticConfig, CriticHead, save_critic
         from modeling.network.transformer import MuseNet
         from modeling.network.weights import save_model
         from tokenization.dataset import write_encoding
@@ -133,8 +133,10 @@ def make_bundle(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]
         size, sparsity = vocabulary.size, SparsityConfig(mode="dense")
         config = ModelConfig(layers=1, heads=2, d_model=16, context=64, vocabulary_size=size, sparsity=sparsity)
         torch.manual_seed(seed)
-        save_model(MuseNet(config), folder)
-        save_critic(CriticHead(16, 8), CriticConfig(window=32, hidden=8), folder)
+        model = MuseNet(config)
+        save_model(model, folder)
+        critic = Critic(model, CriticHead(16, 8), CriticConfig(window=32, hidden=8))
+        save_critic(critic, folder, is_tuned=False)
         write_encoding(folder, Combined(vocabulary))
         Pace(10.0, {"jazz": 20.0}).write(folder)
         lineage = {"run": "0123456789ab", "dataset": "songs", "digest": "ab" * 16, "preset": "tiny"}

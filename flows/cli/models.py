@@ -61,21 +61,33 @@ def train(
 
 @click.command()
 @click.option("--run", default="latest", show_default=True, help="Id of a finished training run.")
+@click.option("--model", help="Alias or version number of a registered model instead.")
+@click.option(
+    "--rounds", type=click.IntRange(1), default=1, show_default=True, help="Rounds of generation and training."
+)
+@settings_option("Change a setting: critic.trunk=frozen, train_pieces=256.")
 @seed_option
 @lake_option
 @json_option
-def critic(run: str, seed: int, lake: Lake, as_json: bool) -> None:
+def critic(
+    run: str, model: str | None, rounds: int, settings: dict[str, str], seed: int, lake: Lake, as_json: bool
+) -> None:
     """Train the inner critic of a trained model."""
     with running(lake):
-        from flows.criticism.critic_training import CriticParameters
         from flows.criticism.flow import criticise
+        from flows.criticism.parameters import CriticParameters
+        from infra.settings import apply
 
-        report = criticise(CriticParameters(run=run, seed=seed, lake=lake.address))
-    show(
-        asdict(report),
-        [f"critic of run {report.run_id}: AUC {report.auc:.3f} on held-out pieces  {report.folder}"],
-        as_json,
-    )
+        given = {"run": run, "model": model, "rounds": rounds, "seed": seed, "lake": lake.address}
+        defaults = CriticParameters.model_validate(given).model_dump(mode="json")
+        report = criticise(apply(CriticParameters, defaults, settings, fixed=set(given)))
+    lines = [
+        f"critic of run {report.run_id}: AUC {report.auc:.3f} on held-out pieces, calibration error "
+        f"{report.calibration_error:.3f}  {report.folder}"
+    ]
+    if model is not None:
+        lines.append(f"register it with the model: musenet register --run {report.run_id}")
+    show(report.model_dump(), lines, as_json)
 
 
 @click.command()

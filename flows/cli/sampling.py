@@ -60,6 +60,14 @@ POSITIVE = click.FloatRange(0, min_open=True)
 )
 @click.option("--best-of", type=click.IntRange(1), help="Candidates for each piece.  [default: 8]")
 @click.option(
+    "--rank",
+    type=click.Choice(["critic", "likelihood", "none"]),
+    help="By what the best candidate is chosen; none: the first.  [default: critic]",
+)
+@click.option(
+    "--prune", is_flag=True, default=None, help="Drop the worse half of the candidates after 64, 128 and 192 tokens."
+)
+@click.option(
     "--candidate", type=click.IntRange(0), help="Number of the first candidate among those of the seed.  [default: 0]"
 )
 @click.option("--seed", type=click.IntRange(0), help="Seed of the random numbers.  [default: 0]")
@@ -135,10 +143,14 @@ def sample(
 
         report = flow(SampleParameters(out=out, lake=lake.address, **given))
     lines = [
-        f"{s.midi}  score {s.score:.3f}, {counted(s.notes, 'note')}, {s.seconds:.0f} s{_copied(s.copied_notes)}"
+        f"{s.midi}  {_score(s.score)}{counted(s.notes, 'note')}, {s.seconds:.0f} s{_copied(s.copied_notes)}"
         for s in report.samples
     ]
     show(asdict(report), lines, as_json)
+
+
+def _score(score: float | None) -> str:
+    return "" if score is None else f"score {score:.3f}, "
 
 
 def _copied(notes: int | None) -> str:

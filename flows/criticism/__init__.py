@@ -1,4 +1,9 @@
 """Criticism: train the inner critic of a finished model, on pieces of the data and the model's own generations.
 
-`flow.py` is the Prefect flow, `critic_training.py` its two stages, `archive.py` the generated pieces on disk.
+    parameters       what is trained, and how
+    critic_training  generate, fit, calibrate, measure, publish
+    measuring        the critic on held-out pieces: generations, damages, changes that should not count
+    report           its figures, as a value, a file and a page
+
+`flow.py` is the Prefect flow. Generations are kept by `modeling.archive`.
 """

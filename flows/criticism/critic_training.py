@@ -1,92 +1,213 @@
-"""The training of a critic: generate counterparts of real pieces, fit the head, measure it on held-out pieces."""
+"""The training of a critic: generate, fit, calibrate, measure on families that were held out, and publish."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
+import numpy as np
 
-from flows.criticism.archive import RealFakePairs, choose_pieces, generate_counterparts, read_pairs, write_pairs
-from flows.parameters import LakeAddress
+from flows.criticism.measuring import Measuring, generated_of, windows_of
+from flows.criticism.parameters import MIN_PIECES, CriticParameters
+from flows.criticism.report import CriticReport, write_report
 from flows.progress import Stage
-from flows.training.runs import Run
+from flows.training.runs import TRAINING, Run
 from infra.digests import canonical_digest
 from infra.errors import UserError
 from infra.files import publish_folder, staging_folder
 from infra.lake import Lake
 from infra.wording import counted
-from modeling.criticism import CriticConfig, LabelledStates, fit_critic, label_states, save_critic
+from modeling.archive import Archive, Filler, Generation, family_by_piece
+from modeling.config import Sampler
+from modeling.config.critic import NOISE
+from modeling.criticism import (
+    Critic,
+    Lessons,
+    expected_calibration_error,
+    fit_calibration,
+    fit_critic,
+    judge_prefixes,
+    judge_windows,
+    new_critic,
+    probability,
+    save_critic,
+    share_below,
+)
 from modeling.data import Split, load_split
-from modeling.network.transformer import MuseNet
+from modeling.generation import new_executor
 from modeling.network.weights import load_model
 from tokenization.dataset import DatasetVersion
 from tokenization.dataset.shards import TokenFormat
 
-REPORT_FILE = "report.json"
-REPORT_FORMAT = 2
-"""2: the keys `train_pairs` and `held_out_pairs`; format 1 was not numbered."""
-MIN_PIECES = 4
-"""Fewest pieces of a split that a critic is trained or measured on."""
-
-
-class CriticParameters(BaseModel):
-    """The model whose critic to train, and the size of the training."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    run: str = "latest"
-    """Id of a finished training run (a prefix is enough), or `latest`."""
-    train_pieces: int = Field(96, ge=8)
-    """Pieces of the training split that get a generated counterpart."""
-    held_out_pieces: int = Field(48, ge=MIN_PIECES)
-    """Pieces of the validation and test splits that get one, to measure on."""
-    critic: CriticConfig = CriticConfig()
-    seed: int = Field(0, ge=0)
-    lake: LakeAddress
-
-
-@dataclass(frozen=True)
-class CriticReport:
-    """A trained critic in numbers."""
-
-    run_id: str
-    folder: str
-    auc: float
-    """On held-out pieces: 0.5 is chance, 1 is perfect."""
-    train_auc: float
-    train_pairs: int
-    held_out_pairs: int
-    reused: bool
-    """True if the critic had been trained before this call."""
+ORDINARY = Sampler(temperature=1.0, top_p=0.95)
+"""As `musenet sample` draws by default: what scores are calibrated on."""
+MEASURED = (
+    Sampler(temperature=0.3, top_p=1.0),
+    Sampler(temperature=0.85, top_p=0.9),
+    Sampler(temperature=1.1, top_p=0.95),
+    Sampler(temperature=2.0, top_p=1.0),
+    Sampler(temperature=NOISE, top_p=1.0),
+)
+"""Further samplers that a critic is measured on, most of which it never saw."""
+FURTHER = 0.5
+"""Generations by each of those, as a share of the ordinary ones."""
 
 
 def critic_folder(run: Run, parameters: CriticParameters) -> Path:
     """Return the folder of the critic of a run and these settings."""
-    key = canonical_digest(parameters.model_dump(exclude={"run", "lake"}, mode="json"))[:12]
-    return run.folder.critics / key
+    return run.folder.critics / canonical_digest(parameters.content())[:12]
 
 
-def write_report(report: CriticReport, folder: Path) -> None:
-    """Write the report of a critic beside its weights."""
-    text = json.dumps({"format": REPORT_FORMAT, **asdict(report)}, indent=1) + "\n"
-    (folder / REPORT_FILE).write_text(text, encoding="utf-8")
+class CriticTraining:
+    """The training of the critic of one run."""
 
+    def __init__(self, lake: Lake, run: Run, dataset: DatasetVersion, parameters: CriticParameters) -> None:
+        """Read model and pieces. Raises UserError where too few pieces are longer than a window."""
+        self.run = run
+        self.parameters = parameters
+        window = min(parameters.critic.window, run.config.model.context)
+        self.config = parameters.critic.model_copy(update={"window": window})
+        self.folder = critic_folder(run, parameters)
+        token_format = TokenFormat.of(dataset.encoding)
+        self.archive = Archive(lake.archive / run.run_id / self.folder.name, run.run_id, token_format)
+        joint = run.config.training.critic
+        every = 1 if joint is None else joint.fill_every
+        self.past = Archive(lake.archive / run.run_id / TRAINING, run.run_id, token_format, every)
+        self.train = load_split(dataset.path, "train")
+        self.families: dict[str, str] = {}
+        for split in ("train", "validation", "test"):
+            self.families |= family_by_piece(dataset.path, split)
+        held_out = _joined(load_split(dataset.path, "validation"), load_split(dataset.path, "test"))
+        self._check("training", self.train, "ingest more")
+        self._check("held-out", held_out, "ingest more, or hold out more with `--set splits.validation=0.2`")
+        self.calibration, self.test = _halves(held_out, self.families, window)
+        self.model = load_model(run.folder.model)
+        self.step = run.history().step
+        self.executor = new_executor(self.model)
 
-def read_report(folder: Path) -> CriticReport:
-    """Read the report of a critic that was trained before. Raises UserError for one of another format."""
-    content = json.loads((folder / REPORT_FILE).read_text(encoding="utf-8"))
-    found = content.pop("format", 1)
-    if found != REPORT_FORMAT:
-        raise UserError(
-            f"{folder / REPORT_FILE} has format {found}, this version of musenet reads format {REPORT_FORMAT}: remove "
-            f"{folder} and train the critic again"
+    def _check(self, name: str, split: Split, remedy: str) -> None:
+        window = self.config.window
+        found = int((split.sizes > window).sum())
+        if found < MIN_PIECES:
+            raise UserError(
+                f"the dataset has {counted(found, f'{name} piece')} of more than {window} tokens; the critic needs "
+                f"{MIN_PIECES}: {remedy}, or lower critic.window"
+            )
+
+    def generate(self, bar: Stage) -> list[Generation]:
+        """Return the generations of the first round, made anew or archived before, and those of a joint training.
+
+        Raises ArchiveError for an archive of another run or vocabulary.
+        """
+        made = self._filled("round0", self.train, self.parameters.train_pieces, bar)
+        return [*self.past.at(2**31 - 1, self.parameters.archive.most), *made]
+
+    def fit(self, generations: list[Generation], bar: Stage) -> tuple[Critic, int]:
+        """Return the critic behind all rounds, and the number of generations that it has learned from."""
+        parameters, critic = self.parameters, new_critic(self.model, self.config, self.parameters.seed)
+        steps = self.config.steps
+        for number in range(parameters.rounds):
+            if number:
+                generations = [*generations, *self._hardest(critic, number, bar)]
+            lessons = Lessons(
+                self.train, generated_of(generations, self.train), self.config.window, self.config.damaged
+            )
+
+            def progress(done: int, loss: float, before: int = number * steps) -> None:
+                bar.update(before + done, parameters.rounds * steps, f"loss {loss:.3f}")
+
+            critic = fit_critic(critic, lessons, parameters.seed + number, progress)
+        return critic, len(generations)
+
+    def measure(self, critic: Critic, train_windows: int, bar: Stage) -> CriticReport:
+        """Calibrate a critic, measure it on other families, and publish both."""
+        half = max(self.parameters.held_out_pieces // 2, 2)
+        critic = self._calibrated(critic, self._filled("calibration", self.calibration, half, bar, ORDINARY))
+        ordinary = self._filled("test", self.test, half, bar, ORDINARY)
+        measuring = Measuring(critic, self.test, ordinary, self.parameters.seed)
+        mixed = self._filled("mixed", self.test, half, bar)
+        figures = [measuring.of_generations("generated", "all samplers", mixed, True)]
+        further = {}
+        for sampler in (ORDINARY, *MEASURED):
+            name = f"temperature {sampler.temperature:g}, top-p {sampler.top_p:g}"
+            count = max(int(FURTHER * half), 2)
+            drawn = ordinary if sampler == ORDINARY else self._filled(_slug(name), self.test, count, bar, sampler)
+            further[sampler.temperature] = drawn
+            learned = any(_same(sampler, each) for each in self.parameters.archive.samplers)
+            figures.append(measuring.of_generations("sampler", name, drawn, learned))
+        figures += [*measuring.prefixes(), *measuring.places(), *measuring.damages(), *measuring.cues()]
+        noise = measuring.score(windows_of(further[NOISE], self.test)[0])
+        made, real = measuring.made_scores, measuring.real_scores
+        is_real = np.arange(len(made) + len(real)) < len(real)
+        report = CriticReport(
+            run_id=self.run.run_id,
+            folder=str(self.folder),
+            auc=next(each.auc for each in figures if each.kind == "sampler"),
+            calibration_error=expected_calibration_error(probability(np.concatenate([real, made])), is_real),
+            noise_below=share_below(noise, made),
+            ordinary_below=share_below(made, real),
+            rounds=self.parameters.rounds,
+            train_windows=train_windows,
+            held_out_windows=2 * len(made),
+            figures=figures,
+            reliability=measuring.reliability(),
         )
-    return CriticReport(**{**content, "folder": str(folder), "reused": True})
+        with staging_folder(self.folder.parent) as staged:
+            save_critic(critic, staged, is_tuned=self.config.trunk == "tuned")
+            write_report(report, staged)
+            publish_folder(staged, self.folder)
+        bar.update(1, 1, f"held-out AUC {report.auc:.3f}, noise below ordinary {report.noise_below:.1%}")
+        return report
+
+    def _calibrated(self, critic: Critic, generations: Sequence[Generation]) -> Critic:
+        made, real = windows_of(generations, self.calibration)
+        logits, heard, is_real = judge_prefixes(critic, self.train.encoding, [*real, *made])
+        return Critic(critic.trunk, critic.head, critic.config, fit_calibration(logits, heard, is_real))
+
+    def _filled(
+        self, name: str, split: Split, count: int, bar: Stage, sampler: Sampler | None = None
+    ) -> list[Generation]:
+        """Return the generations of a file, made where it is not there."""
+        if not self.archive.has(name):
+            filler = self._filler(name, split)
+            made: list[Generation] = []
+            for number in range(-(-count // self.parameters.archive.batch)):
+                left = min(self.parameters.archive.batch, count - len(made))
+                made += filler.batch(self.executor, self.step, number, sampler, left)
+                bar.update(len(made), count, name)
+            self.archive.write(name, made)
+        return self.archive.read(name)
+
+    def _hardest(self, critic: Critic, number: int, bar: Stage) -> list[Generation]:
+        """Return the generations of a further round: of twice as many those that a critic takes for real."""
+        name = f"round{number}"
+        if not self.archive.has(name):
+            filler, batch = self._filler(name, self.train), self.parameters.archive.batch
+            drawn: list[Generation] = []
+            for index in range(-(-2 * self.parameters.train_pieces // batch)):
+                drawn += filler.batch(self.executor, self.step, index)
+                bar.update(len(drawn), 2 * self.parameters.train_pieces, name)
+            logits = judge_windows(critic, self.train.encoding, windows_of(drawn, self.train)[0])[0]
+            best = np.argsort(-logits, kind="stable")[: self.parameters.train_pieces]
+            self.archive.write(name, [drawn[index] for index in sorted(best.tolist())])
+        return self.archive.read(name)
+
+    def _filler(self, name: str, split: Split) -> Filler:
+        """Return what draws the generations of a file: others for every name."""
+        parameters = self.parameters
+        seed = int(canonical_digest([parameters.seed, name])[:12], 16)
+        return Filler(self.model, split, self.families, parameters.archive, self.config.window, seed)
 
 
-def concatenate(first: Split, second: Split) -> Split:
+def _same(sampler: Sampler, other: Sampler) -> bool:
+    return (sampler.temperature, sampler.top_p) == (other.temperature, other.top_p)
+
+
+def _slug(name: str) -> str:
+    return name.replace(", ", "-").replace(" ", "")
+
+
+def _joined(first: Split, second: Split) -> Split:
     """Return the pieces of two splits of one dataset version as one split."""
     return Split(
         [*first.pieces, *second.pieces],
@@ -96,71 +217,19 @@ def concatenate(first: Split, second: Split) -> Split:
     )
 
 
-class CriticTraining:
-    """The training of the critic of one run."""
-
-    def __init__(self, lake: Lake, run: Run, dataset: DatasetVersion, parameters: CriticParameters) -> None:
-        self.run = run
-        self.parameters = parameters
-        window = min(parameters.critic.window, run.config.model.context)
-        self.critic = parameters.critic.model_copy(update={"window": window})
-        self.folder = critic_folder(run, parameters)
-        self.archive = lake.archive / run.run_id / self.folder.name
-        self.token_format = TokenFormat.of(dataset.encoding)
-        self.train = load_split(dataset.path, "train")
-        self.held_out = concatenate(load_split(dataset.path, "validation"), load_split(dataset.path, "test"))
-        self.model: MuseNet = load_model(run.folder.model)
-
-    def generate(self, bar: Stage) -> tuple[RealFakePairs, RealFakePairs]:
-        """Return real pieces with generated counterparts, of the training split and of the held-out ones.
-
-        Counterparts are archived, and taken from the archive where it has them. Raises UserError when a split has too
-        few pieces longer than the critic's window.
-        """
-        size, seed = self.critic.window, self.parameters.seed
-        wanted = []
-        for name, split, count in (
-            ("train", self.train, self.parameters.train_pieces),
-            ("held_out", self.held_out, self.parameters.held_out_pieces),
-        ):
-            chosen = choose_pieces(split, count, size, seed)
-            if len(chosen) < MIN_PIECES:
-                raise UserError(
-                    f"the dataset has {counted(len(chosen), name.replace('_', '-') + ' piece')} of more than {size} "
-                    f"tokens; the "
-                    f"critic needs {MIN_PIECES}: ingest more, or lower critic.window"
-                )
-            wanted.append((self.archive / f"{name}.parquet", split, chosen))
-        total = sum(len(chosen) for _, _, chosen in wanted)
-        bar.update(0, total)
-        for path, split, chosen in wanted:
-            if not path.exists():
-                generated = generate_counterparts(self.model, split, chosen, size, seed, bar.advance)
-                write_pairs(path, split, chosen, generated, self.token_format)
-        bar.update(total, note=counted(total, "piece"))
-        train, held_out = (read_pairs(path, split, self.token_format) for path, split, _ in wanted)
-        return train, held_out
-
-    def fit(self, train: RealFakePairs, held_out: RealFakePairs, bar: Stage) -> CriticReport:
-        """Fit the critic's head, measure it on the held-out pairs, and publish head and report."""
-        config = self.critic
-        result = fit_critic(config, self._labelled(train), self._labelled(held_out), self.parameters.seed, bar.step)
-        report = CriticReport(
-            run_id=self.run.run_id,
-            folder=str(self.folder),
-            auc=result.auc,
-            train_auc=result.train_auc,
-            train_pairs=len(train),
-            held_out_pairs=len(held_out),
-            reused=False,
+def _halves(split: Split, families: dict[str, str], window: int) -> tuple[Split, Split]:
+    """Return the pieces of a split in two, each family in one of them, with as many families of long pieces in each."""
+    long = np.flatnonzero(split.sizes > window).tolist()
+    names = sorted({families[split.piece_ids[index]] for index in long}, key=canonical_digest)
+    side = {name: number % 2 for number, name in enumerate(names)}
+    chosen = [[index for index in long if side[families[split.piece_ids[index]]] == number] for number in (0, 1)]
+    first, second = (
+        Split(
+            [split.pieces[index] for index in own],
+            [split.piece_ids[index] for index in own],
+            [split.styles[index] for index in own],
+            split.encoding,
         )
-        with staging_folder(self.folder.parent) as staged:
-            save_critic(result.head, config, staged)
-            write_report(report, staged)
-            publish_folder(staged, self.folder)
-        bar.update(config.epochs, note=f"held-out AUC {report.auc:.3f}")
-        return report
-
-    def _labelled(self, pairs: RealFakePairs) -> LabelledStates:
-        encoding, window = self.train.encoding, self.critic.window
-        return label_states(self.model, encoding, pairs.real, pairs.generated, pairs.lengths, window)
+        for own in chosen
+    )
+    return first, second

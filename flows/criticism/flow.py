@@ -7,28 +7,40 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.runtime import flow_run
 
-from flows.criticism.archive import RealFakePairs
-from flows.criticism.critic_training import CriticParameters, CriticReport, CriticTraining, critic_folder, read_report
+from flows.criticism.critic_training import CriticTraining, critic_folder
+from flows.criticism.parameters import CriticParameters
+from flows.criticism.report import CriticReport, read_report
 from flows.lineage import critic_place, dataset_place, recorded, run_place
 from flows.progress import stage, tick
 from flows.retention.guard import in_use
 from flows.training.runs import Run, find_run
 from infra.lake import Lake
+from modeling.archive import Generation
+from modeling.criticism import Critic
+from registry.models import find_model
+from registry.store import Registry
 from tokenization.dataset import DatasetVersion, find_version
 
 
-@task(name="generate counterparts", persist_result=False, cache_policy=NO_CACHE)
-def generate_task(training: CriticTraining) -> tuple[RealFakePairs, RealFakePairs]:
-    """Generate and archive counterparts of real pieces."""
-    with stage("critic: generating counterparts of real pieces") as bar:
+@task(name="generate", persist_result=False, cache_policy=NO_CACHE)
+def generate_task(training: CriticTraining) -> list[Generation]:
+    """Generate and archive windows in the places of real ones."""
+    with stage("critic: generating beside real pieces") as bar:
         return training.generate(bar)
 
 
 @task(name="fit critic", persist_result=False, cache_policy=NO_CACHE)
-def fit_task(training: CriticTraining, train: RealFakePairs, held_out: RealFakePairs) -> CriticReport:
-    """Fit the critic's head and measure it on held-out pieces."""
+def fit_task(training: CriticTraining, generations: list[Generation]) -> tuple[Critic, int]:
+    """Fit the critic, in as many rounds as asked for."""
     with stage("critic: fitting") as bar:
-        return training.fit(train, held_out, bar)
+        return training.fit(generations, bar)
+
+
+@task(name="measure critic", persist_result=False, cache_policy=NO_CACHE)
+def measure_task(training: CriticTraining, critic: Critic, windows: int) -> CriticReport:
+    """Calibrate the critic and measure it on held-out families."""
+    with stage("critic: measuring on held-out pieces") as bar:
+        return training.measure(critic, windows, bar)
 
 
 @flow(name="critic", persist_result=False)
@@ -36,7 +48,7 @@ def criticise(parameters: CriticParameters) -> CriticReport:
     """Train the critic of a finished run; one that was trained before with these settings is reused."""
     lake = Lake.at(parameters.lake)
     with recorded("critic", flow_run) as record, in_use(lake):
-        run = find_run(lake, parameters.run)
+        run = find_run(lake, _run_of(lake, parameters))
         folder = critic_folder(run, parameters)
         record.reads(run_place(lake, run.run_id))
         if folder.exists():
@@ -50,13 +62,17 @@ def criticise(parameters: CriticParameters) -> CriticReport:
     return report
 
 
+def _run_of(lake: Lake, parameters: CriticParameters) -> str:
+    """Return the reference of the run, that of the registered model where one is named. Raises UnknownModel."""
+    if parameters.model is None:
+        return parameters.run
+    registry = Registry.open(lake.registry_database, lake.registry_artifacts)
+    return find_model(registry, parameters.model).tags["run"]
+
+
 def _train_critic(lake: Lake, run: Run, dataset: DatasetVersion, parameters: CriticParameters) -> CriticReport:
     training = CriticTraining(lake, run, dataset, parameters)
-    train, held_out = generate_task(training)
-    report = fit_task(training, train, held_out)
-    text = (
-        f"# Critic of run {report.run_id}\n\nHeld-out AUC {report.auc:.3f} on {report.held_out_pairs} real pieces and "
-        f"their generated counterparts (training: {report.train_auc:.3f} on {report.train_pairs}).\n"
-    )
-    create_markdown_artifact(key="critic", markdown=text, description=f"run {report.run_id}")
+    critic, windows = fit_task(training, generate_task(training))
+    report = measure_task(training, critic, windows)
+    create_markdown_artifact(key="critic", markdown=report.markdown(), description=f"run {report.run_id}")
     return report

@@ -11,8 +11,8 @@ from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 from prefect.runtime import flow_run
 
-from flows.criticism.critic_training import CriticParameters
 from flows.criticism.flow import criticise
+from flows.criticism.parameters import CriticParameters
 from flows.demo.plan import DemoParameters, DemoReport, StageReport, starter_collections
 from flows.ingestion.flow import ingest
 from flows.ingestion.parameters import IngestParameters
@@ -77,7 +77,13 @@ def _demo(parameters: DemoParameters) -> DemoReport:
             )
         )
     )
-    critic = timed(lambda: criticise(CriticParameters(run=trained.run_id, lake=address)))
+    critic = timed(
+        lambda: criticise(
+            CriticParameters(
+                run=trained.run_id, train_pieces=64, held_out_pieces=32, critic=parameters.critic, lake=address
+            )
+        )
+    )
     registered = timed(lambda: register(RegisterParameters(run=trained.run_id, alias=CHAMPION, lake=address)))
     composed = timed(
         lambda: sample(
@@ -107,7 +113,7 @@ def _demo(parameters: DemoParameters) -> DemoReport:
         StageReport("register", f"version {registered.version}, alias {registered.alias}", str(lake.registry_database)),
         StageReport(
             "sample",
-            f"best of {composed.candidates}, score {best.score:.3f}, {best.seconds:.0f} s",
+            f"best of {composed.candidates}, score {best.score or 0:.3f}, {best.seconds:.0f} s",
             str(Path(best.midi)),
         ),
     ]

@@ -15,6 +15,7 @@ from flows.parameters import LakeAddress
 from flows.sampling.export import Sample
 from infra.errors import UserError
 from infra.lake import Lake
+from modeling.config import CriticConfig
 from tokenization.encodings import Time
 
 FREEDOOM_LICENCE = "BSD-3-Clause"
@@ -31,6 +32,8 @@ class DemoParameters(BaseModel):
     preset: str = "sketch"
     settings: dict[str, Any] = {}
     """Changes to the preset by dotted key."""
+    critic: CriticConfig = CriticConfig(trunk="frozen", steps=100)
+    """A head alone, which is trained in less than a minute."""
     style: str = "bach"
     instruments: list[str] = ["piano"]
     best_of: int = Field(8, ge=1)

@@ -10,11 +10,10 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from flows.criticism.critic_training import CriticReport, read_report
+from flows.criticism.report import CriticReport, read_report
 from flows.parameters import LakeAddress
 from flows.training.report import RunReport, build_report
 from flows.training.runs import Run, find_run
-from infra.errors import UserError
 from infra.files import staging_folder
 from infra.lake import Lake
 from infra.wording import counted
@@ -48,15 +47,14 @@ class RegisterReport:
     run_id: str
     dataset: str
     nats_per_note: float | None
-    critic_auc: float
+    critic_auc: float | None
+    """None without a critic."""
 
 
-def newest_critic(run: Run) -> Path:
-    """Return the folder of the run's newest critic. Raises UserError when it has none."""
+def newest_critic(run: Run) -> Path | None:
+    """Return the folder of the run's newest critic, None where it has none."""
     critics = sorted(run.folder.critics.glob("*/report.json"), key=lambda file: file.stat().st_mtime)
-    if not critics:
-        raise UserError(f"run {run.run_id} has no critic yet; train it with `musenet critic --run {run.run_id}`")
-    return critics[-1].parent
+    return critics[-1].parent if critics else None
 
 
 def register_run(parameters: RegisterParameters) -> RegisterReport:
@@ -67,12 +65,14 @@ def register_run(parameters: RegisterParameters) -> RegisterReport:
     lake = Lake.at(parameters.lake)
     run = find_run(lake, parameters.run)
     critic_folder = newest_critic(run)
+    critic = None if critic_folder is None else read_report(critic_folder)
     dataset = find_version(lake, run.dataset).local(lake)
-    training, critic = build_report(run, reused=True), read_report(critic_folder)
+    training = build_report(run, reused=True)
     reference = DatasetReference.of(dataset)
     registry = Registry.open(lake.registry_database, lake.registry_artifacts)
     run_id = open_run(registry, run.run_id, run.name, run.parameters, reference)
-    log_metrics(registry, run_id, [MetricRow(training.steps, time.time(), {"critic_auc": critic.auc})])
+    if critic is not None:
+        log_metrics(registry, run_id, [MetricRow(training.steps, time.time(), critic.metrics())])
     with staging_folder(run.folder.path) as staged:
         files = staged / BUNDLE  # MLflow keeps the folder's name
         files.mkdir()
@@ -82,19 +82,28 @@ def register_run(parameters: RegisterParameters) -> RegisterReport:
             run_id,
             files,
             reference,
-            tags={"run": run.run_id, "preset": run.preset, "critic_auc": f"{critic.auc:.4f}"},
+            tags={
+                "run": run.run_id,
+                "preset": run.preset,
+                **({} if critic is None else {"critic_auc": f"{critic.auc:.4f}"}),
+            },
             card=model_card(run, dataset, training, critic),
         )
     set_alias(registry, model.version, parameters.alias)
     moved: RegisteredModel = find_model(registry, model.version)
     return RegisterReport(
-        moved.version, parameters.alias, run.run_id, moved.dataset, training.nats_per_note, critic.auc
+        moved.version,
+        parameters.alias,
+        run.run_id,
+        moved.dataset,
+        training.nats_per_note,
+        None if critic is None else critic.auc,
     )
 
 
-def write_bundle(folder: Path, run: Run, dataset: DatasetVersion, critic_folder: Path) -> None:
+def write_bundle(folder: Path, run: Run, dataset: DatasetVersion, critic_folder: Path | None) -> None:
     """Copy all files that `modeling.generation.ModelBundle.load` reads; write the pace and the lineage."""
-    for source in (run.folder.model, critic_folder):
+    for source in (run.folder.model, *(() if critic_folder is None else (critic_folder,))):
         for file in sorted(source.iterdir()):
             shutil.copy2(file, folder / file.name)
     write_encoding(folder, dataset.encoding)
@@ -103,7 +112,7 @@ def write_bundle(folder: Path, run: Run, dataset: DatasetVersion, critic_folder:
     (folder / LINEAGE_FILE).write_text(json.dumps(lineage, indent=1) + "\n", encoding="utf-8")
 
 
-def model_card(run: Run, dataset: DatasetVersion, training: RunReport, critic: CriticReport) -> str:
+def model_card(run: Run, dataset: DatasetVersion, training: RunReport, critic: CriticReport | None) -> str:
     """Return the version's model card, as Markdown: the model, its training data and its measured quality."""
     about = dataset.description
     model = run.config.model
@@ -119,6 +128,14 @@ def model_card(run: Run, dataset: DatasetVersion, training: RunReport, critic: C
         f"`{run.dataset}`: {counted(sum(about.pieces.values()), 'piece')}, {counted(about.notes, 'note')}, "
         f"{about.hours:.1f} h; "
         f"styles: {', '.join(about.styles)}. Licences of the music: {', '.join(about.licences)}.\n\n"
-        f"{loss} The critic tells real pieces from generated ones with AUC {critic.auc:.3f} on "
-        f"{counted(critic.held_out_pairs, 'held-out pair')}.\n"
+        f"{loss} {_about_critic(critic)}\n"
+    )
+
+
+def _about_critic(critic: CriticReport | None) -> str:
+    if critic is None:
+        return "It has no critic: candidates are ranked by their likelihood, or not at all."
+    return (
+        f"The critic tells real pieces from generated ones with AUC {critic.auc:.3f} on "
+        f"{counted(critic.held_out_windows, 'held-out window')}, calibration error {critic.calibration_error:.3f}."
     )

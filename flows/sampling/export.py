@@ -29,7 +29,8 @@ class Sample:
     metadata: str
     digest: str
     """Of the request to the model; its first digits are in the names of the files."""
-    score: float
+    score: float | None
+    """The critic's probability that it is real; None where the model has no critic."""
     notes: int
     seconds: float
     copied_notes: int | None
@@ -111,4 +112,4 @@ def text_of(piece: Piece) -> bytes:
 
 def picture_of(piece: Piece) -> bytes:
     """Return the piano roll as PNG."""
-    return draw_piano_roll(piece.notes, piece.encoding.vocabulary, piece.title)
+    return draw_piano_roll(piece.notes, piece.encoding.vocabulary, piece.title, curve=piece.score_curve)

@@ -56,10 +56,10 @@ def pull_task(registry: Registry, model: RegisteredModel, lake: Lake) -> Compose
 
 @task(name="compose", persist_result=False, cache_policy=NO_CACHE)
 def compose_task(composer: Composer, request: PieceRequest, prompt: Prompt | None) -> Piece:
-    """Generate the candidates of one piece, rank them by the critic and return the best."""
+    """Generate the candidates of one piece, rank them and return the best."""
     with stage(f"composing {request.style or 'free'}, seed {request.seed} (best of {request.best_of})") as bar:
         piece = composer.answer(request, prompt, bar.step)
-        bar.update(0, note=f"score {piece.score:.3f}")
+        bar.update(0, note="" if piece.score is None else f"score {piece.score:.3f}")
     return piece
 
 
@@ -90,7 +90,15 @@ def sample(parameters: SampleParameters) -> SampleReport:
             )
             samples.append(export(piece, parameters.folder, audio, originality, origin))
             record.writes(file_place(samples[-1].midi))
-    rows = [{"piece": Path(s.midi).name, "score": round(s.score, 4), "notes": s.notes, "s": s.seconds} for s in samples]
+    rows = [
+        {
+            "piece": Path(s.midi).name,
+            "score": None if s.score is None else round(s.score, 4),
+            "notes": s.notes,
+            "s": s.seconds,
+        }
+        for s in samples
+    ]
     create_table_artifact(key="samples", table=rows, description=f"model version {model.version}")
     return SampleReport(model.version, model.dataset, parameters.count * request.best_of, samples)
 

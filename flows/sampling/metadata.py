@@ -52,8 +52,13 @@ class SampleMetadata(_Strict):
     model: ModelIdentity
     candidate: int
     """Number of the chosen candidate."""
-    score: float
-    """The critic's probability that the piece is real."""
+    score: float | None
+    """The critic's probability that the piece is real; None where the model has no critic."""
+    likelihood: float | None = None
+    """Mean log-likelihood of the tokens in nats, where candidates were ranked by it."""
+    score_curve: list[tuple[float, float]] = []
+    """Seconds at which windows along the piece end, half a window apart, and the critic's probability that each is
+    real."""
     seam: float | None = None
     """Of an infilled piece: mean loss in nats of the first 16 tokens behind what was composed anew, by which the
     candidate was chosen; None where nothing follows."""
@@ -97,7 +102,9 @@ def metadata_of(
         prompt=None if prompt is None else FileInfo(name=prompt_name(prompt), sha256=prompt.sha256),
         model=piece.model,
         candidate=piece.candidate,
-        score=round(piece.score, 6),
+        score=None if piece.score is None else round(piece.score, 6),
+        likelihood=None if piece.likelihood is None else round(piece.likelihood, 4),
+        score_curve=piece.score_curve,
         seam=None if piece.seam is None else round(piece.seam, 4),
         tokens=len(piece.tokens),
         notes=len(piece.notes),

@@ -21,9 +21,11 @@ from modeling.config import Preset, RunConfig, RunFormatError, read_run_config
 from modeling.training.run_folder import RunFolder, run_folders
 from tokenization.dataset import DatasetVersion
 
+TRAINING = "training"
+"""Folder of the generations that a training keeps, in its run's archive."""
 RUN_ID_LENGTH = 12
 """Hexadecimal digits."""
-MODEL_SETTINGS_NOT_IN_ID: dict[str, bool | set[str]] = {"recompute": True, "sparsity": {"backend"}}
+MODEL_SETTINGS_NOT_IN_ID: dict[str, bool | set[str]] = {"critic": True, "recompute": True, "sparsity": {"backend"}}
 """Settings of the model that change how it is computed, not what."""
 TRAINING_SETTINGS_NOT_IN_ID = {
     *("micro_batch_size", "zero_stage", "offload", "compile"),
@@ -90,6 +92,7 @@ def prepare_run(lake: Lake, dataset: DatasetVersion, preset: Preset, ranks: int)
         model=preset.model,
         training=preset.training,
         world_size=ranks,
+        archive=lake.archive / run_id / TRAINING,
         cache=lake.cache / "tokens",
     )
     run = Run(run_id, folder, config, preset.name, f"{dataset.name}@{dataset.digest}")
@@ -102,6 +105,8 @@ def run_id_of(dataset_digest: str, preset: Preset) -> str:
     """Return the id of the run of a dataset version and a preset."""
     model = preset.model.model_dump(mode="json", exclude=MODEL_SETTINGS_NOT_IN_ID)
     training = preset.training.model_dump(mode="json", exclude=TRAINING_SETTINGS_NOT_IN_ID)
+    if training["critic"] is None:  # as before there were critics
+        del training["critic"]
     return canonical_digest({"dataset": dataset_digest, "model": model, "training": training})[:RUN_ID_LENGTH]
 
 

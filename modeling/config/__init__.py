@@ -2,6 +2,7 @@
 
 - `ModelConfig`, `SparsityConfig`: the transformer's shape and its attention pattern.
 - `TrainingConfig`, `MixupSchedule`: how a model is trained.
+- `CriticConfig`, `JointCritic`, `ArchiveConfig`, `Sampler`: how a critic is trained, and on which generations.
 - `RunConfig`, `read_run_config`: one training run, as `run.json` holds it.
 - `Preset`, `load_preset`, `preset_names`, `with_settings`: models with the training that suits them, by name.
 
@@ -9,6 +10,7 @@ Every class is a `StrictModel`: immutable, and unknown keys are errors.
 """
 
 from modeling.config.base import StrictModel
+from modeling.config.critic import ArchiveConfig, CriticConfig, JointCritic, Sampler
 from modeling.config.model import STRUCTURE, HeaderIds, ModelConfig, SparsityConfig, StructureName
 from modeling.config.preset import Preset, PresetError, load_preset, preset_names, with_settings
 from modeling.config.run import RUN_FORMAT, RunConfig, RunFormatError, read_run_config
@@ -17,13 +19,17 @@ from modeling.config.training import MixupSchedule, TrainingConfig
 __all__ = [
     "RUN_FORMAT",
     "STRUCTURE",
+    "ArchiveConfig",
+    "CriticConfig",
     "HeaderIds",
+    "JointCritic",
     "MixupSchedule",
     "ModelConfig",
     "Preset",
     "PresetError",
     "RunConfig",
     "RunFormatError",
+    "Sampler",
     "SparsityConfig",
     "StrictModel",
     "StructureName",

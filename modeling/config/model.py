@@ -147,6 +147,8 @@ class ModelConfig(StrictModel):
     dropout: float = Field(0.0, ge=0, lt=1)
     tied_output: bool = True
     """True if the output projection is the token embedding's transpose."""
+    critic: int | None = Field(None, ge=4, multiple_of=4)
+    """Hidden units of a critic's head that is trained with the network; set from `training.critic`. None: no head."""
     recompute: bool = False
     """True to recompute activations in the backward pass: a third more work, far less memory."""
     sparsity: SparsityConfig = SparsityConfig()

@@ -34,6 +34,8 @@ class RunConfig(StrictModel):
     training: TrainingConfig
     world_size: Annotated[int, Field(ge=1)] = 1
     """Data-parallel processes (ranks)."""
+    archive: Path | None = None
+    """Folder of past generations, where `training.critic` is set."""
     cache: Path | None = None
     """Folder of the token cache, shared by the ranks of a machine. None: tokens are held in memory."""
 
@@ -44,6 +46,8 @@ class RunConfig(StrictModel):
             raise ValueError(
                 f"batch_size {self.training.batch_size} is not a multiple of micro_batch_size × ranks = {multiple}"
             )
+        if self.training.critic is not None and self.archive is None:
+            raise ValueError("training.critic needs an archive to keep generations in")
         return self
 
 

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from modeling.config.base import StrictModel
+from modeling.config.critic import JointCritic
 from tokenization.augmentation import AugmentationSchedule
 
 
@@ -53,6 +54,9 @@ class TrainingConfig(StrictModel):
     augmentation: AugmentationSchedule = AugmentationSchedule()
     """Augmentation of windows as they are read, on top of the dataset's stored variants."""
     mixup: MixupSchedule = MixupSchedule()
+    critic: JointCritic | None = None
+    """A critic that is trained with the network, on its own past generations; None: none. Any of its
+    settings, such as `training.critic.every=4`, switches it on."""
     pack: bool = False
     """True to pack several short pieces into a row, without attention across pieces; otherwise the row behind a
     piece's end is padding."""

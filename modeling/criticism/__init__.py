@@ -1,26 +1,56 @@
-"""The inner critic: a small head on a trained network, which separates real music from the network's generations.
+"""The inner critic: it says at every position of a piece how likely what it has heard so far is real music.
 
-- `CriticHead`, `CriticConfig`: the head and its settings
-- `fit_critic`: train a head on real and generated windows, and measure it on held-out ones (`CriticResult`)
-- `label_states`: the network's states over real and generated pieces, as `fit_critic` takes them
-- `window_states`, `score`: run the network over windows of pieces; score pieces by a head
-- `save_critic`, `load_critic`: a head as files
+- `Critic`: a network, a `CriticHead` on its states, and a `Calibration`; `save_critic`, `load_critic`: as files
+- `judge`: windows over whole pieces → a `Judgement` each: a score, and a curve along the piece
+- `Window`, `Lessons`, `Generated`: what a critic hears, and what it learns from: real windows beside generations and
+  damaged pieces under the same headers
+- `new_critic`, `fit_critic`: its training beside a finished network; `fit_calibration`: probabilities that hold
+- `auc`, `expected_calibration_error`: how good it is
 """
 
-from modeling.criticism.fitting import CriticResult, LabelledStates, fit_critic, label_states
-from modeling.criticism.head import CriticConfig, CriticHead
-from modeling.criticism.scoring import score, window_states
-from modeling.criticism.weights import load_critic, save_critic
+from modeling.config.critic import CriticConfig
+from modeling.criticism.calibration import Calibration, expected_calibration_error, fit_calibration, probability
+from modeling.criticism.critic import Critic, load_critic, save_critic
+from modeling.criticism.figures import Estimate, auc, share_below
+from modeling.criticism.fitting import fit_critic, new_critic
+from modeling.criticism.lessons import Generated, Lessons
+from modeling.criticism.scoring import (
+    Judgement,
+    final_logits,
+    judge,
+    judge_prefixes,
+    judge_windows,
+    prefix_sizes,
+    window_starts,
+)
+from modeling.criticism.windows import Window, batch_of, labels_of
+from modeling.network.critic_head import CriticHead
 
 __all__ = [
+    "Calibration",
+    "Critic",
     "CriticConfig",
     "CriticHead",
-    "CriticResult",
-    "LabelledStates",
+    "Estimate",
+    "Generated",
+    "Judgement",
+    "Lessons",
+    "Window",
+    "auc",
+    "batch_of",
+    "expected_calibration_error",
+    "final_logits",
+    "fit_calibration",
     "fit_critic",
-    "label_states",
+    "judge",
+    "judge_prefixes",
+    "judge_windows",
+    "labels_of",
     "load_critic",
+    "new_critic",
+    "prefix_sizes",
+    "probability",
     "save_critic",
-    "score",
-    "window_states",
+    "share_below",
+    "window_starts",
 ]

@@ -1,91 +1,90 @@
-"""Fitting a critic: the head alone is trained, on states of the network that are computed once."""
+"""Fitting a critic: the head, and if asked a copy of the whole network, learn to tell real windows from others."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import copy
+from collections.abc import Callable
+from typing import Any
 
+import numpy as np
 import torch
-from sklearn.metrics import roc_auc_score
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits
 
-from modeling.criticism.head import CriticConfig, CriticHead
-from modeling.criticism.scoring import window_states
+from modeling.config.critic import CriticConfig
+from modeling.criticism.critic import Critic
+from modeling.criticism.lessons import Lessons
+from modeling.criticism.windows import batch_of, labels_of
+from modeling.network.batch import Batch
+from modeling.network.critic_head import CriticHead
+from modeling.network.loss import critic_loss
 from modeling.network.transformer import MuseNet
-from tokenization.encodings import Encoding
-from tokenization.vocabulary import Tokens
 
-BATCH = 16
-"""Windows in one optimiser step."""
-
-
-@dataclass(frozen=True)
-class LabelledStates:
-    """Windows as `window_states` returns them, with their labels."""
-
-    states: Tensor
-    """Shape (windows, tokens, d_model)."""
-    music: Tensor
-    """Shape (windows, tokens): True at positions that hold music."""
-    real: Tensor
-    """Shape (windows,): True for real pieces, False for generated ones."""
-
-
-def label_states(
-    model: MuseNet,
-    encoding: Encoding,
-    real: Sequence[Tokens],
-    generated: Sequence[Tokens],
-    lengths: Sequence[int],
-    size: int,
-) -> LabelledStates:
-    """Return the network's states over the first `size` tokens of real pieces and of their generated counterparts.
-
-    `lengths`: the tokens of each whole real piece, which are those planned for its counterpart.
-    """
-    states, music = window_states(model, encoding, [*real, *generated], [*lengths, *lengths], size)
-    return LabelledStates(states, music, real=torch.arange(len(states)) < len(real))
-
-
-@dataclass(frozen=True)
-class CriticResult:
-    """A fitted head and its accuracy on pieces it was not trained on."""
-
-    head: CriticHead
-    auc: float
-    """Area under the ROC curve on held-out windows: 0.5 is chance, 1 is perfect."""
-    train_auc: float
-    held_out: int
-    """Number of windows behind `auc`."""
+WARM_UP = 0.1
+"""Share of the steps in which learning rates rise."""
+LARGEST_GRADIENT = 1.0
+LESSON_STREAM = 201
+"""Random stream of the windows; weights and dropout have torch's."""
 
 
 def fit_critic(
-    config: CriticConfig,
-    train: LabelledStates,
-    held_out: LabelledStates,
+    start: Critic,
+    lessons: Lessons,
     seed: int,
-    on_progress: Callable[[int, int], None] | None = None,
-) -> CriticResult:
-    """Train a head and measure it on held-out windows. `on_progress` gets the epochs done and their total."""
+    on_progress: Callable[[int, float], None] | None = None,
+) -> Critic:
+    """Train a critic further, by its configuration, and return it; `start` is left as it is.
+
+    `on_progress` gets the steps done and the loss of the last one, in nats per position.
+    """
+    config, encoding = start.config, lessons.split.encoding
     torch.manual_seed(seed)
-    head = CriticHead(train.states.shape[-1], config.hidden).to(train.states.device)
-    optimiser = torch.optim.AdamW(head.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
-    for epoch in range(config.epochs):
-        order = torch.randperm(len(train.states))
-        for first in range(0, len(order), BATCH):
-            chosen = order[first : first + BATCH]
-            logits = head(train.states[chosen], train.music[chosen])
-            loss = binary_cross_entropy_with_logits(logits, train.real[chosen].float())
-            optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
+    head = copy.deepcopy(start.head).train()
+    is_tuned = config.trunk == "tuned"
+    trunk = copy.deepcopy(start.trunk) if is_tuned else start.trunk
+    trunk.train(is_tuned)
+    groups: list[dict[str, Any]] = [{"params": list(head.parameters()), "lr": config.learning_rate}]
+    if is_tuned:
+        trunk.requires_grad_(True)
+        groups.append({"params": list(trunk.parameters()), "lr": config.trunk_learning_rate})
+    trained = [parameter for group in groups for parameter in group["params"]]
+    optimiser = torch.optim.AdamW(groups, weight_decay=config.weight_decay, betas=(0.9, 0.98))
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _learning_rate(step, config.steps))
+    critic = Critic(trunk, head, config)
+    for step in range(config.steps):
+        windows = lessons.draw(config.batch // 2, np.random.default_rng([seed, LESSON_STREAM, step]))
+        batch, music = batch_of(windows, config.window, encoding)
+        labels = labels_of(windows, music)
+        states = _states(trunk, batch.to(trunk.norm.weight.device), is_tuned)
+        labels = labels.to(states.device)
+        logits = head(states, music.to(states.device))
+        loss = critic_loss(logits, labels) / (labels >= 0).sum().clamp(min=1)
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(trained, LARGEST_GRADIENT)
+        optimiser.step()
+        schedule.step()
         if on_progress is not None:
-            on_progress(epoch + 1, config.epochs)
-    return CriticResult(head.eval(), _auc(head, held_out), _auc(head, train), len(held_out.states))
+            on_progress(step + 1, float(loss.detach()))
+    trunk.eval()
+    head.eval()
+    return critic
 
 
-@torch.inference_mode()
-def _auc(head: CriticHead, windows: LabelledStates) -> float:
-    scores = head(windows.states, windows.music)
-    return float(roc_auc_score(windows.real.cpu().numpy(), scores.cpu().numpy()))
+def new_critic(model: MuseNet, config: CriticConfig, seed: int) -> Critic:
+    """Return an untrained critic of a model, or one with the head that the model was trained with."""
+    if model.critic is not None and model.config.critic == config.hidden:
+        return Critic(model, copy.deepcopy(model.critic).float(), config)
+    torch.manual_seed(seed)
+    return Critic(model, CriticHead(model.config.d_model, config.hidden).to(model.norm.weight.device), config)
+
+
+def _states(trunk: MuseNet, batch: Batch, is_tuned: bool) -> Tensor:
+    with torch.set_grad_enabled(is_tuned):
+        states: Tensor = trunk.states(batch)
+    return states
+
+
+def _learning_rate(step: int, steps: int) -> float:
+    """Return the factor of the learning rates: a linear rise, then a linear fall."""
+    rise = max(WARM_UP * steps, 1.0)
+    return min((step + 1) / rise, (steps - step) / max(steps - rise, 1.0), 1.0)

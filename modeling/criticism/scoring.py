@@ -1,58 +1,112 @@
-"""Windows of pieces through the network, and their scores by a critic."""
+"""Scores of pieces by a critic: windows over the whole piece, a score for each, and one for the piece."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
-from modeling.criticism.head import CriticHead
-from modeling.data import collate
-from modeling.network.transformer import MuseNet
-from tokenization.encodings import Encoding
+from modeling.criticism.calibration import Values, probability
+from modeling.criticism.critic import Critic
+from modeling.criticism.windows import Window
+from tokenization.encodings import HEADER, Encoding
 from tokenization.vocabulary import Tokens
 
-BATCH = 16
-"""Windows in one forward pass."""
+SHORTEST_PREFIX = 64
+"""Tokens of the shortest prefix of a window that is looked at; longer ones are twice as long each."""
 
 
-@torch.inference_mode()
-def window_states(
-    model: MuseNet,
-    encoding: Encoding,
-    pieces: Sequence[Tokens],
-    lengths: Sequence[int],
-    size: int,
-    start: int = 0,
-) -> tuple[Tensor, Tensor]:
-    """Return the network's states over windows of `size` tokens, and the mask of positions that hold music.
+@dataclass(frozen=True)
+class Judgement:
+    """What a critic says of a piece."""
 
-    A window is a piece's header and its body from token `start` on. `lengths`: the tokens of each whole piece, as it
-    is or as it was planned. Shapes (pieces, size, d_model) and (pieces, size).
+    ends: NDArray[np.int64]
+    """Tokens of the piece up to the end of each window, ascending, shape (windows,)."""
+    logits: Values
+    """Calibrated logit of each window, that it is real, shape (windows,)."""
+
+    @property
+    def score(self) -> float:
+        """Probability that the piece is real: of the mean logit of its windows."""
+        return float(probability(self.logits.mean(keepdims=True))[0])
+
+    @property
+    def curve(self) -> list[tuple[int, float]]:
+        """Tokens up to the end of each window, and the probability that the window is real."""
+        return list(zip(self.ends.tolist(), probability(self.logits).tolist()))
+
+
+def judge(
+    critic: Critic, encoding: Encoding, pieces: Sequence[Tokens], lengths: Sequence[int], start: int = 0
+) -> list[Judgement]:
+    """Return a critic's judgement of pieces, from body token `start` on.
+
+    `lengths`: the tokens of each whole piece, as it is or as it was planned. Neighbouring windows share half of their
+    music, and the last one ends with the piece.
     """
-    model.eval()
-    device = model.norm.weight.device
-    states, music = [], []
-    for first in range(0, len(pieces), BATCH):
-        cut = [tokens[: start + size] for tokens in pieces[first : first + BATCH]]
-        batch, _ = collate(cut, [start] * len(cut), size, encoding, lengths[first : first + BATCH])
-        states.append(model.states(batch.to(device)))
-        music.append((batch.tokens != encoding.vocabulary.pad).to(device))
-    return torch.cat(states), torch.cat(music)
+    windows, owners = [], []
+    for number, (tokens, length) in enumerate(zip(pieces, lengths)):
+        for begin in window_starts(len(tokens), critic.config.window, start):
+            windows.append(Window(tokens, begin, length))
+            owners.append(number)
+    ends, logits = final_logits(critic, encoding, windows)
+    owner = np.array(owners)
+    return [Judgement(ends[owner == number], logits[owner == number]) for number in range(len(pieces))]
 
 
-@torch.inference_mode()
-def score(
-    model: MuseNet,
-    head: CriticHead,
-    encoding: Encoding,
-    pieces: Sequence[Tokens],
-    lengths: Sequence[int],
-    size: int,
-    start: int = 0,
-) -> list[float]:
-    """Return the critic's probability that each piece is real, from its window at body token `start`."""
-    states, music = window_states(model, encoding, pieces, lengths, size, start)
-    probabilities: list[float] = head(states, music).sigmoid().tolist()
-    return probabilities
+def window_starts(size: int, window: int, start: int = 0) -> list[int]:
+    """Return the first body tokens of the windows over a piece of `size` tokens, half a window apart."""
+    last = max(size - window, start)
+    return [*range(start, last, max((window - HEADER) // 2, 1)), last]
+
+
+def final_logits(critic: Critic, encoding: Encoding, windows: Sequence[Window]) -> tuple[NDArray[np.int64], Values]:
+    """Return the tokens up to the end of each window, and the calibrated logit behind it, shape (windows,) each."""
+    logits, heard, _ = judge_windows(critic, encoding, windows)
+    starts = np.array([window.start for window in windows], np.int64)
+    return starts + HEADER + heard.astype(np.int64), critic.calibration.apply(logits, heard)
+
+
+def judge_windows(
+    critic: Critic, encoding: Encoding, windows: Sequence[Window]
+) -> tuple[Values, Values, NDArray[np.bool_]]:
+    """Return the uncalibrated logit behind each window, the tokens heard behind its header, and if it is real.
+
+    Shape (windows,) each.
+    """
+    heard = critic.hear(list(windows), encoding)
+    sizes = (~np.isnan(heard)).sum(1)
+    last = heard[np.arange(len(heard)), np.maximum(sizes - 1, 0)]
+    return last, (sizes - HEADER).astype(np.float64), np.array([window.is_real for window in windows], np.bool_)
+
+
+def prefix_sizes(window: int) -> list[int]:
+    """Return the sizes in tokens of the prefixes of a window at which a critic is looked at, the window's own last."""
+    sizes = [SHORTEST_PREFIX]
+    while sizes[-1] * 2 < window:
+        sizes.append(sizes[-1] * 2)
+    return [*(size for size in sizes if size < window), window]
+
+
+def judge_prefixes(
+    critic: Critic, encoding: Encoding, windows: Sequence[Window]
+) -> tuple[Values, Values, NDArray[np.bool_]]:
+    """Return what `judge_windows` does for all prefixes of windows that hold something of what the windows are about.
+
+    Shape (prefixes,) each.
+    """
+    heard = critic.hear(list(windows), encoding)
+    sizes = (~np.isnan(heard)).sum(1)
+    given = np.array([max(window.judged_from - window.start, HEADER) for window in windows])
+    is_real = np.array([window.is_real for window in windows], np.bool_)
+    logits, tokens, real = [], [], []
+    for size in prefix_sizes(critic.config.window):
+        # A piece that ends before is one prefix more at the whole window alone.
+        last = np.minimum(sizes, size)
+        judged = (last > given) & ((sizes >= size) | (size == critic.config.window))
+        logits.append(heard[judged, last[judged] - 1])
+        tokens.append((last[judged] - HEADER).astype(np.float64))
+        real.append(is_real[judged])
+    return np.concatenate(logits), np.concatenate(tokens), np.concatenate(real)

@@ -11,7 +11,9 @@ from modeling.generation.decoder import Decoder
 from modeling.generation.executors import ExecutorConfig, ExecutorError, new_executor
 from modeling.generation.frame import Frame, Infill
 from modeling.generation.generate import Step, generate, stream
+from modeling.generation.likelihood import mean_log_likelihoods
 from modeling.generation.prompt import beginning, prompt_tokens, tokens_before
+from modeling.generation.ranking import NoCriticError, Rank, check_rank
 from modeling.generation.request import Request
 from modeling.generation.sampling import SamplingConfig, sample
 from modeling.generation.seam import seam_losses
@@ -24,12 +26,16 @@ __all__ = [
     "Frame",
     "Infill",
     "ModelBundle",
+    "NoCriticError",
+    "Rank",
     "Request",
     "SamplingConfig",
     "Step",
     "beginning",
+    "check_rank",
     "compose",
     "generate",
+    "mean_log_likelihoods",
     "new_executor",
     "prompt_tokens",
     "sample",

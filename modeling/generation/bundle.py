@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from modeling.criticism import CriticConfig, CriticHead, load_critic
+from modeling.criticism import Critic, load_critic
+from modeling.criticism.critic import CRITIC_CONFIG
 from modeling.generation.executors import Executor, ExecutorConfig, new_executor
 from modeling.network.transformer import MuseNet
 from modeling.network.weights import UNREADABLE, WeightsError, load_model
@@ -16,11 +17,11 @@ from tokenization.vocabulary import Vocabulary
 
 @dataclass(frozen=True)
 class ModelBundle:
-    """A network with its critic and the encoding of its tokens."""
+    """A network with its critic, if it has one, and the encoding of its tokens."""
 
     model: MuseNet
-    critic: CriticHead
-    critic_config: CriticConfig
+    critic: Critic | None
+    """None where the version was registered without."""
     encoding: Encoding
     _executors: dict[ExecutorConfig, Executor] = field(default_factory=dict, repr=False, compare=False)
 
@@ -31,8 +32,9 @@ class ModelBundle:
             encoding = read_encoding(folder)
         except UNREADABLE as error:
             raise WeightsError(f"no vocabulary and encoding can be read from {folder}: {error}") from error
-        critic, config = load_critic(folder, device)
-        return cls(load_model(folder, device), critic, config, encoding)
+        model = load_model(folder, device)
+        critic = load_critic(folder, model) if (folder / CRITIC_CONFIG).exists() else None
+        return cls(model, critic, encoding)
 
     @property
     def vocabulary(self) -> Vocabulary:

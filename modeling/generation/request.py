@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from modeling.generation.direction import Direction
 from modeling.generation.executors import ExecutorConfig
@@ -22,7 +23,7 @@ class Request:
     length: int
     """Tokens of the piece, prompt included; with a length in time a first estimate of them."""
     best_of: int
-    """Candidates to generate; the critic ranks them."""
+    """Candidates to generate, of which the best is wanted."""
     seed: int
     tempo: float = DEFAULT_TEMPO
     """Beats per minute; of a prompt its own tempo is used."""
@@ -37,5 +38,9 @@ class Request:
     """The part of the prompt, a whole piece then, that is composed anew."""
     direction: Direction = field(default_factory=Direction)
     """Length in time, blend of styles, musical controls."""
+    rank: Literal["critic", "likelihood", "none"] = "critic"
+    """By what candidates are ranked."""
+    prune: bool = False
+    """True to drop the worse half of the candidates again and again while they are composed."""
     executor: ExecutorConfig = field(default_factory=ExecutorConfig)
     """How the network is computed."""

@@ -1,4 +1,4 @@
-"""The output projection and its cross-entropy loss, fused and computed in chunks of positions.
+"""The output projection and its cross-entropy loss, fused and computed in chunks of positions; and the critic's loss.
 
 The logits of all positions, (positions, vocabulary), would be the largest tensor of a step by far, several times over.
 Here those of a chunk are computed, turned into their part of the gradients, and dropped. The softmax is computed in 32
@@ -11,10 +11,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy, linear
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, linear
 
 IGNORED = -100
 """Target of positions without loss."""
+UNLABELLED, UNHEARD = -1.0, -2.0
+"""Labels of positions that a critic hears without being asked, and of padding."""
 CHUNK_ELEMENTS = 2**23
 """Most logits that exist at once: 32 MB in 32 bits."""
 
@@ -49,6 +51,12 @@ def position_losses(states_nc: Tensor, table_vc: Tensor, targets_n: Tensor) -> T
         for states, targets in chunks
     ]
     return torch.cat(losses)
+
+
+def critic_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return the sum of a critic's loss in nats over positions labelled 0 or 1, a scalar; same shapes."""
+    losses = binary_cross_entropy_with_logits(logits, labels.clamp(min=0), reduction="none")
+    return (losses * (labels >= 0)).sum()
 
 
 def _chunk_size(positions: int, vocabulary: int) -> int:

@@ -16,8 +16,9 @@ from torch.utils.checkpoint import checkpoint
 from modeling.config import ModelConfig
 from modeling.network.batch import NO_LABEL, Batch
 from modeling.network.block import Block, KVCache
+from modeling.network.critic_head import CriticHead
 from modeling.network.embeddings import TIME_PERIODS, Embeddings
-from modeling.network.loss import mean_loss, position_losses
+from modeling.network.loss import UNHEARD, critic_loss, mean_loss, position_losses
 from modeling.network.mixup import Mix
 from modeling.network.norms import new_norm
 from modeling.network.rotary import rotation
@@ -71,6 +72,7 @@ class MuseNet(nn.Module):
         self.blocks = nn.ModuleList(Block(config, layout) for layout in layouts)
         self.norm = new_norm(config)
         self.output = None if config.tied_output else OutputTable(config.vocabulary_size, config.d_model)
+        self.critic = None if config.critic is None else CriticHead(config.d_model, config.critic)
         self.initialise()
 
     def initialise(self) -> None:
@@ -90,14 +92,23 @@ class MuseNet(nn.Module):
             if isinstance(module, nn.Linear) and module.bias is not None:
                 nn.init.zeros_(module.bias)
 
-    def forward(self, batch: Batch, targets: Tensor, mix: Mix | None = None, reduce: bool = True) -> Tensor:
+    def forward(
+        self,
+        batch: Batch,
+        targets: Tensor,
+        mix: Mix | None = None,
+        reduce: bool = True,
+        labels: Tensor | None = None,
+    ) -> Tensor:
         """Return the mean loss in nats over targets, shape (batch, time), that are not IGNORED.
 
         `mix`: mixup of the windows and of their targets. `reduce=False`: return the loss of each position, shape
-        (batch, time), 0 where IGNORED; nothing is mixed then.
+        (batch, time), 0 where IGNORED; nothing is mixed then. `labels`, shape (rows, time): of the critic, for the last
+        `rows` windows, none or more; the result is then the loss of language and the sum of the critic's, shape (2,).
         """
         table = self.embeddings.token()
-        states = self._trunk(batch, table, mix if reduce else None).flatten(0, 1)
+        trunk = self._trunk(batch, table, mix if reduce else None)
+        states = trunk.flatten(0, 1)
         output = table if self.output is None else self.output()
         if not reduce:
             return position_losses(states, output, targets.flatten()).view(targets.shape)
@@ -105,7 +116,11 @@ class MuseNet(nn.Module):
             both, weights = targets[None], torch.ones_like(targets[None], dtype=torch.float32)
         else:
             both, weights = mix.targets(targets)
-        return mean_loss(states, output, both.flatten(1), weights.flatten(1))
+        loss = mean_loss(states, output, both.flatten(1), weights.flatten(1))
+        if labels is None or self.critic is None:
+            return loss
+        logits = self.critic(trunk[len(trunk) - len(labels) :], labels != UNHEARD)
+        return torch.stack([loss, critic_loss(logits, labels).to(loss.dtype)])
 
     def states(self, batch: Batch, cache: ModelCache | None = None, first: int = 0) -> Tensor:
         """Return the last hidden states, shape (batch, time, d_model). `cache`, `first`: see `new_cache`.

@@ -23,8 +23,9 @@ def local_device() -> torch.device:
 
 def build_model(run: RunConfig, vocabulary: Vocabulary) -> MuseNet:
     """Return a network of the run's configuration for a vocabulary, its weights drawn from the run's seed."""
+    config, critic = run.model.over(vocabulary), run.training.critic
     torch.manual_seed(run.training.seed)
-    return MuseNet(run.model.over(vocabulary))
+    return MuseNet(config if critic is None else config.model_copy(update={"critic": critic.hidden}))
 
 
 def build_engine(

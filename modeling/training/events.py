@@ -58,6 +58,8 @@ class StepTrained(Event):
     """Counted from 1."""
     loss: float
     """Nats per token of the global batch."""
+    critic_loss: float | None = None
+    """Nats per position that the critic judged; None in steps without the critic."""
     learning_rate: float
     """The rate of the next step."""
     gradient_norm: float | None
@@ -91,6 +93,18 @@ class CheckpointSaved(Event):
     event: Literal["checkpoint"] = "checkpoint"
     step: int
     gigabytes: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArchiveFilled(Event):
+    """Generations of this step's weights were added to the archive."""
+
+    event: Literal["archive"] = "archive"
+    step: int
+    generations: int
+    """0 where they were on disk already."""
+    share: float
+    """Of the time of training so far that generations have taken."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,7 +162,16 @@ class Failed(Event):
 
 _ANY: TypeAdapter[Event] = TypeAdapter(
     Annotated[
-        RunStarted | StepTrained | Evaluated | CheckpointSaved | Warned | StoppedEarly | OutOfTime | Finished | Failed,
+        RunStarted
+        | StepTrained
+        | Evaluated
+        | CheckpointSaved
+        | ArchiveFilled
+        | Warned
+        | StoppedEarly
+        | OutOfTime
+        | Finished
+        | Failed,
         Field(discriminator="event"),
     ]
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import psutil
 import torch
@@ -21,10 +22,12 @@ from modeling.network.batch import Batch
 from modeling.network.flops import flops_per_token, peak_flops
 from modeling.training import checkpoints
 from modeling.training.best_weights import BestWeights
+from modeling.training.checkpoints.files import list_checkpoints
 from modeling.training.deepspeed_config import build_deepspeed_config, load_settings
 from modeling.training.engine import build_engine, build_model, local_device
 from modeling.training.evaluation import EvalMetrics, evaluate
 from modeling.training.events import (
+    ArchiveFilled,
     CheckpointSaved,
     Evaluated,
     EventWriter,
@@ -41,6 +44,9 @@ from modeling.training.run_folder import RunFolder
 from modeling.training.state import TrainingState
 from modeling.training.step import train_on_batch
 from modeling.training.training_data import load_data
+
+if TYPE_CHECKING:
+    from modeling.training.joint_critic import JointTraining
 
 PREFETCHED, LOADER_THREADS = 4, 2
 """Batches that are made ahead, and the threads that make them; time stretching is the slowest part."""
@@ -65,6 +71,7 @@ class Trainer:
         settings = load_settings(run.training.zero_stage, run.training.offload)
         config = build_deepspeed_config(settings, run.training, run.world_size, bf16)
         self.data = load_data(run, pin=self.device.type == "cuda")
+        self.joint = self._new_joint_training()
         self.model = build_model(run, self.data.vocabulary)
         self.engine = build_engine(self.model, run.training, config, self.device)
         self.flops = flops_per_token(self.model.config)
@@ -83,6 +90,15 @@ class Trainer:
                 train_tokens=int(self.data.train.sizes.sum()),
             )
         )
+
+    def _new_joint_training(self) -> JointTraining | None:
+        """Return what trains a critic with the network, None where none is asked for."""
+        critic = self.run.training.critic
+        if critic is None:
+            return None
+        from modeling.training.joint_critic import JointTraining  # and with it the kernels of generation
+
+        return JointTraining(self.run, critic, self.data.train)
 
     def _resume(self) -> TrainingState:
         """Restore the newest intact checkpoint, if there is one."""
@@ -104,6 +120,7 @@ class Trainer:
         plateau = state.selection.is_plateau(training.patience)
         with Prefetcher(self._batch, state.step, training.steps, PREFETCHED, LOADER_THREADS) as batches:
             while state.step < training.steps and not plateau:
+                self._fill_archive(time.perf_counter() - begun)
                 self.train_step(*next(batches))
                 state.seconds = time.perf_counter() - begun
                 out_of_time, save_is_due = self._check_clock()
@@ -128,23 +145,48 @@ class Trainer:
         """Take one optimiser step over this rank's share of a global batch. Raises TrainingError."""
         begun = time.perf_counter()
         step, world_size = self.state.step, self.run.world_size
-        loss = train_on_batch(self.engine, self.run.training, step, batch, targets, self.rank, world_size)
+        critic = None if self.joint is None else self.joint.rows(step)
+        losses = train_on_batch(self.engine, self.run.training, step, batch, targets, self.rank, world_size, critic)
         self.state.step += 1
         norm = self.engine.get_global_grad_norm()
         gradient_norm = None if norm is None else float(norm)
-        self._check_finite("loss", loss)
+        self._check_finite("loss", losses.language)
+        self._check_finite("critic's loss", losses.critic)
         self._check_finite("gradient norm", gradient_norm)
         tokens_per_second = self.run.training.batch_size * self.run.model.context / (time.perf_counter() - begun)
         self.events.write(
             StepTrained(
                 step=self.state.step,
-                loss=loss,
+                loss=losses.language,
+                critic_loss=losses.critic,
                 learning_rate=self.engine.get_lr()[0],
                 gradient_norm=gradient_norm,
                 tokens_per_second=tokens_per_second,
                 mfu=tokens_per_second * self.flops / self.peak,
                 memory_gb=self._memory() / 1e9,
             )
+        )
+
+    def _fill_archive(self, seconds: float) -> None:
+        """Collective: add generations of this step's weights to the archive, if it is to be filled now.
+
+        `seconds`: time of training so far. Rank 0 generates, the others wait.
+        """
+        state, joint = self.state, self.joint
+        if joint is None or not joint.is_filled_at(state.step):
+            return
+        begun = time.perf_counter()
+        weights = checkpoints.full_state_dict(self.engine)
+        made = 0
+        if weights is not None:
+            # Of all time, generation included, so that the share is kept though the clock goes on.
+            budget = joint.settings.share * seconds - state.archive_seconds
+            made = joint.fill(state.step, self.model.config, weights, self.device, budget)
+        broadcast_flags([True], self.device)  # the file is there when a rank goes on
+        spent = time.perf_counter() - begun
+        state.archive_seconds += spent
+        self.events.write(
+            ArchiveFilled(step=state.step, generations=made, share=state.archive_seconds / (seconds + spent))
         )
 
     def _check_finite(self, name: str, value: float | None) -> None:
@@ -209,6 +251,9 @@ class Trainer:
         if self.rank == 0:
             kept = checkpoints.prune(folder, self.run.training.keep_checkpoints)
             self.best.prune({state["selection"]["best_step"] for state in kept} - {None})
+            if self.joint is not None:
+                oldest = int(list_checkpoints(folder)[0].name.removeprefix("step"))
+                self.joint.archive.thin(oldest, self.joint.settings.archive.most)
         self.events.write(CheckpointSaved(step=self.state.step, gigabytes=size / 1e9))
 
     def _finish(self) -> None:

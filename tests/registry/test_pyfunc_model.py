@@ -72,7 +72,7 @@ def test_rows_of_one_call_differ(model: Any) -> None:
 
 def test_unknown_parameters_are_refused(model: Any) -> None:
     """MLflow itself would drop them with a warning, and sample with the default."""
-    with pytest.raises(UserError, match="no parameter 'temprature'; nearest of 34: temperature"):
+    with pytest.raises(UserError, match="no parameter 'temprature'; nearest of 36: temperature"):
         model.unwrap_python_model().predict(None, requests(("bach", "piano")), {"temprature": 0.5})
 
 

@@ -76,6 +76,8 @@ class TestItsDigest:
             {"longest_note": 4.0},
             {"guidance": 2.0},
             {"best_of": 4},
+            {"rank": "likelihood"},
+            {"prune": True},
             {"seed": 1},
             {"weights": "int8"},
             {"prompt": midi_fixtures / "ok_type0.mid"},
@@ -89,7 +91,7 @@ class TestItsDigest:
             {"add": "piano"},
             {"bars": 8.0},
             {"blend": "bach, jazz=2"},
-            {"require": True},
+            {"suggest": True},
             {"key": "C"},
             {"strict_key": True},
             {"lowest": 40},
@@ -136,15 +138,11 @@ class TestItsLength:
 class TestTheNetworkSSide:
     def test_gets_all_of_it(self) -> None:
         begins = np.arange(4, dtype=np.uint16)
-        request = PieceRequest(
-            prompt="a.txt", seconds=20, blend="bach, jazz", key="C", instruments="violin", candidate=4
-        )  # type: ignore[arg-type]
+        request = PieceRequest(prompt="a.txt", seconds=20, blend="bach, jazz", key="C", suggest=True, candidate=4)  # type: ignore[arg-type]
         found = request_for_model(request, 500, begins)
         assert found.prompt is begins
         assert found.first == 4
-        assert found.direction == Direction(
-            20, parse_blend("bach, jazz"), Controls(key="C"), is_open=True, instruments=("violin",)
-        )
+        assert found.direction == Direction(20, parse_blend("bach, jazz"), Controls(key="C"), is_open=True)
 
 
 class TestThePartOfAPrompt:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -44,12 +45,23 @@ BETWEEN = 1 / DOTS_PER_INCH
 """Room that a bar leaves before the next note of its pitch, if it is long enough."""
 HALF_BAR = 0.42
 """In rows."""
+CURVE = 0.7
+"""Height of a curve of scores, the gap above it included, in inches."""
 DRUM_COLOUR = "#222222"
 GRID_COLOUR = "#dddddd"
 
 
-def draw_piano_roll(notes: Notes, vocabulary: Vocabulary, title: str = "", picture: Picture = "png") -> bytes:
-    """Return a picture of all notes as the bytes of a file. Equal notes give equal bytes."""
+def draw_piano_roll(
+    notes: Notes,
+    vocabulary: Vocabulary,
+    title: str = "",
+    picture: Picture = "png",
+    curve: Sequence[tuple[float, float]] = (),
+) -> bytes:
+    """Return a picture of all notes as the bytes of a file. Equal arguments give equal bytes.
+
+    `curve`: seconds and a score from 0 to 1 at each, drawn below the notes.
+    """
     roll = Roll.of(notes, vocabulary)
     names = roll.key_names
     left = max(LEFT, 0.2 + LETTER * max(map(len, names), default=0))
@@ -61,7 +73,8 @@ def draw_piano_roll(notes: Notes, vocabulary: Vocabulary, title: str = "", pictu
     rolled = float(np.clip(len(roll.pitches) * PITCH, LOWEST_ROLL, HIGHEST_ROLL)) if roll.pitches else 0.0
     strip = min(len(roll.keys) * (NAMED_KEY if names else KEY), HIGHEST_STRIP)
     between = GAP if rolled and strip else 0.0
-    height = above + rolled + between + strip + BOTTOM
+    scores = CURVE if len(curve) > 1 else 0.0
+    height = above + rolled + between + strip + scores + BOTTOM
 
     per_inch = roll.seconds / (inside - 2 * BESIDE)
     figure = Figure(figsize=(width, height))
@@ -80,11 +93,15 @@ def draw_piano_roll(notes: Notes, vocabulary: Vocabulary, title: str = "", pictu
         return axes
 
     if rolled:
-        axes = place(BOTTOM + strip + between, rolled)
-        axes.tick_params(labelbottom=not strip)
+        axes = place(BOTTOM + scores + strip + between, rolled)
+        axes.tick_params(labelbottom=not strip and not scores)
         _draw_pitches(axes, roll, per_inch)
     if strip:
-        _draw_hits(place(BOTTOM, strip), roll, per_inch)
+        axes = place(BOTTOM + scores, strip)
+        axes.tick_params(labelbottom=not scores)
+        _draw_hits(axes, roll, per_inch)
+    if scores:
+        _draw_curve(place(BOTTOM, scores - GAP), curve)
     if heading:
         most = int(inside / LETTER / 1.2)
         shown = heading if len(heading) <= most else heading[: most - 1] + "…"
@@ -115,6 +132,13 @@ def _draw_pitches(axes: Axes, roll: Roll, per_inch: float) -> None:
     corners = _rectangles(left, left + length, notes.pitch[chosen])
     for colour, opacity, alike in roll.voices():
         _fill(axes, corners[alike], colour, opacity)
+
+
+def _draw_curve(axes: Axes, curve: Sequence[tuple[float, float]]) -> None:
+    """Draw scores from 0 to 1 as a line."""
+    axes.set_ylim(-0.05, 1.05)
+    axes.set_yticks([0, 1], ["0", "score 1"], fontsize=8)
+    axes.plot([seconds for seconds, _ in curve], [score for _, score in curve], color=DRUM_COLOUR, linewidth=1.2)
 
 
 def _draw_hits(axes: Axes, roll: Roll, per_inch: float) -> None:

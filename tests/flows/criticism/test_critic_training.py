@@ -1,84 +1,121 @@
-"""Critic training: pairs are archived, the head is fitted on the training split and measured on held-out pieces."""
+"""Critic training: generations are archived, the critic is fitted, calibrated and measured on families held out."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+from pydantic import ValidationError
 
-from flows.criticism.critic_training import CriticParameters, CriticTraining, critic_folder, read_report
+from flows.criticism import critic_training
+from flows.criticism.critic_training import CriticTraining, critic_folder
+from flows.criticism.parameters import CriticParameters
+from flows.criticism.report import read_report
 from flows.progress import stage
 from infra.errors import UserError
-from modeling.criticism import CriticConfig, load_critic
-from modeling.data import Split
+from modeling.archive import ArchiveError
+from modeling.config import ArchiveConfig, CriticConfig
+from modeling.criticism import load_critic
+from modeling.network.weights import load_model
 
 pytestmark = pytest.mark.slow
 
-SMALL = CriticConfig(window=40, hidden=8, epochs=2)
+SMALL = CriticConfig(window=40, hidden=8, steps=3, batch=4)
+
+
+def parameters_of(**changes: object) -> CriticParameters:
+    few = {"train_pieces": 8, "held_out_pieces": 6, "critic": SMALL, "archive": ArchiveConfig(batch=4)}
+    return CriticParameters(**{**few, **changes})
+
+
+def trained(studio, parameters: CriticParameters):
+    lake, dataset, run = studio
+    training = CriticTraining(lake, run, dataset, parameters)
+    with stage("critic") as bar:
+        critic, windows = training.fit(training.generate(bar), bar)
+        return training, training.measure(critic, windows, bar)
 
 
 class TestCriticTraining:
-    def parameters(self, **changes: object) -> CriticParameters:
-        return CriticParameters(**{"train_pieces": 8, "held_out_pieces": 4, "critic": SMALL, **changes})
-
-    def training(self, studio, parameters: CriticParameters) -> CriticTraining:
-        lake, dataset, run = studio
-        return CriticTraining(lake, run, dataset, parameters)
-
     def test_archives_fits_measures_and_publishes(self, studio) -> None:
         lake, _, run = studio
-        parameters = self.parameters(seed=1)
-        training = self.training(studio, parameters)
-        with stage("critic") as bar:
-            train, held_out = training.generate(bar)
-            report = training.fit(train, held_out, bar)
-        assert (report.run_id, report.train_pairs, report.held_out_pairs) == (run.run_id, 8, 4)
+        parameters = parameters_of(seed=1, rounds=2)
+        training, report = trained(studio, parameters)
+        assert (report.run_id, report.train_windows, report.rounds) == (run.run_id, 16, 2)
         assert 0 <= report.auc <= 1
+        assert {each.kind for each in report.figures} == {"generated", "prefix", "place", "sampler", "damage", "cue"}
+        assert all(0 <= each.low <= each.auc <= each.high <= 1 for each in report.figures)
+        assert report.figure("sampler", "temperature 1e+09, top-p 1").is_learned
+        assert not report.figure("sampler", "temperature 0.85, top-p 0.9").is_learned
         folder = critic_folder(run, parameters)
         assert sorted(path.name for path in folder.iterdir()) == ["critic.json", "critic.safetensors", "report.json"]
-        assert load_critic(folder)[1] == SMALL
+        critic = load_critic(folder, load_model(run.folder.model))
+        assert critic.config == SMALL
         assert read_report(folder).auc == report.auc
         archive = lake.archive / run.run_id / folder.name
-        assert sorted(path.name for path in archive.iterdir()) == ["held_out.parquet", "train.parquet"]
+        assert {"round0.parquet", "round1.parquet", "calibration.parquet", "test.parquet"} <= {
+            path.name for path in archive.iterdir()
+        }
 
         times = {path: path.stat().st_mtime_ns for path in archive.iterdir()}
         with stage("critic") as bar:
-            again, _ = self.training(studio, parameters).generate(bar)
+            again = training.generate(bar)
         assert {path: path.stat().st_mtime_ns for path in archive.iterdir()} == times, "archived pieces are kept"
-        assert [tokens.tolist() for tokens in again.generated] == [tokens.tolist() for tokens in train.generated]
+        assert len(again) == 8
+
+    def test_calibration_and_measuring_have_families_of_their_own(self, studio) -> None:
+        lake, dataset, run = studio
+        training = CriticTraining(lake, run, dataset, parameters_of())
+        parts = [
+            {training.families[piece_id] for piece_id in split.piece_ids}
+            for split in (training.train, training.calibration, training.test)
+        ]
+        assert all(parts)
+        assert not (parts[0] & parts[1] or parts[0] & parts[2] or parts[1] & parts[2])
 
     def test_the_window_is_no_longer_than_the_models_context(self, studio) -> None:
-        """The model of these tests has 64 tokens; the default window has 256."""
-        parameters = self.parameters(critic=CriticConfig(window=256, hidden=8, epochs=1))
-        training = self.training(studio, parameters)
-        with stage("critic") as bar:
-            training.fit(*training.generate(bar), bar)
-        assert load_critic(training.folder)[1].window == 64
+        """The model of these tests has 64 tokens."""
+        lake, dataset, run = studio
+        long = SMALL.model_copy(update={"window": 256})
+        assert CriticTraining(lake, run, dataset, parameters_of(critic=long)).config.window == 64
 
-    def test_held_out_pieces_are_none_of_the_training_split(self, studio) -> None:
-        training = self.training(studio, self.parameters())
-        assert not set(training.held_out.piece_ids) & set(training.train.piece_ids)
-        assert len(training.held_out.piece_ids) + len(training.train.piece_ids) == 24
-
-    def test_needs_enough_pieces_to_measure_on(self, studio) -> None:
-        training = self.training(studio, self.parameters(critic=CriticConfig(window=63)))
-        training.held_out = Split([], [], [], training.train.encoding)
-        with (
-            pytest.raises(UserError, match="the dataset has 0 held-out pieces of more than 63 tokens"),
-            stage("x") as bar,
+    def test_too_few_pieces_are_said_so(self, studio, monkeypatch: pytest.MonkeyPatch) -> None:
+        """As if the critic needed more pieces than the dataset of these tests has."""
+        lake, dataset, run = studio
+        monkeypatch.setattr(critic_training, "MIN_PIECES", 1000)
+        with pytest.raises(
+            UserError, match=r"training pieces of more than \d+ tokens; the critic needs 1000: .*window"
         ):
-            training.generate(bar)
+            CriticTraining(lake, run, dataset, parameters_of())
+
+    def test_an_archive_of_another_run_is_refused(self, studio) -> None:
+        lake, dataset, run = studio
+        parameters = parameters_of(seed=3)
+        training = CriticTraining(lake, run, dataset, parameters)
+        with stage("critic") as bar:
+            made = training.generate(bar)
+            other = type(training.archive)(training.archive.folder, "ffffffffffff", training.archive.token_format)
+            other.write("round0", made)
+            with pytest.raises(ArchiveError, match=f"of run ffffffffffff, not of {run.run_id}"):
+                training.generate(bar)
 
     def test_other_settings_are_another_critic(self, studio) -> None:
         run = studio[2]
-        folders = {critic_folder(run, self.parameters(seed=seed)) for seed in (0, 1)}
-        folders.add(critic_folder(run, self.parameters(train_pieces=9)))
+        folders = {critic_folder(run, parameters_of(seed=seed)) for seed in (0, 1)}
+        folders.add(critic_folder(run, parameters_of(train_pieces=9)))
         assert len(folders) == 3
-        assert critic_folder(run, self.parameters(run="latest", lake=Path("/x"))) in folders
+        assert critic_folder(run, parameters_of(run="latest", lake=Path("/x"))) in folders
 
 
-def test_a_report_of_another_format_is_refused_with_the_remedy(tmp_path: Path) -> None:
-    (tmp_path / "report.json").write_text(json.dumps({"run_id": "a", "auc": 0.5, "train_twins": 8}))
-    with pytest.raises(UserError, match=r"report\.json has format 1, this version of musenet reads format 2"):
-        read_report(tmp_path)
+def test_a_frozen_critic_has_no_trunk_of_its_own(studio) -> None:
+    frozen = SMALL.model_copy(update={"trunk": "frozen", "steps": 2})
+    training, _ = trained(studio, parameters_of(critic=frozen))
+    model = load_model(studio[2].folder.model)
+    assert load_critic(training.folder, model).trunk is model
+    assert np.isfinite(load_critic(training.folder, model).calibration.scale)
+
+
+def test_a_run_and_a_model_exclude_each_other() -> None:
+    with pytest.raises(ValidationError, match="run = 0123 and model = champion exclude each other"):
+        CriticParameters(run="0123", model="champion")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from flows.criticism.critic_training import CriticParameters
+from flows.criticism.parameters import CriticParameters
 from infra.errors import UserError
 from modeling.criticism import CriticConfig
 
@@ -60,7 +60,7 @@ def test_training_critic_registration_and_sampling_form_a_chain(
     lake, dataset, run = studio
     with pytest.raises(UserError):
         train(TrainParameters(dataset="no-such", lake=lake.address))
-    critic = CriticConfig(window=40, hidden=8, epochs=1)
+    critic = CriticConfig(window=40, hidden=8, steps=1, batch=2)
     criticise(CriticParameters(run=run.run_id, train_pieces=8, held_out_pieces=4, critic=critic, lake=lake.address))
     from flows.registration.registration import RegisterParameters
 

@@ -8,11 +8,18 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from flows.criticism.critic_training import CriticParameters, CriticTraining
+from flows.criticism.critic_training import CriticTraining
+from flows.criticism.parameters import CriticParameters
 from flows.progress import stage
-from flows.registration.registration import RegisterParameters, newest_critic, register_run
+from flows.registration.registration import (
+    RegisterParameters,
+    model_card,
+    newest_critic,
+    register_run,
+    write_bundle,
+)
+from flows.training.report import build_report
 from flows.training.runs import prepare_run
-from infra.errors import UserError
 from infra.lake import Lake
 from modeling.config import load_preset
 from modeling.criticism import CriticConfig
@@ -26,11 +33,11 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def criticised(studio):
     lake, dataset, run = studio
-    small = CriticConfig(window=40, hidden=8, epochs=1)
+    small = CriticConfig(window=40, hidden=8, steps=1, batch=2)
     parameters = CriticParameters(train_pieces=8, held_out_pieces=4, critic=small)
     training = CriticTraining(lake, run, dataset, parameters)
     with stage("critic") as bar:
-        training.fit(*training.generate(bar), bar)
+        training.measure(*training.fit(training.generate(bar), bar), bar)
     return studio
 
 
@@ -68,10 +75,14 @@ def test_a_run_becomes_a_version_with_its_whole_lineage(criticised) -> None:
     assert not list(run.folder.path.glob(".staging-*"))
 
 
-def test_a_run_without_a_critic_says_what_to_do(studio, tmp_path: Path) -> None:
-    run = prepare_run(Lake(tmp_path), studio[1], load_preset("tiny"), ranks=1)
-    with pytest.raises(UserError, match=f"has no critic yet; train it with `musenet critic --run {run.run_id}`"):
-        newest_critic(run)
+def test_a_run_without_a_critic_becomes_a_version_without_one(studio, tmp_path: Path) -> None:
+    _, dataset, run = studio
+    bare = prepare_run(Lake(tmp_path), dataset, load_preset("tiny"), ranks=1)
+    assert newest_critic(bare) is None
+    (tmp_path / "bundle").mkdir()
+    write_bundle(tmp_path / "bundle", run, dataset, None)
+    assert ModelBundle.load(tmp_path / "bundle").critic is None
+    assert "It has no critic" in model_card(run, dataset, build_report(run, reused=True), None)
 
 
 @pytest.mark.parametrize("alias", ["", "The Best", "1", "a b"])

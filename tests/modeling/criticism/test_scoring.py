@@ -1,61 +1,76 @@
-"""Windows through the network: header and body from a position, whatever else is in the batch; and their scores."""
+"""Scores: windows over the whole piece, half a window apart, the last one at the end."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
-import torch
 
-from modeling.criticism import CriticHead, score, window_states
-from modeling.criticism.scoring import BATCH
+from modeling.criticism import (
+    Calibration,
+    Critic,
+    Window,
+    judge,
+    judge_prefixes,
+    judge_windows,
+    prefix_sizes,
+    probability,
+    window_starts,
+)
 from modeling.data import Split
-from modeling.network.transformer import MuseNet
-from tokenization.encodings.combined import Combined
-from tokenization.vocabulary import Tokens
 
 
-class TestWindowStates:
-    def test_they_are_the_trunk_s_over_each_piece_s_beginning(
-        self, make_model: Callable[..., MuseNet], split: Split, encoding: Combined
-    ) -> None:
-        model = make_model(dropout=0.5)
-        pieces = (split.pieces * 2)[: BATCH + 4]
-        states, music = window_states(model, encoding, pieces, [len(piece) for piece in pieces], 48)
-        assert states.shape == (BATCH + 4, 48, 32)
-        assert music.sum(1).tolist() == [min(len(piece), 48) for piece in pieces]
-        assert bool(music[0, : len(pieces[0])].all())
-        alone, _ = window_states(model, encoding, pieces[-1:], [len(pieces[-1])], 48)
-        torch.testing.assert_close(alone[0], states[-1])
+@pytest.mark.parametrize(
+    ("size", "start", "expected"),
+    [
+        (20, 0, [0]),
+        (32, 0, [0]),
+        (33, 0, [0, 1]),
+        (100, 0, [0, 14, 28, 42, 56, 68]),
+        (100, 60, [60, 68]),
+        (70, 60, [60]),
+    ],
+)
+def test_windows_cover_what_is_to_be_heard(size: int, start: int, expected: list[int]) -> None:
+    assert window_starts(size, 32, start) == expected
 
-    def test_how_a_piece_goes_on_does_not_count(
-        self, make_model: Callable[..., MuseNet], make_piece: Callable[..., Tokens], encoding: Combined
-    ) -> None:
-        model, piece = make_model(), make_piece(60)
-        whole, _ = window_states(model, encoding, [piece], [len(piece)], 32)
-        cut, _ = window_states(model, encoding, [piece[:32]], [len(piece)], 32)
-        assert torch.equal(whole, cut)
 
-    def test_a_later_window_is_header_and_body_from_there_on(
-        self, make_model: Callable[..., MuseNet], make_piece: Callable[..., Tokens], encoding: Combined
-    ) -> None:
-        model, piece = make_model(), make_piece(60)
-        first, _ = window_states(model, encoding, [piece], [len(piece)], 32)
-        later, music = window_states(model, encoding, [piece], [len(piece)], 32, start=40)
-        torch.testing.assert_close(later[:, :4], first[:, :4])
-        assert not torch.allclose(later[:, 4:], first[:, 4:])
-        assert bool(music.all())
-        same, _ = window_states(model, encoding, [piece[: 40 + 32]], [len(piece)], 32, start=40)
-        assert torch.equal(same, later)
+def test_a_piece_s_score_is_of_the_mean_logit_of_its_windows(make_critic: Callable[..., Critic], split: Split) -> None:
+    critic = make_critic()
+    pieces = split.pieces[-3:]
+    lengths = [len(piece) for piece in pieces]
+    found = judge(critic, split.encoding, pieces, lengths)
+    for judgement, piece in zip(found, pieces):
+        assert judgement.ends[-1] == len(piece)
+        assert len(judgement.ends) == len(window_starts(len(piece), 32))
+        assert judgement.score == pytest.approx(float(probability(judgement.logits.mean(keepdims=True))[0]))
+        assert [end for end, _ in judgement.curve] == judgement.ends.tolist()
+        assert all(0 < score < 1 for _, score in judgement.curve)
+    backwards = judge(critic, split.encoding, pieces[::-1], lengths[::-1])
+    assert [j.score for j in backwards[::-1]] == pytest.approx([j.score for j in found], rel=1e-5)
 
-    def test_scores_are_probabilities_in_the_pieces_order(
-        self, make_model: Callable[..., MuseNet], split: Split, encoding: Combined
-    ) -> None:
-        model = make_model()
-        torch.manual_seed(0)
-        head = CriticHead(32, 8)
-        lengths = [len(piece) for piece in split.pieces]
-        scores = score(model, head, encoding, split.pieces, lengths, 32)
-        assert all(0 < value < 1 for value in scores)
-        backwards = score(model, head, encoding, split.pieces[::-1], lengths[::-1], 32)
-        assert backwards[::-1] == pytest.approx(scores, rel=1e-5)
+
+def test_scores_are_calibrated_by_what_was_heard(make_critic: Callable[..., Critic], split: Split) -> None:
+    critic = make_critic()
+    piece = split.pieces[-1]
+    plain = judge(critic, split.encoding, [piece], [len(piece)])[0].logits
+    scaled = Critic(critic.trunk, critic.head, critic.config, Calibration(3.0, 0.0, 0.5, 0.0))
+    np.testing.assert_allclose(judge(scaled, split.encoding, [piece], [len(piece)])[0].logits, 3 * plain + 0.5)
+
+
+def test_prefixes_double_up_to_the_window() -> None:
+    assert prefix_sizes(512) == [64, 128, 256, 512]
+    assert prefix_sizes(192) == [64, 128, 192]
+    assert prefix_sizes(40) == [40]
+
+
+def test_prefixes_are_judged_where_they_hold_what_the_window_is_about(
+    make_critic: Callable[..., Critic], split: Split
+) -> None:
+    critic = make_critic(window=64)
+    whole = split.pieces[-1]
+    windows = [Window(whole, 0, len(whole)), Window(whole, 0, len(whole), is_real=False, judged_from=80)]
+    logits, heard, is_real = judge_prefixes(critic, split.encoding, windows)
+    assert (heard.tolist(), is_real.tolist()) == ([60.0], [True])
+    assert logits == pytest.approx(judge_windows(critic, split.encoding, windows[:1])[0])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,8 @@ def register(bundle: ModelBundle, tmp_path: Path) -> Path:
     """Write the files of a registered version."""
     folder = tmp_path / "version"
     save_model(bundle.model, folder)
-    save_critic(bundle.critic, bundle.critic_config, folder)
+    if bundle.critic is not None:
+        save_critic(bundle.critic, folder, is_tuned=False)
     write_encoding(folder, bundle.encoding)
     return folder
 
@@ -44,6 +46,9 @@ class TestLoad:
         for old, new in zip(compose(bundle, make_request()), compose(loaded, make_request())):
             assert np.array_equal(new.tokens, old.tokens)
             assert (new.score, new.index) == (old.score, old.index)
+
+    def test_one_without_a_critic_is_loaded_without(self, bundle: ModelBundle, tmp_path: Path) -> None:
+        assert ModelBundle.load(register(replace(bundle, critic=None), tmp_path)).critic is None
 
     @every_encoding
     def test_it_is_loaded_with_its_encoding(self, name: str, time: Time, bundle_of: BundleOf, tmp_path: Path) -> None:

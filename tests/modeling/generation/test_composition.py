@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from modeling.criticism import CriticConfig, score
+from modeling.criticism import Critic, CriticConfig, judge
 from modeling.generation import ModelBundle, Request, beginning, compose, composition, prompt_tokens
 from tokenization.encodings import ENCODINGS, Time
 from tokenization.midi import read_midi
@@ -35,7 +35,8 @@ class TestCompose:
         assert scores == sorted(scores, reverse=True)
         pieces = [candidate.tokens for candidate in found]
         assert {len(piece) for piece in pieces} == {40}
-        expected = score(bundle.model, bundle.critic, bundle.encoding, pieces, [40] * 6, bundle.critic_config.window)
+        assert bundle.critic is not None
+        expected = [judged.score for judged in judge(bundle.critic, bundle.encoding, pieces, [40] * 6)]
         assert scores == pytest.approx(expected, rel=1e-5)
 
     def test_a_seed_gives_the_same_candidates(self, bundle: ModelBundle, make_request: MakeRequest) -> None:
@@ -65,12 +66,14 @@ class TestCompose:
     def test_behind_a_long_prompt_the_critic_hears_the_continuation(
         self, bundle: ModelBundle, long_tune: Notes, make_request: MakeRequest
     ) -> None:
-        near = replace(bundle, critic_config=CriticConfig(window=12, hidden=8))
+        assert bundle.critic is not None
+        near = replace(bundle, critic=Critic(bundle.model, bundle.critic.head, CriticConfig(window=16, hidden=8)))
         asked = make_request(prompt=near.encoding.encode(beginning(long_tune, count=20))[:-1], length=120)
-        assert len(prompt_tokens(near.encoding, asked)) > 12
+        assert len(prompt_tokens(near.encoding, asked)) > 16
         found = compose(near, asked)
         pieces = [candidate.tokens for candidate in found]
-        early = score(near.model, near.critic, near.encoding, pieces, [120] * 3, 12)
+        assert near.critic is not None
+        early = [judged.logits[0] for judged in judge(near.critic, near.encoding, pieces, [120] * 3)]
         assert max(early) - min(early) < 1e-6, "up to there the candidates are alike"
         assert len({round(candidate.score, 5) for candidate in found}) == 3
 

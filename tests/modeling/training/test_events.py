@@ -86,6 +86,7 @@ class TestTheCodec:
             "time": 103.0,
             "step": 3,
             "loss": 8.0,
+            "critic_loss": None,
             "learning_rate": 0.1,
             "gradient_norm": None,
             "tokens_per_second": 99.0,

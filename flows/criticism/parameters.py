@@ -1,0 +1,45 @@
+"""The parameters of criticism."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from flows.parameters import LakeAddress
+from modeling.config import ArchiveConfig, CriticConfig
+
+MIN_PIECES = 4
+"""Fewest pieces of a split, longer than a window, that a critic is trained on; and of those held out, to measure."""
+
+
+class CriticParameters(BaseModel):
+    """The model whose critic to train, and the size of the training."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    run: str = "latest"
+    """Id of a finished training run (a prefix is enough), or `latest`."""
+    model: str | None = None
+    """An alias or version number of a registered model, whose run it is then."""
+    rounds: int = Field(1, ge=1)
+    """Rounds of generation and training. From the second on, the archive gets those generations that the critic of the
+    round before takes for real."""
+    train_pieces: int = Field(128, ge=8)
+    """Generations of a round, beside windows of the training split."""
+    held_out_pieces: int = Field(64, ge=MIN_PIECES)
+    """Generations beside windows of families that were held out, half of them to calibrate and half to measure with."""
+    critic: CriticConfig = CriticConfig()
+    archive: ArchiveConfig = ArchiveConfig()
+    seed: int = Field(0, ge=0)
+    lake: LakeAddress
+
+    @model_validator(mode="after")
+    def _one_model(self) -> Self:
+        if self.model is not None and self.run != "latest":
+            raise ValueError(f"run = {self.run} and model = {self.model} exclude each other; give one")
+        return self
+
+    def content(self) -> dict[str, Any]:
+        """Return what the critic of a run depends on, as JSON values."""
+        return self.model_dump(exclude={"run", "model", "lake"}, mode="json")

@@ -1,0 +1,117 @@
+"""The critic: a network and a head on its states, with the calibration of its logits; and its files.
+
+`critic.json` has the settings and the calibration, `critic.safetensors` the weights: nothing is unpickled.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from modeling.config.critic import CriticConfig
+from modeling.criticism.calibration import Calibration, Values
+from modeling.criticism.windows import Window, batch_of
+from modeling.network.batch import Batch
+from modeling.network.critic_head import CriticHead
+from modeling.network.transformer import MuseNet
+from modeling.network.weights import UNREADABLE, WeightsError
+from tokenization.encodings import HEADER, Encoding
+
+CRITIC_CONFIG, CRITIC_WEIGHTS = "critic.json", "critic.safetensors"
+CRITIC_FORMAT = 3
+"""Format of a stored critic. 3: a logit at every position, a calibration, and possibly a trunk of its own."""
+BATCH = 16
+"""Windows in one forward pass."""
+HEAD, TRUNK = "head.", "trunk."
+"""Prefixes of the weights."""
+
+
+@dataclass(frozen=True)
+class Critic:
+    """A network, the head on its states and the calibration of the head's logits."""
+
+    trunk: MuseNet
+    """The model's own network, or one that was tuned for the critic."""
+    head: CriticHead
+    config: CriticConfig
+    calibration: Calibration = field(default_factory=Calibration)
+
+    def logits(self, batch: Batch, music: Tensor) -> Tensor:
+        """Return the head's logits at every position, shape (windows, size)."""
+        states = self.trunk.states(batch.to(self.trunk.norm.weight.device))
+        logits: Tensor = self.head(states, music.to(states.device))
+        return logits
+
+    @torch.inference_mode()
+    def hear(self, windows: list[Window], encoding: Encoding) -> Values:
+        """Return the logit behind every token of each window, shape (windows, window); NaN behind the window's end."""
+        self.trunk.eval()
+        found = []
+        for first in range(0, len(windows), BATCH):
+            batch, music = batch_of(windows[first : first + BATCH], self.config.window, encoding)
+            longest = max(int(music.sum(1).max()), HEADER)
+            logits = self.logits(batch.slice(longest), music[:, :longest]).double().cpu()
+            missing = torch.nan_to_num(torch.where(music[:, :longest], 0.0, torch.inf), posinf=torch.nan)
+            padding = torch.full((len(logits), self.config.window - longest), torch.nan, dtype=torch.float64)
+            found.append(torch.cat([logits + missing, padding], dim=1).numpy())
+        return np.concatenate(found) if found else np.zeros((0, self.config.window))
+
+
+def save_critic(critic: Critic, folder: Path, is_tuned: bool) -> None:
+    """Write a critic into a folder, with its trunk if that `is_tuned`. Not atomic: write into a staging folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    content = {
+        "format": CRITIC_FORMAT,
+        "d_model": critic.head.d_model,
+        "config": critic.config.model_dump(mode="json"),
+        "calibration": asdict(critic.calibration),
+        "has_trunk": is_tuned,
+    }
+    (folder / CRITIC_CONFIG).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    parts = {HEAD: critic.head.state_dict(), TRUNK: critic.trunk.state_dict() if is_tuned else {}}
+    weights = {
+        prefix + name: tensor.detach().cpu().contiguous()
+        for prefix, part in parts.items()
+        for name, tensor in part.items()
+    }
+    save_file(weights, folder / CRITIC_WEIGHTS)
+
+
+def load_critic(folder: Path, model: MuseNet) -> Critic:
+    """Read the critic of a folder, in evaluation mode, on the device of its model. Raises WeightsError."""
+    try:
+        content = dict(json.loads((folder / CRITIC_CONFIG).read_text(encoding="utf-8")))
+        found = content.get("format", 1)
+        if found != CRITIC_FORMAT:
+            raise WeightsError(
+                f"{folder / CRITIC_CONFIG} has format {found}, this version of musenet reads format {CRITIC_FORMAT}: "
+                "train the critic again and register the model"
+            )
+        weights = load_file(folder / CRITIC_WEIGHTS)
+        config = CriticConfig(**content["config"])
+        head = CriticHead(content["d_model"], config.hidden)
+        head.load_state_dict(_part(weights, HEAD))
+        if head.d_model != model.config.d_model:
+            raise ValueError(f"it hears {head.d_model} units of each state, the model has {model.config.d_model}")
+        trunk = model
+        if content["has_trunk"]:
+            with torch.device("meta"):  # skips drawing initial weights
+                trunk = MuseNet(model.config)
+            trunk.load_state_dict(_part(weights, TRUNK), assign=True)
+            trunk = trunk.to(model.norm.weight.device).eval()
+        calibration = Calibration(**content["calibration"])
+    except WeightsError:
+        raise
+    except UNREADABLE as error:
+        raise WeightsError(f"no critic can be read from {folder}: {error}") from error
+    return Critic(trunk, head.to(model.norm.weight.device).eval(), config, calibration)
+
+
+def _part(weights: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in weights.items() if name.startswith(prefix)}

@@ -1,0 +1,25 @@
+"""A critic of a small network, untrained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from modeling.criticism import Critic, CriticConfig, CriticHead
+from modeling.network.transformer import MuseNet
+
+MakeCritic = Callable[..., Critic]
+
+
+@pytest.fixture(scope="session")
+def make_critic(make_model: Callable[..., MuseNet]) -> MakeCritic:
+    """Makes a critic with a window of 32 tokens; takes other settings, of `CriticConfig`."""
+
+    def make(**settings: object) -> Critic:
+        torch.manual_seed(0)
+        config = CriticConfig(**{"window": 32, "hidden": 8, **settings})
+        return Critic(make_model(), CriticHead(32, config.hidden).eval(), config)
+
+    return make

@@ -1,0 +1,42 @@
+"""Calibration: probabilities that hold, for short and long windows, with the order of logits kept."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from modeling.criticism import Calibration, expected_calibration_error, fit_calibration, probability
+
+
+def drawn(count: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Logits four times too large for short windows, right for long ones."""
+    random = np.random.default_rng(seed)
+    heard = random.choice([64.0, 512.0], count)
+    truth = random.normal(0, 2, count)
+    return truth * np.where(heard < 100, 4.0, 1.0), heard, random.random(count) < probability(truth)
+
+
+def test_too_sure_a_critic_becomes_as_sure_as_it_may_be() -> None:
+    fitted = fit_calibration(*drawn(4000, 0))
+    logits, heard, is_real = drawn(4000, 1)
+    before = expected_calibration_error(probability(logits), is_real)
+    after = expected_calibration_error(fitted.probabilities(logits, heard), is_real)
+    assert before > 0.08
+    assert after < 0.03
+
+
+def test_a_higher_logit_is_never_less_likely_real() -> None:
+    worse = Calibration(scale=-3.0, offset=1.0)
+    scores = worse.apply(np.array([-2.0, 0.0, 2.0]), np.full(3, 64.0))
+    assert (np.diff(scores) > 0).all()
+
+
+def test_without_one_of_the_kinds_nothing_can_be_fitted() -> None:
+    with pytest.raises(ValueError, match="calibration needs windows that are real and others"):
+        fit_calibration(np.zeros(3), np.full(3, 64.0), np.ones(3, bool))
+
+
+def test_the_error_is_the_distance_of_scores_from_shares() -> None:
+    scores = np.array([0.95, 0.95, 0.05, 0.05])
+    assert expected_calibration_error(scores, np.array([True, True, False, False])) == pytest.approx(0.05)
+    assert expected_calibration_error(scores, np.array([False, False, True, True])) == pytest.approx(0.95)

@@ -1,0 +1,68 @@
+"""Lessons: pairs of a real window and one that is not, of one piece, under one header."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from modeling.criticism import Generated, Lessons
+from modeling.criticism.lessons import LEARNED, splice
+from modeling.data import Split
+from tokenization.dataset.shards import ShardError
+from tokenization.encodings import HEADER
+
+WINDOW = 48
+
+
+def generated(split: Split) -> list[Generated]:
+    """Pieces in the places of others: the last one's music under the header of the one before."""
+    place, music = split.pieces[-2], split.pieces[-1]
+    tokens = np.concatenate([place[: HEADER + 20], music[HEADER + 20 : HEADER + 60]])
+    return [Generated(len(split.pieces) - 2, tokens, 10, HEADER + 20, len(place))]
+
+
+def test_pairs_alternate_and_share_style_and_instruments(split: Split) -> None:
+    lessons = Lessons(split, generated(split), WINDOW, damaged=0.5)
+    windows = lessons.draw(20, np.random.default_rng(0))
+    assert [window.is_real for window in windows] == [True, False] * 20
+    apart = [not np.array_equal(a.tokens[:2], b.tokens[:2]) for a, b in zip(windows[::2], windows[1::2])]
+    assert sum(apart) < 5, "other headers are one way among many of not being real"
+
+
+def test_the_same_numbers_draw_the_same_windows(split: Split) -> None:
+    first, second = (Lessons(split, generated(split), WINDOW, 0.5).draw(6, np.random.default_rng(3)) for _ in range(2))
+    assert [w.tokens.tolist() for w in first] == [w.tokens.tolist() for w in second]
+
+
+def test_without_generations_there_are_damaged_pieces_alone(split: Split) -> None:
+    windows = Lessons(split, [], WINDOW, damaged=0.0).draw(4, np.random.default_rng(0))
+    assert all(window.judged_from == 0 for window in windows)
+
+
+def test_all_damages_are_met(split: Split) -> None:
+    assert len({damage.__name__ for damage, _ in LEARNED}) == len(LEARNED)
+    kinds = Lessons(split, [], WINDOW, 1.0).draw(60, np.random.default_rng(1))
+    pairs = zip(kinds[::2], kinds[1::2])
+    assert sum(not np.array_equal(real.tokens, bad.tokens) for real, bad in pairs) > 50
+
+
+def test_behind_a_generated_middle_the_piece_goes_on(split: Split) -> None:
+    (made,) = generated(split)
+    real = split.pieces[made.piece]
+    window = splice(made, real, split.encoding)
+    assert window is not None
+    assert not window.is_real
+    until = split.encoding.decode(made.tokens).onset.max()
+    joined, whole = split.encoding.decode(window.tokens), split.encoding.decode(real)
+    assert sorted(joined.pitch[joined.onset > until + 0.05].tolist()) == sorted(
+        whole.pitch[whole.onset > until + 0.05].tolist()
+    )
+
+
+def test_pieces_without_notes_teach_nothing(split: Split) -> None:
+    short = replace(split, pieces=split.pieces[:2], piece_ids=split.piece_ids[:2], styles=split.styles[:2])
+    few = Lessons(short, [], 4, 1.0)
+    with pytest.raises(ShardError, match="fewer than 16 notes"):
+        few.draw(200, np.random.default_rng(0))
