@@ -148,9 +148,9 @@ class Composer:
         found = int(begins[1]) - vocabulary.instrumentation_base
         if not (asked and found & ~asked):
             return []
-        played, wanted = (", ".join(vocabulary.groups_of_mask(mask)) for mask in (found, asked))
-        rest = "others may join them" if request.suggest else f"only {wanted} continue it"
-        return [f"the prompt plays {played}; its notes stay, and {rest}"]
+        played, wanted = ", ".join(vocabulary.groups_of_mask(found)), ", ".join(request.instruments)
+        which = "only" if request.require else "mostly"
+        return [f"the prompt plays {played}; its notes stay, and {which} {wanted} will follow"]
 
     def length_of(self, request: PieceRequest, prompt: Prompt | None) -> int:
         """Return the tokens of the piece that a request asks for, with a length in time a first estimate of them.

@@ -40,7 +40,7 @@ TYPES = {
     "prune": DataType.boolean,
     "seed": DataType.long,
     "weights": DataType.string,
-    "suggest": DataType.boolean,
+    "require": DataType.boolean,
     "blend": DataType.string,
     "bars": DataType.double,
     "candidate": DataType.long,

@@ -48,8 +48,9 @@ class PieceRequest(Controls):
     """A style of the model's dataset; None: the model chooses."""
     instruments: Annotated[tuple[str, ...], BeforeValidator(_names)] = ()
     """Groups (`strings`) or instruments (`violin`), or text with commas. Empty: those of the prompt, else piano."""
-    suggest: bool = False
-    """True if the instruments are suggestions: others may play, too, but are less likely."""
+    require: bool = False
+    """True if no other instruments may play. By default those given are suggestions, as MuseNet's were: others are less
+    likely, by `outside`."""
     blend: str | None = None
     """Styles with weights instead of one style, also changing along the piece: see `modeling.controls.parse_blend`."""
     length: int | None = Field(None, ge=SHORTEST)
@@ -214,7 +215,7 @@ class RequestOptions(TypedDict, total=False):
     tonality: float
     style: str | None
     instruments: tuple[str, ...] | list[str] | str
-    suggest: bool
+    require: bool
     blend: str | None
     length: int | None
     seconds: float | None
@@ -274,6 +275,6 @@ def request_for_model(
         prompt=prompt,
         first=request.candidate,
         infill=infill,
-        direction=Direction(request.time, blend, controls, request.suggest),
+        direction=Direction(request.time, blend, controls, not request.require, request.instruments),
         executor=ExecutorConfig(weights=request.weights),
     )

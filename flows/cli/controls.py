@@ -18,7 +18,7 @@ OPTIONS = (
         "--blend", metavar="TEXT", help="Styles with weights, `chopin=0.7, pop=0.3`; at seconds, `0 chopin; 30 pop`."
     ),
     click.option(
-        "--suggest", is_flag=True, default=None, help="Let other instruments play, too: those given are suggestions."
+        "--require", is_flag=True, default=None, help="Let no other instruments play; by default they are less likely."
     ),
     click.option("--bars", type=POSITIVE, help="Length of a piece in bars of four beats."),
     click.option("--prompt-notes", type=click.IntRange(1), help="Take so many notes of the prompt, not all."),
@@ -62,7 +62,7 @@ OPTIONS = (
         help="Bonus in nats of an instrument that was asked for and is silent for long.  [default: 0.0]",
     ),
     click.option(
-        "--outside", type=NATS, help="Penalty in nats of an instrument that was not suggested.  [default: 1.0]"
+        "--outside", type=NATS, help="Penalty in nats of an instrument that was not asked for.  [default: 1.0]"
     ),
 )
 

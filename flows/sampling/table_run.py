@@ -133,7 +133,7 @@ _FIELD_TYPES: dict[str, pl.DataType] = {
     **dict.fromkeys(("instruments", "replace", "add"), pl.List(pl.String())),
     **dict.fromkeys(("length", "best_of", "seed", "candidate", "top_k"), pl.Int64()),
     **dict.fromkeys(("style", "blend", "key", "prompt", "opening", "infill", "weights", "rank"), pl.String()),
-    **dict.fromkeys(("suggest", "strict_key", "prune"), pl.Boolean()),
+    **dict.fromkeys(("require", "strict_key", "prune"), pl.Boolean()),
 }
 INDEX_SCHEMA: dict[str, pl.DataType] = {
     "row": pl.Int64(),

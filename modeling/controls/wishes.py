@@ -46,7 +46,7 @@ class Controls(BaseModel):
     density: Factor | None = None
     """Notes a second to aim at, over some seconds."""
     outside: Nats = 1.0
-    """Nats by which instruments that are suggested against become less likely; of no effect where they may not play."""
+    """Nats by which instruments that were not asked for become less likely; of no effect where they may not play."""
     missing: Nats = 0.0
     """Nats by which an instrument that was asked for becomes more likely while it has long been silent."""
     repetition: Nats = 0.0

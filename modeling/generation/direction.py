@@ -17,4 +17,6 @@ class Direction:
     """Styles in place of the prompt's; None: that one."""
     controls: Controls = field(default_factory=Controls)
     is_open: bool = False
-    """True if the instruments of the prompt are suggestions: others may play, but less likely (`Controls.outside`)."""
+    """True if the instruments asked for are suggestions: others may play, but less likely (`Controls.outside`)."""
+    instruments: tuple[str, ...] = ()
+    """Groups or instruments that were asked for by name; empty: those of the groups that the header names."""

@@ -47,6 +47,8 @@ class GrowingPieces:
         self.filled = 0
         """Tokens of each piece so far."""
         asked = encoding.vocabulary.instruments_of(prompts[:, 1])
+        if direction.instruments:
+            asked = asked & encoding.vocabulary.named_instruments(direction.instruments)
         playable = np.ones_like(asked) if direction.is_open else asked
         # In the data `end` comes when the countdown has run out; a piece may end while it runs.
         ending = Ending.within(lengths - COUNTDOWN, lengths)

@@ -49,7 +49,9 @@ class TestChecking:
     def test_a_prompt_of_other_instruments_says_what_happens(self, unloaded: Composer, midi_fixtures: Path) -> None:
         prompt = Prompt((midi_fixtures / "ok_type0.mid").read_bytes(), "ok_type0.mid")
         lines = unloaded.check(PieceRequest(instruments=("violin",)), prompt)
-        assert lines == ["the prompt plays piano; its notes stay, and only strings continue it"]
+        assert lines == ["the prompt plays piano; its notes stay, and mostly violin will follow"]
+        lines = unloaded.check(PieceRequest(instruments=("violin",), require=True), prompt)
+        assert lines == ["the prompt plays piano; its notes stay, and only violin will follow"]
         assert unloaded.check(PieceRequest(instruments=("violin", "piano")), prompt) == []
         assert unloaded.check(PieceRequest(), prompt) == []
 

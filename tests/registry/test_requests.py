@@ -91,7 +91,7 @@ class TestItsDigest:
             {"add": "piano"},
             {"bars": 8.0},
             {"blend": "bach, jazz=2"},
-            {"suggest": True},
+            {"require": True},
             {"key": "C"},
             {"strict_key": True},
             {"lowest": 40},
@@ -138,11 +138,15 @@ class TestItsLength:
 class TestTheNetworkSSide:
     def test_gets_all_of_it(self) -> None:
         begins = np.arange(4, dtype=np.uint16)
-        request = PieceRequest(prompt="a.txt", seconds=20, blend="bach, jazz", key="C", suggest=True, candidate=4)  # type: ignore[arg-type]
+        request = PieceRequest(
+            prompt="a.txt", seconds=20, blend="bach, jazz", key="C", instruments="violin", candidate=4
+        )  # type: ignore[arg-type]
         found = request_for_model(request, 500, begins)
         assert found.prompt is begins
         assert found.first == 4
-        assert found.direction == Direction(20, parse_blend("bach, jazz"), Controls(key="C"), is_open=True)
+        assert found.direction == Direction(
+            20, parse_blend("bach, jazz"), Controls(key="C"), is_open=True, instruments=("violin",)
+        )
 
 
 class TestThePartOfAPrompt:

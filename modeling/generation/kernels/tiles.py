@@ -28,7 +28,9 @@ FUSE = f"llvm.fmuladd.v{LANES}f32"
 """a · b + c, without rounding between where the processor can."""
 PAIRS = "llvm.x86.avx2.pmadd.wd"
 """The products of 16-bit integers, added in pairs."""
-HAS_PAIRS = bool(binding.get_host_cpu_features().get("avx2")) and not (config.CPU_NAME or config.CPU_FEATURES)
+HAS_PAIRS = bool(binding.get_host_cpu_features().get("avx2")) and not (
+    config.CPU_NAME or config.CPU_FEATURES  # type: ignore[attr-defined]  # numba sets its settings as it is imported
+)
 
 _FLOATS = ir.VectorType(ir.FloatType(), LANES)
 _INTEGERS = ir.VectorType(ir.IntType(32), LANES)

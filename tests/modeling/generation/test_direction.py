@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -23,12 +23,16 @@ FREE = SamplingConfig(top_p=1.0)
 
 
 def pieces_of(
-    bundle: ModelBundle, direction: Direction, count: int = 4, length: int = 300, **changes: object
+    bundle: ModelBundle,
+    direction: Direction,
+    count: int = 4,
+    length: int = 300,
+    instruments: Sequence[str] = ("piano",),
 ) -> list[Tokens]:
     vocabulary = bundle.vocabulary
     header = [
         vocabulary.style_id("bach"),
-        vocabulary.instrumentation_id(vocabulary.group_mask(["piano"])),
+        vocabulary.instrumentation_id(vocabulary.group_mask(instruments)),
         vocabulary.start,
         vocabulary.tempo_id(120),
     ]
@@ -122,3 +126,12 @@ class TestControls:
         assert programs(Direction()) == {0}
         assert programs(Direction(is_open=True)) > {0}
         assert programs(Direction(is_open=True, controls=Controls(outside=50.0))) == {0}
+
+    def test_of_a_group_the_instruments_asked_for_play(self, bundle: ModelBundle) -> None:
+        def programs(direction: Direction) -> set[int]:
+            pieces = pieces_of(bundle, direction, instruments=["strings"])
+            return {int(program) for piece in pieces for program in bundle.encoding.decode(piece).program}
+
+        assert programs(Direction()) == {40, 42}
+        assert programs(Direction(instruments=("cello",))) == {42}
+        assert programs(Direction(instruments=("violin", "strings"))) == {40, 42}
