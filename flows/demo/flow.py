@@ -91,6 +91,7 @@ def _demo(parameters: DemoParameters) -> DemoReport:
                 model=CHAMPION,
                 style=parameters.style,
                 instruments=tuple(parameters.instruments),
+                require=True,  # a model of four minutes does not yet know when others would join well
                 best_of=parameters.best_of,
                 length=parameters.length,
                 seed=parameters.seed,

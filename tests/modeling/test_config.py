@@ -76,7 +76,10 @@ class TestShape:
             ({"d_model": 30, "positions": "rotary"}, "rotary positions need an even d_head, not 15"),
             ({"heads": 1, "sparsity": {"factors": "heads"}}, "factors=heads needs an even number of heads, not 1"),
             ({"structure": ["time", "part", "time"]}, "structure names an embedding twice"),
-            ({"structure": ["beat"]}, "'time', 'chord', 'part', 'countdown', 'style', 'instrumentation' or 'metre'"),
+            (
+                {"structure": ["beat"]},
+                "'time', 'chord', 'part', 'countdown', 'style', 'instrumentation', 'metre', 'sounding' or 'harmony'",
+            ),
         ],
     )
     def test_what_does_not_fit_together_is_refused(self, changes: dict[str, object], words: str) -> None:
