@@ -46,9 +46,8 @@ def one_pitch(notes: Notes, random: Random) -> Notes:
     middle = int(np.median(notes.pitch[pitched])) if pitched.any() else 60
     first = np.diff(notes.onset, prepend=-1.0) > 0.03
     kept = np.flatnonzero(first | notes.drum)
-    columns = {name: getattr(notes, name)[kept] for name in ("onset", "duration", "velocity", "program", "drum")}
-    pitch = np.where(notes.drum[kept], notes.pitch[kept], middle).astype(np.uint8)
-    return replace(notes, pitch=pitch, **columns)
+    left = notes.taken(kept)
+    return replace(left, pitch=np.where(left.drum, left.pitch, middle).astype(np.uint8))
 
 
 def notes_to_cap(notes: Notes, random: Random) -> Notes:
@@ -98,9 +97,7 @@ def top_line(notes: Notes, random: Random) -> Notes:
     """Leave the highest note of each onset alone."""
     order = np.lexsort((notes.pitch, notes.onset))
     last = np.append(np.diff(notes.onset[order]) > 0.03, True)
-    kept = np.sort(order[last | notes.drum[order]])
-    columns = ("onset", "duration", "pitch", "velocity", "program", "drum")
-    return replace(notes, **{name: getattr(notes, name)[kept] for name in columns})
+    return notes.taken(np.sort(order[last | notes.drum[order]]))
 
 
 def twice_as_fast(notes: Notes, random: Random) -> Notes:
@@ -134,6 +131,4 @@ def instrument_swapped(notes: Notes, random: Random) -> Notes:
 
 def mostly_silent(notes: Notes, random: Random) -> Notes:
     """Leave one note of SPARSE."""
-    kept = np.arange(int(random.integers(min(SPARSE, max(len(notes), 1)))), len(notes), SPARSE)
-    columns = ("onset", "duration", "pitch", "velocity", "program", "drum")
-    return replace(notes, **{name: getattr(notes, name)[kept] for name in columns})
+    return notes.taken(np.arange(int(random.integers(min(SPARSE, max(len(notes), 1)))), len(notes), SPARSE))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from flows.criticism.measuring import Measuring, generated_of, windows_of
+from flows.criticism.measuring import Measuring, windows_of
 from flows.criticism.parameters import MIN_PIECES, CriticParameters
 from flows.criticism.report import CriticReport, write_report
 from flows.progress import Stage
@@ -17,7 +17,7 @@ from infra.errors import UserError
 from infra.files import publish_folder, staging_folder
 from infra.lake import Lake
 from infra.wording import counted
-from modeling.archive import Archive, Filler, Generation, family_by_piece
+from modeling.archive import Archive, Filler, Generation, family_by_piece, generated_of
 from modeling.config import Sampler
 from modeling.config.critic import NOISE
 from modeling.criticism import (

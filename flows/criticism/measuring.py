@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flows.criticism.report import CriticFigure, Kind, Reliability
-from modeling.archive import Generation
-from modeling.criticism import Critic, Estimate, Generated, Window, auc, final_logits, prefix_sizes, probability
+from modeling.archive import Generation, generated_of
+from modeling.criticism import Critic, Estimate, Window, auc, final_logits, prefix_sizes, probability
 from modeling.criticism.lessons import LEARNED, LEAST_NOTES, damaged, splice
 from modeling.data import Split
 from tokenization import damages
@@ -30,19 +30,12 @@ HIGHEST = 127
 
 def windows_of(generations: Sequence[Generation], split: Split) -> tuple[list[Window], list[Window]]:
     """Return the windows of generations, and the real ones in whose places they are."""
-    index = {piece_id: number for number, piece_id in enumerate(split.piece_ids)}
     made, real = [], []
-    for each in generations:
-        tokens = np.asarray(split.pieces[index[each.piece_id]])
-        made.append(Window(each.tokens, each.start, each.length, is_real=False, judged_from=each.prompt))
+    for each in generated_of(generations, split):
+        tokens = np.asarray(split.pieces[each.piece])
+        made.append(each.window)
         real.append(Window(tokens, each.start, len(tokens), judged_from=each.prompt))
     return made, real
-
-
-def generated_of(generations: Sequence[Generation], split: Split) -> list[Generated]:
-    """Return generations as a critic learns from them."""
-    index = {piece_id: number for number, piece_id in enumerate(split.piece_ids)}
-    return [Generated(index[g.piece_id], g.tokens, g.start, g.prompt, g.length) for g in generations]
 
 
 class Measuring:

@@ -6,7 +6,7 @@ rows are computed together; batches are drawn one from another by number.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import numpy as np
 
 from modeling.archive.files import Generation
 from modeling.config.critic import ArchiveConfig, Sampler
+from modeling.criticism import Generated
 from modeling.data import Split
 from modeling.generation import SamplingConfig, generate
 from modeling.generation.executors import Executor
@@ -39,6 +40,12 @@ def family_by_piece(version: Path, split: str) -> dict[str, str]:
     return found
 
 
+def generated_of(generations: Sequence[Generation], split: Split) -> list[Generated]:
+    """Return generations beside the pieces of a split as a critic learns from them."""
+    index = {piece_id: number for number, piece_id in enumerate(split.piece_ids)}
+    return [Generated(index[g.piece_id], g.tokens, g.start, g.prompt, g.length) for g in generations]
+
+
 @dataclass(frozen=True)
 class Filler:
     """Draws generations beside the pieces of a split."""
@@ -50,11 +57,6 @@ class Filler:
     window: int
     """Tokens of a window, its header included."""
     seed: int
-
-    @property
-    def pieces(self) -> int:
-        """Number of pieces that are longer than a window."""
-        return int((self.split.sizes > self.window).sum())
 
     def batch(
         self, executor: Executor, step: int, number: int, sampler: Sampler | None = None, count: int | None = None

@@ -11,6 +11,7 @@ from modeling.controls.tables import IdTable, id_table, limits_of
 from modeling.controls.wishes import Controls
 from tokenization.compiled import compiled
 from tokenization.encodings import Encoding
+from tokenization.encodings.texture import CLASSES
 from tokenization.vocabulary import PITCHES
 
 PHRASE = 4
@@ -21,7 +22,6 @@ DENSITY_SECONDS = 4.0
 """Time constant of the measured density."""
 DENSITY_GAIN, MOST_DENSITY_BIAS = 1.5, 3.0
 """Nats for each factor e between the density wished for and that measured, and the most of them."""
-CLASSES = 12
 CLASS_MEMORY = 48.0
 """Notes after which a pitch class that was heard counts 1 / e."""
 CLASS_PRIOR = 1.0

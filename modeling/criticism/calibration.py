@@ -37,10 +37,6 @@ class Calibration:
         scale = np.maximum(self.scale + self.growth * doublings, FLATTEST)
         return np.asarray(scale * logits + self.offset + self.drift * doublings)
 
-    def probabilities(self, logits: Values, heard: Values) -> Values:
-        """Return the probabilities of being real."""
-        return probability(self.apply(logits, heard))
-
 
 def probability(logits: Values) -> Values:
     """Return the logistic function."""

@@ -20,7 +20,7 @@ from tokenization.augmentation import AugmentationSettings, Variant, apply, tran
 from tokenization.damages import Damage
 from tokenization.dataset.shards import ShardError
 from tokenization.encodings import HEADER, Encoding
-from tokenization.midi.notes import Notes
+from tokenization.midi.notes import COLUMNS, Notes
 from tokenization.vocabulary import Tokens
 
 Random = np.random.Generator
@@ -188,10 +188,7 @@ def splice(found: Generated, tokens: Tokens, encoding: Encoding) -> Window | Non
     rest = np.flatnonzero(real.onset > until)
     if not len(rest):
         return None
-    columns = {
-        name: np.concatenate([getattr(made, name), getattr(real, name)[rest]])
-        for name in ("onset", "duration", "pitch", "velocity", "program", "drum")
-    }
+    columns = {name: np.concatenate([getattr(made, name), getattr(real, name)[rest]]) for name in COLUMNS}
     notes = Notes(**columns, tempo=real.tempo, tempo_map=real.tempo_map)
     joined = encoded_like(notes, tokens, encoding)
     return Window(joined, found.start, len(joined), is_real=False, judged_from=found.prompt)

@@ -109,7 +109,14 @@ def stream(
     beginnings = np.concatenate([planned[:, None], prompts.astype(np.int64)], axis=1)
     distinct, row_of = np.unique(beginnings, axis=0, return_inverse=True)
     pieces = GrowingPieces(
-        encoding, distinct[:, 1:].astype(np.uint16), distinct[:, 0].copy(), longest, sampling, direction, frame
+        encoding,
+        distinct[:, 1:].astype(np.uint16),
+        distinct[:, 0].copy(),
+        longest,
+        sampling,
+        direction,
+        executor.listens,
+        frame,
     )
     mixture = Mixture(encoding.vocabulary, direction, sampling.guidance)
     decoder = Decoder(executor, mixture.headers)

@@ -28,6 +28,7 @@ class GrowingPieces:
 
     `prompts`: the tokens so far, shape (pieces, n). `lengths`: planned tokens of each piece, on which its part and
     countdown depend, and in a direction with a length in time a first estimate of them. `capacity`: most tokens of any.
+    `with_texture`: fill in the fields from TEXTURE on, which stay zeros otherwise.
     `frame`: what stays of a given piece, whose prefix the prompts are; then the plan is that piece's.
     Raises ValueError where an instrumentation has no instruments, and VocabularyError where controls leave no note.
     """
@@ -40,6 +41,7 @@ class GrowingPieces:
         capacity: int,
         sampling: SamplingConfig,
         direction: Direction,
+        with_texture: bool,
         frame: Frame | None = None,
     ) -> None:
         self._writes_ends = encoding.writes_ends
@@ -59,7 +61,7 @@ class GrowingPieces:
             ending, longest_note = Ending.open(len(lengths)), ENDLESS_NOTE
         self._grammar = Grammar(encoding, playable, ending, longest_note)
         self._stepper = Stepper(lengths, encoding.effects)
-        self._texture = TextureState(encoding, len(lengths))
+        self._texture = TextureState(encoding, len(lengths)) if with_texture else None
         self._clock = Clock(encoding, len(lengths))
         self._plan: TimePlan | None = None
         if direction.seconds is not None:
@@ -85,7 +87,8 @@ class GrowingPieces:
         if self._adjustments is not None:
             self._adjustments.advance(tokens)
         self._fields[:TEXTURE, :, self.filled] = tokens, step.time, step.chord, step.part, step.countdown
-        self._fields[TEXTURE:, :, self.filled] = self._texture.step(tokens)
+        if self._texture is not None:
+            self._fields[TEXTURE:, :, self.filled] = self._texture.step(tokens)
         self.filled += 1
         self._clock.advance(self._grammar.now, self._grammar.tempo)
         if self._frame is not None:
@@ -149,9 +152,8 @@ class GrowingPieces:
         self.lengths, self._fields = self.lengths[rows], self._fields[:, rows]
         self._grammar.keep(rows)
         self._stepper.keep(rows)
-        self._texture.keep(rows)
         self._clock.keep(rows)
-        for part in (self._plan, self._adjustments, self._frame):
+        for part in (self._texture, self._plan, self._adjustments, self._frame):
             if part is not None:
                 part.keep(rows)
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from infra.errors import UserError
 from modeling.controls import BEATS_PER_BAR
 from modeling.generation.request import Request
-from tokenization.encodings import HEADER, Encoding, Time
+from tokenization.encodings import HEADER, Encoding
 from tokenization.midi.notes import Notes, TempoMap
 from tokenization.vocabulary import Tokens, Vocabulary
 
@@ -66,13 +66,10 @@ def _check_room(encoding: Encoding, request: Request, tokens: Tokens) -> None:
 
 def tokens_before(encoding: Encoding, tokens: Tokens, seconds: float) -> int:
     """Return the number of tokens, header included, behind which a piece has not come to a time in seconds."""
-    vocabulary, ids = encoding.vocabulary, tokens.astype(np.int64)
-    speed = np.full(len(ids), float(vocabulary.ticks_per_second))
-    if encoding.time is Time.BEATS:
-        tempo = _tempos(vocabulary)[ids]
-        latest = np.maximum.accumulate(np.where(tempo >= 0, np.arange(len(ids)), 0))
-        speed = vocabulary.tempo_values[np.maximum(tempo[latest], 0)] / 60 * vocabulary.ticks_per_beat
-    times = np.cumsum(encoding.effects.ticks[ids] / speed)
+    ids = tokens.astype(np.int64)
+    tempo = _tempos(encoding.vocabulary)[ids]
+    latest = np.maximum.accumulate(np.where(tempo >= 0, np.arange(len(ids)), 0))
+    times = np.cumsum(encoding.effects.ticks[ids] / encoding.speeds[np.maximum(tempo[latest], 0)])
     return max(HEADER, int(np.searchsorted(times, seconds)))
 
 
@@ -93,26 +90,14 @@ def beginning(notes: Notes, count: int | None = None, seconds: float | None = No
     """
     order = np.argsort(notes.onset, kind="stable")
     if count is not None:
-        return _with_columns(notes, order[:count], notes.duration)
+        return notes.taken(order[:count])
     if bars is not None:
         seconds = seconds_of_beats(notes, bars * BEATS_PER_BAR)
     if seconds is None or not len(notes):
         return notes
     cut = _first_onset(notes) + seconds
     duration = np.minimum(notes.duration, np.maximum(cut - notes.onset, 0))
-    return _with_columns(notes, order[notes.onset[order] < cut], duration)
-
-
-def _with_columns(notes: Notes, rows: NDArray[np.int64], duration: NDArray[np.float64]) -> Notes:
-    return replace(
-        notes,
-        onset=notes.onset[rows],
-        duration=duration[rows],
-        pitch=notes.pitch[rows],
-        velocity=notes.velocity[rows],
-        program=notes.program[rows],
-        drum=notes.drum[rows],
-    )
+    return replace(notes, duration=duration).taken(order[notes.onset[order] < cut])
 
 
 def _first_onset(notes: Notes) -> float:

@@ -16,10 +16,10 @@ from torch.nn.functional import pad
 
 from infra.errors import UserError
 from infra.wording import counted
-from modeling.archive import Archive, Filler, Generation, family_by_piece
+from modeling.archive import Archive, Filler, Generation, family_by_piece, generated_of
 from modeling.config import ModelConfig, RunConfig
 from modeling.config.critic import JointCritic
-from modeling.criticism import Generated, Lessons, batch_of, labels_of
+from modeling.criticism import Lessons, batch_of, labels_of
 from modeling.data import Split
 from modeling.generation import new_executor
 from modeling.network.batch import Batch
@@ -50,7 +50,6 @@ class JointTraining:
                 f"{counted(found, 'piece')} of the dataset has: lower training.critic.window"
             )
         self.families = family_by_piece(run.dataset, "train")
-        self._index = {piece_id: number for number, piece_id in enumerate(split.piece_ids)}
         self._lessons: tuple[int, Lessons] | None = None
 
     def is_filled_at(self, step: int) -> bool:
@@ -102,6 +101,6 @@ class JointTraining:
         filled = step // self.settings.fill_every * self.settings.fill_every
         if self._lessons is None or self._lessons[0] != filled:
             found = self.archive.at(filled, self.settings.archive.most)
-            generated = [Generated(self._index[g.piece_id], g.tokens, g.start, g.prompt, g.length) for g in found]
-            self._lessons = filled, Lessons(self.split, generated, self.window, self.settings.damaged)
+            lessons = Lessons(self.split, generated_of(found, self.split), self.window, self.settings.damaged)
+            self._lessons = filled, lessons
         return self._lessons[1]

@@ -240,7 +240,6 @@ def _lay_out_texture(
     out: NDArray[np.int64],
 ) -> None:
     unchanged = np.zeros(0, np.int32)
-    id_ = np.zeros(1, np.int64)
     for index in range(len(parts.row)):
         first, stop = parts.first[index], parts.stop[index]
         change = changes[index] if len(changes) else unchanged
@@ -249,16 +248,15 @@ def _lay_out_texture(
         known = head + max(min(stop - body, parts.body[index]), 0)
         rows = out[parts.row[index], parts.at[index] : parts.until[index]]
         shown = min(known, len(rows))
+        rows[:head], rows[shown:] = 0, 0
+        lead = min(LEAD, body - first)
+        ids = np.empty(lead + max(shown - head, 0), np.int64)
+        _copy(tokens[body - lead : body - lead + len(ids)], change, ids)
         forget(memory, 0)
-        for at in range(max(first, body - LEAD), body):
-            _copy(tokens[at : at + 1], change, id_)
-            hear(id_[0], rules, memory, 0)
-        rows[:head] = 0
-        for i in range(head, shown):
-            _copy(tokens[body + i - head : body + i - head + 1], change, id_)
-            hear(id_[0], rules, memory, 0)
-            describe(rules, memory, 0, rows[i])
-        rows[shown:] = 0
+        for i in range(len(ids)):
+            hear(ids[i], rules, memory, 0)
+            if i >= lead:
+                describe(rules, memory, 0, rows[head + i - lead])
 
 
 @compiled

@@ -1,7 +1,7 @@
 """Texture: the pitches that sound at a token, and the pitch classes of the notes before it.
 
-`texture` computes it for parts of pieces, `TextureState` one token at a time while pieces are being generated; both by
-one definition, from the tokens alone, for every encoding:
+`texture` computes it for whole pieces, `TextureState` one token at a time while pieces are being generated,
+`tokenization.dataset.windows` for parts of pieces; all by one definition, from the tokens alone, for every encoding:
 
     sounding   the pitches that sound once the token has taken effect, over all instruments but drums, by the age of the
                note: struck at this tick, within the last beat, within the last four beats, or before
@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tokenization.compiled import compiled
-from tokenization.encodings.effects import LENGTH, NOTE, OFF, WAIT, EventTable
+from tokenization.encodings.effects import DRUM, LENGTH, NOTE, OFF, WAIT, EventTable
 from tokenization.encodings.encoding import Encoding
 from tokenization.encodings.grid import LEGATO_TICKS
 from tokenization.vocabulary import PITCHES, Tokens
@@ -189,7 +189,7 @@ def hear(token: int, rules: Rules, memory: Memory, row: int) -> None:
                 until[pitch] = now + LEGATO_TICKS
             _count(memory.heard[row], memory.counts[row], moment[1], pitch % CLASSES)
             moment[1] += 1
-        elif kind > NOTE and kind < LENGTH:  # a drum hit
+        elif kind == DRUM:
             moment[2] = -1
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -35,9 +35,7 @@ class Extract:
         end = len(order)
         if self.notes is not None and end - begin > self.notes:
             end = int(np.searchsorted(onset, onset[begin + self.notes - 1] + TOGETHER, side="right"))
-        chosen = order[begin:end]
-        columns = ("onset", "duration", "pitch", "velocity", "program", "drum")
-        return replace(notes, **{name: getattr(notes, name)[chosen] for name in columns})
+        return notes.taken(order[begin:end])
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,7 @@ parser to the shard is array arithmetic.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,6 +62,10 @@ class Notes:
 
     def __len__(self) -> int:
         return len(self.onset)
+
+    def taken(self, rows: NDArray[np.integer]) -> Notes:
+        """Return the notes of these indices, in this order, with the tempos of all."""
+        return replace(self, **{name: getattr(self, name)[rows] for name in COLUMNS})
 
     @property
     def tempos(self) -> TempoMap:

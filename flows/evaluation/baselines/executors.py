@@ -18,12 +18,14 @@ Predict = Callable[[Rows], Floats]
 class TokenExecutor:
     """An executor whose logits depend on the last `width` tokens alone."""
 
+    listens = False
+
     def __init__(self, predict: Predict, width: int) -> None:
         self.predict = predict
         self.width = width
 
     def prefill(self, windows: Fields, capacity: int) -> DecodingState:
-        """Start from windows of shape (5, rows, positions), of which the tokens count."""
+        """Start from windows of shape (FIELDS, rows, positions), of which the tokens count."""
         return _State(self, windows[0])
 
 

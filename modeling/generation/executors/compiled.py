@@ -24,6 +24,7 @@ class CompiledExecutor:
     def __init__(self, model: MuseNet, quantise: bool) -> None:
         """`quantise`: round matrices to 8 bits, with a scale for each row."""
         config = model.config
+        self.listens = config.listens
         self.network = pack_network(model, quantise)
         self._embeddings = model.embeddings
         self.cache_shape = (config.layers, config.kv_heads or config.heads, config.d_head)

@@ -27,6 +27,7 @@ class EagerExecutor:
 
     def __init__(self, model: MuseNet) -> None:
         self.model = model.eval()
+        self.listens = model.config.listens
         self.device = model.norm.weight.device
 
     def prefill(self, windows: Fields, capacity: int) -> EagerState:

@@ -33,6 +33,9 @@ class DecodingState(Protocol):
 class Executor(Protocol):
     """A network that is ready to decode."""
 
+    listens: bool
+    """True if it reads the texture of tokens; where it does not, those fields are zeros."""
+
     def prefill(self, windows: Fields, capacity: int) -> DecodingState:
         """Run windows of shape (FIELDS, rows, positions); the cache has room for `capacity` positions a row."""
         ...

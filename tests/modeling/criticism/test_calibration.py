@@ -20,7 +20,7 @@ def test_too_sure_a_critic_becomes_as_sure_as_it_may_be() -> None:
     fitted = fit_calibration(*drawn(4000, 0))
     logits, heard, is_real = drawn(4000, 1)
     before = expected_calibration_error(probability(logits), is_real)
-    after = expected_calibration_error(fitted.probabilities(logits, heard), is_real)
+    after = expected_calibration_error(probability(fitted.apply(logits, heard)), is_real)
     assert before > 0.08
     assert after < 0.03
 
