@@ -33,7 +33,7 @@ def is_configured(environment: Mapping[str, str] = os.environ) -> bool:
 
 
 class Emitter:
-    """A thread that sends the events of one run."""
+    """A thread that sends the events of a run and of those within it."""
 
     def __init__(self) -> None:
         importlib.import_module("openlineage.client")  # here: two threads that import the same may lock each other out

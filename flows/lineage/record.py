@@ -24,6 +24,8 @@ class Record:
 
     job: str
     run_id: str
+    emitter: Emitter | None = None
+    """None if no transport is configured."""
     inputs: list[Place] = field(default_factory=list)
     outputs: list[Place] = field(default_factory=list)
 
@@ -49,8 +51,10 @@ def recorded(job: str, flow_run: Any, *inputs: Place) -> Iterator[Record]:
     if not is_configured():
         yield Record(job, "")
         return
-    record = Record(job, str(flow_run.id), list(inputs))
-    emitter = Emitter()
+    outer = _current.get()
+    # A run within another hands its events to the same thread, so that they arrive in order
+    emitter = Emitter() if outer is None or outer.emitter is None else outer.emitter
+    record = Record(job, str(flow_run.id), emitter, list(inputs))
     parent = _parent(flow_run)
     token = _current.set(record)
     try:
@@ -65,8 +69,7 @@ def recorded(job: str, flow_run: Any, *inputs: Place) -> Iterator[Record]:
         raise
     finally:
         _current.reset(token)
-        fault = emitter.close()
-        if fault is not None:
+        if outer is None and (fault := emitter.close()) is not None:
             warn(f"lineage: events of {job} were not delivered: {fault}")
 
 

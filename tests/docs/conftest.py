@@ -49,7 +49,7 @@ def write_songs(folder: Path, first: int, count: int) -> None:
         (folder / f"{number:02}.mid").write_bytes(song(first + number))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # no later test starts in the reader's folder
 def reader(tmp_path_factory: pytest.TempPathFactory, convert_scores: Callable[[Lake], None]) -> Iterator[Any]:
     """A `reader.Reader` who has followed README.md."""
     from reader import Reader

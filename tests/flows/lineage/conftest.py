@@ -22,6 +22,13 @@ OWN = Path(flows.lineage.__file__).parent / "schemas"
 Events = list[dict[str, Any]]
 
 
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No configuration of the machine counts."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.fixture(scope="session")
 def validate() -> Callable[[dict[str, Any]], None]:
     """Check an event against OpenLineage's published schema, and each facet against the schema that it names."""

@@ -25,13 +25,6 @@ def flow_run(parent: str | None = None) -> SimpleNamespace:
     return SimpleNamespace(id=str(uuid.uuid4()), parent_flow_run_id=parent)
 
 
-@pytest.fixture(autouse=True)
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No configuration of the machine counts."""
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.chdir(tmp_path)
-
-
 class TestConfiguration:
     def test_off_unless_configured(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert not is_configured({})
