@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Unpack
 import numpy as np
 from pydantic import ValidationError
 
-from infra.errors import RunError, UserError
+from infra.errors import RunError, UserError, message_of
 from infra.lake import Lake
 from infra.settings import one_line
+from modeling.config import DRAWING_FILE, DrawingConfig
 from registry.identity import ModelIdentity
 from registry.piece import Piece
 from registry.prompts import Prompt
@@ -85,6 +86,15 @@ class Composer:
                 f"version {self.identity.version} of the model does not say how many tokens a second takes: "
                 "register its run again with `musenet register`, or give a length in tokens"
             ) from error
+
+    @cached_property
+    def drawing(self) -> DrawingConfig:
+        """How the model is drawn from where a request says nothing. Raises RunError."""
+        file = self.files / DRAWING_FILE
+        try:
+            return DrawingConfig.model_validate_json(file.read_bytes()) if file.exists() else DrawingConfig()
+        except (OSError, ValidationError) as error:
+            raise RunError(f"{file} cannot be read: {message_of(error)}") from error
 
     @cached_property
     def bundle(self) -> ModelBundle:
@@ -179,7 +189,7 @@ class Composer:
             self.encoding.vocabulary.style_id(style)
         begins = self._tokens(request, prompt)
         infill = self._infill(request, prompt, begins) if request.is_infill else None
-        prepared = request_for_model(request, self._length(request, begins), begins, infill)
+        prepared = request_for_model(request, self.drawing, self._length(request, begins), begins, infill)
         given = prompt_tokens(self.encoding, prepared)
         if infill is not None:
             Frame(self.encoding, given, infill, request.longest_note)
@@ -232,6 +242,7 @@ class Composer:
                 each.seam,
                 each.likelihood,
                 each.curve,
+                request.drawing(self.drawing),
             )
             for each in found
         ]

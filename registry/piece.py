@@ -9,6 +9,7 @@ from pathlib import Path
 
 from infra.errors import UserError
 from infra.files import write_atomically
+from modeling.config import PLAIN, DrawingConfig
 from registry.identity import ModelIdentity
 from registry.prompts import Prompt
 from registry.requests import PieceRequest
@@ -42,6 +43,8 @@ class Piece:
     """Mean log-likelihood of its tokens in nats, where candidates were ranked by it."""
     curve: tuple[tuple[int, float], ...] = ()
     """Tokens up to the end of windows along the piece, and the critic's probability that each is real."""
+    drawing: DrawingConfig = PLAIN
+    """How it was drawn: what the request says, else the model's own settings."""
 
     @cached_property
     def digest(self) -> str:

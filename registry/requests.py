@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, TypedDic
 from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from infra.digests import canonical_digest
+from modeling.config import DrawingConfig
 from modeling.controls import BEATS_PER_BAR, Controls, parse_blend
 from registry.prompts import Prompt
 from registry.spans import parse_span
@@ -61,9 +62,10 @@ class PieceRequest(Controls):
     """Length in bars of four beats at the tempo asked for, prompt included."""
     tempo: float | None = Field(None, gt=0, allow_inf_nan=False)
     """Beats per minute; None: that of the prompt, else 120."""
-    temperature: float = Field(1.0, gt=0, allow_inf_nan=False)
-    top_p: float = Field(0.95, gt=0, le=1)
-    """Probability mass of the tokens that are sampled from (nucleus sampling)."""
+    temperature: float | None = Field(None, gt=0, allow_inf_nan=False)
+    """Of all tokens; None: the model's own, most often 1."""
+    top_p: float | None = Field(None, gt=0, le=1)
+    """Probability mass of the tokens that are sampled from (nucleus sampling); None: the model's own."""
     top_k: int = Field(0, ge=0)
     """Number of the most probable tokens that are sampled from; 0: all."""
     min_p: float = Field(0.0, ge=0, le=1)
@@ -174,6 +176,11 @@ class PieceRequest(Controls):
         """The styles that the request names."""
         return parse_blend(self.blend).styles if self.blend is not None else (self.style,) if self.style else ()
 
+    def drawing(self, own: DrawingConfig) -> DrawingConfig:
+        """Return how the piece is drawn from a model whose own settings are `own`, where the request gives none."""
+        given = {name: getattr(self, name) for name in DrawingConfig.model_fields}
+        return own.model_copy(update={name: value for name, value in given.items() if value is not None})
+
     def content(self, prompt: Prompt | None) -> dict[str, Any]:
         """Return what identifies the request, as JSON values: the fields that differ from their defaults, with the
         digest of the prompt's bytes instead of its path.
@@ -197,7 +204,7 @@ class RequestOptions(TypedDict, total=False):
     """The fields of `PieceRequest` as keyword arguments; all have defaults."""
 
     time_temperature: float
-    pitch_temperature: float
+    pitch_temperature: float | None
     instrument_temperature: float
     lowest: int
     highest: int
@@ -212,7 +219,7 @@ class RequestOptions(TypedDict, total=False):
     missing: float
     repetition: float
     repeats: int
-    tonality: float
+    tonality: float | None
     style: str | None
     instruments: tuple[str, ...] | list[str] | str
     require: bool
@@ -221,8 +228,8 @@ class RequestOptions(TypedDict, total=False):
     seconds: float | None
     bars: float | None
     tempo: float | None
-    temperature: float
-    top_p: float
+    temperature: float | None
+    top_p: float | None
     top_k: int
     min_p: float
     typical: float
@@ -245,14 +252,16 @@ class RequestOptions(TypedDict, total=False):
 
 
 def request_for_model(
-    request: PieceRequest, length: int, prompt: Tokens | None, infill: Infill | None = None
+    request: PieceRequest, own: DrawingConfig, length: int, prompt: Tokens | None, infill: Infill | None = None
 ) -> Request:
     """Return the request in the network's terms, for a piece of `length` tokens that begins with those of `prompt`, or
-    of which `infill` is composed anew."""
+    of which `infill` is composed anew. `own`: how the model is drawn from where the request says nothing."""
     from modeling.generation import ExecutorConfig, Request, SamplingConfig
     from modeling.generation.direction import Direction
 
-    controls = Controls(**{name: getattr(request, name) for name in Controls.model_fields})
+    drawing = request.drawing(own)
+    wishes = {name: getattr(request, name) for name in Controls.model_fields}
+    controls = Controls(**wishes | {"pitch_temperature": drawing.pitch_temperature, "tonality": drawing.tonality})
     blend = None if request.blend is None else parse_blend(request.blend)
     return Request(
         style=request.style,
@@ -264,8 +273,8 @@ def request_for_model(
         seed=request.seed,
         tempo=DEFAULT_TEMPO if request.tempo is None else request.tempo,
         sampling=SamplingConfig(
-            temperature=request.temperature,
-            top_p=request.top_p,
+            temperature=drawing.temperature,
+            top_p=drawing.top_p,
             longest_note=request.longest_note,
             guidance=request.guidance,
             top_k=request.top_k,

@@ -40,7 +40,7 @@ OPTIONS = (
     click.option(
         "--pitch-temperature",
         type=POSITIVE,
-        help="Factor of the temperature among an instrument's notes.  [default: 1.0]",
+        help="Factor of the temperature among an instrument's notes.  [default: the model's]",
     ),
     click.option(
         "--instrument-temperature", type=POSITIVE, help="Factor of the temperature among instruments.  [default: 1.0]"
@@ -54,7 +54,7 @@ OPTIONS = (
     click.option(
         "--tonality",
         type=NATS,
-        help="How closely notes keep to the pitch classes heard lately.  [default: 0.0]",
+        help="How closely notes keep to the pitch classes heard lately.  [default: the model's]",
     ),
     click.option(
         "--missing",

@@ -93,15 +93,16 @@ def critic(
 @click.command()
 @click.option("--run", default="latest", show_default=True, help="Id of a finished training run.")
 @click.option("--alias", default="candidate", show_default=True, help="Alias to set on the version.")
+@settings_option("Change how it is drawn from where a request says nothing: top_p=0.99, tonality=0.5.")
 @lake_option
 @json_option
-def register(run: str, alias: str, lake: Lake, as_json: bool) -> None:
+def register(run: str, alias: str, settings: dict[str, str], lake: Lake, as_json: bool) -> None:
     """Register a trained model and its critic as a version in MLflow."""
     with running(lake):
         from flows.registration.flow import register as register_flow
         from flows.registration.registration import RegisterParameters
 
-        report = register_flow(RegisterParameters(run=run, alias=alias, lake=lake.address))
+        report = register_flow(RegisterParameters(run=run, alias=alias, drawing=settings, lake=lake.address))
     show(asdict(report), [f"version {report.version}, alias {report.alias}, run {report.run_id}"], as_json)
 
 

@@ -33,11 +33,11 @@ POSITIVE = click.FloatRange(0, min_open=True)
 @click.option("--seconds", type=POSITIVE, help="Length of a piece in time.")
 @click.option("--length", type=click.IntRange(32), help="Length of a piece in tokens.  [default: 1024]")
 @click.option("--tempo", type=POSITIVE, help="Beats per minute.  [default: 120]")
-@click.option("--temperature", type=POSITIVE, help="Sampling temperature.  [default: 1.0]")
+@click.option("--temperature", type=POSITIVE, help="Sampling temperature.  [default: the model's]")
 @click.option(
     "--top-p",
     type=click.FloatRange(0, 1, min_open=True),
-    help="Probability mass of the tokens that are sampled from (nucleus sampling).  [default: 0.95]",
+    help="Probability mass of the tokens that are sampled from (nucleus sampling).  [default: the model's]",
 )
 @click.option(
     "--top-k", type=click.IntRange(0), help="Most probable tokens, of which one is drawn; 0: all.  [default: 0]"

@@ -16,6 +16,7 @@ from flows.evaluation.groups import RealGroup, RealPiece
 from flows.evaluation.settings import EvaluationSettings
 from infra.digests import canonical_digest
 from infra.files import staging_file
+from modeling.config import PLAIN, DrawingConfig
 from modeling.generation import Request, beginning, stream
 from modeling.generation.executors import Executor, Rows
 from registry.requests import request_for_model
@@ -49,6 +50,8 @@ class Composing:
     """Of its tokens."""
     context: int
     """Tokens that it sees at once."""
+    drawing: DrawingConfig = PLAIN
+    """How it is drawn from where the settings say nothing."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,7 @@ def compose_group(
             on_progress(count)
             return [Composed(tokens, real) for tokens, real in zip(found, counterparts)]
     composing = source()
-    request = request_for_model(settings.request, settings.length, None)
+    request = request_for_model(settings.request, composing.drawing, settings.length, None)
     tokens: dict[int, Tokens] = {}
     for batch in _batches(plans):
         for plan, piece in zip(batch, _generate(composing, batch, request, settings.seed)):

@@ -171,7 +171,7 @@ class Evaluation:
         assert self.composer is not None
         bundle = self.composer.bundle
         executor = bundle.executor(ExecutorConfig(weights=self.settings.request.weights))
-        return Composing(executor, bundle.encoding, bundle.model.config.context)
+        return Composing(executor, bundle.encoding, bundle.model.config.context, self.composer.drawing)
 
     @cached_property
     def _ngram(self) -> NGram:

@@ -7,6 +7,7 @@ import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -16,7 +17,9 @@ from flows.training.report import RunReport, build_report
 from flows.training.runs import Run, find_run
 from infra.files import staging_folder
 from infra.lake import Lake
+from infra.settings import apply
 from infra.wording import counted
+from modeling.config import DRAWING_FILE, DrawingConfig
 from registry.identity import LINEAGE_FILE
 from registry.lineage import DatasetReference
 from registry.models import CANDIDATE, RegisteredModel, find_model, register, set_alias
@@ -35,6 +38,8 @@ class RegisterParameters(BaseModel):
     run: str = "latest"
     """Id of a finished training run (a prefix is enough), or `latest`."""
     alias: str = Field(CANDIDATE, pattern=r"^[a-z][a-z0-9_-]*$")
+    drawing: dict[str, Any] = {}
+    """Changes to how the model is drawn from where a request says nothing: `{"top_p": 0.99}`."""
     lake: LakeAddress
 
 
@@ -64,6 +69,7 @@ def register_run(parameters: RegisterParameters) -> RegisterReport:
     """
     lake = Lake.at(parameters.lake)
     run = find_run(lake, parameters.run)
+    drawing = apply(DrawingConfig, run.drawing.model_dump(), parameters.drawing)
     critic_folder = newest_critic(run)
     critic = None if critic_folder is None else read_report(critic_folder)
     dataset = find_version(lake, run.dataset).local(lake)
@@ -76,7 +82,7 @@ def register_run(parameters: RegisterParameters) -> RegisterReport:
     with staging_folder(run.folder.path) as staged:
         files = staged / BUNDLE  # MLflow keeps the folder's name
         files.mkdir()
-        write_bundle(files, run, dataset, critic_folder)
+        write_bundle(files, run, drawing, dataset, critic_folder)
         model = register(
             registry,
             run_id,
@@ -87,7 +93,7 @@ def register_run(parameters: RegisterParameters) -> RegisterReport:
                 "preset": run.preset,
                 **({} if critic is None else {"critic_auc": f"{critic.auc:.4f}"}),
             },
-            card=model_card(run, dataset, training, critic),
+            card=model_card(run, drawing, dataset, training, critic),
         )
     set_alias(registry, model.version, parameters.alias)
     moved: RegisteredModel = find_model(registry, model.version)
@@ -101,18 +107,23 @@ def register_run(parameters: RegisterParameters) -> RegisterReport:
     )
 
 
-def write_bundle(folder: Path, run: Run, dataset: DatasetVersion, critic_folder: Path | None) -> None:
-    """Copy all files that `modeling.generation.ModelBundle.load` reads; write the pace and the lineage."""
+def write_bundle(
+    folder: Path, run: Run, drawing: DrawingConfig, dataset: DatasetVersion, critic_folder: Path | None
+) -> None:
+    """Copy all files that `modeling.generation.ModelBundle.load` reads; write drawing, pace and lineage."""
     for source in (run.folder.model, *(() if critic_folder is None else (critic_folder,))):
         for file in sorted(source.iterdir()):
             shutil.copy2(file, folder / file.name)
     write_encoding(folder, dataset.encoding)
     Pace.of(dataset).write(folder)
+    (folder / DRAWING_FILE).write_text(drawing.model_dump_json(indent=1) + "\n", encoding="utf-8")
     lineage = {"run": run.run_id, "dataset": dataset.name, "digest": dataset.digest, "preset": run.preset}
     (folder / LINEAGE_FILE).write_text(json.dumps(lineage, indent=1) + "\n", encoding="utf-8")
 
 
-def model_card(run: Run, dataset: DatasetVersion, training: RunReport, critic: CriticReport | None) -> str:
+def model_card(
+    run: Run, drawing: DrawingConfig, dataset: DatasetVersion, training: RunReport, critic: CriticReport | None
+) -> str:
     """Return the version's model card, as Markdown: the model, its training data and its measured quality."""
     about = dataset.description
     model = run.config.model
@@ -128,7 +139,10 @@ def model_card(run: Run, dataset: DatasetVersion, training: RunReport, critic: C
         f"`{run.dataset}`: {counted(sum(about.pieces.values()), 'piece')}, {counted(about.notes, 'note')}, "
         f"{about.hours:.1f} h; "
         f"styles: {', '.join(about.styles)}. Licences of the music: {', '.join(about.licences)}.\n\n"
-        f"{loss} {_about_critic(critic)}\n"
+        f"{loss} {_about_critic(critic)}\n\n"
+        f"Drawn, where a request says nothing, at temperature {drawing.temperature:g} (of pitches "
+        f"{drawing.temperature * drawing.pitch_temperature:g}), top-p {drawing.top_p:g}, tonality "
+        f"{drawing.tonality:g}.\n"
     )
 
 

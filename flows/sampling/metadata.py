@@ -17,6 +17,7 @@ from flows.sampling.originality import OriginalityInfo
 from flows.sampling.origins import NOWHERE, OpeningInfo, Origin, ParentInfo
 from infra.errors import UserError
 from infra.settings import one_line
+from modeling.config import DrawingConfig
 from registry.identity import ModelIdentity
 from registry.piece import SHORT, Piece
 from registry.prompts import Prompt
@@ -50,6 +51,8 @@ class SampleMetadata(_Strict):
     """Of the request to this model: equal digests, equal pieces."""
     prompt: FileInfo | None
     model: ModelIdentity
+    drawing: DrawingConfig = DrawingConfig()
+    """How it was drawn: what the request says, else the model's own settings."""
     candidate: int
     """Number of the chosen candidate."""
     score: float | None
@@ -101,6 +104,7 @@ def metadata_of(
         digest=piece.digest,
         prompt=None if prompt is None else FileInfo(name=prompt_name(prompt), sha256=prompt.sha256),
         model=piece.model,
+        drawing=piece.drawing,
         candidate=piece.candidate,
         score=None if piece.score is None else round(piece.score, 6),
         likelihood=None if piece.likelihood is None else round(piece.likelihood, 4),

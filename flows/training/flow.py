@@ -21,7 +21,7 @@ from flows.training.config_file import DEFAULT_PRESET
 from flows.training.hostfile import Host, read_hostfile, select_hosts
 from flows.training.launcher import JobFailed, launch
 from flows.training.report import RunReport, build_report
-from flows.training.runs import Run, prepare_run
+from flows.training.runs import Run, keep_drawing, prepare_run
 from infra.lake import Lake
 from modeling.config import load_preset, with_settings
 from modeling.training.events import Event, StepTrained, Warned
@@ -113,6 +113,7 @@ def _train(
     reused = run.is_complete()
     if reused:
         tick(f"training: nothing changed, run {run.run_id} is reused")
+        keep_drawing(run)
         upload_remaining(lake.registry_database, lake.registry_artifacts, tracked_run(run, dataset), warn)
     else:
         job = deepspeed_job.with_options(retries=parameters.retries, retry_delay_seconds=parameters.retry_seconds)

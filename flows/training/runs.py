@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from flows.training.history import History, read_history
@@ -17,7 +17,7 @@ from infra.digests import canonical_digest
 from infra.errors import UserError, unknown_name
 from infra.files import write_atomically
 from infra.lake import Lake
-from modeling.config import Preset, RunConfig, RunFormatError, read_run_config
+from modeling.config import PLAIN, DrawingConfig, Preset, RunConfig, RunFormatError, read_run_config
 from modeling.training.run_folder import RunFolder, run_folders
 from tokenization.dataset import DatasetVersion
 
@@ -45,6 +45,8 @@ class Run:
     preset: str
     dataset: str
     """`name@digest`."""
+    drawing: DrawingConfig = PLAIN
+    """The preset's."""
 
     @property
     def name(self) -> str:
@@ -95,7 +97,7 @@ def prepare_run(lake: Lake, dataset: DatasetVersion, preset: Preset, ranks: int)
         archive=lake.archive / run_id / TRAINING,
         cache=lake.cache / "tokens",
     )
-    run = Run(run_id, folder, config, preset.name, f"{dataset.name}@{dataset.digest}")
+    run = Run(run_id, folder, config, preset.name, f"{dataset.name}@{dataset.digest}", preset.drawing)
     if not folder.config.exists():
         write_run(run)
     return run
@@ -116,9 +118,17 @@ def write_run(run: Run) -> None:
         "run_id": run.run_id,
         "preset": run.preset,
         "dataset": run.dataset,
+        "drawing": run.drawing.model_dump(mode="json"),
         "config": run.config.model_dump(mode="json"),
     }
     write_atomically(run.folder.config, (json.dumps(content, indent=1) + "\n").encode())
+
+
+def keep_drawing(run: Run) -> None:
+    """Write a finished run's drawing to its `run.json`: of all settings it alone may change without training anew."""
+    stored = read_run(run.folder)
+    if stored.drawing != run.drawing:
+        write_run(replace(stored, drawing=run.drawing))
 
 
 def read_run(folder: RunFolder) -> Run:
@@ -126,7 +136,8 @@ def read_run(folder: RunFolder) -> Run:
     try:
         content = json.loads(folder.config.read_text(encoding="utf-8"))
         config = read_run_config({**content["config"], "folder": folder.path})
-        return Run(content["run_id"], folder, config, content["preset"], content["dataset"])
+        drawing = DrawingConfig.model_validate(content.get("drawing", {}))
+        return Run(content["run_id"], folder, config, content["preset"], content["dataset"], drawing)
     except RunFormatError as error:
         raise UserError(f"{folder.config}: {error}") from error
     except (ValueError, KeyError) as error:

@@ -1,4 +1,4 @@
-"""Presets: models with the training that suits them, by name, and changes to them by dotted key."""
+"""Presets: models with the training and the drawing that suit them, by name, and changes to them by dotted key."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 from infra.errors import UserError
 from infra.settings import apply
 from modeling.config.base import StrictModel
+from modeling.config.drawing import DrawingConfig
 from modeling.config.model import ModelConfig
 from modeling.config.training import TrainingConfig
 
@@ -19,11 +20,12 @@ class PresetError(UserError, ValueError):
 
 
 class Preset(StrictModel):
-    """A model and the training that suits it."""
+    """A model, and the training and drawing that suit it."""
 
     name: str
     model: ModelConfig
     training: TrainingConfig
+    drawing: DrawingConfig = DrawingConfig()
 
 
 def preset_names() -> list[str]:

@@ -47,6 +47,9 @@ class TrainingConfig(StrictModel):
     weight_decay: float = Field(0.1, ge=0)
     gradient_clipping: float = Field(1.0, gt=0)
     """Largest global norm of the gradients; Muon's updates have a norm of their own."""
+    style_balance: float = Field(0.0, ge=0, le=1)
+    """How far small styles are read more often than their tokens are many: shares of the styles in proportion to
+    `tokens ** (1 - style_balance)`; 0: as they are, 1: equal."""
     style_dropout: float = Field(0.1, ge=0, le=1)
     """Fraction of windows whose style token is replaced by `no_style`, as classifier-free guidance needs it."""
     instrument_dropout: float = Field(0.1, ge=0, le=1)

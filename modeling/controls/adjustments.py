@@ -92,7 +92,7 @@ class Adjustments:
         per_second = encoding.ticks_per_second
         self._settings = _Settings(
             1 / controls.time_temperature,
-            1 / controls.pitch_temperature,
+            1 / (controls.pitch_temperature or 1.0),
             1 / controls.instrument_temperature,
             controls.most_voices or 0,
             (controls.density or 0.0) / per_second,
@@ -102,7 +102,7 @@ class Adjustments:
             PATIENCE * per_second,
             controls.repetition,
             controls.repeats,
-            controls.tonality,
+            controls.tonality or 0.0,
         )
         self.state = State(
             asked,

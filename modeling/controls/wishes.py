@@ -23,8 +23,8 @@ class Controls(BaseModel):
 
     time_temperature: Factor = 1.0
     """Factor of the temperature for waits: below 1 the rhythm is more regular."""
-    pitch_temperature: Factor = 1.0
-    """Factor of the temperature among the notes of one instrument."""
+    pitch_temperature: Factor | None = None
+    """Factor of the temperature among the notes of one instrument; None: the model's own, else 1."""
     instrument_temperature: Factor = 1.0
     """Factor of the temperature among instruments: which one plays next."""
     lowest: Pitch = 0
@@ -54,10 +54,10 @@ class Controls(BaseModel):
     heard lately, beyond `repeats`."""
     repeats: Annotated[int, Field(ge=0)] = 2
     """Times that a phrase may be heard without a penalty."""
-    tonality: Nats = 0.0
+    tonality: Nats | None = None
     """How closely notes keep to the pitch classes that were heard lately: the exponent of their share among the last
-    notes, by which the probability of each pitch is multiplied. A cache of pitch classes (after Grave et al., 2017,
-    "Improving Neural Language Models with a Continuous Cache")."""
+    notes, by which the probability of each pitch is multiplied; None: the model's own, else 0. A cache of pitch classes
+    (after Grave et al., 2017, "Improving Neural Language Models with a Continuous Cache")."""
 
     @field_validator("key")
     @classmethod

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from modeling.data.augmentation import id_shifts, is_id_shift
+from modeling.data.balance import balanced_copies
 from modeling.data.buffers import Buffers
 from modeling.data.collate import fill_batch
 from modeling.data.sampler import INSTRUMENT_STREAM, STYLE_STREAM, VARIANT_STREAM, EpochRows, EpochSampler
@@ -40,6 +41,7 @@ class Loader:
         batch_size: int,
         *,
         seed: int = 0,
+        style_balance: float = 0.0,
         style_dropout: float = 0.0,
         instrument_dropout: float = 0.0,
         augmentation: AugmentationSchedule | None = None,
@@ -50,7 +52,8 @@ class Loader:
     ) -> None:
         """Set up the batches of a split.
 
-        `context`: tokens in a row. `batch_size`: rows of a global batch. `augmentation`: the schedule over a training
+        `context`: tokens in a row. `batch_size`: rows of a global batch. `style_balance`: the exponent
+        of `balanced_copies`. `augmentation`: the schedule over a training
         of `steps` steps. `pack`: put several short windows into a row, separated by `Batch.document`. `texture`: fill
         in `Batch.texture`. `pin`: use pinned memory, from which a GPU copies asynchronously. Raises ShardError if the
         split has no piece.
@@ -67,7 +70,10 @@ class Loader:
         self.steps = steps
         self.pack = pack
         self.texture = texture
-        self._sampler = EpochSampler(split.sizes, context + 1 - HEADER, seed, pack)
+        cache = split.token_cache
+        styles = cache.tokens[cache.offsets[:-1] + STYLE_POSITION].astype(np.int64)
+        copies = balanced_copies(split.sizes, styles, style_balance, seed)
+        self._sampler = EpochSampler(split.sizes, context + 1 - HEADER, seed, pack, copies)
         self._buffers = Buffers(pin)
         self._lock = Lock()
         self._epochs = {0: self._sampler.epoch(0)}

@@ -6,7 +6,7 @@ number determines its epoch and its place in it, and reading can start anywhere.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -72,24 +72,34 @@ class EpochSampler:
     """Pieces of these sizes as rows of windows of up to `body` tokens."""
 
     sizes: NDArray[np.int64]
+    """Tokens of each piece, shape (pieces,)."""
     body: int
     seed: int
     pack: bool
     """True to let several windows share a row. Every token is then a target exactly once in an epoch: a piece is cut
     into full windows and one shorter one, whose place is drawn anew each epoch. Window lengths, and with them the
     number of rows, are the same in every epoch."""
+    copies: NDArray[np.int64] | int = 1
+    """How often each piece stands in an epoch, each time cut anew."""
 
     def epoch(self, number: int) -> EpochRows:
         """Return the rows of an epoch, shuffled."""
-        if self.pack:
-            return self._packed(number)
-        windows = epoch_windows(self.sizes, self.body, self.seed, number)
+        rows = self._packed(number) if self.pack else self._alone(number)
+        return replace(rows, windows=replace(rows.windows, piece=self._pieces[rows.windows.piece]))
+
+    def _alone(self, number: int) -> EpochRows:
+        windows = epoch_windows(self.sizes[self._pieces], self.body, self.seed, number)
         return EpochRows(windows, np.full(len(windows), self.body), np.arange(len(windows) + 1))
+
+    @cached_property
+    def _pieces(self) -> NDArray[np.int64]:
+        """The pieces of an epoch, one after another."""
+        return np.repeat(np.arange(len(self.sizes)), self.copies)
 
     @cached_property
     def _cut(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the full windows and the tokens of the shorter one, by piece; empty pieces have a shorter one."""
-        music = np.maximum(self.sizes - HEADER, 1)
+        music = np.maximum(self.sizes[self._pieces] - HEADER, 1)
         return music // self.body, music % self.body
 
     @cached_property

@@ -32,6 +32,7 @@ def load_data(run: RunConfig, pin: bool) -> TrainingData:
         run.model.context,
         training.batch_size,
         seed=training.seed,
+        style_balance=training.style_balance,
         style_dropout=training.style_dropout,
         instrument_dropout=training.instrument_dropout,
         augmentation=training.augmentation,

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from modeling.config import DrawingConfig
 from modeling.controls import Controls, parse_blend
 from modeling.generation.direction import Direction
 from registry.prompts import Prompt
@@ -141,12 +142,22 @@ class TestTheNetworkSSide:
         request = PieceRequest(
             prompt="a.txt", seconds=20, blend="bach, jazz", key="C", instruments="violin", candidate=4
         )  # type: ignore[arg-type]
-        found = request_for_model(request, 500, begins)
+        found = request_for_model(request, DrawingConfig(), 500, begins)
         assert found.prompt is begins
         assert found.first == 4
         assert found.direction == Direction(
-            20, parse_blend("bach, jazz"), Controls(key="C"), is_open=True, instruments=("violin",)
+            20,
+            parse_blend("bach, jazz"),
+            Controls(key="C", pitch_temperature=1, tonality=0),
+            is_open=True,
+            instruments=("violin",),
         )
+
+    def test_is_drawn_as_the_model_says_where_it_says_nothing_itself(self) -> None:
+        own = DrawingConfig(temperature=0.9, top_p=0.99, pitch_temperature=0.8, tonality=0.5)
+        found = request_for_model(PieceRequest(top_p=0.7, tonality=0), own, 500, None)
+        assert (found.sampling.temperature, found.sampling.top_p) == (0.9, 0.7)
+        assert (found.direction.controls.pitch_temperature, found.direction.controls.tonality) == (0.8, 0)
 
 
 class TestThePartOfAPrompt:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,11 +20,14 @@ from flows.registration.registration import (
     write_bundle,
 )
 from flows.training.report import build_report
-from flows.training.runs import prepare_run
+from flows.training.runs import keep_drawing, prepare_run
+from infra.errors import UserError
 from infra.lake import Lake
-from modeling.config import load_preset
+from modeling.config import PLAIN, DrawingConfig, load_preset
 from modeling.criticism import CriticConfig
 from modeling.generation import ModelBundle
+from registry.composer import Composer
+from registry.identity import ModelIdentity
 from registry.models import find_model, pull
 from registry.store import Registry
 
@@ -80,9 +84,29 @@ def test_a_run_without_a_critic_becomes_a_version_without_one(studio, tmp_path: 
     bare = prepare_run(Lake(tmp_path), dataset, load_preset("tiny"), ranks=1)
     assert newest_critic(bare) is None
     (tmp_path / "bundle").mkdir()
-    write_bundle(tmp_path / "bundle", run, dataset, None)
+    write_bundle(tmp_path / "bundle", run, PLAIN, dataset, None)
     assert ModelBundle.load(tmp_path / "bundle").critic is None
-    assert "It has no critic" in model_card(run, dataset, build_report(run, reused=True), None)
+    assert "It has no critic" in model_card(run, PLAIN, dataset, build_report(run, reused=True), None)
+
+
+def test_a_version_is_drawn_as_its_run_s_preset_or_the_registration_says(studio) -> None:
+    lake, _, run = studio
+    keep_drawing(replace(run, drawing=DrawingConfig(top_p=0.9)))
+    registry = Registry.open(lake.registry_database, lake.registry_artifacts)
+
+    def drawing(**changes: object) -> tuple[float, float]:
+        parameters = RegisterParameters(run=run.run_id, alias="other", drawing=changes, lake=lake.root)
+        files = pull(registry, find_model(registry, register_run(parameters).version))
+        found = Composer(files, ModelIdentity.of_files(files)).drawing
+        return found.top_p, found.tonality
+
+    try:
+        assert drawing() == (0.9, 0.0)
+        assert drawing(tonality="0.5") == (0.9, 0.5)
+        with pytest.raises(UserError, match="no setting 'tonalty'; nearest: 'tonality'"):
+            drawing(tonalty=1)
+    finally:
+        keep_drawing(run)
 
 
 @pytest.mark.parametrize("alias", ["", "The Best", "1", "a b"])

@@ -136,3 +136,15 @@ class TestPacked:
 @pytest.mark.parametrize("pack", [False, True])
 def test_a_piece_without_music_does_no_harm(pack: bool) -> None:
     assert len(EpochSampler(np.array([HEADER, HEADER + 5, 1, 0]), 10, 0, pack).epoch(0).windows) == 4
+
+
+@pytest.mark.parametrize("pack", [False, True])
+def test_copies_of_a_piece_are_cut_each_for_itself(pack: bool) -> None:
+    sampler = EpochSampler(HEADER + np.array([145, 200]), 50, 0, pack, np.array([3, 1]))
+    windows, count = sampler.epoch(0).windows, sampler.epoch(0).count
+    seen = [np.zeros(145 if piece == 0 else 200, np.int64) for piece in (0, 1)]
+    for piece, start, tokens in zip(windows.piece, windows.start, count):
+        seen[piece][start : start + tokens] += 1
+    assert seen[0].min() >= 3
+    assert seen[1].min() >= 1
+    assert len(set(windows.start[(windows.piece == 0) & (windows.start > 0)])) > 2

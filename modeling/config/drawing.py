@@ -1,0 +1,28 @@
+"""How pieces are drawn from a model where a request says nothing: a part of presets, chosen by measures of music."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pydantic import Field
+
+from modeling.config.base import StrictModel
+
+DRAWING_FILE = "drawing.json"
+"""In the files of a registered version."""
+
+
+class DrawingConfig(StrictModel):
+    """A model's own defaults for the settings of a request that have the same names."""
+
+    temperature: float = Field(1.0, gt=0, allow_inf_nan=False)
+    top_p: float = Field(0.95, gt=0, le=1)
+    """Probability mass of the tokens that are sampled from (nucleus sampling)."""
+    pitch_temperature: float = Field(1.0, gt=0, allow_inf_nan=False)
+    """Factor of the temperature among the notes of one instrument."""
+    tonality: float = Field(0.0, ge=0, allow_inf_nan=False)
+    """How closely notes keep to the pitch classes that were heard lately."""
+
+
+PLAIN: Final = DrawingConfig()
+"""Of a model that has no settings of its own."""
