@@ -31,6 +31,7 @@ from modeling.training.run_folder import RunFolder
 
 RANK_MODULE = "modeling.training.train"
 """The module that each rank runs."""
+LOOPBACK = "127.0.0.1"
 POLL_SECONDS = 0.3
 END_SECONDS = 30.0
 """Longest wait for the processes of a killed job to be gone."""
@@ -56,7 +57,7 @@ def launch(lake: Lake, run: Run, hosts: Sequence[Host], on_event: OnEvent) -> No
     folder = run.folder
     with exclusive(folder.lock, f"run {run.run_id} is being trained by another process"), _full_disk_is_final(folder):
         environment = job_environment(lake, hosts, folder.remote_environment)
-        launcher = _launcher(run, hosts)
+        launcher, process_group = _launcher(run, hosts)
         write_run(run)
         write_atomically(folder.remote_environment, format_remote_environment(environment).encode())
         folder.metrics.touch()
@@ -66,7 +67,7 @@ def launch(lake: Lake, run: Run, hosts: Sequence[Host], on_event: OnEvent) -> No
         with (
             compiled_extensions(Path(environment[EXTENSIONS])),
             folder.log.open("ab") as log,
-            _job(folder, launcher, environment, log) as process,
+            _job(folder, launcher, {**environment, **process_group}, log) as process,
         ):
             for event in _follow(folder.metrics, events_start, process):
                 failed = event if isinstance(event, Failed) else failed
@@ -76,36 +77,45 @@ def launch(lake: Lake, run: Run, hosts: Sequence[Host], on_event: OnEvent) -> No
             return
         if failed is None:
             reason = failure_reason(folder.log, log_start)
-            reason = reason or f"it ended without an error message, exit status {process.returncode}"
+            reason = reason or _way_to_end(process.returncode)
             failed = Failed(message=reason, permanent=False)
             with contextlib.suppress(OSError):
                 append_event(folder.metrics, failed)
         raise JobFailed(f"training failed: {failed.message}; the whole log: {folder.log}", failed.permanent)
 
 
-def _launcher(run: Run, hosts: Sequence[Host]) -> list[str]:
-    """Return the words that run DeepSpeed's launcher of these hosts; write the hostfile that several need.
+def _way_to_end(status: int) -> str:
+    """Describe the exit status of a job that said nothing."""
+    signalled = status - 128
+    return (
+        f"a rank was killed by signal {signalled}"
+        if signalled > 0
+        else f"it ended without an error message, exit status {status}"
+    )
 
-    `runner` reaches hosts over ssh and starts `launch` on each. On this machine it would only be one more process that
-    takes seconds to load DeepSpeed, so `launch` is started at once. Raises UserError.
+
+def _launcher(run: Run, hosts: Sequence[Host]) -> tuple[list[str], dict[str, str]]:
+    """Return the words that start the ranks, in front of their own, and the environment variables that they need.
+
+    DeepSpeed's `runner` reaches the hosts of a hostfile, which is written here, over ssh and starts `launch` on each.
+    Each would only be one more process that takes seconds to load DeepSpeed where nothing is left for it to do: on
+    this machine `launch` is started at once, and a single rank without it. Raises UserError.
     """
     port = str(_free_port())
     if not is_local(hosts):
         write_atomically(run.folder.hostfile, format_hostfile(hosts).encode())
         # A single remote host would otherwise be taken for this machine.
-        return [
-            "deepspeed.launcher.runner",
-            "--hostfile",
-            str(run.folder.hostfile),
-            "--force_multi",
-            "--master_port",
-            port,
-        ]
+        where = ["--hostfile", str(run.folder.hostfile), "--force_multi", "--master_port", port]
+        return ["deepspeed.launcher.runner", *where, "--module", RANK_MODULE], {}
     (host,) = hosts
+    if run.config.world_size == 1:
+        ranks = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "LOCAL_SIZE": "1"}
+        return [RANK_MODULE], {**ranks, "MASTER_ADDR": LOOPBACK, "MASTER_PORT": port}
     devices = chosen_devices(run.config.world_size)
     world = {host.name: list(range(host.slots)) if devices is None else devices}
     encoded = base64.urlsafe_b64encode(json.dumps(world).encode()).decode()
-    return ["deepspeed.launcher.launch", f"--world_info={encoded}", "--master_addr=127.0.0.1", f"--master_port={port}"]
+    where = [f"--world_info={encoded}", f"--master_addr={LOOPBACK}", f"--master_port={port}"]
+    return ["deepspeed.launcher.launch", *where, "--module", RANK_MODULE], {}
 
 
 @contextlib.contextmanager
@@ -113,10 +123,9 @@ def _job(
     folder: RunFolder, launcher: list[str], environment: dict[str, str], log: IO[bytes]
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Start the job in a session of its own, led by its guard (`flows.training.guard`); end it with the block."""
-    deepspeed = [sys.executable, "-u", "-m", *launcher]
-    training = ["--module", RANK_MODULE, "--config", str(folder.config), "--end-with-stdin"]
+    ranks = [sys.executable, "-u", "-m", *launcher, "--config", str(folder.config), "--end-with-stdin"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "flows.training.guard", *deepspeed, *training],
+        [sys.executable, "-m", "flows.training.guard", *ranks],
         cwd=folder.path,
         env=environment,
         stdin=subprocess.PIPE,
@@ -171,5 +180,5 @@ def _full_disk_is_final(folder: RunFolder) -> Iterator[None]:
 
 def _free_port() -> int:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((LOOPBACK, 0))
         return int(probe.getsockname()[1])

@@ -58,3 +58,10 @@ def test_two_processes_do_not_train_one_run(run: Run, tmp_path: Path) -> None:
     ):
         launch(Lake(tmp_path), run, HERE, lambda _: None)
     assert not run.folder.log.exists()
+
+
+def test_a_rank_alone_that_is_killed_is_told_so(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flows.training.launcher.RANK_MODULE", "rank")
+    (run.folder.path / "rank.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
+    with pytest.raises(JobFailed, match="training failed: a rank was killed by signal 9; the whole log"):
+        launch(Lake(tmp_path), run, HERE, lambda _: None)
