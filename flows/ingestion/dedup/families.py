@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from flows.ingestion.dedup.index import build_index
 from flows.ingestion.dedup.links import Relation, Rules, measure, measure_families
 from flows.ingestion.dedup.search import find_links, root
-from flows.ingestion.dedup.sketches import Sketches, digests
+from flows.ingestion.dedup.sketches import Sketches
 from flows.ingestion.dedup.tested_pairs import read_pairs, write_pairs
 from tokenization.compiled import compiled
 
@@ -289,7 +289,7 @@ def _stars(n: int, better: Indices, worse: Indices, number: Indices) -> tuple[In
 def _first_of_equal(sketches: Sketches) -> Indices:
     """Return for each piece the first one with the same features, whatever their begins and pitches; (n,)."""
     alone = np.diff(sketches.first_voice) == 0  # without features nothing is known to be equal
-    frame = pl.DataFrame({"digest": digests(sketches), "alone": alone}).with_row_index("row")
+    frame = pl.DataFrame({"digest": sketches.features, "alone": alone}).with_row_index("row")
     first = frame.select(pl.when("alone").then("row").otherwise(pl.col("row").min().over("digest", "alone")))
     return first.to_series().to_numpy().astype(np.int64)
 

@@ -65,8 +65,10 @@ def room_for(voices: int) -> Room:
 
 @compiled
 def write_groups(
-    keys: NDArray[np.uint64],
+    hash_: np.uint64,
+    size: int,
     voices: NDArray[np.uint32],
+    words: NDArray[np.int64],
     smallest: NDArray[np.uint32],
     names: NDArray[np.uint64],
     room: Room,
@@ -77,17 +79,11 @@ def write_groups(
 ) -> None:
     """Write the voices of one feature to `found`, group by group, and set the places of their words.
 
-    `keys`: hash and word of each, `voices`: the voices, both ascending. `smallest`, `names`: smallest hash and name of
-    every voice. `before`: postings before those of the feature.
+    `size`: their number, more than MOST_TOGETHER. `voices`: the voices, ascending, and `words`, the word of each, at the
+    begin of longer arrays. `smallest`, `names`: smallest hash and name of every voice. `before`: postings before those
+    of the feature.
     """
-    size = len(keys)
-    if size <= MOST_TOGETHER:
-        for k in range(size):
-            found[k] = voices[k]
-            place[keys[k] & np.uint64(0xFFFFFFFF)] = before + k
-        found[0] |= np.uint32(GROUP)
-        return
-    high, salt = np.uint64(0xFFFFFFFF00000000), mixed(keys[0] >> np.uint64(32))
+    high, salt = np.uint64(0xFFFFFFFF00000000), mixed(hash_)
     for k in range(size):
         room.number[k] = (mixed(smallest[voices[k]] ^ salt) & high) | (mixed(names[voices[k]] ^ salt) >> np.uint64(32))
         room.at[k] = k
@@ -98,7 +94,7 @@ def write_groups(
         first, end, bit = room.stack[waiting, 0], room.stack[waiting, 1], room.stack[waiting, 2]
         if end - first > MOST_TOGETHER and bit >= 0:
             if new.voices and end - first <= MOST_TOGETHER + new.voices:
-                _mark_divided(keys, room, first, end, new)
+                _mark_divided(words, room, first, end, new)
             middle = _divided(room, first, end, np.uint64(bit))
             for low, high_ in ((first, middle), (middle, end)):
                 if low < high_:
@@ -108,7 +104,7 @@ def write_groups(
         for at in range(first, end):
             k = room.at[at]
             found[at] = voices[k] | np.uint32(GROUP) if at == first else voices[k]
-            place[keys[k] & np.uint64(0xFFFFFFFF)] = before + at
+            place[words[k]] = before + at
 
 
 @compiled
@@ -127,11 +123,11 @@ def _divided(room: Room, first: int, end: int, bit: np.uint64) -> int:
 
 
 @compiled
-def _mark_divided(keys: NDArray[np.uint64], room: Room, first: int, end: int, new: NewVoices) -> None:
+def _mark_divided(words: NDArray[np.int64], room: Room, first: int, end: int, new: NewVoices) -> None:
     """Mark the words of a part to be divided if it, or what it is a part of, was one group without the new voices."""
     old = 0
     for at in range(first, end):
         old += new.is_old[room.at[at]]
     if old <= MOST_TOGETHER:
         for at in range(first, end):
-            new.touched[keys[room.at[at]] & np.uint64(0xFFFFFFFF)] |= REGROUPED
+            new.touched[words[room.at[at]]] |= REGROUPED

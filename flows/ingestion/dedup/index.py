@@ -14,8 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from flows.ingestion.dedup.groups import NewVoices, room_for, write_groups
-from flows.ingestion.dedup.sketches import Sketches, digests, mixed
+from flows.ingestion.dedup.groups import GROUP, MOST_TOGETHER, NewVoices, room_for, write_groups
+from flows.ingestion.dedup.sketches import Sketches, mixed
 from tokenization.compiled import compiled
 
 PRIOR = 1000
@@ -30,8 +30,6 @@ SAMPLE = 1 << 16
 """Entries by which the slices are bounded."""
 REWEIGHED = np.uint8(2)
 """Bit of a word whose weight has changed."""
-STRIDE = 256
-"""Words to an entry of the table by which the voice of a word is found."""
 
 
 class Index(NamedTuple):
@@ -58,17 +56,16 @@ def build_index(sketches: Sketches, is_old: NDArray[np.bool_] | None = None) -> 
     weight = np.full(words, 255, np.uint8)
     touched = np.zeros(0 if is_old is None else words, np.uint8)
     old = np.zeros(0, np.bool_) if is_old is None else is_old
-    nearest = np.searchsorted(sketches.end, np.arange(0, words + 1, STRIDE), side="right")
     smallest = (sketches.words[sketches.start] >> np.uint64(32)).astype(np.uint32)
     names = voice_names(sketches)
     shares = _shares(pieces)
     postings: list[NDArray[np.uint32]] = []
     before = 0
     for low, high in pairwise(_bounds(sketches)):
-        keys = _keys(sketches, low, high)
+        keys, firsts = _keys(sketches, low, high)
         keys.sort()  # in place: fresh memory takes as long as the sort
         postings.append(
-            _postings(keys, sketches, smallest, names, nearest, before, shares, old, place, weight, touched)
+            _postings(keys, firsts, sketches.piece, smallest, names, before, shares, old, place, weight, touched)
         )
         before += len(postings[-1])
     return Index(postings[0] if len(postings) == 1 else np.concatenate(postings), place, weight, touched)
@@ -98,23 +95,22 @@ def _bounds(sketches: Sketches) -> NDArray[np.uint64]:
     return np.concatenate([[0], inner, [2**32]]).astype(np.uint64)
 
 
+@compiled
 def voice_names(sketches: Sketches) -> NDArray[np.uint64]:
     """Return a number of each voice that depends on the features of its piece alone; shape (v,)."""
-    return _voice_names(sketches, digests(sketches))
-
-
-@compiled
-def _voice_names(sketches: Sketches, pieces: NDArray[np.uint64]) -> NDArray[np.uint64]:
     names = np.empty(len(sketches.piece), np.uint64)
     for voice in range(len(names)):
-        number = np.uint64(voice - sketches.first_voice[sketches.piece[voice]])
-        names[voice] = mixed(pieces[sketches.piece[voice]] + number)
+        piece = sketches.piece[voice]
+        names[voice] = mixed(sketches.features[piece] + np.uint64(voice - sketches.first_voice[piece]))
     return names
 
 
 @compiled
-def _keys(sketches: Sketches, low: np.uint64, high: np.uint64) -> NDArray[np.uint64]:
-    """Return hash (high half) and place among the words (low half) of the entries with a hash in [low, high)."""
+def _keys(sketches: Sketches, low: np.uint64, high: np.uint64) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    """Return hash (high half) and voice (low half) of the entries with a hash in [low, high).
+
+    Returns also the first word of each voice that is one of them.
+    """
     count = 0
     firsts, lasts = np.empty(len(sketches.start), np.int64), np.empty(len(sketches.start), np.int64)
     for voice in range(len(sketches.start)):
@@ -130,18 +126,18 @@ def _keys(sketches: Sketches, low: np.uint64, high: np.uint64) -> NDArray[np.uin
     count = 0
     for voice in range(len(sketches.start)):
         for word in range(firsts[voice], lasts[voice]):
-            keys[count] = (sketches.words[word] >> np.uint64(32)) << np.uint64(32) | np.uint64(word)
+            keys[count] = (sketches.words[word] >> np.uint64(32)) << np.uint64(32) | np.uint64(voice)
             count += 1
-    return keys
+    return keys, firsts
 
 
 @compiled
 def _postings(
     keys: NDArray[np.uint64],
-    sketches: Sketches,
+    next_word: NDArray[np.int64],
+    piece_of: NDArray[np.int64],
     smallest: NDArray[np.uint32],
     names: NDArray[np.uint64],
-    nearest: NDArray[np.int64],
     before: int,
     shares: NDArray[np.uint8],
     old: NDArray[np.bool_],
@@ -151,40 +147,51 @@ def _postings(
 ) -> NDArray[np.uint32]:
     """Return the postings of sorted keys, and set `place`, `weight` and, unless it is empty, `touched` of their words.
 
-    `nearest`: the first voice that ends behind every STRIDE-th word. `before`: postings so far.
+    `next_word`: the first word of each voice that has a key; a voice's words ascend as its keys do, so here it moves on
+    with each. `before`: postings so far.
     """
     found = np.empty(len(keys), np.uint32)
     longest = _longest_run(keys)
-    voices, is_old, room = np.empty(longest, np.uint32), np.ones(longest, np.bool_), room_for(longest)
+    voices, words, is_old = np.empty(longest, np.uint32), np.empty(longest, np.int64), np.ones(longest, np.bool_)
+    room = room_for(longest)
     count = begin = 0
     has_old = len(touched) > 0
     while begin < len(keys):
-        end = begin + 1
-        while end < len(keys) and keys[end] >> np.uint64(32) == keys[begin] >> np.uint64(32):
+        hash_, end = keys[begin] >> np.uint64(32), begin + 1
+        while end < len(keys) and keys[end] >> np.uint64(32) == hash_:
             end += 1
-        if end - begin > 1:
-            frequency, olds, new_voices, last = np.int64(0), np.int64(0), np.int64(0), np.int64(-1)
-            for k in range(begin, end):
-                word = np.int64(keys[k] & np.uint64(0xFFFFFFFF))
-                voice = nearest[word // STRIDE]
-                while sketches.end[voice] <= word:
-                    voice += 1
-                piece = sketches.piece[voice]
-                voices[k - begin] = voice
-                if has_old:
-                    is_old[k - begin] = old[piece]
-                    new_voices += not old[piece]
-                    olds += piece != last and old[piece]
-                frequency += piece != last
-                last = piece
+        size = end - begin
+        if size == 1:
+            next_word[keys[begin] & np.uint64(0xFFFFFFFF)] += 1
+            begin = end
+            continue
+        frequency, olds, new_voices, last = np.int64(0), np.int64(0), np.int64(0), np.int64(-1)
+        for k in range(size):
+            voice = np.int64(keys[begin + k] & np.uint64(0xFFFFFFFF))
+            voices[k], words[k] = voice, next_word[voice]
+            next_word[voice] += 1
+            piece = piece_of[voice]
+            if has_old:
+                is_old[k] = old[piece]
+                new_voices += not old[piece]
+                olds += piece != last and old[piece]
+            frequency += piece != last
+            last = piece
+        if size <= MOST_TOGETHER:  # as nearly always: a call would take longer than this
+            for k in range(size):
+                found[count + k] = voices[k]
+                place[words[k]] = before + count + k
+            found[count] |= np.uint32(GROUP)
+        else:
             came = NewVoices(is_old, int(new_voices), touched)
-            write_groups(keys[begin:end], voices, smallest, names, room, found[count:], place, before + count, came)
-            for k in range(begin, end):
-                weight[np.int64(keys[k] & np.uint64(0xFFFFFFFF))] = shares[frequency]
-            if new_voices and shares[frequency] != shares[olds]:
-                for k in range(begin, end):
-                    touched[np.int64(keys[k] & np.uint64(0xFFFFFFFF))] |= REWEIGHED
-            count += end - begin
+            write_groups(hash_, size, voices, words, smallest, names, room, found[count:], place, before + count, came)
+        share = shares[frequency]
+        for k in range(size):
+            weight[words[k]] = share
+        if new_voices and share != shares[olds]:
+            for k in range(size):
+                touched[words[k]] |= REWEIGHED
+        count += size
         begin = end
     return found[:count].copy()
 

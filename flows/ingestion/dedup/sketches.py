@@ -30,7 +30,8 @@ class Sketches(NamedTuple):
     """The v voices of n pieces. Columns of voices have shape (v,)."""
 
     words: NDArray[np.uint64]
-    """Entries of the voices one after the other (see `tokenization.fingerprint.sketch`); shape (w,)."""
+    """The voices' entries (see `tokenization.fingerprint.sketch`), voice by voice, perhaps with other words between
+    them; shape (w,)."""
     start: NDArray[np.int64]
     """First entry of each voice."""
     end: NDArray[np.int64]
@@ -46,6 +47,10 @@ class Sketches(NamedTuple):
     """First voice of each piece, and v; shape (n + 1,)."""
     total: NDArray[np.int64]
     """Notes of each piece, drums left out unless there is nothing else; shape (n,)."""
+    features: NDArray[np.uint64]
+    """A hash of the features of each piece; shape (n,)."""
+    contents: NDArray[np.uint64]
+    """A hash of all that is known of each piece: its features, begins, pitches, notes and units; shape (n,)."""
 
     @classmethod
     def of(cls, fingerprints: pl.Series, most: int | None = None) -> Sketches:
@@ -54,15 +59,27 @@ class Sketches(NamedTuple):
         `most`: entries that are kept in all, of each voice those with the smallest hashes, but FEWEST at least.
         """
         parts = [fingerprints.slice(first, ROWS) for first in range(0, max(len(fingerprints), 1), ROWS)]
-        counts = [_counts(*_words(part)) for part in parts]
-        voices, entries = (int(sum(column)) for column in zip(*counts, strict=True))
-        limit = MOST if most is None or entries <= most else max(most // voices, FEWEST)
-        columns = zip(*(_voices(*_words(part), limit) for part in parts), strict=True)
-        words, sizes, notes, drums, complete, unit, per_piece, total = (np.concatenate(column) for column in columns)
-        end = np.cumsum(sizes)
+        counts = [_counts(*_words(part)) for part in parts] if most is not None else []
+        voices, entries = (sum(column) for column in zip(*counts, strict=True)) if counts else (0, 0)
+        limit = MOST if most is None or entries <= most else max(most // int(voices), FEWEST)
+        is_copied = len(parts) > 1 or limit < MOST  # else the words of the fingerprints serve as they are
+        columns: list[tuple[NDArray[Any], ...]] = []
+        for part in parts:
+            words, offsets = _words(part)
+            start, sizes, *others = _voices(words, offsets, limit)
+            columns.append((_gathered(words, start, sizes) if is_copied else words, start, sizes, *others))
+        words, start, sizes, notes, drums, complete, unit, per_piece, total = (
+            column[0] if len(parts) == 1 else np.concatenate(column) for column in zip(*columns, strict=True)
+        )
+        if is_copied:
+            start = np.cumsum(sizes) - sizes
         piece = np.repeat(np.arange(len(per_piece)), per_piece)
         first_voice = np.concatenate([[0], np.cumsum(per_piece)])
-        return cls(words, end - sizes, end, piece, notes, drums, complete, unit, first_voice, total)
+        end, empty = start + sizes, np.empty(len(per_piece), np.uint64)
+        words.setflags(write=False)  # as those of fingerprints are: another type of array would be compiled for
+        found = cls(words, start, end, piece, notes, drums, complete, unit, first_voice, total, empty, empty.copy())
+        _hash_pieces(found)
+        return found
 
     def take(self, pieces: NDArray[np.int64]) -> Sketches:
         """Refer to the voices of some pieces, given in ascending order; they are numbered anew."""
@@ -82,6 +99,8 @@ class Sketches(NamedTuple):
             self.unit[voices],
             np.concatenate([[0], np.cumsum(np.diff(self.first_voice)[pieces])]),
             self.total[pieces],
+            self.features[pieces],
+            self.contents[pieces],
         )
 
 
@@ -107,7 +126,7 @@ def _counts(words: NDArray[np.uint64], offsets: NDArray[np.int64]) -> tuple[np.i
 def _voices(
     words: NDArray[np.uint64], offsets: NDArray[np.int64], limit: int
 ) -> tuple[
-    NDArray[np.uint64],
+    NDArray[np.int64],
     NDArray[np.int64],
     NDArray[np.int64],
     NDArray[np.bool_],
@@ -116,31 +135,44 @@ def _voices(
     NDArray[np.int64],
     NDArray[np.int64],
 ]:
-    """Return entries, sizes, notes, drums, complete and unit of voices; of pieces the numbers of voices and notes."""
+    """Return first entry, size, notes, drums, complete and unit of voices; of pieces the numbers of voices and notes.
+
+    `offsets`: where the words of each fingerprint begin, and the number of words. `limit`: greatest size.
+    """
     n = len(offsets) - 1
-    voices, size = _counts(words, offsets)
-    entries, sizes = np.empty(min(size, voices * limit), np.uint64), np.empty(voices, np.int64)
+    voices, _ = _counts(words, offsets)
+    starts, sizes = np.empty(voices, np.int64), np.empty(voices, np.int64)
     notes, units = np.empty(voices, np.int64), np.empty(voices, np.uint32)
     drums, complete = np.empty(voices, np.bool_), np.empty(voices, np.bool_)
     per_piece, total = np.empty(n, np.int64), np.empty(n, np.int64)
-    voice = used = np.int64(0)
+    voice = np.int64(0)
     for i in range(n):
         per_piece[i] = words[offsets[i]] & np.uint64(0xFFFFFFFF)
         total[i] = words[offsets[i]] >> np.uint64(32)
         source = offsets[i] + 1 + per_piece[i]
         for head in words[offsets[i] + 1 : source]:
             size = np.int64(head & np.uint64(0xFFFF))
+            starts[voice] = source
             sizes[voice] = size if size < limit else limit
             notes[voice] = (head >> np.uint64(16)) & np.uint64(0x3FFF)
             drums[voice] = (head >> np.uint64(30)) & np.uint64(1)
             complete[voice] = (head >> np.uint64(31)) & np.uint64(1) and size <= limit
             units[voice] = head >> np.uint64(32)
-            for entry in words[source : source + sizes[voice]]:
-                entries[used] = entry
-                used += 1
             source += size
             voice += 1
-    return entries[:used], sizes, notes, drums, complete, units.view(np.float32).astype(np.float64), per_piece, total
+    return starts, sizes, notes, drums, complete, units.view(np.float32).astype(np.float64), per_piece, total
+
+
+@compiled
+def _gathered(words: NDArray[np.uint64], start: NDArray[np.int64], sizes: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """Return the entries of voices alone, one after the other."""
+    entries = np.empty(sizes.sum(), np.uint64)
+    used = np.int64(0)
+    for voice in range(len(start)):
+        for word in range(start[voice], start[voice] + sizes[voice]):
+            entries[used] = words[word]
+            used += 1
+    return entries
 
 
 @compiled
@@ -158,36 +190,21 @@ def signed(number: Any) -> int:
 
 
 @compiled
-def digests(sketches: Sketches) -> NDArray[np.uint64]:
-    """Return a 64-bit hash of the features of each piece (FNV-1a over hashes, then mixed)."""
-    n = len(sketches.first_voice) - 1
-    found = np.empty(n, np.uint64)
-    for i in range(n):
-        digest = np.uint64(0xCBF29CE484222325)
-        for voice in range(sketches.first_voice[i], sketches.first_voice[i + 1]):
-            size = sketches.end[voice] - sketches.start[voice]
-            digest = (digest ^ np.uint64(size)) * np.uint64(0x100000001B3)
-            for entry in sketches.words[sketches.start[voice] : sketches.end[voice]]:
-                digest = (digest ^ (entry >> np.uint64(32))) * np.uint64(0x100000001B3)
-                digest ^= digest >> np.uint64(29)
-        found[i] = digest
-    return found
-
-
-@compiled
-def contents(sketches: Sketches) -> NDArray[np.uint64]:
-    """Return a 64-bit hash of all that is known of each piece: its features, begins, pitches, notes and unit."""
-    n = len(sketches.first_voice) - 1
-    found = np.empty(n, np.uint64)
-    for i in range(n):
+def _hash_pieces(sketches: Sketches) -> None:
+    """Set `features` and `contents` of every piece (FNV-1a over the hashes; a multiplicative hash of the entries)."""
+    for i in range(len(sketches.features)):
+        features = np.uint64(0xCBF29CE484222325)
         content = mixed(np.uint64(sketches.total[i]))
         for voice in range(sketches.first_voice[i], sketches.first_voice[i + 1]):
+            size = sketches.end[voice] - sketches.start[voice]
+            features = (features ^ np.uint64(size)) * np.uint64(0x100000001B3)
             kind = np.uint64(sketches.drums[voice]) * np.uint64(2) + np.uint64(sketches.complete[voice])
             content = mixed(content ^ (np.uint64(sketches.notes[voice]) << np.uint64(2)) ^ kind)
             content = mixed(content ^ np.uint64(sketches.unit[voice] * UNITS_A_SECOND))
             for entry in sketches.words[sketches.start[voice] : sketches.end[voice]]:
+                features = (features ^ (entry >> np.uint64(32))) * np.uint64(0x100000001B3)
+                features ^= features >> np.uint64(29)
                 content = (content ^ entry) * np.uint64(0x9E3779B97F4A7C15)
                 content ^= content >> np.uint64(32)
             content = mixed(content)
-        found[i] = content
-    return found
+        sketches.features[i], sketches.contents[i] = features, content

@@ -8,7 +8,7 @@ a file that is torn, damaged or of another format is left out. A file holds
     SHA-256          of all that follows, 32 bytes
     key              digest of code, rules and size class, 32 bytes
     n, p             numbers of pieces and pairs, two int64
-    features, contents   of the pieces (`sketches.digests`, `sketches.contents`), n uint64 each
+    features, contents   of the pieces (`Sketches.features`, `Sketches.contents`), n uint64 each
     left, right      of the pairs: piece × VOICES + voice of the piece, p uint32 each
     relation         p uint8 (`pairs.Pairs`)
 """
@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from flows.ingestion.dedup.index import size_class
 from flows.ingestion.dedup.links import Rules
 from flows.ingestion.dedup.pairs import Pairs
-from flows.ingestion.dedup.sketches import Sketches, contents, digests
+from flows.ingestion.dedup.sketches import Sketches
 from infra.files import write_atomically
 from tokenization import fingerprint
 from tokenization.compiled import source_digest
@@ -69,7 +69,7 @@ def read_pairs(path: Path, collection: Sketches, rules: Rules) -> KnownPairs | N
     if len(features) > len(now) or not np.array_equal(now[order[place]], features):
         return None
     piece = with_voices[order[place]]
-    is_same = contents(collection)[piece] == earlier
+    is_same = collection.contents[piece] == earlier
     is_old, is_known = (np.zeros(len(collection.total), np.bool_) for _ in range(2))
     is_old[piece] = True
     is_known[piece[is_same]] = True
@@ -91,7 +91,7 @@ def write_pairs(path: Path, collection: Sketches, rules: Rules, pairs: Pairs) ->
     arrays: list[NDArray[Any]] = [
         np.array([len(with_voices), len(pairs.left)], np.int64),
         features,
-        contents(collection)[with_voices],
+        collection.contents[with_voices],
         *sides,
         pairs.relation,
     ]
@@ -102,7 +102,7 @@ def write_pairs(path: Path, collection: Sketches, rules: Rules, pairs: Pairs) ->
 def _with_voices(collection: Sketches) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
     """Return the pieces that have voices, and the digests of their features."""
     pieces = np.flatnonzero(np.diff(collection.first_voice))
-    return pieces, digests(collection)[pieces]
+    return pieces, collection.features[pieces]
 
 
 def _key(collection: Sketches, rules: Rules) -> bytes:

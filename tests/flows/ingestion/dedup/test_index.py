@@ -37,6 +37,11 @@ def groups(found: Sketches) -> list[list[int]]:
     return together
 
 
+def entries(found: Sketches) -> list[int]:
+    """The places of all entries among the words, voice by voice."""
+    return [word for first, end in zip(found.start, found.end, strict=True) for word in range(first, end)]
+
+
 def sharing(own: Sequence[int], common: int = 2**31) -> Sketches:
     """Pieces of one voice, which have a small hash each and a common one."""
     heads = [1, 2 | 400 << 16 | 1 << 31]
@@ -68,14 +73,15 @@ class TestIndex:
         self, frequency: int, weight: float
     ) -> None:
         """Pieces of two features each, one of their own; up to some 1,400 pieces count as 2¹⁰."""
-        found = build_index(sharing(range(frequency))).weight
+        pieces = sharing(range(frequency))
+        found = build_index(pieces).weight[entries(pieces)]
         assert set(found[::2].tolist()) == {255}
         assert set(found[1::2].tolist()) == {round(255 * weight)}
 
     def test_a_piece_counts_once_for_a_tune_that_several_of_its_voices_have(self, found: Sketches) -> None:
         weight, having = build_index(found).weight, voices_by_hash(found)
-        for number, word in enumerate(found.words):
-            pieces = {int(found.piece[voice]) for voice in having[int(word) >> 32]}
+        for number in entries(found):
+            pieces = {int(found.piece[voice]) for voice in having[int(found.words[number]) >> 32]}
             assert (weight[number] == 255) == (len(pieces) == 1)
 
     def test_the_number_of_all_pieces_counts_by_its_octave(self) -> None:
@@ -148,7 +154,8 @@ class TestTouched:
     @staticmethod
     def by(new: int, pieces: int) -> list[int]:
         is_old = np.arange(pieces) < pieces - new
-        return build_index(sharing(range(pieces)), is_old).touched[1::2][is_old].tolist()
+        found = sharing(range(pieces))
+        return build_index(found, is_old).touched[entries(found)][1::2][is_old].tolist()
 
     def test_nothing_where_the_class_of_the_number_of_pieces_stays(self) -> None:
         assert set(self.by(1, 7)) == {0}

@@ -14,7 +14,7 @@ from flows.ingestion.dedup.index import build_index
 from flows.ingestion.dedup.links import Rules, measure
 from flows.ingestion.dedup.pairs import NOT_COMPARED, Pairs
 from flows.ingestion.dedup.search import find_links, root
-from flows.ingestion.dedup.sketches import Sketches, digests
+from flows.ingestion.dedup.sketches import Sketches
 from tokenization.midi.notes import Notes
 
 SketchAll = Callable[[Sequence[Notes]], Sketches]
@@ -53,7 +53,7 @@ def collection(music: Any, sketch_all: SketchAll) -> Sketches:
 @pytest.fixture(scope="module")
 def different(collection: Sketches) -> Sketches:
     """Of pieces with the same features the first one."""
-    return collection.take(np.sort(np.unique(digests(collection), return_index=True)[1]))
+    return collection.take(np.sort(np.unique(collection.features, return_index=True)[1]))
 
 
 class TestSearch:
@@ -158,13 +158,17 @@ def reordered(collection: Sketches, order: Any) -> Sketches:
     counts = np.diff(collection.first_voice)[order]
     words = [collection.words[collection.start[voice] : collection.end[voice]] for voice in voices]
     ends = np.cumsum([len(entries) for entries in words])
+    all_words = np.concatenate(words)
+    all_words.setflags(write=False)  # as those of a collection: else all is compiled again
     columns = [column[voices] for column in (collection.notes, collection.drums, collection.complete, collection.unit)]
     return Sketches(
-        np.concatenate(words),
+        all_words,
         ends - np.array([len(entries) for entries in words]),
         ends,
         np.repeat(np.arange(len(order)), counts),
         *columns,
         np.concatenate([[0], np.cumsum(counts)]),
         collection.total[order],
+        collection.features[order],
+        collection.contents[order],
     )
