@@ -105,6 +105,11 @@ class Lake:
         """Files that can be made again: converted starter pieces, decoded tokens, compiled extensions."""
         return self.root / "cache"
 
+    @property
+    def facts(self) -> Path:
+        """`<version>/`: what the parts of `pieces` say of files, without their notes."""
+        return self.cache / "facts"
+
     def tested_pairs(self, name: str) -> Path:
         """The pairs of pieces that deduplication of a dataset has compared, for its next version."""
         return self.cache / "links" / f"{name}.pairs"

@@ -103,7 +103,7 @@ def unparsed_files(context: IngestContext, inventory: Inventory) -> tuple[pl.Dat
     Returns the facts of the files that the store has, and the different files that it lacks (columns of
     `Inventory.files` and `partition`). Files that have a reason already, such as their licence, count for neither.
     """
-    facts = Store(context.lake.pieces).facts()
+    facts = Store(context.lake.pieces, context.lake.facts).facts()
     known = facts.filter(~pl.col("refusal").is_in(TRANSIENT).fill_null(False))
     wanted = inventory.files.filter(pl.col("reason").is_null())
     known = known.join(wanted.select("sha256").unique(), on="sha256", how="semi")
@@ -140,7 +140,7 @@ def parse_new(
         files += parsed.files
         refused += parsed.refused
         progress(files, len(lacking), refused)
-    new = Store(pieces).facts(sorted(parts))
+    new = Store(pieces, context.lake.facts).facts(sorted(parts))
     if len(new) < len(lacking):
         raise JobError(f"parsed files are missing from {pieces}; give all workers access to the same lake")
     return ParsedFiles(pl.concat([known, new]), len(lacking), refused)

@@ -97,9 +97,9 @@ def finished_checkpoints(lake: Lake) -> Iterator[Candidate]:
 
 
 def caches(lake: Lake) -> Iterator[Candidate]:
-    """Yield token caches, pieces composed for evaluations, indices of archives, and pairs tested for datasets now gone.
+    """Yield token caches, pieces composed for evaluations, indices of archives, and what is kept for those now gone.
 
-    All are made again where they are needed.
+    That is tested pairs of datasets and facts of readers. All are made again where they are needed.
     """
     for folder in _folders(lake.cache / "tokens"):
         yield Candidate(Kind.CACHE, folder, "decoded tokens, made again when training reads them")
@@ -109,6 +109,9 @@ def caches(lake: Lake) -> Iterator[Candidate]:
     for file in sorted(indices.iterdir()) if indices.is_dir() else ():
         if file.is_file() and not file.name.startswith("."):
             yield Candidate(Kind.CACHE, file, "index of an archive, made again when it is read")
+    for folder in _folders(lake.facts):
+        if folder.name != VERSION:
+            yield Candidate(Kind.CACHE, folder, f"facts of store parts made by {folder.name}")
     datasets = {folder.name for folder in folders_in(lake.datasets)}
     for file in sorted((lake.cache / "links").glob("*.pairs")):
         if file.stem not in datasets:

@@ -40,7 +40,7 @@ MOST_CPU, MOST_BYTES = 0.03, 0.05
 """Shares of the first ingestion's CPU seconds and bytes that one with 1 % of new files may take."""
 ROUNDS = 3
 """Growths in a row, each with its start-up."""
-PIECES = ("datasets", "pieces", "cache/archives", "cache/links")
+PIECES = ("datasets", "pieces", "cache/archives", "cache/facts", "cache/links")
 """Folders of the lake that ingestion writes to."""
 END = "end"
 """The name of what a command does after its last stage."""

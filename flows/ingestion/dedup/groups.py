@@ -79,9 +79,9 @@ def write_groups(
 ) -> None:
     """Write the voices of one feature to `found`, group by group, and set the places of their words.
 
-    `size`: their number, more than MOST_TOGETHER. `voices`: the voices, ascending, and `words`, the word of each, at the
-    begin of longer arrays. `smallest`, `names`: smallest hash and name of every voice. `before`: postings before those
-    of the feature.
+    `size`: their number, more than MOST_TOGETHER. `voices`: the voices, ascending, and `words`, the word of each, at
+    the begin of longer arrays. `smallest`, `names`: smallest hash and name of every voice. `before`: postings before
+    those of the feature.
     """
     high, salt = np.uint64(0xFFFFFFFF00000000), mixed(hash_)
     for k in range(size):

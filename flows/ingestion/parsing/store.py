@@ -19,6 +19,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from flows.ingestion.parsing.facts_cache import FactsCache
 from infra.files import STAGING_PREFIX, remove_abandoned, write_atomically
 from infra.object_store import Folder, files_in, reachable
 from tokenization import fingerprint, midi
@@ -63,8 +64,10 @@ class RowRef:
 class Store:
     """The pieces of a lake that were parsed by this version of the reader."""
 
-    def __init__(self, folder: Folder) -> None:
+    def __init__(self, folder: Folder, cache: Path | None = None) -> None:
+        """Open the store in a lake's folder. `cache`: the folder of this machine that keeps facts in another form."""
         self.folder = folder / VERSION
+        self._cache = None if cache is None else FactsCache(cache / VERSION, _NO_FACTS.schema)
 
     def write(self, rows: Mapping[str, Sequence[object]]) -> str:
         """Write rows with the COLUMNS as a part and return its name, derived from its content. Runs in workers."""
@@ -93,11 +96,20 @@ class Store:
         return [name for name in names if name.endswith(".parquet") and not name.startswith(STAGING_PREFIX)]
 
     def facts(self, parts: Iterable[str] | None = None) -> pl.DataFrame:
-        """Return the facts of all parts or some: columns FACTS, `part` and `row`; one row per SHA-256."""
-        empty = _with_refs(pl.DataFrame(schema={name: COLUMNS[name] for name in FACTS}), "")
+        """Return the facts of all parts or some: columns FACTS, `part` and `row`; one row per SHA-256.
+
+        With a cache those of all parts come from there, and what is read is added to it.
+        """
+        names = self.parts() if parts is None else [*parts]
+        stamps = {} if self._cache is None else {name: self._stamp(name) for name in names}
+        known = self._cache.read(stamps) if self._cache is not None and parts is None else []
+        have = {name for frame in known for name in frame["part"].unique()}
         with reachable(self.folder), ThreadPoolExecutor(THREADS if isinstance(self.folder, Path) else REQUESTS) as pool:
-            frames = pool.map(self._facts_of, self.parts() if parts is None else parts)
-            found = pl.concat([empty, *(frame for frame in frames if frame is not None)])
+            frames = pool.map(self._facts_of, [name for name in names if name not in have])
+            read = pl.concat([_NO_FACTS, *(frame for frame in frames if frame is not None)])
+        if self._cache is not None:
+            self._cache.add(read, stamps)
+        found = pl.concat([*known, read])
         different = found.unique("sha256", keep="first", maintain_order=True)
         if len(different) < len(found):  # refused files may have been tried again: a score takes precedence
             found = found.sort(pl.col("refusal").is_not_null(), maintain_order=True)
@@ -123,6 +135,17 @@ class Store:
                 group, row = divmod(refs[index].row, ROW_GROUP)
                 found[index] = memoryview(column[position[group] + row].as_buffer())
         return found
+
+    def _stamp(self, part: str) -> str:
+        """Return what tells a part from one that is written in its place later; empty in an object store and without
+        the part."""
+        if not isinstance(self.folder, Path):
+            return ""
+        try:
+            status = (self.folder / part).stat()
+        except OSError:
+            return ""
+        return f"{status.st_size}.{status.st_mtime_ns}"
 
     def _facts_of(self, part: str) -> pl.DataFrame | None:
         """Return the facts of a part, None if it is missing or damaged."""
@@ -158,3 +181,6 @@ def _is_fault_of_part(error: Exception) -> bool:
 def _with_refs(facts: pl.DataFrame, part: str) -> pl.DataFrame:
     """Return the facts of a part with the reference to each row: columns `part` and `row`."""
     return facts.with_columns(pl.lit(part).alias("part"), pl.int_range(pl.len(), dtype=pl.Int64).alias("row"))
+
+
+_NO_FACTS = _with_refs(pl.DataFrame(schema={name: COLUMNS[name] for name in FACTS}), "")
