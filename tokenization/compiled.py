@@ -25,6 +25,7 @@ from numba.core.caching import FunctionCache, IndexDataCacheFile
 from infra.locks import exclusive
 
 Function = TypeVar("Function", bound=Callable[..., object])
+Result = TypeVar("Result")
 
 
 def compiled(function: Function) -> Function:
@@ -45,6 +46,16 @@ def compiled_arithmetic(function: Function) -> Function:
 def _cached(function: Function, dispatcher: Any) -> Function:
     dispatcher._cache = SourceCache(function)
     return cast(Function, dispatcher)
+
+
+def machine_code(function: Callable[..., Result], *arguments: object) -> Callable[..., Result]:
+    """Return a compiled function for arguments of the types of these ones, as a function that does not look at types.
+
+    To find the machine code for nested tuples of arrays takes longer than many a loop. The result must not be called
+    with arguments of other types, dimensions or memory layouts, since it takes them for those.
+    """
+    code = cast(Any, function).compile(tuple(numba.typeof(argument) for argument in arguments))
+    return cast("Callable[..., Result]", code)
 
 
 def constant(value: int) -> int:

@@ -19,6 +19,8 @@ from tokenization.encodings.grammar import Grammar
 from tokenization.encodings.structure import COUNTDOWN, Features, Stepper
 from tokenization.encodings.texture import TextureState
 
+KEPT = 0.5
+"""Share of a context that stays in the window when it moves on."""
 ENDLESS_NOTE = 1e6
 """Seconds that no note lasts."""
 
@@ -158,14 +160,15 @@ class GrowingPieces:
                 part.keep(rows)
 
 
-def window_begin(filled: int, context: int) -> int:
+def window_begin(filled: int, context: int, kept: float = KEPT) -> int:
     """Return the first token behind the header in the window of a piece of `filled` tokens.
 
-    All tokens up to a full context; whenever they would be more, the window moves on to the latest half of a context.
-    It depends on the number of tokens alone, so that a piece is continued from anywhere as if it had not stopped.
+    All tokens up to a full context; whenever they would be more, the window moves on to the latest music, of as many
+    tokens as the share `kept` of a context. It depends on the number of tokens alone, so that a piece is continued from
+    anywhere as if it had not stopped.
     """
     if filled <= context:
         return HEADER
-    half = context // 2
-    period = context - HEADER - half + 1  # tokens from one move to the next
-    return context + 1 + (filled - context - 1) // period * period - half
+    latest = max(min(int(context * kept), context - HEADER), 1)
+    period = context - HEADER - latest + 1  # tokens from one move to the next
+    return context + 1 + (filled - context - 1) // period * period - latest

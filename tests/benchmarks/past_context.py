@@ -1,17 +1,20 @@
 """Loss behind the context's end, by what generation does when the context is full.
 
-    python tests/benchmarks/past_context.py --model DIR --dataset DIR [--pieces 24] [--contexts 4] [--json FILE]
+    python tests/benchmarks/past_context.py --model DIR --dataset DIR [--pieces 16] [--contexts 4] [--composed 64]
 
 `DIR` are the folders of a trained model with rotary positions (`lake/runs/RUN/model`) and of a dataset version; pieces
 are those of validation and test that are long enough, from their beginnings. Every method predicts the same tokens:
 
-    jump      the header, then the latest half of a context; again whenever it is full
+    jump      the header, then the latest music of a share of a context; again whenever the context is full
     slide     the cache keeps the latest context of keys, positions count on; what left is gone
     sinks     the same, and the header stays, seen from as far as the context is long (Xiao et al., 2024)
-    ideal     anew for each token the header and the latest music that fits, as no cache can (each tenth token)
+    ideal     anew for each token the header and the latest music that fits, as no cache can (each eighth token)
 
-Loss in nats a token over tokens behind the first context, and for `jump` over the first and the last quarter of each
-window. Layouts stay as they are.
+Loss in nats a token over tokens behind the first context, as a difference to `ideal` token by token with its standard
+error over pieces; the same at the seam, which are the tokens just behind a move, a sixteenth of a context, and just
+before the next move. The cost is in tokens that go through the network for each that is drawn. Layouts stay as they
+are. Then pieces are composed, and their notes a second are compared between the quarters of the way from each move to
+the next.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -30,18 +34,27 @@ from torch import Tensor
 
 from modeling.data import collate
 from modeling.data.split import load_split
-from modeling.generation.pieces import window_begin
+from modeling.generation import SamplingConfig, generate
+from modeling.generation.pieces import KEPT, window_begin
 from modeling.network import block
 from modeling.network.rotary import rotation
 from modeling.network.sparsity import Layout
 from modeling.network.transformer import MuseNet
 from modeling.network.weights import load_model
 from tokenization.encodings import HEADER, Encoding
+from tokenization.encodings.effects import TEMPO
 from tokenization.vocabulary import Tokens
 
 Losses = NDArray[np.float64]
 """Loss of each token, shape (pieces, tokens), those up to the context left out as NaN."""
 BATCH = 4
+EVERY = 8
+"""Tokens from one prediction of `ideal` to the next."""
+SHARES = (1 / 2, 3 / 4, 7 / 8)
+"""Shares of a context that a jump keeps."""
+SEAM = 1 / 16
+"""Share of a context."""
+QUARTERS = 4
 
 
 def window_losses(model: MuseNet, encoding: Encoding, pieces: Sequence[Tokens], begin: int) -> NDArray[np.float32]:
@@ -55,18 +68,18 @@ def window_losses(model: MuseNet, encoding: Encoding, pieces: Sequence[Tokens], 
     return np.concatenate(found)
 
 
-def jump(model: MuseNet, encoding: Encoding, pieces: Sequence[Tokens], tokens: int) -> Losses:
+def jump(model: MuseNet, encoding: Encoding, pieces: Sequence[Tokens], tokens: int, kept: float) -> Losses:
     context = model.config.context
     out = np.full((len(pieces), tokens), np.nan)
-    for begin in sorted({window_begin(filled, context) for filled in range(context + 1, tokens)}):
+    for begin in sorted({window_begin(filled, context, kept) for filled in range(context + 1, tokens)}):
         losses = window_losses(model, encoding, pieces, begin)
         for filled in range(context + 1, tokens):
-            if window_begin(filled, context) == begin:
+            if window_begin(filled, context, kept) == begin:
                 out[:, filled] = losses[:, HEADER + filled - 1 - begin]
     return out
 
 
-def ideal(model: MuseNet, encoding: Encoding, pieces: Sequence[Tokens], tokens: int, every: int = 10) -> Losses:
+def ideal(model: MuseNet, encoding: Encoding, pieces: Sequence[Tokens], tokens: int, every: int = EVERY) -> Losses:
     context = model.config.context
     out = np.full((len(pieces), tokens), np.nan)
     for filled in range(context + 1, tokens, every):
@@ -111,13 +124,57 @@ def slide(model: MuseNet, encoding: Encoding, pieces: Sequence[Tokens], tokens: 
     return out
 
 
+def places(context: int, tokens: int, kept: float) -> NDArray[np.int64]:
+    """Tokens since the last move, and up to the next one, at each token; -1 within the first context; (2, tokens)."""
+    begins = np.array([window_begin(filled, context, kept) for filled in range(tokens)])
+    moves = np.flatnonzero(np.diff(begins)) + 1
+    at = np.arange(tokens)
+    since, last = np.full((2, tokens), -1), np.searchsorted(moves, at, side="right") - 1
+    known = (last >= 0) & (last + 1 < len(moves))
+    since[0, known] = at[known] - moves[last[known]]
+    since[1, known] = moves[last[known] + 1] - 1 - at[known]
+    return since
+
+
+def difference(losses: Losses, ideal: Losses, where: NDArray[np.bool_]) -> tuple[float, float]:
+    """Mean difference over some tokens, and its standard error over pieces."""
+    found = (losses - ideal)[:, where & ~np.isnan(ideal[0])].mean(1)
+    return float(found.mean()), float(found.std() / len(found) ** 0.5)
+
+
+def densities(
+    model: MuseNet, encoding: Encoding, pieces: Sequence[Tokens], count: int, tokens: int
+) -> NDArray[np.float64]:
+    """Notes a second of composed pieces with the headers of others, in each quarter of the way from a move to the next.
+
+    Shape (composed pieces that have not ended, QUARTERS).
+    """
+    context = model.config.context
+    headers = np.stack([pieces[number % len(pieces)][:HEADER] for number in range(count)]).astype(np.uint16)
+    composed = generate(model, encoding, headers, [tokens + context] * count, SamplingConfig(), 0, stop=tokens)
+    since, until = places(context, tokens, KEPT)
+    quarter = QUARTERS * since // np.maximum(since + until + 1, 1)
+    found = []
+    for piece in composed:
+        if len(piece) < tokens:
+            continue  # it has ended
+        kind, value = encoding.effects.table.kind[piece], encoding.effects.table.value[piece]
+        latest = np.maximum.accumulate(np.where(kind == TEMPO, np.arange(tokens), 0))
+        seconds = encoding.effects.ticks[piece] / encoding.speeds[value[latest]]
+        onsets = encoding.effects.onsets[piece]
+        chosen = [(since >= 0) & (quarter == number) for number in range(QUARTERS)]
+        found.append([onsets[where].sum() / seconds[where].sum() for where in chosen])
+    return np.array(found)
+
+
 @torch.inference_mode()
 def main() -> int:
     parser = argparse.ArgumentParser(description="Loss behind the context's end.")
     parser.add_argument("--model", type=Path, required=True, help="folder of a trained model")
     parser.add_argument("--dataset", type=Path, required=True, help="folder of a dataset version")
-    parser.add_argument("--pieces", type=int, default=24, help="pieces at most (default 24)")
+    parser.add_argument("--pieces", type=int, default=16, help="pieces at most (default 16)")
     parser.add_argument("--contexts", type=int, default=4, help="contexts that a piece is long (default 4)")
+    parser.add_argument("--composed", type=int, default=64, help="pieces that are composed (default 64)")
     parser.add_argument("--json", type=Path, help="write the figures here")
     arguments = parser.parse_args()
 
@@ -125,37 +182,45 @@ def main() -> int:
     if model.config.positions != "rotary":
         print("the model has learned positions: they end with the context, so that only `jump` exists", file=sys.stderr)
         return 2
+    torch.set_num_threads(1)
     splits = [load_split(arguments.dataset, name) for name in ("validation", "test")]
-    tokens = arguments.contexts * model.config.context
+    context = model.config.context
+    tokens = arguments.contexts * context
     pieces = [piece for split in splits for piece in split.pieces if len(piece) > tokens][: arguments.pieces]
     encoding = splits[0].encoding
-    losses = {
-        "jump": jump(model, encoding, pieces, tokens),
-        "slide": slide(model, encoding, pieces, tokens, sinks=False),
-        "sinks": slide(model, encoding, pieces, tokens, sinks=True),
-        "ideal": ideal(model, encoding, pieces, tokens),
-    }
-    common = ~np.isnan(losses["ideal"][0])
-    means = {name: float(np.nanmean(found)) for name, found in losses.items()}
-    same = {name: float(found[:, common].mean()) for name, found in losses.items()}
-    error = {
-        name: float((found - losses["jump"])[:, common].mean(1).std() / len(pieces) ** 0.5)
-        for name, found in losses.items()
-    }
-    rows = [[name, f"{means[name]:.4f}", f"{same[name]:.4f}", f"{error[name]:.4f}"] for name in losses]
-    print(table(("method", "loss", "at the tokens of ideal", "standard error to jump"), rows))
-    context = model.config.context
-    place = np.array([HEADER + filled - window_begin(filled, context) for filled in range(tokens)])
-    place[: context + 1] = -1
-    quarter = (context - context // 2) // 4
-    young = losses["jump"][:, (place >= 0) & (place < HEADER + context // 2 + quarter)].mean()
-    old = losses["jump"][:, place >= context - quarter].mean()
-    sliding = losses["slide"][:, place >= context - quarter].mean()
-    print(f"jump: {young:.4f} just behind a move, {old:.4f} just before one (slide at the same tokens: {sliding:.4f})")
-    print(f"{len(pieces)} pieces of {tokens} tokens, context {context}, {model.config.sparsity.mode} attention")
+    methods = {f"jump, {share:g} kept": partial(jump, kept=share) for share in SHARES}
+    methods |= {"slide": partial(slide, sinks=False), "sinks": partial(slide, sinks=True), "ideal": ideal}
+    losses = {}
+    for name, method in methods.items():
+        losses[name] = method(model, encoding, pieces, tokens)
+        print(f"{name}: {np.nanmean(losses[name]):.4f}", file=sys.stderr)
+    best = losses.pop("ideal")
+    share_of = dict(zip(losses, SHARES))
+    everywhere = np.ones(tokens, np.bool_)
+    rows, figures = [], {}
+    for name, found in losses.items():
+        mean, error = difference(found, best, everywhere)
+        row = [name, f"{np.nanmean(found):.4f}", f"{mean:+.4f} ± {error:.4f}", "", "", "1"]
+        figures[name] = {"loss": float(np.nanmean(found)), "more": mean, "error": error}
+        if name in share_of:
+            since, until = places(context, tokens, share_of[name])
+            behind, before = (difference(found, best, (at >= 0) & (at < SEAM * context)) for at in (since, until))
+            cost = share_of[name] / (1 - share_of[name]) + 1
+            row[3:] = [f"{value:+.4f} ± {error:.4f}" for value, error in (behind, before)] + [f"{cost:.0f}"]
+            figures[name] |= {"behind": behind[0], "behind_error": behind[1], "before": before[0]}
+        rows.append(row)
+    heads = ("method", "loss", "more than ideal", "just behind a move", "just before one", "cost")
+    print(table(heads, rows))
+    print(f"ideal: {np.nanmean(best):.4f}; {len(pieces)} pieces of {tokens} tokens, context {context}, ", end="")
+    print(f"{model.config.sparsity.mode} attention")
+    notes = densities(model, encoding, pieces, arguments.composed, tokens)
+    shares = np.log(notes / notes.mean(1, keepdims=True))
+    mean, error = shares.mean(0), shares.std(0) / len(shares) ** 0.5
+    found = ", ".join(f"{value:+.3f} ± {each:.3f}" for value, each in zip(mean, error))
+    print(f"notes a second in the quarters from a move to the next, log of the share of the mean: {found}")
     if arguments.json:
-        found = {"loss": means, "common": same, "error": error, "behind_a_move": young, "before_a_move": old}
-        write_json(arguments.json, circumstances(torch.device("cpu")), found)
+        figures["density"] = {"pieces": len(shares), "mean": mean.tolist(), "error": error.tolist()}
+        write_json(arguments.json, circumstances(torch.device("cpu")), figures)
     return 0
 
 

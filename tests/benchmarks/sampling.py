@@ -34,6 +34,7 @@ from synthetic import Run, race
 from modeling.config import ModelConfig, SparsityConfig, load_preset
 from modeling.generation import ExecutorConfig, SamplingConfig, generate, new_executor, stream
 from modeling.generation.executors import Executor
+from modeling.generation.kernels.forward import FIELDS
 from modeling.network.transformer import MuseNet
 from tokenization.compiled import compiled_arithmetic
 from tokenization.encodings import HEADER
@@ -164,7 +165,7 @@ def late_tokens(speed: float) -> tuple[float, float]:
     )
     torch.manual_seed(0)
     executor = new_executor(MuseNet(shape.model_copy(update={"note_tokens": 0, "factored_notes": False})).eval())
-    fields = np.zeros((5, 1, LATE), np.int64)
+    fields = np.zeros((FIELDS, 1, LATE), np.int64)
     found = []
     for position in (EARLY, LATE):
         state = executor.prefill(fields[:, :, :position], LONG_CONTEXT)

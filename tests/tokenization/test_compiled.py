@@ -7,12 +7,15 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 import infra
 import tokenization.compiled
-from tokenization.compiled import sources_of
+from tokenization.compiled import compiled, machine_code, sources_of
 
 STEPS = """
 from tokenization.compiled import compiled
@@ -89,3 +92,22 @@ def test_sources_are_followed_through_the_platforms_packages_only() -> None:
     package = Path(tokenization.compiled.__file__).parent
     names = [path.relative_to(package).as_posix() for path in sources_of(package / "fingerprint" / "matching.py")]
     assert names == ["compiled.py", "fingerprint/matching.py", "fingerprint/sketch.py"]
+
+
+class Pair(NamedTuple):
+    values: NDArray[np.float64]
+    factor: int
+
+
+@compiled
+def _scale(pair: Pair, out: NDArray[np.float64]) -> int:
+    for index in range(len(out)):
+        out[index] = pair.values[index] * pair.factor
+    return len(out)
+
+
+def test_machine_code_takes_other_arguments_of_the_same_types() -> None:
+    out = np.zeros(2)
+    code = machine_code(_scale, Pair(np.ones(1), 1), np.zeros(1))
+    assert code(Pair(np.array([1.0, 2.0]), 3), out) == 2
+    assert out.tolist() == [3.0, 6.0]

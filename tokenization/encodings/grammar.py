@@ -15,12 +15,13 @@ gone on by these rules, some id may always follow: the grammar has no dead ends.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tokenization.compiled import compiled
+from tokenization.compiled import compiled, machine_code
 from tokenization.encodings.effects import EventTable
 from tokenization.encodings.encoding import Encoding
 from tokenization.encodings.ending import Ending, list_ending
@@ -107,6 +108,10 @@ class Grammar:
         self._since = np.full((batch, len(vocabulary.instruments) * PITCHES), SILENT, np.int64)
         self._until = np.zeros((batch, self._since.shape[1] if encoding.writes_lengths else 0), np.int64)
 
+        self._list_allowed: Callable[..., None] | None = None
+        self._list_ending: Callable[..., None] | None = None
+        self._advance: Callable[..., None] | None = None
+
     @property
     def sounding(self) -> NDArray[np.bool_]:
         """True for notes that sound, shape (batch, instruments, 128)."""
@@ -136,24 +141,16 @@ class Grammar:
         vocabulary, state = self.encoding.vocabulary, self._state
         out = np.zeros((len(self.finished), vocabulary.size), np.bool_)
         sequences_end = vocabulary.size if self._rules is None else vocabulary.learned_base
-        _list_allowed(state, self._table, self._limits, self._sequences, sequences_end, self._nanoseconds, out)
+        rules = self._table, self._limits, self._sequences, sequences_end, self._nanoseconds
+        plain = (state, *rules, vocabulary.pad, out)
+        self._list_allowed = self._list_allowed or machine_code(_list_allowed, *plain)
+        self._list_allowed(*plain)
         if self._rules is not None:
             self._rules.list_allowed(state, self._limits, out)
-        list_ending(
-            state,
-            self.ending,
-            self.taken,
-            self._limits,
-            self._table,
-            self._onsets,
-            self._most_onsets,
-            self._ticks,
-            self._most_ticks,
-            vocabulary.end,
-            out,
-        )
-        out[self.finished] = False
-        out[self.finished, vocabulary.pad] = True
+        events = self._table, self._onsets, self._most_onsets, self._ticks, self._most_ticks
+        ending = (state, self.ending, self.taken, self._limits, *events, vocabulary.end, out)
+        self._list_ending = self._list_ending or machine_code(list_ending, *ending)
+        self._list_ending(*ending)
         return out
 
     def advance(self, tokens: NDArray[np.int64]) -> None:
@@ -163,7 +160,9 @@ class Grammar:
         self.taken += 1
         self.finished |= ids == vocabulary.end
         sequences_end = vocabulary.size if self._rules is None else vocabulary.learned_base
-        _advance(state, self._table, self._limits, self._sequences, sequences_end, self._nanoseconds, ids)
+        arguments = (state, self._table, self._limits, self._sequences, sequences_end, self._nanoseconds, ids)
+        self._advance = self._advance or machine_code(_advance, *arguments)
+        self._advance(*arguments)
         if self._rules is not None:
             self._rules.advance(state, ids)
 
@@ -182,13 +181,15 @@ def _list_allowed(
     sequences: _Sequences,
     sequences_end: int,
     nanoseconds: NDArray[np.int64],
+    pad: int,
     out: NDArray[np.bool_],
 ) -> None:
-    """Fill `out`, shape (batch, ids), for plain ids and the learned ids below `sequences_end`."""
+    """Fill `out`, shape (batch, ids), for plain ids and the learned ids below `sequences_end`; it is False before."""
     plain_end = out.shape[1] - len(sequences.prefixes)
     voices, before = _room(state, sequences)
     for index in range(len(out)):
         if state.finished[index]:
+            out[index, pad] = True
             continue
         may, moment = out[index], load_moment(state.moments[index])
         listed = list_sounding(state.since[index], voices)

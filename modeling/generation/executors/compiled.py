@@ -5,14 +5,17 @@ Memory of a cache is touched, and so taken, only where positions are written.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 
 from modeling.generation.executors.executor import Fields, Floats, Rows
 from modeling.generation.kernels.attention import KeyValues
-from modeling.generation.kernels.forward import TOKEN, forward, new_buffers
+from modeling.generation.kernels.forward import FIELDS, TOKEN, forward, new_buffers
 from modeling.generation.kernels.network import pack_network
 from modeling.network.transformer import MuseNet
+from tokenization.compiled import machine_code
 
 PASS = 32
 """Tokens of a prefill that go through the network together, so that its weights are read once for all of them."""
@@ -26,6 +29,7 @@ class CompiledExecutor:
         config = model.config
         self.listens = config.listens
         self.network = pack_network(model, quantise)
+        self._forward: Callable[..., None] | None = None
         self._embeddings = model.embeddings
         self.cache_shape = (config.layers, config.kv_heads or config.heads, config.d_head)
 
@@ -40,8 +44,19 @@ class CompiledExecutor:
             rows[1] = groups.masks(labels[:, 1]).numpy()
         return rows
 
+    def forward(self, *arguments: object) -> None:
+        """Call `forward` with this network; other arguments as there, arrays in C order."""
+        if self._forward is None:
+            self._forward = machine_code(forward, self.network, *arguments)
+        self._forward(self.network, *arguments)
+
     def prefill(self, windows: Fields, capacity: int) -> CompiledState:
-        """Run windows of shape (FIELDS, rows, positions); the cache has room for `capacity` positions a row."""
+        """Run windows of shape (FIELDS, rows, positions); the cache has room for `capacity` positions a row.
+
+        Raises ValueError for other fields and for windows that do not fit, since compiled code checks no bounds.
+        """
+        if len(windows) != FIELDS or windows.shape[2] > capacity:
+            raise ValueError(f"windows of shape {windows.shape}: needed are {FIELDS} fields and {capacity} positions")
         return CompiledState(self, windows, capacity)
 
 
@@ -65,7 +80,7 @@ class CompiledState:
     def decode_step(self, latest: Fields) -> None:
         """Append the latest token of every row, shape (FIELDS, rows)."""
         positions = np.full(len(self._slots), self.cached)
-        self._run(np.concatenate([latest, self._labels]), self._slots, positions, len(self._slots))
+        self._run(latest, self._labels, self._slots, positions, len(self._slots))
         self.cached += 1
 
     def keep(self, rows: Rows) -> None:
@@ -94,11 +109,13 @@ class CompiledState:
         ordered = fields.transpose(0, 2, 1).reshape(len(fields), -1)
         positions = np.repeat(np.arange(self.cached, self.cached + length), rows)
         labels, slots = np.tile(self._labels, length), np.tile(self._slots, length)
-        self._run(np.concatenate([ordered, labels]), slots, positions, rows if last else 0)
+        self._run(ordered, labels, slots, positions, rows if last else 0)
         self.cached += length
 
-    def _run(self, fields: Fields, slots: Rows, positions: Rows, wanted: int) -> None:
-        """Run tokens, fields and labels of shape (FIELDS + 2, tokens); compute logits after the last `wanted`."""
-        network = self._executor.network
-        self.logits = np.empty((wanted, network.output.bias.shape[1]), np.float32)
-        forward(network, self._cache, fields, slots, positions, self._buffers, len(slots) - wanted, self.logits)
+    def _run(self, fields: Fields, labels: Rows, slots: Rows, positions: Rows, wanted: int) -> None:
+        """Run tokens, fields of shape (FIELDS, tokens) and labels; compute logits after the last `wanted`."""
+        rows = np.empty((FIELDS + len(labels), len(slots)), np.int64)  # in C order, which `concatenate` need not keep
+        rows[:FIELDS], rows[FIELDS:] = fields, labels
+        self.logits = np.empty((wanted, self._executor.network.output.bias.shape[1]), np.float32)
+        first = len(slots) - wanted
+        self._executor.forward(self._cache, rows, slots, positions, self._buffers, first, self.logits)

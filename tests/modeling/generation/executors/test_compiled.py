@@ -175,3 +175,12 @@ class TestBits:
         assert np.array_equal(ahead(state, [4, 3, 4, 4], 19), expected[18][[4, 3, 4, 4]])
         state.keep(np.array([1]))
         assert np.array_equal(ahead(state, [3], 28), expected[27][[3]])
+
+
+@pytest.mark.parametrize(("fields", "positions"), [(FIELDS - 1, 4), (FIELDS, 9)])
+def test_windows_that_compiled_code_would_read_beyond_are_refused(
+    make_model: MakeModel, fields: int, positions: int
+) -> None:
+    executor = new_executor(make_model(mode="dense"), ExecutorConfig(executor="compiled"))
+    with pytest.raises(ValueError, match=f"{FIELDS} fields and 8 positions"):
+        executor.prefill(np.zeros((fields, 1, positions), np.int64), 8)
