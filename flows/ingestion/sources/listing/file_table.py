@@ -24,7 +24,7 @@ _COLUMNS = {
 
 
 def plain_files(
-    container: str, names: list[bytes], sizes: list[int], versions: list[str | None] | None = None
+    container: str, names: list[bytes], sizes: list[int], versions: list[str | None] | pl.Series | None = None
 ) -> pl.DataFrame:
     """Return the rows of files below a folder or prefix, columns as in `_rows`."""
     member = pl.Series(names, dtype=pl.Binary)

@@ -9,11 +9,15 @@ import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 
+import polars as pl
+
 from flows.ingestion.sources.printable_names import printable_name
 from flows.ingestion.sources.storage import local_path
 
-BATCH = 100_000
-"""Names that are yielded together."""
+BATCH = 1 << 15
+"""Names that are yielded together, and whose status objects are held until then."""
+KIND = 0o170000
+"""The bits of a mode that tell files, folders and others apart."""
 RECENT_NS = 2_000_000_000
 """A file that was changed so shortly before the walk may change again within the resolution of its times."""
 
@@ -22,7 +26,19 @@ def version_of(status: os.stat_result, now_ns: int) -> str | None:
     """Return a key that changes whenever the file is written to; None while that cannot be told yet."""
     if max(status.st_mtime_ns, status.st_ctime_ns) > now_ns - RECENT_NS:
         return None
-    return f"{status.st_ino:x}.{status.st_mtime_ns:x}.{status.st_ctime_ns:x}"
+    return f"{status.st_ino}.{status.st_mtime_ns}.{status.st_ctime_ns}"
+
+
+def _versions_of(statuses: list[os.stat_result], now_ns: int) -> pl.Series:
+    """Return `version_of` of many files."""
+    columns = {
+        "inode": pl.Series([status.st_ino for status in statuses], dtype=pl.UInt64),
+        "mtime": pl.Series([status.st_mtime_ns for status in statuses], dtype=pl.Int64),
+        "ctime": pl.Series([status.st_ctime_ns for status in statuses], dtype=pl.Int64),
+    }
+    is_settled = pl.max_horizontal("mtime", "ctime") <= now_ns - RECENT_NS
+    version = pl.when(is_settled).then(pl.format("{}.{}.{}", *columns))
+    return pl.DataFrame(columns).select(version.alias("version")).to_series()
 
 
 class FolderWalk:
@@ -37,13 +53,16 @@ class FolderWalk:
         self.not_files = 0
         """Devices, sockets and the like."""
 
-    def batches(self) -> Iterator[tuple[list[bytes], list[int], list[str | None]]]:
-        """Yield batches of (names relative to the root, sizes in bytes, versions as of `version_of`)."""
+    def batches(self) -> Iterator[tuple[list[bytes], list[int], pl.Series]]:
+        """Yield batches of (names relative to the root, sizes in bytes, versions as of `version_of`).
+
+        A broken link is listed as a file that cannot be read, of size 0 and without a version.
+        """
         base = os.fsencode(self._root.rstrip("/")) + b"/"
         folders, links = [b""], list[bytes]()
         names: list[bytes] = []
-        sizes: list[int] = []
-        versions: list[str | None] = []
+        broken: list[bytes] = []
+        statuses: list[os.stat_result] = []
         now = time.time_ns()
         while folders or links:
             folder = folders.pop() if folders else heapq.heappop(links)
@@ -59,23 +78,28 @@ class FolderWalk:
                         continue
                     try:
                         status = entry.stat()
-                    except OSError:  # a broken link is listed as a file that cannot be read
-                        names.append(name)
-                        sizes.append(0)
-                        versions.append(None)
+                    except OSError:
+                        broken.append(name)
                         continue
-                    if stat.S_ISREG(status.st_mode):
+                    kind = status.st_mode & KIND
+                    if kind == stat.S_IFREG:
                         names.append(name)
-                        sizes.append(status.st_size)
-                        versions.append(version_of(status, now))
-                    elif stat.S_ISDIR(status.st_mode):
+                        statuses.append(status)
+                    elif kind == stat.S_IFDIR:
                         heapq.heappush(links, name)
                     else:
                         self.not_files += 1
             if len(names) >= BATCH:
-                yield names, sizes, versions
-                names, sizes, versions = [], [], []
-        yield names, sizes, versions
+                yield self._batch(names, statuses, now, [])
+                names, statuses = [], []
+        yield self._batch(names, statuses, now, broken)
+
+    @staticmethod
+    def _batch(
+        names: list[bytes], statuses: list[os.stat_result], now_ns: int, broken: list[bytes]
+    ) -> tuple[list[bytes], list[int], pl.Series]:
+        versions = _versions_of(statuses, now_ns).extend_constant(None, len(broken))
+        return [*names, *broken], [*(status.st_size for status in statuses), *[0] * len(broken)], versions
 
     def _open(self, base: bytes, folder: bytes) -> AbstractContextManager[Iterator[os.DirEntry[bytes]]] | None:
         """Open a folder, unless it was visited before or cannot be read."""
