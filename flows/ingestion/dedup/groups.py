@@ -21,6 +21,8 @@ MOST_TOGETHER = 24
 """The most voices of a group."""
 GROUP = 0x80000000
 """Bit of a posting that begins another group."""
+HIGH = 0xFFFFFFFF00000000
+"""The bits of a number that come from the smallest hash."""
 BITS = 64
 """Bits by which voices are divided. Those of equal numbers, which no collection has, would share a larger group."""
 
@@ -48,8 +50,10 @@ class Room(NamedTuple):
     at: NDArray[np.uint32]
     """Places of voices among those of the feature, group by group."""
     spare: NDArray[np.uint32]
+    edge: NDArray[np.int64]
+    """Where each bucket begins, and the last one ends."""
     stack: NDArray[np.int64]
-    """First, end and bit of parts still to be divided; shape (BITS + 1, 3)."""
+    """First bucket, number of buckets, first, end and bit of parts still to be divided; shape (BITS + 1, 5)."""
 
 
 @compiled
@@ -59,7 +63,8 @@ def room_for(voices: int) -> Room:
         np.empty(voices, np.uint64),
         np.empty(voices, np.uint32),
         np.empty(voices, np.uint32),
-        np.empty((BITS + 1, 3), np.int64),
+        np.empty(2 * voices // MOST_TOGETHER + 3, np.int64),
+        np.empty((BITS + 1, 5), np.int64),
     )
 
 
@@ -83,28 +88,75 @@ def write_groups(
     the begin of longer arrays. `smallest`, `names`: smallest hash and name of every voice. `before`: postings before
     those of the feature.
     """
-    high, salt = np.uint64(0xFFFFFFFF00000000), mixed(hash_)
+    salt = mixed(hash_)
     for k in range(size):
-        room.number[k] = (mixed(smallest[voices[k]] ^ salt) & high) | (mixed(names[voices[k]] ^ salt) >> np.uint64(32))
-        room.at[k] = k
-    room.stack[0, 0], room.stack[0, 1], room.stack[0, 2] = 0, size, BITS - 1
-    waiting = 1
+        room.number[k] = mixed(smallest[voices[k]] ^ salt) & np.uint64(HIGH)
+    bits = _put_in_buckets(room, size)
+    stack, waiting = room.stack, 1
+    stack[0, 0], stack[0, 1], stack[0, 2], stack[0, 3], stack[0, 4] = 0, 1 << bits, 0, size, BITS - 1
     while waiting:
         waiting -= 1
-        first, end, bit = room.stack[waiting, 0], room.stack[waiting, 1], room.stack[waiting, 2]
+        bucket, buckets, bit = stack[waiting, 0], stack[waiting, 1], stack[waiting, 4]
+        first, end = stack[waiting, 2], stack[waiting, 3]
         if end - first > MOST_TOGETHER and bit >= 0:
             if new.voices and end - first <= MOST_TOGETHER + new.voices:
                 _mark_divided(words, room, first, end, new)
-            middle = _divided(room, first, end, np.uint64(bit))
-            for low, high_ in ((first, middle), (middle, end)):
-                if low < high_:
-                    room.stack[waiting, 0], room.stack[waiting, 1], room.stack[waiting, 2] = low, high_, bit - 1
+            half = buckets // 2
+            if half:
+                middle = room.edge[bucket + half]
+            else:
+                if bit == BITS // 2 - 1:  # few get so far
+                    for at in range(first, end):
+                        room.number[room.at[at]] |= mixed(names[voices[room.at[at]]] ^ salt) >> np.uint64(32)
+                middle = _divided(room, first, end, np.uint64(bit))
+            for part, low, high in ((bucket, first, middle), (bucket + half, middle, end)):
+                if low < high:
+                    stack[waiting, 0], stack[waiting, 1], stack[waiting, 4] = part, half, bit - 1
+                    stack[waiting, 2], stack[waiting, 3] = low, high
                     waiting += 1
             continue
+        if buckets > 1:
+            _sort(room.at, first, end)
         for at in range(first, end):
             k = room.at[at]
             found[at] = voices[k] | np.uint32(GROUP) if at == first else voices[k]
             place[words[k]] = before + at
+
+
+@compiled
+def _put_in_buckets(room: Room, size: int) -> int:
+    """Divide voices by so many first bits of their numbers that about MOST_TOGETHER are left; return how many bits.
+
+    This spares as many passes over all of them. In each bucket the voices ascend.
+    """
+    bits = 0
+    while size >> bits > MOST_TOGETHER:
+        bits += 1
+    shift, edge = np.uint64(BITS - bits), room.edge
+    edge[: (1 << bits) + 1] = 0
+    for k in range(size):
+        edge[(room.number[k] >> shift) + np.uint64(1)] += 1
+    for bucket in range(1 << bits):
+        edge[bucket + 1] += edge[bucket]
+    for k in range(size - 1, -1, -1):  # from the last, so that edges end where they begin
+        bucket = (room.number[k] >> shift) + np.uint64(1)
+        edge[bucket] -= 1
+        room.at[edge[bucket]] = k
+    for bucket in range(1 << bits):
+        edge[bucket] = edge[bucket + 1]
+    edge[1 << bits] = size
+    return bits
+
+
+@compiled
+def _sort(numbers: NDArray[np.uint32], first: int, end: int) -> None:
+    """Sort a few numbers that are nearly sorted, in place."""
+    for at in range(first + 1, end):
+        number, to = numbers[at], at
+        while to > first and numbers[to - 1] > number:
+            numbers[to] = numbers[to - 1]
+            to -= 1
+        numbers[to] = number
 
 
 @compiled
