@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from upath import UPath
 
@@ -56,6 +57,24 @@ def files_in(folder: Folder) -> list[str]:
     return _listed(folder, "file")
 
 
+def stamps_in(folder: Folder) -> dict[str, str]:
+    """Return a key of each file in a folder, by name, that is another one once the file was written again.
+
+    On a disk that is its size and modification time, in an object store its size and what the store tells of its
+    content. Raises RunError, as `folders_in`.
+    """
+    if isinstance(folder, Path):
+        if not folder.is_dir():
+            return {}
+        found = ((entry.name, entry.stat()) for entry in os.scandir(folder) if entry.is_file())
+        return {name: f"{status.st_size}.{status.st_mtime_ns}" for name, status in found}
+    told = ("ETag", "etag", "md5Hash", "LastModified", "created")
+    return {
+        name: ".".join([str(entry.get("size")), *(str(entry[key]) for key in told if key in entry)])
+        for name, entry in _entries(folder, "file").items()
+    }
+
+
 def with_cached_listing(folder: Folder) -> Folder:
     """Return the same folder; in an object store with one cached listing of all it holds now, so that asking for
     sizes costs no further request."""
@@ -83,6 +102,11 @@ def read_all(files: Sequence[Folder]) -> list[bytes | None]:
 
 
 def _listed(folder: UPath, kind: str) -> list[str]:
+    return sorted(_entries(folder, kind))
+
+
+def _entries(folder: UPath, kind: str) -> dict[str, dict[str, Any]]:
+    """Return what an object store tells of the files or folders in a folder, by name."""
     with reachable(folder):
         try:
             entries = folder.fs.ls(folder.path, detail=True)
@@ -90,5 +114,6 @@ def _listed(folder: UPath, kind: str) -> list[str]:
             bucket = folder.path.split("/")[0]
             if bucket and not folder.fs.exists(bucket):
                 raise RunError(f"{folder} cannot be used: there is no bucket {bucket!r}; create it first") from None
-            return []
-    return sorted(entry["name"].rstrip("/").rpartition("/")[2] for entry in entries if entry["type"] == kind)
+            return {}
+    named = ((entry["name"].rstrip("/").rpartition("/")[2], entry) for entry in entries)
+    return {name: entry for name, entry in named if entry["type"] == kind}

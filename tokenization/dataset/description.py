@@ -137,7 +137,7 @@ class Description(_Strict):
 
     def to_json(self) -> str:
         """Serialise as `dataset.json`."""
-        return json.dumps(self.model_dump(mode="json"), indent=1) + "\n"
+        return self.model_dump_json(indent=1) + "\n"
 
 
 def parse_description(text: bytes, folder: object) -> Description:
@@ -154,7 +154,7 @@ def parse_description(text: bytes, folder: object) -> Description:
         wanted = f"this musenet reads formats up to {FORMAT}; install a newer one"
         raise DatasetError(f"{folder}/{DESCRIPTION_FILE} has format {found!r}; {wanted}")
     try:
-        return Description.model_validate_json(json.dumps(_upgraded(content, found)))
+        return Description.model_validate_json(text if found == FORMAT else json.dumps(_upgraded(content, found)))
     except ValidationError as error:
         fault = error.errors()[0]
         where = ".".join(map(str, fault["loc"]))

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import io
-import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass
 
 import polars as pl
 
@@ -45,21 +43,15 @@ class ShardEntry:
     """Of the file."""
     rows: int
     tokens: int
-    statistics: Mapping[str, Any]
-    """Counts over its pieces, without augmented copies."""
+    statistics: str
+    """Counts over its pieces, without augmented copies, as JSON: most entries are only handed on."""
     originality: int | None = None
     """Format of the originality index of its pieces, which lies at `index_path`; None if it has none."""
 
 
 def write_shard_index(folder: Folder, shards: Iterable[ShardEntry]) -> None:
     """Write the index of a version, in the order given. Not atomic: write into a staging folder."""
-    rows = [
-        (
-            *(shard.path, shard.key, shard.sha256, shard.rows, shard.tokens),
-            *(json.dumps(shard.statistics), shard.originality),
-        )
-        for shard in shards
-    ]
+    rows = [astuple(shard) for shard in shards]
     with (folder / SHARD_INDEX_FILE).open("wb") as file:
         pl.DataFrame(rows, schema=SHARD_INDEX_SCHEMA, orient="row").write_parquet(file)
 
@@ -69,5 +61,4 @@ def parse_shard_index(data: bytes) -> list[ShardEntry]:
     table = pl.read_parquet(io.BytesIO(data))
     if "originality" not in table.columns:
         table = table.with_columns(originality=pl.lit(None, pl.Int64))
-    rows = table.select(SHARD_INDEX_SCHEMA.keys()).iter_rows(named=True)
-    return [ShardEntry(**{**row, "statistics": json.loads(row["statistics"])}) for row in rows]
+    return [ShardEntry(*row) for row in table.select(SHARD_INDEX_SCHEMA.keys()).iter_rows()]

@@ -6,9 +6,8 @@ terminal, `gates_markdown` for the page of a version that was refused.
 
 from __future__ import annotations
 
-import json
-
 import polars as pl
+from pydantic_core import to_json
 
 from flows.ingestion.card.croissant import croissant
 from flows.ingestion.card.page import page
@@ -21,5 +20,5 @@ __all__ = ["gates_markdown", "markdown", "write_card"]
 def write_card(version: DatasetVersion, manifest: pl.DataFrame) -> None:
     """Write the card and the Croissant metadata of a staged version, which has its manifest, vocabulary and shards."""
     (version.folder / CARD_FILE).write_text(page(version, manifest), encoding="utf-8")
-    metadata = json.dumps(croissant(version, manifest), indent=1, ensure_ascii=False)
-    (version.folder / METADATA_FILE).write_text(metadata + "\n", encoding="utf-8")
+    metadata = to_json(croissant(version, manifest), indent=1)  # many times as fast as `json`, which indents in Python
+    (version.folder / METADATA_FILE).write_bytes(metadata + b"\n")

@@ -44,28 +44,27 @@ def assign_splits(pieces: pl.DataFrame, shares: SplitShares, inherited: pl.DataF
         before = inherited.select("sha256", strict.alias("placed")).group_by("sha256").max()
         placed = pieces.join(before, on="sha256").group_by("family").agg(pl.col("placed").max())
         families = families.join(placed, on="family", how="left")
-    new = pl.col("placed").is_null()
-    label = pl.when(new).then(pl.concat_str(pl.lit(f"{shares.seed}:"), "family"))
-    draw = label.map_elements(_draw, return_dtype=pl.UInt64)  # which skips nulls
-    families = families.with_columns(draw.alias("draw")).sort("draw", "family")
-    rank = pl.when(new).then(new.cum_sum().over("style")) - 1
-    lacking = {
-        split: (
-            (pl.len().over("style") * share + 0.5).floor().cast(pl.Int64)
-            - (pl.col("placed") == STRICTNESS[split]).fill_null(False).sum().over("style").cast(pl.Int64)
-        ).clip(0)
-        for split, share in ((VALIDATION, shares.validation), (TEST, shares.test))
-    }
-    chosen = (
-        pl.when(new & (rank < lacking[TEST]))
-        .then(pl.lit(TEST))
-        .when(new & (rank < lacking[TEST] + lacking[VALIDATION]))
-        .then(pl.lit(VALIDATION))
-        .when(new)
-        .then(pl.lit(TRAIN))
-        .otherwise(pl.col("placed").replace_strict({v: k for k, v in STRICTNESS.items()}, return_dtype=pl.String))
+    held = [(pl.col("placed") == STRICTNESS[split]).sum().cast(pl.Int64) for split in (VALIDATION, TEST)]
+    wanted = [(pl.len() * share + 0.5).floor().cast(pl.Int64) for share in (shares.validation, shares.test)]
+    lacking = families.group_by("style").agg(
+        (want - have).clip(0).alias(split) for split, want, have in zip((VALIDATION, TEST), wanted, held, strict=True)
     )
-    return families.select("family", chosen.alias("split"))
+    old, new = families.drop_nulls("placed"), families.filter(pl.col("placed").is_null())
+    draws = pl.Series("draw", [_draw(f"{shares.seed}:{family}") for family in new["family"]], pl.UInt64)
+    rank = pl.int_range(pl.len()).over("style").alias("rank")
+    ranked = new.with_columns(draws).sort("draw", "family").with_columns(rank)
+    ranked = ranked.join(lacking, on="style", nulls_equal=True)
+    drawn = (
+        pl.when(pl.col("rank") < pl.col(TEST))
+        .then(pl.lit(TEST))
+        .when(pl.col("rank") < pl.col(TEST) + pl.col(VALIDATION))
+        .then(pl.lit(VALIDATION))
+        .otherwise(pl.lit(TRAIN))
+    )
+    inherited_split = pl.col("placed").replace_strict({v: k for k, v in STRICTNESS.items()}, return_dtype=pl.String)
+    return pl.concat(
+        [ranked.select("family", drawn.alias("split")), old.select("family", inherited_split.alias("split"))]
+    )
 
 
 def _draw(text: str) -> int:

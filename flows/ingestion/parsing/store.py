@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 
 from flows.ingestion.parsing.facts_cache import FactsCache
 from infra.files import STAGING_PREFIX, remove_abandoned, write_atomically
-from infra.object_store import Folder, files_in, reachable
+from infra.object_store import Folder, files_in, reachable, stamps_in
 from tokenization import fingerprint, midi
 
 VERSION = f"reader{midi.VERSION}-fingerprint{fingerprint.VERSION}"
@@ -101,7 +101,8 @@ class Store:
         With a cache those of all parts come from there, and what is read is added to it.
         """
         names = self.parts() if parts is None else [*parts]
-        stamps = {} if self._cache is None else {name: self._stamp(name) for name in names}
+        there = {} if self._cache is None else stamps_in(self.folder)
+        stamps = {name: there[name] for name in names if name in there}
         known = self._cache.read(stamps) if self._cache is not None and parts is None else []
         have = {name for frame in known for name in frame["part"].unique()}
         with reachable(self.folder), ThreadPoolExecutor(THREADS if isinstance(self.folder, Path) else REQUESTS) as pool:
@@ -135,17 +136,6 @@ class Store:
                 group, row = divmod(refs[index].row, ROW_GROUP)
                 found[index] = memoryview(column[position[group] + row].as_buffer())
         return found
-
-    def _stamp(self, part: str) -> str:
-        """Return what tells a part from one that is written in its place later; empty in an object store and without
-        the part."""
-        if not isinstance(self.folder, Path):
-            return ""
-        try:
-            status = (self.folder / part).stat()
-        except OSError:
-            return ""
-        return f"{status.st_size}.{status.st_mtime_ns}"
 
     def _facts_of(self, part: str) -> pl.DataFrame | None:
         """Return the facts of a part, None if it is missing or damaged."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -28,7 +29,7 @@ def describe(digest: str, manifest: pl.DataFrame, shards: Sequence[ShardEntry], 
     styles = accepted.group_by(pl.col("style").fill_null("(none)")).len().sort("style")
     families = manifest.drop_nulls("family").group_by("family").len()["len"]
     by_split = {split: [shard for shard in shards if split_of(shard.path) == split] for split in SPLITS}
-    statistics = sum((Statistics.from_dict(dict(shard.statistics)) for shard in shards), Statistics())
+    statistics = sum((Statistics.from_dict(json.loads(shard.statistics)) for shard in shards), Statistics())
     return Description(
         name=spec.name,
         digest=digest,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -60,7 +61,7 @@ def encode(job: EncodeJob, heartbeat: Heartbeat) -> list[ShardEntry]:
         first += len(plan.pieces)
         sha256 = write_shard(job.folder / plan.path, rows, token_format)
         tokens = sum(len(row.tokens) for row in rows)
-        statistics = sum(of_pieces, Statistics()).to_dict()
+        statistics = json.dumps(sum(of_pieces, Statistics()).to_dict())
         indexed = _write_originality(job, plan, own) if job.with_originality and plan.split == TRAIN else None
         shards.append(ShardEntry(plan.path, plan.key(job.choice), sha256, len(rows), tokens, statistics, indexed))
     return shards

@@ -9,10 +9,8 @@ import polars as pl
 from tokenization.dataset.shard_index import SHARD_INDEX_SCHEMA, ShardEntry, parse_shard_index, write_shard_index
 
 ENTRIES = [
-    ShardEntry(
-        "test/00000.parquet", "k0", "a" * 64, 3, 300, {"pieces": 3, "tempo": {"edges": [30, 40], "counts": [1]}}
-    ),
-    ShardEntry("train/00000.parquet", "k1", "b" * 64, 0, 0, {}),
+    ShardEntry("test/00000.parquet", "k0", "a" * 64, 3, 300, '{"pieces": 3, "tempo": [1]}', 1),
+    ShardEntry("train/00000.parquet", "k1", "b" * 64, 0, 0, "{}"),
 ]
 
 
