@@ -15,6 +15,7 @@ from flows.criticism.report import CriticReport, read_report
 from flows.parameters import LakeAddress
 from flows.training.report import RunReport, build_report
 from flows.training.runs import Run, find_run
+from infra.errors import MusenetError
 from infra.files import staging_folder
 from infra.lake import Lake
 from infra.settings import apply
@@ -28,6 +29,8 @@ from registry.runs import MetricRow, log_metrics, open_run
 from registry.store import Registry
 from tokenization.dataset import DatasetVersion, find_version, write_encoding
 from tokenization.dataset.pace import Pace
+from tokenization.dataset.shard_index import ORIGINALITY
+from tokenization.originality import OriginalityIndex
 
 
 class RegisterParameters(BaseModel):
@@ -142,7 +145,20 @@ def model_card(
         f"{loss} {_about_critic(critic)}\n\n"
         f"Drawn, where a request says nothing, at temperature {drawing.temperature:g} (of pitches "
         f"{drawing.temperature * drawing.pitch_temperature:g}), top-p {drawing.top_p:g}, tonality "
-        f"{drawing.tonality:g}.\n"
+        f"{drawing.tonality:g}.\n\n"
+        f"{_about_originality(dataset)}\n"
+    )
+
+
+def _about_originality(dataset: DatasetVersion) -> str:
+    try:
+        index = OriginalityIndex.open(dataset.path / ORIGINALITY)
+    except MusenetError:
+        return "Its training pieces have no index: how much of a sample stands in them is unknown."
+    return (
+        f"Samples are compared with its {counted(index.pieces, 'training piece')}, in any key and at any tempo: the "
+        f"longest span in common and the nearest pieces stand in each sample's JSON file, and "
+        f"`musenet originality FILE --dataset {dataset.name}` checks any other."
     )
 
 

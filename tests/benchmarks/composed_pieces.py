@@ -2,10 +2,11 @@
 
     python tests/benchmarks/composed_pieces.py [--lake DIR] [--model champion] [--pieces 1000] [--seconds 30] [--json F]
 
-Pieces are composed with a registered model in all its styles, one candidate each, half of them with a length in time.
-Bars: every piece is MIDI that mido and symusic read with equal notes, no note hangs, only instruments that were asked
-for play, no silence is longer than four seconds, every piece has its end, and 95 % end within 5 % of the
-time asked for.
+Pieces are composed with a registered model in all its styles, one candidate each, half of them with a length in time;
+of every three batches two require their instruments and one takes them for suggestions, as a request does by default.
+Bars: every piece is MIDI that mido and symusic read with equal notes, no note hangs, only instruments that were
+required play, no silence is longer than four seconds, every piece has its end, and 95 % end within 5 % of the time
+asked for. Of suggestions is reported how many of the notes they play, and in how many pieces all asked groups sound.
 """
 
 from __future__ import annotations
@@ -74,8 +75,12 @@ def main() -> None:
     executor = bundle.executor(ExecutorConfig())
     checks: Counter[str] = Counter()
     lengths, silences = [], []
+    shares: dict[bool, list[float]] = {False: [], True: []}
+    """Of the notes, those of instruments that were asked for; by whether they were suggestions."""
+    complete: dict[bool, list[bool]] = {False: [], True: []}
     number = 0
-    for style, names, timed in itertools.cycle(itertools.product(vocabulary.styles, groups, (False, True))):
+    kinds = itertools.cycle(itertools.product(vocabulary.styles, groups, (False, True)))
+    for (style, names, timed), is_open in zip(kinds, itertools.cycle((False, False, True))):
         if number >= options.pieces:
             break
         count = min(BATCH, options.pieces - number)
@@ -87,7 +92,7 @@ def main() -> None:
         ]
         prompts = np.tile(np.array(header, np.uint16), (count, 1))
         tokens = composer.pace.tokens(style, options.seconds) if timed else options.tokens
-        direction = Direction(seconds=options.seconds if timed else None)
+        direction = Direction(seconds=options.seconds if timed else None, is_open=is_open)
         pieces = generate(
             bundle.model,
             encoding,
@@ -108,7 +113,10 @@ def main() -> None:
             silences.append(longest_silence(notes))
             checks["valid"] += by_mido == by_symusic == len(notes) > 0
             checks["closed"] += hanging_notes(midi) == 0
-            checks["instruments"] += bool(playable[vocabulary.row_instrument[grid.row]].all())
+            plays = vocabulary.row_instrument[grid.row]
+            shares[is_open].append(float(playable[plays].mean()))
+            heard = np.bincount(plays, minlength=len(playable)) > 0
+            complete[is_open].append(all((heard & vocabulary.named_instruments((name,))).any() for name in names))
             checks["silence"] += silences[-1] <= LONGEST_REST + ROUNDING
             checks["ended"] += int(piece[-1]) == vocabulary.end
             if timed:
@@ -119,15 +127,24 @@ def main() -> None:
     names = {
         "valid": "read by mido and symusic with equal notes",
         "closed": "no note hangs",
-        "instruments": "only instruments that were asked for",
         "silence": f"no silence beyond {LONGEST_REST:g} s",
         "ended": "with an end",
     }
     bars = [Bar(text, checks[key] / options.pieces, 1.0) for key, text in names.items()]
+    bars.append(Bar("only instruments that were required", float(np.mean(np.array(shares[False]) == 1)), 1.0))
     bars.append(Bar("length within 5 % of the time asked for", within, 0.95))
     print(f"the longest silence: {max(silences):.2f} s")
+    for is_open, what in ((False, "required"), (True, "suggested")):
+        if shares[is_open]:
+            share, whole = np.mean(shares[is_open]), np.mean(complete[is_open])
+            print(f"instruments {what}: {share:.1%} of the notes; all of them sound in {whole:.1%} of the pieces")
+    figures = {
+        "notes of suggested instruments": float(np.mean(shares[True])) if shares[True] else None,
+        "pieces with all suggested groups": float(np.mean(complete[True])) if complete[True] else None,
+        "longest silence": max(silences),
+    }
     if options.json:
-        write_json(options.json, circumstances(torch.device("cpu")), {"pieces": options.pieces}, bars)
+        write_json(options.json, circumstances(torch.device("cpu")), {"pieces": options.pieces, **figures}, bars)
     sys.exit(show_bars(bars))
 
 

@@ -62,7 +62,8 @@ def main() -> None:
         given = read_opening(version, opening).tokens(encoding, *ALL)
         middle = encoding.decode(given).seconds / 2
         infill = Infill(middle - options.seconds / 2, middle + options.seconds / 2)
-        request = Request(opening.style, (), 0, options.best_of, 0, prompt=given, infill=infill)
+        # The seam comes first; the rank decides between equals.
+        request = Request(opening.style, (), 0, options.best_of, 0, prompt=given, infill=infill, rank="none")
         frame = Frame(encoding, given, infill, request.sampling.longest_note)
         if not frame.events_behind:
             continue

@@ -43,6 +43,8 @@ LEAST_NOTES = 16
 MOST_NOTES = 64
 STRETCH = 4 / 3
 SEMITONES = 6
+LONGEST_REST = 30.0
+"""Seconds from one note of a span to the next: the music on either side of a longer silence is two spans."""
 PHRASE = 4.0
 """Seconds of the phrases that pieces of the large index are shuffled from."""
 SHARD = 500
@@ -101,6 +103,8 @@ def planted(
         if end - begin < length or (np.diff(lines.onset[begin:end]) <= 0).any():
             continue
         first = int(generator.integers(begin, end - length + 1))
+        if np.diff(lines.onset[first : first + length]).max() > LONGEST_REST:
+            continue
         if (grams(lines.pitch[first : first + length]) == COMMON).all():
             commonplaces.append(first)
             continue

@@ -30,6 +30,7 @@ from registry.composer import Composer
 from registry.identity import ModelIdentity
 from registry.models import find_model, pull
 from registry.store import Registry
+from tokenization.dataset import TRAIN
 
 pytestmark = pytest.mark.slow
 
@@ -65,6 +66,7 @@ def test_a_run_becomes_a_version_with_its_whole_lineage(criticised) -> None:
     assert "styles: bach, jazz" in card
     assert "7.500 per note" in card
     assert "CC0" in card
+    assert f"compared with its {dataset.description.pieces[TRAIN]} training pieces" in card
 
     folder = pull(registry, model)
     assert folder.name == "bundle"
