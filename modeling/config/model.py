@@ -132,9 +132,6 @@ class ModelConfig(StrictModel):
     factored_notes: bool = True
     """True to embed a note as the sum of an embedding of its token, one of its row (instrument and velocity) and one
     of its pitch, so that rare notes share what frequent ones learn. MuseNet's own tokens shared nothing."""
-    pitch_waves: bool = False
-    """True to add a projection of sines and cosines of the pitch to the embedding of each pitch, so that intervals are
-    learned for all pitches at once."""
     norm: Literal["layer", "rms"] = "layer"
     """`rms`: RMSNorm, without mean and bias (Zhang and Sennrich, 2019)."""
     positions: Literal["learned", "rotary"] = "learned"

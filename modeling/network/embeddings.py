@@ -33,33 +33,8 @@ MOST_VOICES = 16
 COUNT_MASK = (1 << COUNT_BITS) - 1
 HARMONY_SIZES = (SHORT, LONG // 2)
 """Sums of the counts of pitch classes; the greater ones are stored as halves."""
-PITCH_WAVES = 24
-"""Number of waves of pitch; their periods are whole fractions of WIDEST semitones."""
-WIDEST = 48
 BEATS = 12
 """Beats after which their numbers repeat: bars of two, three, four and six beats go into it."""
-
-
-class PitchTable(nn.Module):
-    """One or several embeddings of each pitch, shape (sets · PITCHES, d_model): its own, and with `waves` a learned
-    projection of its sines and cosines.
-
-    A step of any size then is one linear map of the waves, a rotation, wherever it begins, so that what is learned of
-    an interval at one pitch holds at all others. As independent rows, pitches need far more music until a melody goes
-    by steps.
-    """
-
-    def __init__(self, d_model: int, waves: bool, sets: int = 1) -> None:
-        super().__init__()
-        self.own = nn.Parameter(torch.empty(sets * PITCHES, d_model))
-        self.waves = nn.Parameter(torch.empty(sets, 2 * PITCH_WAVES, d_model)) if waves else None
-
-    def forward(self) -> Tensor:
-        """Return the whole table."""
-        if self.waves is None:
-            return self.own.view_as(self.own)  # a view, not the parameter: see TokenTable
-        basis = pitch_waves(self.own.device).to(self.waves.dtype)
-        return self.own + (basis @ self.waves).flatten(0, 1)
 
 
 class TokenTable(nn.Module):
@@ -69,11 +44,11 @@ class TokenTable(nn.Module):
     its own, its row's and its pitch's.
     """
 
-    def __init__(self, vocabulary_size: int, note_tokens: int, d_model: int, waves: bool) -> None:
+    def __init__(self, vocabulary_size: int, note_tokens: int, d_model: int) -> None:
         super().__init__()
         self.own = nn.Parameter(torch.empty(vocabulary_size, d_model))
         self.row = nn.Parameter(torch.empty(note_tokens // PITCHES, d_model)) if note_tokens else None
-        self.pitch = PitchTable(d_model, waves) if note_tokens else None
+        self.pitch = nn.Parameter(torch.empty(PITCHES, d_model)) if note_tokens else None
         self.note_tokens = note_tokens
 
     def forward(self) -> Tensor:
@@ -81,7 +56,7 @@ class TokenTable(nn.Module):
         if self.row is None or self.pitch is None:
             # A view, not the parameter: sharded weights are gathered only while this module computes.
             return self.own.view_as(self.own)
-        shared = (self.row[:, None] + self.pitch()[None, :]).flatten(0, 1)
+        shared = (self.row[:, None] + self.pitch[None, :]).flatten(0, 1)
         return torch.cat([self.own[: self.note_tokens] + shared, self.own[self.note_tokens :]])
 
 
@@ -129,9 +104,9 @@ class SoundingTable(nn.Module):
     """The embedding of the pitches that sound: the sum of one row for each, by the age of its note, shape
     (AGES · 128, d_model), and one for how many they are."""
 
-    def __init__(self, d_model: int, waves: bool) -> None:
+    def __init__(self, d_model: int) -> None:
         super().__init__()
-        self.pitch = PitchTable(d_model, waves, AGES)
+        self.weight = nn.Parameter(torch.empty(AGES * PITCHES, d_model))
         self.voices = nn.Parameter(torch.empty(MOST_VOICES + 1, d_model))
 
     def forward(self, texture: Tensor) -> Tensor:
@@ -139,9 +114,7 @@ class SoundingTable(nn.Module):
         bits = texture[..., SOUNDING, None] >> torch.arange(WORD, device=texture.device) & 1
         pitches = bits.flatten(-2)
         voices = pitches.sum(dim=-1).clamp(max=MOST_VOICES)
-        table = self.pitch()
-        found: Tensor = pitches.to(table.dtype) @ table + embedding(voices, self.voices)
-        return found
+        return pitches.to(self.weight.dtype) @ self.weight + embedding(voices, self.voices)
 
 
 class HarmonyTable(nn.Module):
@@ -174,7 +147,7 @@ class Embeddings(nn.Module):
             return nn.Embedding(size, config.d_model) if field in config.structure else None
 
         notes = config.note_tokens if config.factored_notes else 0
-        self.token = TokenTable(config.vocabulary_size, notes, config.d_model, config.pitch_waves)
+        self.token = TokenTable(config.vocabulary_size, notes, config.d_model)
         self.position = nn.Embedding(config.context, config.d_model) if config.positions == "learned" else None
         self.chord = table("chord", CHORD)
         self.part = table("part", PARTS)
@@ -185,7 +158,7 @@ class Embeddings(nn.Module):
         self.ticks_per_beat = config.ticks_per_beat
         self.beat = table("metre", config.ticks_per_beat)
         self.bar = table("metre", BEATS)
-        self.sounding = SoundingTable(config.d_model, config.pitch_waves) if "sounding" in config.structure else None
+        self.sounding = SoundingTable(config.d_model) if "sounding" in config.structure else None
         self.harmony = HarmonyTable(config.d_model) if "harmony" in config.structure else None
         has_time = "time" in config.structure
         self.time = nn.Linear(2 * TIME_PERIODS, config.d_model, bias=False) if has_time else None
@@ -234,10 +207,3 @@ def wave_frequencies(device: torch.device | None = None) -> Tensor:
     exponent = torch.arange(TIME_PERIODS, device=device, dtype=torch.float32) / (TIME_PERIODS - 1)
     period = SHORTEST_PERIOD * (LONGEST_PERIOD / SHORTEST_PERIOD) ** exponent
     return 2 * math.pi / period
-
-
-def pitch_waves(device: torch.device | None = None) -> Tensor:
-    """Return sines and cosines of the pitches, shape (PITCHES, 2 · PITCH_WAVES), scaled as `time_waves` are."""
-    number = torch.arange(1, PITCH_WAVES + 1, device=device, dtype=torch.float32)
-    angle = 2 * math.pi / WIDEST * torch.arange(PITCHES, device=device)[:, None] * number
-    return torch.cat([angle.sin(), angle.cos()], dim=-1) / PITCH_WAVES

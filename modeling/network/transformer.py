@@ -17,7 +17,7 @@ from modeling.config import ModelConfig
 from modeling.network.batch import NO_LABEL, Batch
 from modeling.network.block import Block, KVCache
 from modeling.network.critic_head import CriticHead
-from modeling.network.embeddings import PITCH_WAVES, TIME_PERIODS, Embeddings
+from modeling.network.embeddings import TIME_PERIODS, Embeddings
 from modeling.network.loss import UNHEARD, critic_loss, mean_loss, position_losses
 from modeling.network.mixup import Mix
 from modeling.network.norms import new_norm
@@ -87,8 +87,6 @@ class MuseNet(nn.Module):
                 scale = 1 / math.sqrt(
                     TIME_PERIODS
                 )  # as large as the other embeddings, since time_waves are scaled down
-            elif name.endswith("pitch.waves"):
-                scale = 1 / math.sqrt(PITCH_WAVES)  # likewise
             nn.init.normal_(parameter, std=INITIAL_STD / scale)
         for module in self.modules():
             if isinstance(module, nn.Linear) and module.bias is not None:

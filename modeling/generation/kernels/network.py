@@ -149,7 +149,7 @@ def _tables(model: MuseNet) -> Tables:
         instrumentation=nothing if sets is None else _padded(_array(sets), columns),
         beat=table(embeddings.beat),
         bar=table(embeddings.bar),
-        sounding=nothing if sounding is None else _padded(_array(sounding.pitch()), columns),
+        sounding=nothing if sounding is None else _padded(_array(sounding.weight), columns),
         voices=nothing if sounding is None else _padded(_array(sounding.voices), columns),
         harmony=nothing if harmony is None else _padded(_array(harmony.by_count()), columns),
         time=time,

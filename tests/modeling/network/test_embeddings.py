@@ -17,9 +17,7 @@ from modeling.network.embeddings import (
     SHORTEST_PERIOD,
     TIME_PERIODS,
     Embeddings,
-    PitchTable,
     TokenTable,
-    pitch_waves,
     time_waves,
 )
 from tokenization.encodings.texture import COUNT_BITS, FIELDS, HARMONY, WORD
@@ -63,18 +61,18 @@ def one(token: int = 0, time: int = 0, chord: int = 0, part: int = 0, countdown:
 class TestTokenTable:
     def test_a_note_is_the_sum_of_its_own_its_row_and_its_pitch(self) -> None:
         torch.manual_seed(0)
-        table = TokenTable(400, 3 * 128, WIDTH, waves=False)
+        table = TokenTable(400, 3 * 128, WIDTH)
         normal(table)
-        assert (tuple(table.row.shape), tuple(table.pitch().shape)) == ((3, WIDTH), (128, WIDTH))
+        assert (tuple(table.row.shape), tuple(table.pitch.shape)) == ((3, WIDTH), (128, WIDTH))
         found = table()
         assert found.shape == (400, WIDTH)
         for token in range(400):
             row, pitch = divmod(token, 128)
             own = table.own[token]
-            torch.testing.assert_close(found[token], own + table.row[row] + table.pitch()[pitch] if row < 3 else own)
+            torch.testing.assert_close(found[token], own + table.row[row] + table.pitch[pitch] if row < 3 else own)
 
     def test_what_a_note_learns_its_row_and_its_pitch_know(self) -> None:
-        table = TokenTable(400, 3 * 128, WIDTH, waves=False)
+        table = TokenTable(400, 3 * 128, WIDTH)
         normal(table)
         before = table().detach()
         table()[128 + 60].sum().backward()  # type: ignore[no-untyped-call]
@@ -89,30 +87,9 @@ class TestTokenTable:
         torch.testing.assert_close(moved, expected, rtol=0, atol=1e-5)
 
     def test_without_notes_every_token_is_its_own(self) -> None:
-        table = TokenTable(400, 0, WIDTH, waves=True)
+        table = TokenTable(400, 0, WIDTH)
         assert table().data_ptr() == table.own.data_ptr()
         assert sum(parameter.numel() for parameter in table.parameters()) == 400 * WIDTH
-
-
-class TestPitchTable:
-    def test_it_is_each_pitch_s_own_and_a_projection_of_its_waves(self) -> None:
-        table = PitchTable(WIDTH, waves=True, sets=2)
-        normal(table)
-        found = table().view(2, 128, WIDTH)
-        expected = table.own.view(2, 128, WIDTH) + torch.stack([pitch_waves() @ each for each in table.waves])
-        torch.testing.assert_close(found, expected)
-
-    @pytest.mark.parametrize("step", [-12, -1, 2, 7])
-    def test_a_step_of_the_waves_is_the_same_linear_map_from_every_pitch(self, step: int) -> None:
-        waves = pitch_waves().double()
-        waves = waves[:, waves.abs().amax(0) > 1e-3]  # the sine of the shortest is 0 at all pitches
-        begin, end = waves[24:100], waves[24 + step : 100 + step]
-        step_map = torch.linalg.lstsq(begin[:60], end[:60]).solution
-        torch.testing.assert_close(begin[60:] @ step_map, end[60:], rtol=0, atol=1e-5)
-
-    def test_the_waves_tell_all_pitches_of_four_octaves_apart(self) -> None:
-        waves = pitch_waves()[36:84]
-        assert torch.cdist(waves, waves).fill_diagonal_(1).min() > 0.1
 
 
 class TestTexture:
@@ -134,14 +111,14 @@ class TestTexture:
         return one(7)._replace(texture=unsigned[None, None])
 
     def test_it_is_a_row_for_each_pitch_by_its_age_and_one_for_their_number(self, listening: Embeddings) -> None:
-        rows, voices = listening.sounding.pitch(), listening.sounding.voices
+        rows, voices = listening.sounding.weight, listening.sounding.voices
         found = embed(listening, self.heard([(0, 60), (0, 127), (2, 60), (3, 63)], {}, {}))[0, 0]
         expected = rows[60] + rows[127] + rows[2 * 128 + 60] + rows[3 * 128 + 63] + voices[4]
         torch.testing.assert_close(found, listening.token()[7] + expected)
 
     def test_many_voices_are_told_apart_up_to_a_number(self, listening: Embeddings) -> None:
         found = embed(listening, self.heard([(1, pitch) for pitch in range(128)], {}, {}))[0, 0]
-        expected = listening.sounding.pitch()[128:256].sum(0) + listening.sounding.voices[MOST_VOICES]
+        expected = listening.sounding.weight[128:256].sum(0) + listening.sounding.voices[MOST_VOICES]
         torch.testing.assert_close(found, listening.token()[7] + expected)
 
     def test_harmony_is_each_pitch_class_by_its_share(self, listening: Embeddings) -> None:
@@ -162,7 +139,7 @@ class TestSum:
     ) -> None:
         own = embeddings.token.own[token]
         expected = (
-            (own if row is None else own + embeddings.token.row[row] + embeddings.token.pitch()[pitch])
+            (own if row is None else own + embeddings.token.row[row] + embeddings.token.pitch[pitch])
             + embeddings.position.weight[3]
             + embeddings.chord.weight[2]
             + embeddings.part.weight[100]

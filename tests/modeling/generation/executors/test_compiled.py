@@ -51,7 +51,6 @@ NETWORKS = {
     "plain GPT": ("dense", {"structure": (), "factored_notes": False, "tied_output": True}),
     "labels and metre": ("strided", {"structure": ("time", "style", "instrumentation", "metre")}),
     "texture": ("strided", {"structure": ("sounding", "harmony", "metre")}),
-    "pitch waves": ("strided", {"structure": ("sounding",), "pitch_waves": True}),
     "no time": ("dense", {"structure": ("chord", "countdown")}),
 }
 
