@@ -7,11 +7,13 @@ bits or more, whatever the model's dtype.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, linear
+
+from tokenization.vocabulary import PITCHES
 
 IGNORED = -100
 """Target of positions without loss."""
@@ -21,7 +23,29 @@ CHUNK_ELEMENTS = 2**23
 """Most logits that exist at once: 32 MB in 32 bits."""
 
 
-def mean_loss(states_nc: Tensor, table_vc: Tensor, targets_kn: Tensor, weights_kn: Tensor) -> Tensor:
+class Melody(NamedTuple):
+    """What is added to the logits of notes: to that of row r and pitch p, `gain[r] * pitch[n, p]`."""
+
+    pitch: Tensor
+    """By position and pitch, shape (n, PITCHES)."""
+    gain: Tensor
+    """By row of notes, shape (rows,); the notes are the first `rows * PITCHES` ids."""
+
+    def add(self, logits: Tensor, positions: slice = slice(None)) -> Tensor:
+        """Add to logits of positions, shape (n, vocabulary), in place; return them."""
+        notes = _notes(logits, self.gain)
+        notes += (self.gain[:, None] * self.pitch[positions, None]).to(logits.dtype)
+        return logits
+
+
+def _notes(values: Tensor, gain: Tensor) -> Tensor:
+    """Return the part of values by id that belongs to notes, a view of shape (n, rows, pitches)."""
+    return values[:, : len(gain) * PITCHES].view(len(values), len(gain), PITCHES)
+
+
+def mean_loss(
+    states_nc: Tensor, table_vc: Tensor, targets_kn: Tensor, weights_kn: Tensor, melody: Melody | None = None
+) -> Tensor:
     """Return the weighted mean of the loss in nats over targets, a scalar; 0 if all targets are IGNORED.
 
     A position may have several targets (k), which mixup needs, at the cost of one. IGNORED targets have no weight.
@@ -32,24 +56,27 @@ def mean_loss(states_nc: Tensor, table_vc: Tensor, targets_kn: Tensor, weights_k
     targets_kn = targets_kn.clamp(min=0).long()
     total = weights_kn.sum().clamp(min=torch.finfo(exact).tiny)
     if torch.is_grad_enabled():
-        loss: Tensor = _ChunkedLoss.apply(states_nc, table_vc, targets_kn, weights_kn)  # type: ignore[no-untyped-call]
+        loss: Tensor = _ChunkedLoss.apply(states_nc, table_vc, targets_kn, weights_kn, *(melody or ()))  # type: ignore[no-untyped-call]
     else:
-        loss = _chunked_loss(states_nc, table_vc, targets_kn, weights_kn, with_gradients=False)[0]
+        loss = _chunked_loss(states_nc, table_vc, targets_kn, weights_kn, melody, with_gradients=False)[0]
     return loss / total
 
 
-def position_losses(states_nc: Tensor, table_vc: Tensor, targets_n: Tensor) -> Tensor:
+def position_losses(states_nc: Tensor, table_vc: Tensor, targets_n: Tensor, melody: Melody | None = None) -> Tensor:
     """Return the loss in nats of each position, shape (n,), in 32 bits or more; 0 where the target is IGNORED.
 
     Targets are integers of 32 or 64 bits.
     """
     exact = torch.promote_types(table_vc.dtype, torch.float32)
     size = _chunk_size(len(states_nc), len(table_vc))
-    chunks = zip(torch.split(states_nc, size), torch.split(targets_n.long(), size))
-    losses = [
-        cross_entropy(linear(states, table_vc).to(exact), targets, ignore_index=IGNORED, reduction="none")
-        for states, targets in chunks
-    ]
+    losses = []
+    for first in range(0, len(states_nc), size):
+        chosen = slice(first, first + size)
+        logits = linear(states_nc[chosen], table_vc)
+        if melody is not None:
+            logits = melody.add(logits, chosen)
+        targets = targets_n[chosen].long()
+        losses.append(cross_entropy(logits.to(exact), targets, ignore_index=IGNORED, reduction="none"))
     return torch.cat(losses)
 
 
@@ -66,19 +93,28 @@ def _chunk_size(positions: int, vocabulary: int) -> int:
 
 
 def _chunked_loss(
-    states_nc: Tensor, table_vc: Tensor, targets_kn: Tensor, weights_kn: Tensor, with_gradients: bool
-) -> tuple[Tensor, Tensor | None, Tensor | None]:
-    """Return the weighted sum of losses and its gradients with respect to states and table."""
+    states_nc: Tensor,
+    table_vc: Tensor,
+    targets_kn: Tensor,
+    weights_kn: Tensor,
+    melody: Melody | None,
+    with_gradients: bool,
+) -> tuple[Tensor, *tuple[Tensor | None, ...]]:
+    """Return the weighted sum of losses and its gradients with respect to states, table and melody."""
     exact = weights_kn.dtype
     total = torch.zeros((), dtype=exact, device=states_nc.device)
     states_gradient = torch.empty_like(states_nc) if with_gradients else None
     table_gradient = torch.zeros_like(table_vc, dtype=exact) if with_gradients else None
+    melody_gradient = None if melody is None or not with_gradients else Melody(*map(torch.zeros_like, melody))
     size = _chunk_size(len(states_nc), len(table_vc))
     for first in range(0, len(states_nc), size):
         chosen = slice(first, first + size)
         states = states_nc[chosen]
         targets, weights = targets_kn[:, chosen].T, weights_kn[:, chosen].T
-        logarithms = torch.log_softmax(linear(states, table_vc), dim=-1, dtype=exact)
+        logits = linear(states, table_vc)
+        if melody is not None:
+            logits = melody.add(logits, chosen)
+        logarithms = torch.log_softmax(logits, dim=-1, dtype=exact)
         total -= (logarithms.gather(1, targets) * weights).sum()
         if states_gradient is None or table_gradient is None:
             continue
@@ -92,20 +128,28 @@ def _chunked_loss(
             table_gradient.addmm_(error.T, weighted)
         else:
             table_gradient += error.T @ weighted
-    return total, states_gradient, table_gradient
+        if melody is not None and melody_gradient is not None:
+            notes = _notes(error, melody.gain) * weight[:, :, None].to(error.dtype)
+            melody_gradient.pitch[chosen] = torch.einsum("nrp,r->np", notes, melody.gain.to(error.dtype))
+            melody_gradient.gain.add_(torch.einsum("nrp,np->r", notes, melody.pitch[chosen].to(error.dtype)))
+    return total, states_gradient, table_gradient, *(melody_gradient or (None, None))
 
 
 class _ChunkedLoss(torch.autograd.Function):
     """The weighted sum of losses; gradients are computed in the forward pass, while the logits exist."""
 
     @staticmethod
-    def forward(ctx: Any, states_nc: Tensor, table_vc: Tensor, targets_kn: Tensor, weights_kn: Tensor) -> Tensor:
-        total, *gradients = _chunked_loss(states_nc, table_vc, targets_kn, weights_kn, with_gradients=True)
-        ctx.save_for_backward(*gradients)
+    def forward(
+        ctx: Any, states_nc: Tensor, table_vc: Tensor, targets_kn: Tensor, weights_kn: Tensor, *melody: Tensor
+    ) -> Tensor:
+        given = Melody(*melody) if melody else None
+        total, *gradients = _chunked_loss(states_nc, table_vc, targets_kn, weights_kn, given, with_gradients=True)
+        ctx.save_for_backward(*(each for each in gradients if each is not None))
         return total
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None, None]:
-        states_gradient, table_gradient = ctx.saved_tensors
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        states_gradient, table_gradient, *melody = ctx.saved_tensors
         dtype = states_gradient.dtype
-        return (states_gradient * gradients[0]).to(dtype), (table_gradient * gradients[0]).to(dtype), None, None
+        of_states, of_table = ((each * gradients[0]).to(dtype) for each in (states_gradient, table_gradient))
+        return of_states, of_table, None, None, *(each * gradients[0].to(each.dtype) for each in melody)

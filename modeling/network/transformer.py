@@ -18,11 +18,13 @@ from modeling.network.batch import NO_LABEL, Batch
 from modeling.network.block import Block, KVCache
 from modeling.network.critic_head import CriticHead
 from modeling.network.embeddings import TIME_PERIODS, Embeddings
-from modeling.network.loss import UNHEARD, critic_loss, mean_loss, position_losses
+from modeling.network.loss import UNHEARD, Melody, critic_loss, mean_loss, position_losses
+from modeling.network.melody import MelodyHead
 from modeling.network.mixup import Mix
 from modeling.network.norms import new_norm
 from modeling.network.rotary import rotation
 from modeling.network.sparsity import layer_layouts
+from tokenization.vocabulary import PITCHES
 
 INITIAL_STD = 0.02
 """Standard deviation of initial weights (GPT-2); that of projections into the residual stream is
@@ -72,6 +74,8 @@ class MuseNet(nn.Module):
         self.blocks = nn.ModuleList(Block(config, layout) for layout in layouts)
         self.norm = new_norm(config)
         self.output = None if config.tied_output else OutputTable(config.vocabulary_size, config.d_model)
+        rows = config.note_tokens // PITCHES
+        self.melody = MelodyHead(config.d_model, config.melody, rows) if config.melody else None
         self.critic = None if config.critic is None else CriticHead(config.d_model, config.critic)
         self.initialise()
 
@@ -110,13 +114,17 @@ class MuseNet(nn.Module):
         trunk = self._trunk(batch, table, mix if reduce else None)
         states = trunk.flatten(0, 1)
         output = table if self.output is None else self.output()
+        melody = self._melody(states, batch.texture)
         if not reduce:
-            return position_losses(states, output, targets.flatten()).view(targets.shape)
+            return position_losses(states, output, targets.flatten(), melody).view(targets.shape)
         if mix is None:
             both, weights = targets[None], torch.ones_like(targets[None], dtype=torch.float32)
         else:
             both, weights = mix.targets(targets)
-        loss = mean_loss(states, output, both.flatten(1), weights.flatten(1))
+            if melody is not None:
+                pitch = mix.apply(melody.pitch.view(*targets.shape, -1)).flatten(0, 1)
+                melody = melody._replace(pitch=pitch)
+        loss = mean_loss(states, output, both.flatten(1), weights.flatten(1), melody)
         if labels is None or self.critic is None:
             return loss
         logits = self.critic(trunk[len(trunk) - len(labels) :], labels != UNHEARD)
@@ -167,9 +175,24 @@ class MuseNet(nn.Module):
         table: Tensor = self.embeddings.token() if self.output is None else self.output()
         return table
 
-    def logits(self, states: Tensor) -> Tensor:
-        """Project states to next-token logits, shape (…, vocabulary)."""
-        return linear(states, self.output_table())
+    def logits(self, states: Tensor, texture: Tensor | None = None) -> Tensor:
+        """Project states to next-token logits, shape (…, vocabulary). `texture`: that of their tokens, (…, FIELDS)."""
+        return self.project(states, texture, self.output_table())
+
+    def project(self, states: Tensor, texture: Tensor | None, table: Tensor) -> Tensor:
+        """Return `logits` by an output projection that was computed before."""
+        logits = linear(states, table)
+        melody = self._melody(states, texture)
+        return logits if melody is None else melody.add(logits.flatten(0, -2)).view_as(logits)
+
+    def _melody(self, states: Tensor, texture: Tensor | None) -> Melody | None:
+        """Return what the melody head adds to the logits after states, None where the network has none."""
+        if self.melody is None:
+            return None
+        if texture is None:
+            raise ValueError("the network needs the texture of its tokens, which was not given")
+        found: Melody = self.melody(states.view(-1, states.shape[-1]), texture.view(-1, texture.shape[-1]))
+        return found
 
     @torch.no_grad()
     def new_cache(self, batch: int, positions: int | None = None) -> ModelCache:

@@ -76,7 +76,7 @@ def _log_probabilities(model: MuseNet, encoding: Encoding, tokens: Tokens, lengt
     found = encoding.features(tokens, lengths)
     columns = (tokens, found.time, found.chord, found.part, found.countdown)
     batch = Batch(*(torch.from_numpy(np.asarray(column, np.int64)) for column in columns))
-    return model.logits(model.states(batch)).double().log_softmax(-1)
+    return model.logits(model.states(batch), batch.texture).double().log_softmax(-1)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Texture: the pitches that sound at a token, and the pitch classes of the notes before it.
+"""Texture: the pitches that sound at a token, and the pitches and pitch classes of the notes before it.
 
 `texture` computes it for whole pieces, `TextureState` one token at a time while pieces are being generated,
 `tokenization.dataset.windows` for parts of pieces; all by one definition, from the tokens alone, for every encoding:
@@ -6,9 +6,10 @@
     sounding   the pitches that sound once the token has taken effect, over all instruments but drums, by the age of the
                note: struck at this tick, within the last beat, within the last four beats, or before
     harmony    how many of the last SHORT and of the last LONG notes had each pitch class
+    recent     the pitches of the last RECENT notes
 
 A note sounds until its end or its length say; where an encoding writes neither, until its instrument's next start,
-LEGATO_TICKS at most. Both are packed in integers of 64 bits, FIELDS of them a token.
+LEGATO_TICKS at most. All is packed in integers of 64 bits, FIELDS of them a token.
 """
 
 from __future__ import annotations
@@ -34,8 +35,11 @@ SHORT, LONG = 8, 64
 """Notes over which pitch classes are counted."""
 COUNT_BITS = 5
 """Bits of the count of a pitch class in a word of `harmony`; those over LONG notes are halved, so that they fit."""
-SOUNDING, HARMONY = slice(0, 2 * AGES), slice(2 * AGES, 2 * AGES + 2)
-FIELDS = HARMONY.stop
+RECENT = 4
+RECENT_BITS = 8
+"""Bits of a pitch in the word of `recent`, the latest note's the lowest: the pitch plus 1, or 0 for none."""
+SOUNDING, HARMONY, LATEST = slice(0, 2 * AGES), slice(2 * AGES, 2 * AGES + 2), 2 * AGES + 2
+FIELDS = LATEST + 1
 LEAD = 256
 """Tokens before a window that are read for the notes that still sound and the pitch classes heard."""
 FOREVER = 2**62
@@ -89,6 +93,8 @@ class Memory(NamedTuple):
     """Pitch classes of the last LONG notes, a ring, shape (pieces, LONG)."""
     counts: Integers
     """How many of the last SHORT and of the last LONG notes have each pitch class, shape (pieces, 2, CLASSES)."""
+    recent: Integers
+    """The word of `recent`, shape (pieces,)."""
     moment: Integers
     """Tick, number of notes heard, pitch of the latest start or −1 for a drum's, shape (pieces, 3)."""
 
@@ -99,7 +105,7 @@ def new_memory(pieces: int) -> Memory:
     moment = np.zeros((pieces, 3), np.int64)
     moment[:, 2] = -1
     heard, counts = np.zeros((pieces, LONG), np.int8), np.zeros((pieces, 2, CLASSES), np.int64)
-    return Memory(voices, start, until, instrument, heard, counts, moment)
+    return Memory(voices, start, until, instrument, heard, counts, np.zeros(pieces, np.int64), moment)
 
 
 class TextureState:
@@ -146,6 +152,7 @@ def forget(memory: Memory, row: int) -> None:
     """Begin a piece anew."""
     memory.voices[row], memory.start[row], memory.until[row], memory.instrument[row] = 0, 0, 0, 0
     memory.counts[row] = 0
+    memory.recent[row] = 0
     memory.moment[row, 0] = memory.moment[row, 1] = 0
     memory.moment[row, 2] = -1
 
@@ -188,6 +195,8 @@ def hear(token: int, rules: Rules, memory: Memory, row: int) -> None:
             else:
                 until[pitch] = now + LEGATO_TICKS
             _count(memory.heard[row], memory.counts[row], moment[1], pitch % CLASSES)
+            kept = memory.recent[row] & ((1 << RECENT_BITS * (RECENT - 1)) - 1)
+            memory.recent[row] = kept << RECENT_BITS | (pitch + 1)
             moment[1] += 1
         elif kind == DRUM:
             moment[2] = -1
@@ -227,6 +236,7 @@ def describe(rules: Rules, memory: Memory, row: int, out: Integers) -> None:
             beats = (now - start[pitch]) // rules.beat
             age = 0 if start[pitch] == now else 1 if beats < 1 else 2 if beats < 4 else 3
             out[2 * age + pitch // WORD] |= np.int64(1) << (pitch % WORD)
+    out[LATEST] = memory.recent[row]
     for pitch_class in range(CLASSES):
         shift = COUNT_BITS * pitch_class
         out[2 * AGES] |= counts[0, pitch_class] << shift

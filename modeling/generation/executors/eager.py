@@ -7,8 +7,6 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
-from torch import Tensor
-from torch.nn.functional import linear
 
 from modeling.generation.executors.executor import Fields, Floats, Rows
 from modeling.generation.kernels.forward import TEXTURE
@@ -64,8 +62,9 @@ class EagerState:
         texture = torch.from_numpy(np.moveaxis(fields[TEXTURE:], 0, -1))
         batch = Batch(tokens, time, chord, part, countdown, texture=texture).to(device)
         with _threads_for(model, device), torch.inference_mode():
-            states: Tensor = model.states(batch, self._cache, first=self.cached)[:, -1]
-            logits: Floats = linear(states, self._output).float().cpu().numpy()
+            states = model.states(batch, self._cache, first=self.cached)[:, -1]
+            last = None if batch.texture is None else batch.texture[:, -1]
+            logits: Floats = model.project(states, last, self._output).float().cpu().numpy()
         self.cached += fields.shape[2]
         return logits
 

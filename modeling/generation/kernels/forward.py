@@ -14,12 +14,14 @@ from numpy.typing import NDArray
 from modeling.generation.kernels.attention import KeyValues, Room, attend
 from modeling.generation.kernels.exponential import gelu, silu
 from modeling.generation.kernels.matrix import Floats, Matrix, Shorts, aligned, multiply, new_shorts
-from modeling.generation.kernels.network import Heads, Network, Norms, Tables
+from modeling.generation.kernels.network import Heads, Melody, Network, Norms, Tables
 from modeling.network.embeddings import BEATS, COUNT_MASK, MOST_VOICES
+from modeling.network.melody import INTERVALS, REACH
 from modeling.network.norms import EPSILON
 from tokenization.compiled import compiled_arithmetic
 from tokenization.encodings import texture
-from tokenization.encodings.texture import AGES, CLASSES, COUNT_BITS, WORD
+from tokenization.encodings.texture import AGES, CLASSES, COUNT_BITS, LATEST, RECENT_BITS, WORD
+from tokenization.vocabulary import PITCHES
 
 EPS = np.float32(EPSILON)
 TOKEN, TIME, CHORD, PART, COUNTDOWN, TEXTURE = range(6)
@@ -28,6 +30,7 @@ FIELDS = TEXTURE + texture.FIELDS
 STYLE, INSTRUMENTATION = FIELDS, FIELDS + 1
 """Rows behind the fields: rows of tables, the same for all tokens of a piece."""
 ALL_BEATS = np.int64(BEATS)
+RECENT_MASK = (1 << RECENT_BITS) - 1
 
 Integers = NDArray[np.int64]
 
@@ -118,6 +121,9 @@ def forward(
     _normalise(network.norms, 2 * layers, residual, d_model, first, tokens, normed)
     multiply(network.output, 0, normed, tokens - first, shorts, logits)
     _finish(network.output, 0, logits, tokens - first)
+    if len(network.melody.bias):
+        for token in range(first, tokens):
+            _add_melody(network.melody, fields[TEXTURE + LATEST, token], normed[token - first], logits[token - first])
 
 
 @compiled_arithmetic
@@ -175,6 +181,28 @@ def _embed(tables: Tables, field: Integers, position: int, out: NDArray[np.float
     if len(tables.instrumentation):
         for c in range(len(out)):
             out[c] += tables.instrumentation[field[INSTRUMENTATION], c]
+
+
+@compiled_arithmetic
+def _add_melody(melody: Melody, recent: int, state: NDArray[np.float32], logits: NDArray[np.float32]) -> None:
+    """Add what intervals from the last notes are worth to the logits of all notes."""
+    pitches = np.zeros(PITCHES, np.float32)
+    values = np.empty(INTERVALS, np.float32)
+    for note in range(len(melody.bias) // INTERVALS):
+        latest = (recent >> (RECENT_BITS * note) & RECENT_MASK) - 1
+        if latest < 0:
+            continue
+        for interval in range(INTERVALS):
+            row = note * INTERVALS + interval
+            total = melody.bias[row]
+            for c in range(len(state)):
+                total += melody.weight[row, c] * state[c]
+            values[interval] = total
+        for pitch in range(PITCHES):
+            pitches[pitch] += values[min(max(pitch - latest, -REACH), REACH) + REACH]
+    for row in range(len(melody.gain)):
+        for pitch in range(PITCHES):
+            logits[row * PITCHES + pitch] += melody.gain[row] * pitches[pitch]
 
 
 @compiled_arithmetic

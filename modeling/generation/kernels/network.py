@@ -64,6 +64,17 @@ class Norms(NamedTuple):
     """True for LayerNorm, which subtracts the mean; False for RMSNorm."""
 
 
+class Melody(NamedTuple):
+    """The melody head: without rows where the model has none."""
+
+    weight: Floats
+    """By note and interval, shape (notes · intervals, columns)."""
+    bias: Floats
+    """Shape (notes · intervals,)."""
+    gain: Floats
+    """By row of notes, shape (rows,)."""
+
+
 class Network(NamedTuple):
     """All weights. Columns are d_model, padded with zeros to whole steps of the tiles."""
 
@@ -80,6 +91,7 @@ class Network(NamedTuple):
     gated: bool
     """True for a feed-forward of gate and value (SwiGLU), which come one after the other from `up`."""
     output: Matrix
+    melody: Melody
 
 
 @torch.no_grad()
@@ -105,6 +117,7 @@ def pack_network(model: MuseNet, quantise: bool) -> Network:
         feed_forward_size(config),
         config.feed_forward == "swiglu",
         pack(table, None, quantise),
+        _melody(model),
     )
 
 
@@ -155,6 +168,13 @@ def _tables(model: MuseNet) -> Tables:
         time=time,
         frequency=_array(wave_frequencies()),
     )
+
+
+def _melody(model: MuseNet) -> Melody:
+    head, columns = model.melody, aligned(model.config.d_model)
+    if head is None:
+        return Melody(np.empty((0, columns), np.float32), np.empty(0, np.float32), np.empty(0, np.float32))
+    return Melody(_padded(_array(head.weight), columns), _array(head.bias), _array(head.gain))
 
 
 def _norms(model: MuseNet, blocks: Sequence[Block]) -> Norms:

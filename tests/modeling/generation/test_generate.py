@@ -258,7 +258,7 @@ class TestWindow:
             fields = [torch.from_numpy(column[where].astype(np.int64))[None] for column in columns]
             batch = Batch(*fields, texture=heard[where][None])  # type: ignore[misc]
             with torch.inference_mode():
-                logits = model.logits(model.states(batch)[0, -1])
+                logits = model.logits(model.states(batch)[0, -1], batch.texture[0, -1])
             allowed = set(allowed_after(piece[:position], length, encoding))
             best = next(token for token in logits.argsort(descending=True).tolist() if token in allowed)
             same += int(best == piece[position])
@@ -360,7 +360,8 @@ class TestGuidance:
             hidden[0, 0], hidden[0, 1] = vocabulary.no_style, vocabulary.no_instrumentation
             with torch.inference_mode():
                 with_them, without = (
-                    model.logits(model.states(batch)[0, -1]) for batch in (told, told._replace(tokens=hidden))
+                    model.logits(model.states(batch)[0, -1], batch.texture[0, -1])
+                    for batch in (told, told._replace(tokens=hidden))
                 )
             logits = without + 3.0 * (with_them - without)
             allowed = set(allowed_after(piece[:position], length, encoding))

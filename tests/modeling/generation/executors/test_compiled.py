@@ -50,6 +50,7 @@ NETWORKS = {
     "odd sizes": ("strided", {"heads": 3, "d_model": 33, "d_ff": 50}),
     "plain GPT": ("dense", {"structure": (), "factored_notes": False, "tied_output": True}),
     "labels and metre": ("strided", {"structure": ("time", "style", "instrumentation", "metre")}),
+    "melody": ("strided", {"structure": (), "melody": 3}),
     "texture": ("strided", {"structure": ("sounding", "harmony", "metre")}),
     "no time": ("dense", {"structure": ("chord", "countdown")}),
 }

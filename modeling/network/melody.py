@@ -1,0 +1,49 @@
+"""The melody head: logits of pitches by their interval from the last notes.
+
+Whether a note a step above the last one is likely depends little on where that is. The output projection has a row for
+each pitch and learns it for each anew; this head adds to the logits of all notes what a position says of intervals.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import linear
+
+from modeling.network.loss import Melody
+from tokenization.encodings.texture import LATEST, RECENT_BITS
+from tokenization.vocabulary import PITCHES
+
+REACH = 24
+"""Semitones; wider intervals count as this one."""
+INTERVALS = 2 * REACH + 1
+
+
+class MelodyHead(nn.Module):
+    """A projection of hidden states to intervals from each of the last notes, and the gain of each row of notes."""
+
+    def __init__(self, d_model: int, notes: int, rows: int) -> None:
+        """`notes`: the last notes that intervals are counted from. `rows`: those of instruments and velocities."""
+        super().__init__()
+        self.notes = notes
+        self.weight = nn.Parameter(torch.empty(notes * INTERVALS, d_model))
+        self.bias = nn.Parameter(torch.zeros(notes * INTERVALS))
+        self.gain = nn.Parameter(torch.ones(rows))
+
+    def forward(self, states: Tensor, texture: Tensor) -> Melody:
+        """Return what is added to the logits after states, shape (n, d_model). `texture`: shape (n, FIELDS)."""
+        by_interval = linear(states, self.weight, self.bias).view(len(states), self.notes, INTERVALS)
+        return Melody(_by_pitch(by_interval, recent_pitches(texture, self.notes)), self.gain.view_as(self.gain))
+
+
+def recent_pitches(texture: Tensor, notes: int) -> Tensor:
+    """Return the pitches of the last notes, −1 for none, shape (n, notes)."""
+    shifts = RECENT_BITS * torch.arange(notes, device=texture.device)
+    return (texture[:, LATEST, None] >> shifts & (1 << RECENT_BITS) - 1) - 1
+
+
+def _by_pitch(by_interval: Tensor, recent: Tensor) -> Tensor:
+    """Turn values by interval from each note, shape (n, notes, INTERVALS), into their sum by pitch, (n, PITCHES)."""
+    steps = torch.arange(PITCHES, device=recent.device) - recent[:, :, None]
+    values = by_interval.gather(2, steps.clamp(-REACH, REACH) + REACH)
+    return (values * (recent[:, :, None] >= 0)).sum(1)
