@@ -16,6 +16,7 @@ import torch
 from modeling.config import ModelConfig
 from modeling.network.block import feed_forward_size
 from modeling.network.embeddings import TIME_PERIODS
+from modeling.network.melody import INTERVALS
 from modeling.network.sparsity import layer_layouts
 from tokenization.encodings.texture import CLASSES
 
@@ -57,7 +58,7 @@ class ForwardFlops:
     """Scores, and weighted sums of values."""
     feed_forward: float
     output: float
-    """Projection to logits."""
+    """Projection to logits, and that of the melody head to intervals."""
 
     @property
     def total(self) -> float:
@@ -84,7 +85,7 @@ def forward_flops(config: ModelConfig, length: int | None = None) -> ForwardFlop
         projections=config.layers * 2 * d_model * (2 * d_model + 2 * d_kv),
         attention=2 * 2 * d_model * kept / length,
         feed_forward=config.layers * 2 * d_model * matrices * d_ff,
-        output=2 * d_model * config.vocabulary_size,
+        output=2 * d_model * (config.vocabulary_size + config.melody * INTERVALS),
     )
 
 

@@ -8,7 +8,8 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from modeling.network import loss
-from modeling.network.loss import IGNORED, mean_loss, position_losses
+from modeling.network.loss import IGNORED, Melody, mean_loss, position_losses
+from tokenization.vocabulary import PITCHES
 
 POSITIONS, VOCABULARY, WIDTH = 23, 40, 8
 
@@ -94,3 +95,42 @@ class TestPositions:
         logits = (states @ table.T).to(torch.promote_types(dtype, torch.float32))
         torch.testing.assert_close(found, cross_entropy(logits, targets[0], reduction="none"))
         assert [int(i) for i in (found == 0).nonzero()] == [3, 7]
+
+
+ROWS, NOTES = 2, 2 * PITCHES
+
+
+def with_melody(seed: int = 1) -> tuple[Tensor, Tensor, Tensor, Melody]:
+    """States, a table of two rows of notes and nine other ids, targets, and what a melody head adds."""
+    torch.manual_seed(seed)
+    states = torch.randn(POSITIONS, WIDTH, dtype=torch.float64).requires_grad_()
+    table = torch.randn(NOTES + 9, WIDTH, dtype=torch.float64).requires_grad_()
+    pitch = torch.randn(POSITIONS, PITCHES, dtype=torch.float64).requires_grad_()
+    gain = torch.randn(ROWS, dtype=torch.float64).requires_grad_()
+    targets = torch.randint(0, NOTES + 9, (1, POSITIONS))
+    targets[0, 4] = IGNORED
+    return states, table, targets, Melody(pitch, gain)
+
+
+@pytest.mark.usefixtures("chunks")
+class TestMelody:
+    @staticmethod
+    def logits(states: Tensor, table: Tensor, melody: Melody) -> Tensor:
+        notes = torch.cat([gain * melody.pitch for gain in melody.gain], dim=1)
+        return states @ table.T + torch.cat([notes, torch.zeros(POSITIONS, 9)], dim=1)
+
+    def test_it_is_added_to_the_logits_of_notes(self) -> None:
+        states, table, targets, melody = with_melody()
+        found = mean_loss(states, table, targets, torch.ones(1, POSITIONS), melody)
+        expected = cross_entropy(self.logits(states, table, melody), targets[0], ignore_index=IGNORED)
+        torch.testing.assert_close(found, expected)
+        parameters = states, table, *melody
+        for one, other in zip(gradients(found, *parameters), gradients(expected, *parameters), strict=True):
+            torch.testing.assert_close(one, other)
+
+    def test_the_loss_of_a_position_has_it_too(self) -> None:
+        states, table, targets, melody = with_melody()
+        with torch.inference_mode():
+            found = position_losses(states, table, targets[0], melody)
+            expected = cross_entropy(self.logits(states, table, melody), targets[0], reduction="none")
+        torch.testing.assert_close(found, expected)

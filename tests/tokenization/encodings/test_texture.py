@@ -17,7 +17,10 @@ from tokenization.encodings.texture import (
     COUNT_BITS,
     FIELDS,
     HARMONY,
+    LATEST,
     LEAD,
+    RECENT,
+    RECENT_BITS,
     SOUNDING,
     WORD,
     Rules,
@@ -116,6 +119,23 @@ class TestHarmony:
         assert harmony(texture_of(" ".join([c, c, g]))[-1]) == [{0: 2, 7: 1}, {0: 1}], "those of 64 are halved"
         assert harmony(texture_of(" ".join([*[c] * 40, *[g] * 6]))[-1]) == [{0: 2, 7: 6}, {0: 20, 7: 3}]
         assert harmony(texture_of(" ".join([*[c] * 40, *[g] * 62]))[-1]) == [{7: 8}, {0: 1, 7: 31}]
+
+
+class TestRecent:
+    def test_the_pitches_of_the_last_4_notes_the_latest_first(self, texture_of: TextureOf) -> None:
+        words = "piano:v72:C4 wait:12 piano:v0:C4 violin:v80:E4 drums:v80:C2 piano:v72:G4 piano:v72:C5 piano:v72:C2"
+        last = texture_of(words)[:, LATEST]
+        pitches = [[word >> RECENT_BITS * k & (1 << RECENT_BITS) - 1 for k in range(RECENT)] for word in last.tolist()]
+        assert [[pitch - 1 for pitch in each if pitch] for each in pitches] == [
+            [C4],
+            [C4],
+            [C4],
+            [E4, C4],
+            [E4, C4],
+            [G4, E4, C4],
+            [72, G4, E4, C4],
+            [36, 72, G4, E4],
+        ]
 
 
 class TestDefinition:
