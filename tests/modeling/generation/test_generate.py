@@ -360,8 +360,7 @@ class TestGuidance:
             hidden[0, 0], hidden[0, 1] = vocabulary.no_style, vocabulary.no_instrumentation
             with torch.inference_mode():
                 with_them, without = (
-                    model.logits(model.states(batch)[0, -1], batch.texture[0, -1])
-                    for batch in (told, told._replace(tokens=hidden))
+                    model.logits(model.states(batch)[0, -1]) for batch in (told, told._replace(tokens=hidden))
                 )
             logits = without + 3.0 * (with_them - without)
             allowed = set(allowed_after(piece[:position], length, encoding))
