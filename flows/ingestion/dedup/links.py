@@ -27,6 +27,8 @@ LEAST_EVIDENCE = 2.5
 """Rare features in common below which two pieces are unrelated, however short they are."""
 PART = 2.0
 """Factor of the threshold for each of two voices that is an instrument's: pieces have many, and parts are simpler."""
+PART_EVIDENCE = 6.0
+"""Rare features in common below which such a voice makes no relation: so few are a ground bass, or one motif."""
 STEADY = 0.05
 """Seconds that the begins in a duplicate are off a steady tempo, on average."""
 FULLNESS = 0.75
@@ -129,12 +131,13 @@ def relation_of(sketches: Sketches, one: int, other: int, match: Match, rules: R
     if match.evidence < LEAST_EVIDENCE:
         return 0
     least = least_product(sketches, one, other, rules)
-    if match.evidence * match.containment >= least:
+    is_whole = least == rules.related
+    if match.evidence * match.containment >= least and (is_whole or match.evidence >= PART_EVIDENCE):
         # Two voices of an arrangement may be equal where the whole differs: only the whole makes a duplicate.
         resemblance = max(rules.duplicate, DRUMS) if sketches.drums[one] else rules.duplicate
         notes, others = sketches.total[sketches.piece[one]], sketches.total[sketches.piece[other]]
         is_full = min(notes, others) >= FULLNESS * max(notes, others)
-        if least == rules.related and is_full and match.resemblance >= resemblance and match.deviation <= STEADY:
+        if is_whole and is_full and match.resemblance >= resemblance and match.deviation <= STEADY:
             return 2
         return 0 if sketches.drums[one] else 1
     is_long = min(sketches.notes[one], sketches.notes[other]) >= LONG

@@ -11,8 +11,9 @@ import polars as pl
 import pytest
 
 from flows.ingestion.dedup.index import build_index
-from flows.ingestion.dedup.links import MEASURES, Relation, Rules, measure
+from flows.ingestion.dedup.links import MEASURES, Relation, Rules, measure, relation_of
 from flows.ingestion.dedup.sketches import Sketches
+from tokenization.fingerprint import Match
 from tokenization.midi.notes import Notes
 
 SketchAll = Callable[[Sequence[Notes]], Sketches]
@@ -64,6 +65,18 @@ class TestRelation:
         melody = music.melody(1)
         one, other = (music.joined(melody, music.chords(seed, melody.onset[-1], 80)) for seed in (1, 2))
         assert relation(one, other) == Relation.RELATED
+
+    @pytest.mark.parametrize(("evidence", "expected"), [(5.0, Relation.NONE), (7.0, Relation.RELATED)])
+    def test_an_instrument_alone_needs_more_in_common(
+        self, sketch_all: SketchAll, music: Any, evidence: float, expected: Relation
+    ) -> None:
+        """A ground bass has few features, all of which are in other pieces on the same bass."""
+        found = sketch_all([music.song(1), music.song(2)])
+        whole, other = found.first_voice[:2].tolist()
+        all_of_one = Match(evidence, 1.0, 0.2, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 9.0, 0.0, 9.0)
+        assert found.piece[whole + 1] == found.piece[whole], "the second voice is an instrument of the same piece"
+        assert relation_of(found, whole, other, all_of_one, RULES) == Relation.RELATED
+        assert relation_of(found, whole + 1, other, all_of_one, RULES) == expected
 
     def test_thresholds_decide(self, relation: Any, music: Any) -> None:
         song, thinned = music.song(1), music.thinned(music.song(1), 0.1)
