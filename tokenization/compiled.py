@@ -70,7 +70,8 @@ def constant(value: int) -> int:
 def _load_numba() -> None:
     """Load numba's functions of arrays, without the matrix products for which it would import `scipy.linalg`.
 
-    That takes as long as numba itself, and no compiled loop multiplies matrices.
+    That takes as long as numba itself, and no compiled loop multiplies matrices. Numba has no setting for it: it asks
+    whether scipy is there by importing it.
     """
     blas = "scipy.linalg.cython_blas"
     if blas in sys.modules:
