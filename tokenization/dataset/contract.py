@@ -155,7 +155,7 @@ class _Absent(MetaPathFinder):
 
 @contextmanager
 def _without_pandas() -> Iterator[None]:
-    """Let pandera do without pandas and hypothesis, which it supports, and which take nine tenths of the time of its import.
+    """Let pandera do without pandas and hypothesis, which it supports and which take most of the time of its import.
 
     Pandera 0.35 has no plainer way: its `__init__`, which every import of a module of it runs first, imports pandas
     where it is installed. A second of CPU time of each ingestion is at stake.
