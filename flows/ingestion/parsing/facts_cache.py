@@ -75,7 +75,7 @@ class FactsCache:
     def _write(self, rows: pl.DataFrame) -> None:
         buffer = io.BytesIO()
         rows.rechunk().write_ipc(buffer, compression="uncompressed")  # which can be mapped
-        data = buffer.getbuffer()
+        data = buffer.getvalue()
         name = hashlib.sha256(data).hexdigest()[:DIGITS]
         write_atomically(self.folder / f"{name}.arrow", data)
 
