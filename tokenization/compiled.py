@@ -54,7 +54,8 @@ def machine_code(function: Callable[..., Result], *arguments: object) -> Callabl
     To find the machine code for nested tuples of arrays takes longer than many a loop. The result must not be called
     with arguments of other types, dimensions or memory layouts, since it takes them for those.
     """
-    code = cast(Any, function).compile(tuple(numba.typeof(argument) for argument in arguments))
+    kinds = [numba.typeof(argument) for argument in arguments]  # type: ignore[no-untyped-call]
+    code = cast(Any, function).compile(tuple(kinds))
     return cast("Callable[..., Result]", code)
 
 

@@ -102,14 +102,14 @@ class TestResuming:
         assert len({tuple(branch.tolist()) for branch in branches}) == 3
         assert all(branch[:80].tolist() == begun[0].tolist() for branch in branches)
 
-    @pytest.mark.parametrize("context", [16, 17, 64])
-    def test_windows_are_full_before_they_move_and_half_full_afterwards(self, context: int) -> None:
-        begins = [window_begin(filled, context) for filled in range(HEADER, 6 * context)]
+    @pytest.mark.parametrize(("context", "kept"), [(16, 0.5), (17, 0.5), (64, 0.5), (64, 0.75), (16, 1.0)])
+    def test_windows_are_full_before_they_move_and_keep_a_share_of_the_context(self, context: int, kept: float) -> None:
+        begins = [window_begin(filled, context, kept) for filled in range(HEADER, 6 * context)]
         sizes = [HEADER + filled - begin for filled, begin in zip(range(HEADER, 6 * context), begins)]
         moves = np.flatnonzero(np.diff(begins)) + 1
         assert max(sizes) == context
         assert {sizes[move - 1] for move in moves} == {context}
-        assert {sizes[move] for move in moves} == {HEADER + context // 2}
+        assert {sizes[move] for move in moves} == {min(HEADER + int(context * kept), context)}
 
 
 class TestStream:
