@@ -132,9 +132,9 @@ class ModelConfig(StrictModel):
     factored_notes: bool = True
     """True to embed a note as the sum of an embedding of its token, one of its row (instrument and velocity) and one
     of its pitch, so that rare notes share what frequent ones learn. MuseNet's own tokens shared nothing."""
-    melody: int = Field(0, ge=0, le=4)
-    """Last notes from each of which the logits of pitches are counted by interval, besides the output projection; 0:
-    none. Small models learn by it that melodies go by steps."""
+    melody: int = Field(0, ge=0, le=8)
+    """Last notes from each of which the logits of pitches are counted by interval, besides the output projection, and
+    from the pitch classes heard; 0: none. Small models learn by it that melodies go by steps and keep to a scale."""
     norm: Literal["layer", "rms"] = "layer"
     """`rms`: RMSNorm, without mean and bias (Zhang and Sennrich, 2019)."""
     positions: Literal["learned", "rotary"] = "learned"

@@ -127,8 +127,7 @@ class HarmonyTable(nn.Module):
 
     def forward(self, texture: Tensor) -> Tensor:
         """Return the embeddings of texture, shape (…, FIELDS)."""
-        shifts = COUNT_BITS * torch.arange(CLASSES, device=texture.device)
-        counts = (texture[..., HARMONY, None] >> shifts & COUNT_MASK).flatten(-2)
+        counts = pitch_class_counts(texture).flatten(-2)
         return counts.to(self.weight.dtype) @ self.by_count()
 
     def by_count(self) -> Tensor:
@@ -207,3 +206,10 @@ def wave_frequencies(device: torch.device | None = None) -> Tensor:
     exponent = torch.arange(TIME_PERIODS, device=device, dtype=torch.float32) / (TIME_PERIODS - 1)
     period = SHORTEST_PERIOD * (LONGEST_PERIOD / SHORTEST_PERIOD) ** exponent
     return 2 * math.pi / period
+
+
+def pitch_class_counts(texture: Tensor) -> Tensor:
+    """Return how many of the last SHORT notes, and half as many as of the last LONG ones, have each pitch class, shape
+    (…, 2, CLASSES)."""
+    shifts = COUNT_BITS * torch.arange(CLASSES, device=texture.device)
+    return texture[..., HARMONY, None] >> shifts & COUNT_MASK

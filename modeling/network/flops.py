@@ -80,12 +80,13 @@ def forward_flops(config: ModelConfig, length: int | None = None) -> ForwardFlop
     layouts = layer_layouts(config.sparsity, config.layers, config.heads)
     pairs = {layout: layout.pairs(length) for layout in set(layouts)}
     kept = sum(pairs[layout] for layout in layouts)
+    melody = config.melody * INTERVALS + 2 * CLASSES if config.melody else 0
     return ForwardFlops(
         features=2 * d_model * sum(PROJECTED.get(name, 0) for name in config.structure),
         projections=config.layers * 2 * d_model * (2 * d_model + 2 * d_kv),
         attention=2 * 2 * d_model * kept / length,
         feed_forward=config.layers * 2 * d_model * matrices * d_ff,
-        output=2 * d_model * (config.vocabulary_size + config.melody * INTERVALS),
+        output=2 * d_model * (config.vocabulary_size + melody),
     )
 
 

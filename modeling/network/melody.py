@@ -1,7 +1,8 @@
-"""The melody head: logits of pitches by their interval from the last notes.
+"""The melody head: logits of pitches by their interval from the last notes and from the pitch classes heard.
 
-Whether a note a step above the last one is likely depends little on where that is. The output projection has a row for
-each pitch and learns it for each anew; this head adds to the logits of all notes what a position says of intervals.
+Whether a note a step above the last one is likely depends little on where that is, and whether it fits depends on which
+pitch classes were heard. The output projection has a row for each pitch and learns both for each anew; this head adds
+to the logits of all notes what a position says of intervals.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
+from modeling.network.embeddings import pitch_class_counts
 from modeling.network.loss import Melody
-from tokenization.encodings.texture import LATEST, RECENT_BITS
+from tokenization.encodings.texture import CLASSES, LATEST, RECENT_BITS
 from tokenization.vocabulary import PITCHES
 
 REACH = 24
@@ -20,20 +22,26 @@ INTERVALS = 2 * REACH + 1
 
 
 class MelodyHead(nn.Module):
-    """A projection of hidden states to intervals from each of the last notes, and the gain of each row of notes."""
+    """A projection of hidden states to intervals from each of the last notes and from the pitch classes of the last few
+    and the last many, and the gain of each row of notes."""
 
     def __init__(self, d_model: int, notes: int, rows: int) -> None:
         """`notes`: the last notes that intervals are counted from. `rows`: those of instruments and velocities."""
         super().__init__()
         self.notes = notes
-        self.weight = nn.Parameter(torch.empty(notes * INTERVALS, d_model))
-        self.bias = nn.Parameter(torch.zeros(notes * INTERVALS))
+        outputs = notes * INTERVALS + 2 * CLASSES
+        self.weight = nn.Parameter(torch.empty(outputs, d_model))
+        self.bias = nn.Parameter(torch.zeros(outputs))
         self.gain = nn.Parameter(torch.ones(rows))
 
     def forward(self, states: Tensor, texture: Tensor) -> Melody:
         """Return what is added to the logits after states, shape (n, d_model). `texture`: shape (n, FIELDS)."""
-        by_interval = linear(states, self.weight, self.bias).view(len(states), self.notes, INTERVALS)
-        return Melody(_by_pitch(by_interval, recent_pitches(texture, self.notes)), self.gain.view_as(self.gain))
+        values = linear(states, self.weight, self.bias)
+        by_interval = values[:, : -2 * CLASSES].reshape(len(states), self.notes, INTERVALS)
+        by_class = values[:, -2 * CLASSES :].reshape(len(states), 2, CLASSES)
+        pitch = _by_pitch(by_interval, recent_pitches(texture, self.notes))
+        pitch = pitch + _of_classes(by_class, pitch_class_counts(texture))[:, torch.arange(PITCHES) % CLASSES]
+        return Melody(pitch, self.gain.view_as(self.gain))
 
 
 def recent_pitches(texture: Tensor, notes: int) -> Tensor:
@@ -47,3 +55,11 @@ def _by_pitch(by_interval: Tensor, recent: Tensor) -> Tensor:
     steps = torch.arange(PITCHES, device=recent.device) - recent[:, :, None]
     values = by_interval.gather(2, steps.clamp(-REACH, REACH) + REACH)
     return (values * (recent[:, :, None] >= 0)).sum(1)
+
+
+def _of_classes(by_class: Tensor, counts: Tensor) -> Tensor:
+    """Turn values by interval from pitch classes, shape (n, 2, CLASSES), into their sum by pitch class, weighted with
+    the logarithm of how often each was heard, shape (n, CLASSES)."""
+    index = torch.arange(CLASSES, device=counts.device)
+    steps = (index[:, None] - index) % CLASSES
+    return torch.einsum("njkc,njc->nk", by_class[:, :, steps], counts.to(by_class.dtype).log1p())

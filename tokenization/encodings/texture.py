@@ -35,7 +35,7 @@ SHORT, LONG = 8, 64
 """Notes over which pitch classes are counted."""
 COUNT_BITS = 5
 """Bits of the count of a pitch class in a word of `harmony`; those over LONG notes are halved, so that they fit."""
-RECENT = 4
+RECENT = 8
 RECENT_BITS = 8
 """Bits of a pitch in the word of `recent`, the latest note's the lowest: the pitch plus 1, or 0 for none."""
 SOUNDING, HARMONY, LATEST = slice(0, 2 * AGES), slice(2 * AGES, 2 * AGES + 2), 2 * AGES + 2

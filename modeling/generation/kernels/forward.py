@@ -123,7 +123,7 @@ def forward(
     _finish(network.output, 0, logits, tokens - first)
     if len(network.melody.bias):
         for token in range(first, tokens):
-            _add_melody(network.melody, fields[TEXTURE + LATEST, token], normed[token - first], logits[token - first])
+            _add_melody(network.melody, fields[TEXTURE:, token], normed[token - first], logits[token - first])
 
 
 @compiled_arithmetic
@@ -184,22 +184,30 @@ def _embed(tables: Tables, field: Integers, position: int, out: NDArray[np.float
 
 
 @compiled_arithmetic
-def _add_melody(melody: Melody, recent: int, state: NDArray[np.float32], logits: NDArray[np.float32]) -> None:
-    """Add what intervals from the last notes are worth to the logits of all notes."""
-    pitches = np.zeros(PITCHES, np.float32)
-    values = np.empty(INTERVALS, np.float32)
-    for note in range(len(melody.bias) // INTERVALS):
-        latest = (recent >> (RECENT_BITS * note) & RECENT_MASK) - 1
-        if latest < 0:
-            continue
-        for interval in range(INTERVALS):
-            row = note * INTERVALS + interval
-            total = melody.bias[row]
-            for c in range(len(state)):
-                total += melody.weight[row, c] * state[c]
-            values[interval] = total
-        for pitch in range(PITCHES):
-            pitches[pitch] += values[min(max(pitch - latest, -REACH), REACH) + REACH]
+def _add_melody(melody: Melody, heard: Integers, state: NDArray[np.float32], logits: NDArray[np.float32]) -> None:
+    """Add what intervals from the last notes and from the pitch classes heard are worth to the logits of all notes.
+
+    `heard`: the texture.
+    """
+    outputs = len(melody.bias)
+    values, pitches = melody.bias.copy(), np.zeros(PITCHES, np.float32)
+    for row in range(outputs):
+        for c in range(len(state)):
+            values[row] += melody.weight[row, c] * state[c]
+    of_classes = outputs - 2 * CLASSES
+    for note in range(of_classes // INTERVALS):
+        latest = (heard[LATEST] >> (RECENT_BITS * note) & RECENT_MASK) - 1
+        if latest >= 0:
+            for pitch in range(PITCHES):
+                step = min(max(pitch - latest, -REACH), REACH) + REACH
+                pitches[pitch] += values[note * INTERVALS + step]
+    for row in range(2):
+        for pitch_class in range(CLASSES):
+            count = heard[2 * AGES + row] >> (COUNT_BITS * pitch_class) & COUNT_MASK
+            weight = np.log1p(np.float32(count))
+            for pitch in range(PITCHES):
+                step = (pitch - pitch_class + CLASSES) % CLASSES
+                pitches[pitch] += weight * values[of_classes + row * CLASSES + step]
     for row in range(len(melody.gain)):
         for pitch in range(PITCHES):
             logits[row * PITCHES + pitch] += melody.gain[row] * pitches[pitch]

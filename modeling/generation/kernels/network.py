@@ -68,9 +68,9 @@ class Melody(NamedTuple):
     """The melody head: without rows where the model has none."""
 
     weight: Floats
-    """By note and interval, shape (notes · intervals, columns)."""
+    """By note and interval, then by interval from pitch classes, shape (outputs, columns)."""
     bias: Floats
-    """Shape (notes · intervals,)."""
+    """Shape (outputs,)."""
     gain: Floats
     """By row of notes, shape (rows,)."""
 

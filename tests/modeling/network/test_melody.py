@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
 from modeling.network.melody import INTERVALS, REACH, MelodyHead
-from tokenization.encodings.texture import FIELDS, LATEST, RECENT_BITS
+from tokenization.encodings.texture import CLASSES, COUNT_BITS, FIELDS, HARMONY, LATEST, RECENT_BITS
 
 WIDTH = 8
 
 
 def heard(*pitches: int) -> Tensor:
-    """The texture behind notes of these pitches, the latest first."""
+    """The texture behind notes of these pitches, the latest first, without their pitch classes."""
     words = torch.zeros(1, FIELDS, dtype=torch.int64)
     words[0, LATEST] = sum((pitch + 1) << RECENT_BITS * number for number, pitch in enumerate(pitches))
     return words
@@ -49,8 +51,22 @@ def test_all_of_the_last_notes_count_each_by_intervals_of_its_own() -> None:
 def test_wider_intervals_than_it_reaches_count_as_the_widest() -> None:
     made = head(1)
     with torch.no_grad():
-        made.bias[-1] = 1.0
+        made.bias[INTERVALS - 1] = 1.0
     assert added(made, 60) == dict.fromkeys(range(60 + REACH, 128), 1.0)
+
+
+def test_pitch_classes_that_were_heard_count_by_their_interval_and_number() -> None:
+    made = head(1)
+    with torch.no_grad():
+        made.bias[INTERVALS + 0], made.bias[INTERVALS + CLASSES + 7] = 1.0, 10.0
+    words = torch.zeros(1, FIELDS, dtype=torch.int64)
+    words[0, HARMONY.start] = 3 << COUNT_BITS * 11  # three Bs among the last few
+    words[0, HARMONY.start + 1] = 5 << COUNT_BITS * 0  # ten Cs among the last many
+    with torch.no_grad():
+        found = made(torch.zeros(1, WIDTH), words).pitch[0]
+    expected = torch.zeros(128)
+    expected[11::12], expected[7::12] = math.log(1 + 3), 10 * math.log(1 + 5)
+    torch.testing.assert_close(found, expected)
 
 
 def test_before_the_first_note_it_adds_nothing() -> None:
