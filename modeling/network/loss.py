@@ -33,8 +33,8 @@ class Melody(NamedTuple):
 
     def add(self, logits: Tensor, positions: slice = slice(None)) -> Tensor:
         """Add to logits of positions, shape (n, vocabulary), in place; return them."""
-        notes = _notes(logits, self.gain)
-        notes += (self.gain[:, None] * self.pitch[positions, None]).to(logits.dtype)
+        gain, pitch = self.gain.to(logits.dtype), self.pitch[positions].to(logits.dtype)
+        _notes(logits, self.gain).addcmul_(gain[:, None], pitch[:, None])
         return logits
 
 
@@ -129,9 +129,9 @@ def _chunked_loss(
         else:
             table_gradient += error.T @ weighted
         if melody is not None and melody_gradient is not None:
-            notes = _notes(error, melody.gain) * weight[:, :, None].to(error.dtype)
-            melody_gradient.pitch[chosen] = torch.einsum("nrp,r->np", notes, melody.gain.to(error.dtype))
-            melody_gradient.gain.add_(torch.einsum("nrp,np->r", notes, melody.pitch[chosen].to(error.dtype)))
+            notes, weighted_pitch = _notes(error, melody.gain), (melody.pitch[chosen] * weight).to(error.dtype)
+            melody_gradient.pitch[chosen] = (melody.gain.to(error.dtype) @ notes) * weight
+            melody_gradient.gain.add_((notes @ weighted_pitch[:, :, None]).sum(0).squeeze(-1))
     return total, states_gradient, table_gradient, *(melody_gradient or (None, None))
 
 

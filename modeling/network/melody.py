@@ -17,7 +17,7 @@ from tokenization.encodings.texture import CLASSES, LATEST, RECENT_BITS
 from tokenization.vocabulary import PITCHES
 
 REACH = 24
-"""Semitones; wider intervals count as this one."""
+"""Semitones; wider intervals are worth nothing."""
 INTERVALS = 2 * REACH + 1
 
 
@@ -52,14 +52,15 @@ def recent_pitches(texture: Tensor, notes: int) -> Tensor:
 
 def _by_pitch(by_interval: Tensor, recent: Tensor) -> Tensor:
     """Turn values by interval from each note, shape (n, notes, INTERVALS), into their sum by pitch, (n, PITCHES)."""
-    steps = torch.arange(PITCHES, device=recent.device) - recent[:, :, None]
-    values = by_interval.gather(2, steps.clamp(-REACH, REACH) + REACH)
-    return (values * (recent[:, :, None] >= 0)).sum(1)
+    known = by_interval * (recent[:, :, None] >= 0)
+    places = recent.clamp(min=0)[:, :, None] + torch.arange(INTERVALS, device=recent.device)
+    around = known.new_zeros(len(known), PITCHES + 2 * REACH)  # with what lies below the lowest and above the highest
+    return around.scatter_add(1, places.flatten(1), known.flatten(1))[:, REACH:-REACH]
 
 
 def _of_classes(by_class: Tensor, counts: Tensor) -> Tensor:
     """Turn values by interval from pitch classes, shape (n, 2, CLASSES), into their sum by pitch class, weighted with
     the logarithm of how often each was heard, shape (n, CLASSES)."""
     index = torch.arange(CLASSES, device=counts.device)
-    steps = (index[:, None] - index) % CLASSES
-    return torch.einsum("njkc,njc->nk", by_class[:, :, steps], counts.to(by_class.dtype).log1p())
+    heard = counts.to(by_class.dtype).log1p()[:, :, (index[:, None] - index) % CLASSES]  # by class, then by interval
+    return (heard.transpose(1, 2).flatten(2) @ by_class.flatten(1)[:, :, None]).squeeze(-1)

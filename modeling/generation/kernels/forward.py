@@ -198,9 +198,8 @@ def _add_melody(melody: Melody, heard: Integers, state: NDArray[np.float32], log
     for note in range(of_classes // INTERVALS):
         latest = (heard[LATEST] >> (RECENT_BITS * note) & RECENT_MASK) - 1
         if latest >= 0:
-            for pitch in range(PITCHES):
-                step = min(max(pitch - latest, -REACH), REACH) + REACH
-                pitches[pitch] += values[note * INTERVALS + step]
+            for pitch in range(max(latest - REACH, 0), min(latest + REACH + 1, PITCHES)):
+                pitches[pitch] += values[note * INTERVALS + pitch - latest + REACH]
     for row in range(2):
         for pitch_class in range(CLASSES):
             count = heard[2 * AGES + row] >> (COUNT_BITS * pitch_class) & COUNT_MASK

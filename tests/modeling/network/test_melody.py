@@ -48,11 +48,13 @@ def test_all_of_the_last_notes_count_each_by_intervals_of_its_own() -> None:
     assert added(made, 60, 62) == {61: 11.0}
 
 
-def test_wider_intervals_than_it_reaches_count_as_the_widest() -> None:
+def test_it_reaches_two_octaves_and_the_end_of_the_keyboard() -> None:
     made = head(1)
     with torch.no_grad():
-        made.bias[INTERVALS - 1] = 1.0
-    assert added(made, 60) == dict.fromkeys(range(60 + REACH, 128), 1.0)
+        made.bias[:INTERVALS] = 1.0
+    assert added(made, 60) == dict.fromkeys(range(36, 85), 1.0)
+    assert added(made, 120) == dict.fromkeys(range(96, 128), 1.0)
+    assert added(made, 3) == dict.fromkeys(range(28), 1.0)
 
 
 def test_pitch_classes_that_were_heard_count_by_their_interval_and_number() -> None:

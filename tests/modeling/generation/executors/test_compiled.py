@@ -13,6 +13,7 @@ from modeling.generation.kernels.forward import FIELDS
 from modeling.generation.kernels.matrix import LARGEST
 from modeling.network.transformer import MuseNet
 from tokenization.encodings.structure import CHORD, COUNTDOWN, PARTS
+from tokenization.encodings.texture import LATEST
 
 MakeModel = Callable[..., MuseNet]
 CONTEXT = 64
@@ -80,6 +81,7 @@ def fields(make_model: MakeModel) -> Fields:
     config = make_model().config
     limits = (config.vocabulary_size, 2**16, CHORD, PARTS, COUNTDOWN)
     texture = random.integers(0, 2**60, (FIELDS - len(limits), 5, CONTEXT)) & random.integers(0, 2**60, (5, CONTEXT))
+    texture[LATEST] &= 0x7F7F7F7F7F7F7F7F  # pitches
     fields = np.concatenate([np.stack([random.integers(0, limit, (5, CONTEXT)) for limit in limits]), texture])
     fields[0, 0, :2] = config.header.style_base + 1, config.header.instrumentation_base + 3
     return fields
