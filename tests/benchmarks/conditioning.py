@@ -16,18 +16,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from report import Bar, circumstances, show_bars, table, write_json
 
 from flows.training.runs import find_run
 from infra.lake import Lake
 from modeling.data import load_split
+from modeling.data.collate import collate
 from modeling.network.batch import Batch
 from modeling.network.transformer import MuseNet
 from modeling.network.weights import load_model
 from tokenization.dataset import find_version
-from tokenization.encodings import HEADER, Encoding
-from tokenization.vocabulary import Tokens
+from tokenization.encodings import HEADER
 
 LEAST = 0.02
 BEGINS = (0, 16, 64, 128, 256, 384, 512, 1024, 2048, 4096)
@@ -51,11 +50,10 @@ def main() -> None:
     sums = np.zeros(context)
     for first in range(0, len(whole), ROWS):
         pieces = whole[first : first + ROWS]
-        lengths = np.array([len(piece) for piece in pieces])
-        given = np.stack([piece[:context] for piece in pieces])
-        without = given.copy()
+        given, _ = collate(pieces, [0] * len(pieces), context, split.encoding)
+        without = given.tokens.clone()
         without[:, 0], without[:, 1] = vocabulary.no_style, vocabulary.no_instrumentation
-        labelled, bare = (_log_probabilities(model, split.encoding, tokens, lengths) for tokens in (given, without))
+        labelled, bare = (_log_probabilities(model, batch) for batch in (given, given._replace(tokens=without)))
         sums += (labelled.exp() * (labelled - bare)).sum(-1).sum(0).numpy()
     divergence = sums[HEADER - 1 :] / len(whole)
     rows, bars = [], []
@@ -71,11 +69,8 @@ def main() -> None:
 
 
 @torch.inference_mode()
-def _log_probabilities(model: MuseNet, encoding: Encoding, tokens: Tokens, lengths: NDArray[np.int64]) -> torch.Tensor:
+def _log_probabilities(model: MuseNet, batch: Batch) -> torch.Tensor:
     """Return the logarithms of the next token's probabilities, shape (rows, positions, ids)."""
-    found = encoding.features(tokens, lengths)
-    columns = (tokens, found.time, found.chord, found.part, found.countdown)
-    batch = Batch(*(torch.from_numpy(np.asarray(column, np.int64)) for column in columns))
     return model.logits(model.states(batch), batch.texture).double().log_softmax(-1)
 
 
