@@ -16,6 +16,7 @@ from torch.utils._pytree import tree_leaves
 from modeling.config import ModelConfig
 from modeling.network.batch import Batch
 from tokenization.encodings.structure import CHORD, COUNTDOWN, PARTS
+from tokenization.encodings.texture import FIELDS
 
 VOCABULARY_SIZE, NOTE_TOKENS = 4764, 3968
 """Of the vocabulary `musenet`."""
@@ -33,7 +34,7 @@ def sized(config: ModelConfig) -> ModelConfig:
 
 
 def random_batch(rows: int, length: int, device: torch.device, seed: int = 0) -> tuple[Batch, Tensor]:
-    """Windows of random tokens with random features, and random targets, shape (rows, length)."""
+    """Windows of random tokens with random features, in silence, and random targets, shape (rows, length)."""
     generator = torch.Generator().manual_seed(seed)
 
     def below(limit: int) -> Tensor:
@@ -45,6 +46,7 @@ def random_batch(rows: int, length: int, device: torch.device, seed: int = 0) ->
         chord=below(CHORD),
         part=below(PARTS),
         countdown=below(COUNTDOWN),
+        texture=torch.zeros(rows, length, FIELDS, dtype=torch.int64, device=device),
     )
     return batch, below(VOCABULARY_SIZE)
 

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from flows.cli import musenet
 from flows.cli.sampling import sample
+from modeling.config import DrawingConfig
 from registry.requests import DEFAULT_LENGTH, PieceRequest
 
 OPTIONS = {option.name: option for option in sample.params if isinstance(option, click.Option)}
@@ -22,7 +23,8 @@ def test_every_field_of_a_request_is_an_option() -> None:
 
 @pytest.mark.parametrize("name", PieceRequest.model_fields)
 def test_its_help_names_the_default(name: str) -> None:
-    default = {"length": DEFAULT_LENGTH, "tempo": 120}.get(name, PieceRequest.model_fields[name].default)
+    own = dict.fromkeys(DrawingConfig.model_fields, "the model's")
+    default = {"length": DEFAULT_LENGTH, "tempo": 120, **own}.get(name, PieceRequest.model_fields[name].default)
     named = re.search(r"\[default: (.*)\]", OPTIONS[name].help or "")
     assert (named[1] if named else None) == (None if default is False or default in (None, ()) else str(default))
 
