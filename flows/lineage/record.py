@@ -53,7 +53,8 @@ def recorded(job: str, flow_run: Any, *inputs: Place) -> Iterator[Record]:
         return
     outer = _current.get()
     # A run within another hands its events to the same thread, so that they arrive in order
-    emitter = Emitter() if outer is None or outer.emitter is None else outer.emitter
+    shared = None if outer is None else outer.emitter
+    emitter = shared or Emitter()
     record = Record(job, str(flow_run.id), emitter, list(inputs))
     parent = _parent(flow_run)
     token = _current.set(record)
@@ -69,7 +70,7 @@ def recorded(job: str, flow_run: Any, *inputs: Place) -> Iterator[Record]:
         raise
     finally:
         _current.reset(token)
-        if outer is None and (fault := emitter.close()) is not None:
+        if shared is None and (fault := emitter.close()) is not None:
             warn(f"lineage: events of {job} were not delivered: {fault}")
 
 

@@ -17,7 +17,7 @@ from flows.sampling.originality import OriginalityInfo
 from flows.sampling.origins import NOWHERE, OpeningInfo, Origin, ParentInfo
 from infra.errors import UserError
 from infra.settings import one_line
-from modeling.config import DrawingConfig
+from modeling.config import PLAIN, DrawingConfig
 from registry.identity import ModelIdentity
 from registry.piece import SHORT, Piece
 from registry.prompts import Prompt
@@ -51,7 +51,7 @@ class SampleMetadata(_Strict):
     """Of the request to this model: equal digests, equal pieces."""
     prompt: FileInfo | None
     model: ModelIdentity
-    drawing: DrawingConfig = DrawingConfig()
+    drawing: DrawingConfig = PLAIN
     """How it was drawn: what the request says, else the model's own settings."""
     candidate: int
     """Number of the chosen candidate."""

@@ -70,9 +70,11 @@ class Loader:
         self.steps = steps
         self.pack = pack
         self.texture = texture
-        cache = split.token_cache
-        styles = cache.tokens[cache.offsets[:-1] + STYLE_POSITION].astype(np.int64)
-        copies = balanced_copies(split.sizes, styles, style_balance, seed)
+        copies: NDArray[np.int64] | int = 1
+        if style_balance:  # otherwise nothing of the pieces is read in advance
+            cache = split.token_cache
+            styles = cache.tokens[cache.offsets[:-1] + STYLE_POSITION].astype(np.int64)
+            copies = balanced_copies(split.sizes, styles, style_balance, seed)
         self._sampler = EpochSampler(split.sizes, context + 1 - HEADER, seed, pack, copies)
         self._buffers = Buffers(pin)
         self._lock = Lock()

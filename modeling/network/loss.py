@@ -72,9 +72,7 @@ def position_losses(states_nc: Tensor, table_vc: Tensor, targets_n: Tensor, melo
     losses = []
     for first in range(0, len(states_nc), size):
         chosen = slice(first, first + size)
-        logits = linear(states_nc[chosen], table_vc)
-        if melody is not None:
-            logits = melody.add(logits, chosen)
+        logits = _logits(states_nc, table_vc, melody, chosen)
         targets = targets_n[chosen].long()
         losses.append(cross_entropy(logits.to(exact), targets, ignore_index=IGNORED, reduction="none"))
     return torch.cat(losses)
@@ -84,6 +82,12 @@ def critic_loss(logits: Tensor, labels: Tensor) -> Tensor:
     """Return the sum of a critic's loss in nats over positions labelled 0 or 1, a scalar; same shapes."""
     losses = binary_cross_entropy_with_logits(logits, labels.clamp(min=0), reduction="none")
     return (losses * (labels >= 0)).sum()
+
+
+def _logits(states_nc: Tensor, table_vc: Tensor, melody: Melody | None, positions: slice) -> Tensor:
+    """Return the logits of some positions, shape (n, vocabulary)."""
+    logits = linear(states_nc[positions], table_vc)
+    return logits if melody is None else melody.add(logits, positions)
 
 
 def _chunk_size(positions: int, vocabulary: int) -> int:
@@ -111,10 +115,7 @@ def _chunked_loss(
         chosen = slice(first, first + size)
         states = states_nc[chosen]
         targets, weights = targets_kn[:, chosen].T, weights_kn[:, chosen].T
-        logits = linear(states, table_vc)
-        if melody is not None:
-            logits = melody.add(logits, chosen)
-        logarithms = torch.log_softmax(logits, dim=-1, dtype=exact)
+        logarithms = torch.log_softmax(_logits(states_nc, table_vc, melody, chosen), dim=-1, dtype=exact)
         total -= (logarithms.gather(1, targets) * weights).sum()
         if states_gradient is None or table_gradient is None:
             continue
@@ -132,7 +133,7 @@ def _chunked_loss(
             notes, weighted_pitch = _notes(error, melody.gain), (melody.pitch[chosen] * weight).to(error.dtype)
             melody_gradient.pitch[chosen] = (melody.gain.to(error.dtype) @ notes) * weight
             melody_gradient.gain.add_((notes @ weighted_pitch[:, :, None]).sum(0).squeeze(-1))
-    return total, states_gradient, table_gradient, *(melody_gradient or (None, None))
+    return total, states_gradient, table_gradient, *(melody_gradient or ())
 
 
 class _ChunkedLoss(torch.autograd.Function):
@@ -144,7 +145,7 @@ class _ChunkedLoss(torch.autograd.Function):
     ) -> Tensor:
         given = Melody(*melody) if melody else None
         total, *gradients = _chunked_loss(states_nc, table_vc, targets_kn, weights_kn, given, with_gradients=True)
-        ctx.save_for_backward(*(each for each in gradients if each is not None))
+        ctx.save_for_backward(*gradients)
         return total
 
     @staticmethod
