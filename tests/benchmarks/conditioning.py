@@ -12,20 +12,15 @@ from __future__ import annotations
 
 import argparse
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import torch
 from report import Bar, circumstances, show_bars, table, write_json
+from trained import add_arguments, load_trained
 
-from flows.training.runs import find_run
-from infra.lake import Lake
-from modeling.data import load_split
 from modeling.data.collate import collate
 from modeling.network.batch import Batch
 from modeling.network.transformer import MuseNet
-from modeling.network.weights import load_model
-from tokenization.dataset import find_version
 from tokenization.encodings import HEADER
 
 LEAST = 0.02
@@ -36,15 +31,9 @@ ROWS = 8
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    arguments.add_argument("--lake", type=Path, required=True)
-    arguments.add_argument("--run", default="latest")
-    arguments.add_argument("--pieces", type=int, default=64)
-    arguments.add_argument("--json", type=Path)
+    add_arguments(arguments)
     options = arguments.parse_args()
-    lake = Lake(options.lake)
-    run = find_run(lake, options.run)
-    split = load_split(find_version(lake, run.dataset).path, "validation")
-    model = load_model(run.folder.model).eval()
+    run, split, model = load_trained(options)
     context, vocabulary = model.config.context, split.vocabulary
     whole = [piece for piece in split.pieces if len(piece) >= context][: options.pieces]
     sums = np.zeros(context)

@@ -10,20 +10,15 @@ latest note. Printed are the shares of the intervals, and the mean loss of the p
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 import numpy as np
 import torch
 from report import circumstances, table, write_json
+from trained import add_arguments, load_trained
 
-from flows.training.runs import find_run
-from infra.lake import Lake
-from modeling.data import load_split
 from modeling.data.collate import collate
 from modeling.network.loss import IGNORED
 from modeling.network.melody import recent_pitches
-from modeling.network.weights import load_model
-from tokenization.dataset import find_version
 from tokenization.encodings.effects import NOTE
 from tokenization.vocabulary import PITCHES
 
@@ -34,16 +29,10 @@ ROWS = 8
 @torch.inference_mode()
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    arguments.add_argument("--lake", type=Path, required=True)
-    arguments.add_argument("--run", default="latest")
+    add_arguments(arguments)
     arguments.add_argument("--style", default="", help="of the pieces, joined by commas; empty: all")
-    arguments.add_argument("--pieces", type=int, default=64)
-    arguments.add_argument("--json", type=Path)
     options = arguments.parse_args()
-    lake = Lake(options.lake)
-    run = find_run(lake, options.run)
-    split = load_split(find_version(lake, run.dataset).path, "validation")
-    model = load_model(run.folder.model).eval()
+    run, split, model = load_trained(options)
     styles = set(filter(None, options.style.split(",")))
     pieces = [piece for piece, style in zip(split.pieces, split.styles) if not styles or style in styles]
     kinds = torch.from_numpy(split.encoding.effects.table.kind)
