@@ -116,13 +116,25 @@ def train(
         )
 
 
-def critic(run: str = "latest", *, seed: int = 0, lake: Address | None = None) -> CriticReport:
-    """Train the inner critic of a finished run, given by its id or the beginning of it. Raises MusenetError."""
+def critic(
+    run: str = "latest",
+    *,
+    model: str | None = None,
+    rounds: int = 1,
+    settings: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    lake: Address | None = None,
+) -> CriticReport:
+    """Train the inner critic of a finished run, given by its id or the beginning of it, or of a registered model.
+
+    `settings` change the training by dotted key: `{"critic.trunk": "frozen"}`. Raises MusenetError.
+    """
     with _flow(lake) as opened:
         from flows.criticism.flow import criticise
         from flows.criticism.parameters import CriticParameters
 
-        return criticise(CriticParameters(run=run, seed=seed, lake=opened.address))
+        given = {"run": run, "model": model, "rounds": rounds, "seed": seed, "lake": opened.address}
+        return criticise(CriticParameters.changed(given, settings or {}))
 
 
 def register(run: str = "latest", *, alias: str = "candidate", lake: Address | None = None) -> RegisterReport:

@@ -17,6 +17,8 @@ SMALL = {
     "training.micro_batch_size": 2,
 }
 """Changes to the preset `tiny` that make it smaller still."""
+QUICK = {"critic.trunk": "frozen", "critic.steps": 20, "train_pieces": 32, "held_out_pieces": 16}
+"""Changes to the critic's training for a model as small."""
 
 
 def main() -> None:
@@ -33,7 +35,7 @@ def main() -> None:
     try:
         with musenet.session(lake):
             run = musenet.train(arguments.dataset, settings={**SMALL, "training.steps": arguments.steps}, lake=lake)
-            critic = musenet.critic(run.run_id, lake=lake)
+            critic = musenet.critic(run.run_id, settings=QUICK, lake=lake)
             version = musenet.register(run.run_id, alias="champion", lake=lake)
             report = musenet.sample(
                 style=arguments.style, instruments=["piano"], length=arguments.length, out=arguments.out, lake=lake

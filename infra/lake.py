@@ -10,8 +10,6 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from upath import UPath
-
 from infra.errors import UserError
 from infra.object_store import Folder
 
@@ -117,6 +115,8 @@ class Lake:
     def _shared(self, name: str) -> Folder:
         if self.remote is None:
             return self.root / name
+        from upath import UPath  # 0.15 s, which no lake on a disk has to pay
+
         try:
             store = UPath(self.remote, use_listings_cache=False)  # other processes write there, too
             store.fs  # noqa: B018 (loads the store's library)

@@ -11,7 +11,6 @@ import hashlib
 import importlib
 import inspect
 import re
-import sys
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from functools import cache
@@ -22,6 +21,7 @@ import numba
 import numpy as np
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 
+from infra.imports import without
 from infra.locks import exclusive
 
 Function = TypeVar("Function", bound=Callable[..., object])
@@ -74,14 +74,8 @@ def _load_numba() -> None:
     That takes as long as numba itself, and no compiled loop multiplies matrices. Numba has no setting for it: it asks
     whether scipy is there by importing it.
     """
-    blas = "scipy.linalg.cython_blas"
-    if blas in sys.modules:
-        return
-    sys.modules[blas] = None  # type: ignore[assignment]  # which `import` takes for a module that is missing
-    try:
+    with without("scipy.linalg.cython_blas"):
         importlib.import_module("numba.np.arraymath")
-    finally:
-        del sys.modules[blas]
 
 
 class SourceCache(FunctionCache):

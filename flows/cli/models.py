@@ -76,11 +76,9 @@ def critic(
     with running(lake):
         from flows.criticism.flow import criticise
         from flows.criticism.parameters import CriticParameters
-        from infra.settings import apply
 
         given = {"run": run, "model": model, "rounds": rounds, "seed": seed, "lake": lake.address}
-        defaults = CriticParameters.model_validate(given).model_dump(mode="json")
-        report = criticise(apply(CriticParameters, defaults, settings, fixed=set(given)))
+        report = criticise(CriticParameters.changed(given, settings))
     lines = [
         f"critic of run {report.run_id}: AUC {report.auc:.3f} on held-out pieces, calibration error "
         f"{report.calibration_error:.3f}  {report.folder}"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from flows.parameters import LakeAddress
+from infra.settings import apply
 from modeling.config import ArchiveConfig, CriticConfig
 
 MIN_PIECES = 4
@@ -33,6 +35,15 @@ class CriticParameters(BaseModel):
     archive: ArchiveConfig = ArchiveConfig()
     seed: int = Field(0, ge=0)
     lake: LakeAddress
+
+    @classmethod
+    def changed(cls, given: Mapping[str, Any], settings: Mapping[str, Any]) -> Self:
+        """Return the parameters that are given, the others by default but for settings by dotted key.
+
+        Raises SettingError for a setting that does not exist, is given already or has a wrong value.
+        """
+        defaults = cls.model_validate(given).model_dump(mode="json")
+        return apply(cls, defaults, settings, fixed=set(given))
 
     @model_validator(mode="after")
     def _one_model(self) -> Self:

@@ -115,7 +115,7 @@ def _launcher(run: Run, hosts: Sequence[Host]) -> tuple[list[str], dict[str, str
     world = {host.name: list(range(host.slots)) if devices is None else devices}
     encoded = base64.urlsafe_b64encode(json.dumps(world).encode()).decode()
     where = [f"--world_info={encoded}", f"--master_addr={LOOPBACK}", f"--master_port={port}"]
-    return ["deepspeed.launcher.launch", *where, "--module", RANK_MODULE], {}
+    return ["modeling.training.launch", *where, "--module", RANK_MODULE], {}
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ Run on every rank:
 
 - `train`: the program that the launcher starts; `trainer`: the loop over steps, evaluations and checkpoints
 - `engine`, `deepspeed_config`, `optimisers`, `process_group`: how the network is trained
+- `deepspeed_package`, `launch`: DeepSpeed and its launcher, loaded without what neither needs
 - `training_data`, `step`, `evaluation`: batches, one step, the loss on a split
 - `state`, `selection`, `best_weights`, `checkpoints`: what a run resumes from, and the weights that become its model
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import deepspeed
 import torch
 
 from modeling.config import RunConfig, TrainingConfig
 from modeling.network.transformer import MuseNet
+from modeling.training.deepspeed_package import deepspeed
 from modeling.training.optimisers import build_optimiser, build_schedule
 from modeling.training.process_group import quiet
 from tokenization.vocabulary import Vocabulary

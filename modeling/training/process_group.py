@@ -8,10 +8,10 @@ import logging
 import warnings
 from collections.abc import Iterator
 
-import deepspeed
-import deepspeed.comm as comm
 import torch
 from torch import Tensor
+
+from modeling.training.deepspeed_package import comm, deepspeed
 
 
 @contextlib.contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import deepspeed
 import torch
 from torch import Tensor
 
@@ -13,6 +12,7 @@ from modeling.network.batch import Batch
 from modeling.network.loss import IGNORED
 from modeling.network.mixup import draw_mix
 from modeling.training.critic_rows import CriticRows, join
+from modeling.training.deepspeed_package import deepspeed
 from modeling.training.process_group import sum_over_ranks
 
 DROPOUT_STREAM, MIX_STREAM = 101, 102

@@ -16,12 +16,12 @@ import os
 import sys
 from pathlib import Path
 
-import deepspeed.comm as comm
 import torch
 
 from infra.errors import MusenetError
 from infra.processes import end_with_stdin
 from modeling.config import RunConfig, read_run_config
+from modeling.training.deepspeed_package import comm
 from modeling.training.events import Failed, append_event
 from modeling.training.process_group import process_group
 from modeling.training.run_folder import RunFolder

@@ -45,7 +45,7 @@ SETTINGS = {
 VICTIMS = {
     "flow": "flows.cli",
     "guard": "flows.training.guard",
-    "launcher": "deepspeed.launcher.launch",
+    "launcher": "modeling.training.launch",
     "rank": "modeling.training.train",
 }
 """The processes of a training, and the module that each runs."""

@@ -33,6 +33,8 @@ SMALL = {
     "training.micro_batch_size": 2,
 }
 """Changes to every preset that let the commands run as they are written, in seconds."""
+SMALL_CRITIC = {"train_pieces": 16, "held_out_pieces": 8, "critic.steps": 4}
+"""The same of the critic's training."""
 
 
 def song(seed: int, notes: int = 40) -> bytes:
@@ -54,6 +56,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory, convert_scores: Callable[[L
     """A `reader.Reader` who has followed README.md."""
     from reader import Reader
 
+    from flows.criticism.parameters import CriticParameters
     from flows.training import flow as training_flow
     from infra.services import down, prefect_server
     from modeling.config import load_preset, with_settings
@@ -76,6 +79,8 @@ def reader(tmp_path_factory: pytest.TempPathFactory, convert_scores: Callable[[L
         patch.setenv("HOME", str(home))
         patch.setenv(LAKE_VARIABLE, str(lake.root))
         patch.setattr(training_flow, "load_preset", lambda name: with_settings(load_preset(name), SMALL))
+        changed = CriticParameters.changed
+        patch.setattr(CriticParameters, "changed", lambda given, settings: changed(given, {**SMALL_CRITIC, **settings}))
         lake.services.mkdir(parents=True)
         with prefect_server(lake):
             try:

@@ -6,17 +6,13 @@ may rely on it. Pandera is imported by the check alone, as where only polars is 
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.abc import MetaPathFinder
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from infra.errors import RunError
+from infra.imports import without
 from tokenization.dataset.manifest import ACCEPTED, COLUMNS, FILE, QUARANTINE_REASONS, SCHEMA, Column, Reason, Status
 
 if TYPE_CHECKING:
@@ -120,7 +116,8 @@ RULES = (
 
 def check_manifest(manifest: pl.DataFrame) -> None:
     """Raise ManifestError if the manifest breaks its contract: column, rule, number of rows and the first file."""
-    with _without_pandas():
+    # Pandera supports both, does without them, and spends most of its import on them: a second of each ingestion
+    with without("pandas", "hypothesis"):
         from pandera.errors import SchemaError
 
         try:
@@ -139,33 +136,6 @@ def manifest_schema() -> DataFrameSchema:
 
     columns = {column.name: pa.Column(column.kind, _limits(column), nullable=column.nullable) for column in COLUMNS}
     return pa.DataFrameSchema(columns, checks=[check(rule) for rule in RULES], strict=True, ordered=True)
-
-
-class _Absent(MetaPathFinder):
-    """A finder for which some packages are not installed."""
-
-    def __init__(self, *packages: str) -> None:
-        self._packages = packages
-
-    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> None:
-        """Raise ModuleNotFoundError for one of the packages; leave others to the finders that follow."""
-        if name in self._packages:
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-
-
-@contextmanager
-def _without_pandas() -> Iterator[None]:
-    """Let pandera do without pandas and hypothesis, which it supports and which take most of the time of its import.
-
-    Pandera 0.35 has no plainer way: its `__init__`, which every import of a module of it runs first, imports pandas
-    where it is installed. A second of CPU time of each ingestion is at stake.
-    """
-    finder = _Absent("pandas", "hypothesis")
-    sys.meta_path.insert(0, finder)
-    try:
-        yield
-    finally:
-        sys.meta_path.remove(finder)
 
 
 def _limits(column: Column) -> list[Any]:

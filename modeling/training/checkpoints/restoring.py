@@ -6,8 +6,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import deepspeed
-import deepspeed.comm as comm
 import torch
 from torch import Tensor
 
@@ -21,6 +19,7 @@ from modeling.training.checkpoints.files import (
 )
 from modeling.training.checkpoints.saving import gather_from_ranks, partitioning_of
 from modeling.training.checkpoints.universal import load_universal, to_universal
+from modeling.training.deepspeed_package import comm, deepspeed
 
 
 def find_newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:

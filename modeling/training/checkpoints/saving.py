@@ -8,10 +8,7 @@ import zlib
 from pathlib import Path
 from typing import IO, Any, cast
 
-import deepspeed
-import deepspeed.comm as comm
 import torch
-from deepspeed.runtime.checkpoint_engine.checkpoint_engine import CheckpointCommitInfo, CheckpointEngine
 
 from modeling.training.checkpoints.files import (
     CheckpointError,
@@ -23,6 +20,7 @@ from modeling.training.checkpoints.files import (
     reason,
     remove_leftovers,
 )
+from modeling.training.deepspeed_package import CheckpointCommitInfo, CheckpointEngine, comm, deepspeed
 
 
 def save(engine: deepspeed.DeepSpeedEngine, folder: Path, step: int, state: dict[str, Any]) -> int:

@@ -17,11 +17,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import deepspeed
 import torch
 from torch import Tensor
 
 from modeling.training.checkpoints.files import Checkpoint, Partitioning
+from modeling.training.deepspeed_package import deepspeed
 
 MOMENTUM = "momentum_buffer"
 """DeepSpeed's name of Muon's state of a matrix."""

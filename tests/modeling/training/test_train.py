@@ -108,13 +108,17 @@ def launch(config: RunConfig) -> Job:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     world = base64.urlsafe_b64encode(json.dumps({"localhost": [*range(config.world_size)]}).encode()).decode()
-    command = [
-        *(sys.executable, "-u", "-m", "deepspeed.launcher.launch", f"--world_info={world}"),
-        *(f"--master_port={port}", "--module", "modeling.training.train"),
-        *("--config", str(config.folder / "run.json"), "--end-with-stdin"),
-    ]
+    several = ["modeling.training.launch", f"--world_info={world}", f"--master_port={port}", "--module"]
+    launcher = several if config.world_size > 1 else []
+    job = [*launcher, "modeling.training.train", "--config", str(config.folder / "run.json"), "--end-with-stdin"]
     environment = {
         **os.environ,
+        "RANK": "0",
+        "LOCAL_RANK": "0",
+        "WORLD_SIZE": "1",
+        "LOCAL_SIZE": "1",
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
         "OMP_NUM_THREADS": "1",
         "PYTHONPATH": str(REPOSITORY),
         "TORCH_EXTENSIONS_DIR": str(Path(sys.prefix) / "torch_extensions"),
@@ -123,7 +127,7 @@ def launch(config: RunConfig) -> Job:
     path = config.folder / "train.log"
     with path.open("wb") as log:
         process = subprocess.Popen(
-            command,
+            [sys.executable, "-u", "-m", *job],
             cwd=config.folder,
             env=environment,
             stdin=subprocess.PIPE,  # ranks end when it closes: also if this test is killed
