@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from flows.criticism.generations import Generations
 from flows.criticism.measuring import Measuring, windows_of
 from flows.criticism.parameters import MIN_PIECES, CriticParameters
 from flows.criticism.report import CriticReport, write_report
@@ -17,7 +18,7 @@ from infra.errors import UserError
 from infra.files import publish_folder, staging_folder
 from infra.lake import Lake
 from infra.wording import counted
-from modeling.archive import Archive, Filler, Generation, family_by_piece, generated_of
+from modeling.archive import THIRDS, Archive, Generation, family_by_piece, generated_of, long_pieces
 from modeling.config import Sampler
 from modeling.config.critic import NOISE
 from modeling.criticism import (
@@ -34,14 +35,12 @@ from modeling.criticism import (
     share_below,
 )
 from modeling.data import Split, load_split
-from modeling.generation import new_executor
 from modeling.network.weights import load_model
 from tokenization.dataset import DatasetVersion
 from tokenization.dataset.shards import TokenFormat
 
-ORDINARY = Sampler(temperature=1.0, top_p=0.95)
-"""As `musenet sample` draws by default: what scores are calibrated on."""
 MEASURED = (
+    Sampler(temperature=1.0, top_p=0.95),
     Sampler(temperature=0.3, top_p=1.0),
     Sampler(temperature=0.85, top_p=0.9),
     Sampler(temperature=1.1, top_p=0.95),
@@ -51,6 +50,8 @@ MEASURED = (
 """Further samplers that a critic is measured on, most of which it never saw."""
 FURTHER = 0.5
 """Generations by each of those, as a share of the ordinary ones."""
+OWN_SHARE = 4.0
+"""Weight of a model's own drawing among the samplers of its archive."""
 
 
 def critic_folder(run: Run, parameters: CriticParameters) -> Path:
@@ -67,9 +68,12 @@ class CriticTraining:
         self.parameters = parameters
         window = min(parameters.critic.window, run.config.model.context)
         self.config = parameters.critic.model_copy(update={"window": window})
+        self.ordinary = Sampler(**run.drawing.model_dump(), share=OWN_SHARE)
+        """As `musenet sample` draws by default: what scores are calibrated on."""
+        others = [each for each in parameters.archive.samplers if each.name != self.ordinary.name]
+        self.samplers = (self.ordinary, *others)
         self.folder = critic_folder(run, parameters)
         token_format = TokenFormat.of(dataset.encoding)
-        self.archive = Archive(lake.archive / run.run_id / self.folder.name, run.run_id, token_format)
         joint = run.config.training.critic
         every = 1 if joint is None else joint.fill_every
         self.past = Archive(lake.archive / run.run_id / TRAINING, run.run_id, token_format, every)
@@ -82,12 +86,19 @@ class CriticTraining:
         self._check("held-out", held_out, "ingest more, or hold out more with `--set splits.validation=0.2`")
         self.calibration, self.test = _halves(held_out, self.families, window)
         self.model = load_model(run.folder.model)
-        self.step = run.history().step
-        self.executor = new_executor(self.model)
+        self.generations = Generations(
+            archive=Archive(lake.archive / run.run_id / self.folder.name, run.run_id, token_format),
+            model=self.model,
+            step=run.history().step,
+            families=self.families,
+            config=parameters.archive.model_copy(update={"samplers": self.samplers}),
+            window=window,
+            seed=parameters.seed,
+        )
 
     def _check(self, name: str, split: Split, remedy: str) -> None:
         window = self.config.window
-        found = int((split.sizes > window).sum())
+        found = len(long_pieces(split, window))
         if found < MIN_PIECES:
             raise UserError(
                 f"the dataset has {counted(found, f'{name} piece')} of more than {window} tokens; the critic needs "
@@ -99,7 +110,7 @@ class CriticTraining:
 
         Raises ArchiveError for an archive of another run or vocabulary.
         """
-        made = self._filled("round0", self.train, self.parameters.train_pieces, bar)
+        made = self.generations.to_learn("round0", self.train, self.parameters.train_pieces, bar)
         return [*self.past.at(2**31 - 1, self.parameters.archive.most), *made]
 
     def fit(self, generations: list[Generation], bar: Stage) -> tuple[Critic, int]:
@@ -119,30 +130,33 @@ class CriticTraining:
             critic = fit_critic(critic, lessons, parameters.seed + number, progress)
         return critic, len(generations)
 
-    def measure(self, critic: Critic, train_windows: int, bar: Stage) -> CriticReport:
-        """Calibrate a critic, measure it on other families, and publish both."""
-        half = max(self.parameters.held_out_pieces // 2, 2)
-        critic = self._calibrated(critic, self._filled("calibration", self.calibration, half, bar, ORDINARY))
-        ordinary = self._filled("test", self.test, half, bar, ORDINARY)
+    def measure(self, critic: Critic, train_windows: int, bar: Stage) -> tuple[Critic, CriticReport]:
+        """Return a critic calibrated, and its figures on other families."""
+        half = max(self.parameters.held_out_pieces // 2, THIRDS)
+        critic = self._calibrated(
+            critic, self.generations.held_out("calibration", self.calibration, half, bar, self.ordinary)
+        )
+        ordinary = self.generations.held_out("test", self.test, half, bar, self.ordinary)
         measuring = Measuring(critic, self.test, ordinary, self.parameters.seed)
-        mixed = self._filled("mixed", self.test, half, bar)
+        mixed = self.generations.held_out("mixed", self.test, half, bar, None)
         figures = [measuring.of_generations("generated", "all samplers", mixed, True)]
-        further = {}
-        for sampler in (ORDINARY, *MEASURED):
-            name = f"temperature {sampler.temperature:g}, top-p {sampler.top_p:g}"
-            count = max(int(FURTHER * half), 2)
-            drawn = ordinary if sampler == ORDINARY else self._filled(_slug(name), self.test, count, bar, sampler)
-            further[sampler.temperature] = drawn
-            learned = any(_same(sampler, each) for each in self.parameters.archive.samplers)
-            figures.append(measuring.of_generations("sampler", name, drawn, learned))
+        further = {self.ordinary.name: ordinary}
+        learned = {each.name for each in self.samplers}
+        for sampler in (self.ordinary, *MEASURED):
+            name, count = sampler.name, max(int(FURTHER * half), THIRDS)
+            if name not in further:
+                further[name] = self.generations.held_out(_slug(name), self.test, count, bar, sampler)
+            elif sampler != self.ordinary:
+                continue  # which it is as well
+            figures.append(measuring.of_generations("sampler", name, further[name], name in learned))
         figures += [*measuring.prefixes(), *measuring.places(), *measuring.damages(), *measuring.cues()]
-        noise = measuring.score(windows_of(further[NOISE], self.test)[0])
-        made, real = measuring.made_scores, measuring.real_scores
+        noise = measuring.score(windows_of(further[MEASURED[-1].name], self.test)[0])
+        made, real = measuring.made_scores.scores, measuring.real_scores.scores
         is_real = np.arange(len(made) + len(real)) < len(real)
         report = CriticReport(
             run_id=self.run.run_id,
             folder=str(self.folder),
-            auc=next(each.auc for each in figures if each.kind == "sampler"),
+            auc=next(each.auc for each in figures if each.name == self.ordinary.name),
             calibration_error=expected_calibration_error(probability(np.concatenate([real, made])), is_real),
             noise_below=share_below(noise, made),
             ordinary_below=share_below(made, real),
@@ -152,55 +166,31 @@ class CriticTraining:
             figures=figures,
             reliability=measuring.reliability(),
         )
+        bar.update(1, 1, f"held-out AUC {report.auc:.3f}, noise below ordinary {report.noise_below:.1%}")
+        return critic, report
+
+    def publish(self, critic: Critic, report: CriticReport) -> None:
+        """Write a critic and its report into the folder of these settings, both or nothing."""
         with staging_folder(self.folder.parent) as staged:
             save_critic(critic, staged, is_tuned=self.config.trunk == "tuned")
             write_report(report, staged)
             publish_folder(staged, self.folder)
-        bar.update(1, 1, f"held-out AUC {report.auc:.3f}, noise below ordinary {report.noise_below:.1%}")
-        return report
 
     def _calibrated(self, critic: Critic, generations: Sequence[Generation]) -> Critic:
         made, real = windows_of(generations, self.calibration)
         logits, heard, is_real = judge_prefixes(critic, self.train.encoding, [*real, *made])
         return Critic(critic.trunk, critic.head, critic.config, fit_calibration(logits, heard, is_real))
 
-    def _filled(
-        self, name: str, split: Split, count: int, bar: Stage, sampler: Sampler | None = None
-    ) -> list[Generation]:
-        """Return the generations of a file, made where it is not there."""
-        if not self.archive.has(name):
-            filler = self._filler(name, split)
-            made: list[Generation] = []
-            for number in range(-(-count // self.parameters.archive.batch)):
-                left = min(self.parameters.archive.batch, count - len(made))
-                made += filler.batch(self.executor, self.step, number, sampler, left)
-                bar.update(len(made), count, name)
-            self.archive.write(name, made)
-        return self.archive.read(name)
-
     def _hardest(self, critic: Critic, number: int, bar: Stage) -> list[Generation]:
         """Return the generations of a further round: of twice as many those that a critic takes for real."""
-        name = f"round{number}"
-        if not self.archive.has(name):
-            filler, batch = self._filler(name, self.train), self.parameters.archive.batch
-            drawn: list[Generation] = []
-            for index in range(-(-2 * self.parameters.train_pieces // batch)):
-                drawn += filler.batch(self.executor, self.step, index)
-                bar.update(len(drawn), 2 * self.parameters.train_pieces, name)
+        count = self.parameters.train_pieces
+
+        def hardest(drawn: list[Generation]) -> list[Generation]:
             logits = judge_windows(critic, self.train.encoding, windows_of(drawn, self.train)[0])[0]
-            best = np.argsort(-logits, kind="stable")[: self.parameters.train_pieces]
-            self.archive.write(name, [drawn[index] for index in sorted(best.tolist())])
-        return self.archive.read(name)
+            best = np.argsort(-logits, kind="stable")[:count]
+            return [drawn[index] for index in sorted(best.tolist())]
 
-    def _filler(self, name: str, split: Split) -> Filler:
-        """Return what draws the generations of a file: others for every name."""
-        parameters = self.parameters
-        seed = int(canonical_digest([parameters.seed, name])[:12], 16)
-        return Filler(self.model, split, self.families, parameters.archive, self.config.window, seed)
-
-
-def _same(sampler: Sampler, other: Sampler) -> bool:
-    return (sampler.temperature, sampler.top_p) == (other.temperature, other.top_p)
+        return self.generations.to_learn(f"round{number}", self.train, 2 * count, bar, hardest)
 
 
 def _slug(name: str) -> str:
@@ -219,7 +209,7 @@ def _joined(first: Split, second: Split) -> Split:
 
 def _halves(split: Split, families: dict[str, str], window: int) -> tuple[Split, Split]:
     """Return the pieces of a split in two, each family in one of them, with as many families of long pieces in each."""
-    long = np.flatnonzero(split.sizes > window).tolist()
+    long = long_pieces(split, window).tolist()
     names = sorted({families[split.piece_ids[index]] for index in long}, key=canonical_digest)
     side = {name: number % 2 for number, name in enumerate(names)}
     chosen = [[index for index in long if side[families[split.piece_ids[index]]] == number] for number in (0, 1)]

@@ -38,9 +38,11 @@ def fit_task(training: CriticTraining, generations: list[Generation]) -> tuple[C
 
 @task(name="measure critic", persist_result=False, cache_policy=NO_CACHE)
 def measure_task(training: CriticTraining, critic: Critic, windows: int) -> CriticReport:
-    """Calibrate the critic and measure it on held-out families."""
+    """Calibrate the critic, measure it on held-out families, and publish both."""
     with stage("critic: measuring on held-out pieces") as bar:
-        return training.measure(critic, windows, bar)
+        calibrated, report = training.measure(critic, windows, bar)
+    training.publish(calibrated, report)
+    return report
 
 
 @flow(name="critic", persist_result=False)

@@ -9,8 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flows.criticism.report import CriticFigure, Kind, Reliability
-from modeling.archive import Generation, generated_of
-from modeling.criticism import Critic, Estimate, Window, auc, final_logits, prefix_sizes, probability
+from modeling.archive import Generation, generated_of, third_of
+from modeling.criticism import (
+    Critic,
+    Estimate,
+    Scored,
+    Window,
+    auc,
+    final_logits,
+    hear_prefixes,
+    prefix_sizes,
+    probability,
+)
+from modeling.criticism.calibration import Values
 from modeling.criticism.lessons import LEARNED, LEAST_NOTES, damaged, splice
 from modeling.data import Split
 from tokenization import damages
@@ -19,7 +30,6 @@ from tokenization.damages import Damage
 from tokenization.encodings import HEADER, Encoding
 from tokenization.midi.notes import Notes
 
-Scores = NDArray[np.float64]
 PLACES = ("first third", "middle third", "last third")
 UNLEARNED: tuple[Damage, ...] = (damages.bars_reversed, damages.bass_displaced, damages.silence_inside)
 BINS = 10
@@ -48,9 +58,10 @@ class Measuring:
         self.seed = seed
         self.made, self.real = windows_of(ordinary, split)
         self.generations = list(ordinary)
-        self.made_scores, self.real_scores = self.score(self.made), self.score(self.real)
+        families = _families(ordinary)
+        self.made_scores, self.real_scores = (Scored(self.score(own), families) for own in (self.made, self.real))
 
-    def score(self, windows: Sequence[Window]) -> Scores:
+    def score(self, windows: Sequence[Window]) -> Values:
         """Return the calibrated logit of whole windows."""
         return final_logits(self.critic, self.encoding, windows)[1] if windows else np.zeros(0)
 
@@ -58,25 +69,41 @@ class Measuring:
         self, kind: Kind, name: str, generations: Sequence[Generation], is_learned: bool
     ) -> CriticFigure:
         """Return the figure of some generations against the real windows in whose places they are."""
-        made, real = windows_of(generations, self.split)
-        return _figure(kind, name, auc(self.score(real), self.score(made)), len(made), is_learned)
+        families = _families(generations)
+        made, real = (Scored(self.score(own), families) for own in windows_of(generations, self.split))
+        return _figure(kind, name, auc(real, made, self.seed), len(made), is_learned)
 
     def prefixes(self) -> list[CriticFigure]:
-        """Return figures by the tokens heard, behind the header and the prompt."""
-        made, real = (self.critic.hear(windows, self.encoding) for windows in (self.made, self.real))
-        return [_at(size, made, real) for size in prefix_sizes(self.critic.config.window)]
+        """Return figures by the tokens heard behind header and prompt, of windows that have so many.
+
+        The last one is of whole windows without a prompt.
+        """
+        families, window = self.made_scores.families, self.critic.config.window
+        columns = []
+        for windows in (self.real, self.made):
+            logits, heard = hear_prefixes(self.critic, self.encoding, windows)
+            columns.append(self.critic.calibration.apply(logits, heard))
+        is_open = np.array([each.judged_from <= HEADER + each.start for each in self.made])
+        found = []
+        for number, size in enumerate([*prefix_sizes(window), window - HEADER]):
+            real, made = (each[:, number] for each in columns)
+            own = ~np.isnan(real) & ~np.isnan(made)
+            if size == window - HEADER:
+                own &= is_open
+            estimate = auc(Scored(real[own], families[own]), Scored(made[own], families[own]), self.seed)
+            found.append(_figure("prefix", f"{size} tokens", estimate, int(own.sum())))
+        return [each for each in found if each.windows]
 
     def places(self) -> list[CriticFigure]:
-        """Return figures by the place of the window in its piece."""
-        middle = np.array([(w.start + self.critic.config.window / 2) / w.length for w in self.real])
-        third = np.minimum((middle * 3).astype(np.int64), 2)
+        """Return figures by the third of the piece that the window begins in."""
+        starts, lengths = (np.array([getattr(w, name) for w in self.real], np.int64) for name in ("start", "length"))
+        thirds = third_of(starts, lengths, self.critic.config.window)
         found = []
         for number, name in enumerate(PLACES):
-            own = third == number
-            if own.sum() > 1:
-                estimate = auc(self.real_scores[own], self.made_scores[own], self.seed)
-                found.append(_figure("place", name, estimate, int(own.sum())))
-        return found
+            own = thirds == number
+            real, made = (Scored(each.scores[own], each.families[own]) for each in (self.real_scores, self.made_scores))
+            found.append(_figure("place", name, auc(real, made, self.seed), int(own.sum())))
+        return [each for each in found if each.windows]
 
     def damages(self) -> list[CriticFigure]:
         """Return figures of damaged real pieces, learned from or not, and of generated middles."""
@@ -92,7 +119,7 @@ class Measuring:
 
     def reliability(self) -> list[Reliability]:
         """Return the held-out windows by their scores."""
-        scores = probability(np.concatenate([self.real_scores, self.made_scores]))
+        scores = probability(np.concatenate([self.real_scores.scores, self.made_scores.scores]))
         is_real = np.arange(len(scores)) < len(self.real_scores)
         place = np.minimum((scores * BINS).astype(np.int64), BINS - 1)
         return [
@@ -103,45 +130,53 @@ class Measuring:
 
     def _changed(self, kind: Kind, change: Damage, is_learned: bool) -> CriticFigure:
         random = np.random.default_rng([self.seed, STREAM])
-        kept = [window for window in self.real if len(self.encoding.decode(window.tokens)) >= LEAST_NOTES]
-        changed = [found for w in kept if (found := damaged(w, change, self.encoding, random)) is not None]
+        changed: list[Window | None] = [
+            damaged(window, change, self.encoding, random)
+            if len(self.encoding.decode(window.tokens)) >= LEAST_NOTES
+            else None
+            for window in self.real
+        ]
         return self._against(kind, change.__name__.replace("_", " "), changed, is_learned)
 
-    def _against(self, kind: Kind, name: str, windows: Sequence[Window], is_learned: bool) -> CriticFigure:
-        return _figure(kind, name, auc(self.real_scores, self.score(windows), self.seed), len(windows), is_learned)
+    def _against(self, kind: Kind, name: str, windows: Sequence[Window | None], is_learned: bool) -> CriticFigure:
+        """Return the figure of windows, each in place of a real one, against those; None where there is none."""
+        own = np.array([window is not None for window in windows], np.bool_)
+        real, families = self.real_scores.scores[own], self.real_scores.families[own]
+        scores = self.score([window for window in windows if window is not None])
+        estimate = auc(Scored(real, families), Scored(scores, families), self.seed)
+        return _figure(kind, name, estimate, len(scores), is_learned)
 
-    def _restyled(self) -> list[Window]:
+    def _restyled(self) -> list[Window | None]:
         vocabulary = self.encoding.vocabulary
-        found = []
+        found: list[Window | None] = []
         for number, window in enumerate(self.real):
             ids = [vocabulary.style_id(style) for style in vocabulary.styles]
             others = [style for style in ids if style != int(window.tokens[0])]
-            if others:
-                tokens = window.tokens.copy()
-                tokens[0] = others[number % len(others)]
-                found.append(replace(window, tokens=tokens, is_real=False))
+            tokens = window.tokens.copy()
+            tokens[0] = others[number % len(others)] if others else tokens[0]
+            found.append(replace(window, tokens=tokens, is_real=False) if others else None)
         return found
 
-    def _spliced(self) -> list[Window]:
-        pairs = zip(generated_of(self.generations, self.split), self.generations, self.real)
-        prompted = [(each, real) for each, made, real in pairs if made.prompt > HEADER + made.start]
-        return [found for each, real in prompted if (found := splice(each, real.tokens, self.encoding)) is not None]
+    def _spliced(self) -> list[Window | None]:
+        """Return the windows of generations behind which the real piece goes on; None for those without a prompt."""
+        found = zip(generated_of(self.generations, self.split), self.real)
+        return [
+            splice(made, real.tokens, self.encoding) if made.prompt > HEADER + made.start else None
+            for made, real in found
+        ]
 
 
-def _at(size: int, made: Scores, real: Scores) -> CriticFigure:
-    """Return the figure of what was heard up to a number of tokens of the window, header included."""
-    columns = [heard[:, :size] for heard in (real, made)]
-    last = [heard[np.arange(len(heard)), np.maximum((~np.isnan(heard)).sum(1) - 1, 0)] for heard in columns]
-    return _figure("prefix", f"{size} tokens", auc(*last), len(made))
+def _families(generations: Sequence[Generation]) -> NDArray[np.str_]:
+    return np.array([each.family for each in generations], np.str_)
 
 
 def _figure(kind: Kind, name: str, estimate: Estimate, windows: int, is_learned: bool = False) -> CriticFigure:
     return CriticFigure(
         kind=kind,
         name=name,
-        auc=estimate.value if windows else 0.5,
-        low=estimate.low if windows else 0.0,
-        high=estimate.high if windows else 1.0,
+        auc=estimate.value,
+        low=estimate.low,
+        high=estimate.high,
         windows=windows,
         is_learned=is_learned,
     )

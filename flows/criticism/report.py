@@ -17,8 +17,8 @@ REPORT_FORMAT: Final = 3
 Kind = Literal["generated", "prefix", "place", "sampler", "damage", "cue"]
 TITLES: dict[Kind, str] = {
     "generated": "Generations of the archive's samplers together",
-    "prefix": "Generations at temperature 1 and top-p 0.95, by the tokens heard",
-    "place": "The same, by the place in the piece",
+    "prefix": "Generations as the model is drawn from by default, by the tokens heard behind the prompt",
+    "place": "The same, by the third of the piece that the window begins in",
     "sampler": "Generations by temperature and top-p",
     "damage": "Damaged real pieces",
     "cue": "Real pieces changed in what should not count",
@@ -36,7 +36,7 @@ class CriticFigure(_Strict):
     name: str
     auc: float
     low: float
-    """The interval holds 95 % of drawings of the windows with replacement."""
+    """The interval holds 95 % of drawings of the families with replacement."""
     high: float
     windows: int
     """Windows that are not real, or changed."""
@@ -61,7 +61,7 @@ class CriticReport(_Strict):
     run_id: str
     folder: str
     auc: float
-    """On generations at temperature 1 and top-p 0.95 beside held-out pieces: 0.5 is chance, 1 is perfect."""
+    """On generations as the model is drawn from by default beside held-out pieces: 0.5 is chance, 1 is perfect."""
     calibration_error: float
     """Expected calibration error on the same windows: the mean distance of scores from the share that is real."""
     noise_below: float

@@ -7,24 +7,33 @@ from typing import Literal
 from pydantic import Field
 
 from modeling.config.base import StrictModel
+from modeling.config.drawing import DrawingConfig
 
 NOISE = 1e9
 """Temperature at which all tokens that the grammar allows are equally likely."""
 
 
-class Sampler(StrictModel):
+class Sampler(DrawingConfig):
     """A way to draw generations for the archive."""
 
-    temperature: float = Field(1.0, gt=0, allow_inf_nan=False)
     top_p: float = Field(1.0, gt=0, le=1)
     share: float = Field(1.0, gt=0, allow_inf_nan=False)
     """Weight among the samplers."""
+
+    @property
+    def name(self) -> str:
+        """Its settings in words, those without effect left out."""
+        words = f"temperature {self.temperature:g}, top-p {self.top_p:g}"
+        if self.pitch_temperature != 1:
+            words += f", pitch temperature {self.pitch_temperature:g}"
+        return words if self.tonality == 0 else f"{words}, tonality {self.tonality:g}"
 
 
 SAMPLERS = (
     Sampler(temperature=1.0, top_p=0.95, share=4),
     Sampler(temperature=1.0, top_p=1.0, share=2),
     Sampler(temperature=0.9, top_p=0.98, share=2),
+    Sampler(temperature=1.0, top_p=0.99, tonality=0.5, share=2),
     Sampler(temperature=1.2, top_p=0.98, share=1),
     Sampler(temperature=0.5, top_p=1.0, share=1),
     Sampler(temperature=2.0, top_p=1.0, share=1),
@@ -46,7 +55,7 @@ class ArchiveConfig(StrictModel):
     prompted: float = Field(0.4, ge=0, le=1)
     """Share of the windows of which the first quarter is real."""
     batch: int = Field(8, ge=1)
-    """Generations that are made at once, with one sampler and place."""
+    """Generations that are made at once, with one sampler, place and length of prompt."""
     most: int = Field(4096, ge=1)
     """Generations that an archive keeps; of more, older ones are thinned."""
 

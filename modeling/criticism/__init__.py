@@ -11,12 +11,13 @@
 from modeling.config.critic import CriticConfig
 from modeling.criticism.calibration import Calibration, expected_calibration_error, fit_calibration, probability
 from modeling.criticism.critic import Critic, load_critic, save_critic
-from modeling.criticism.figures import Estimate, auc, share_below
+from modeling.criticism.figures import Estimate, Scored, auc, share_below
 from modeling.criticism.fitting import fit_critic, new_critic
 from modeling.criticism.lessons import Generated, Lessons
 from modeling.criticism.scoring import (
     Judgement,
     final_logits,
+    hear_prefixes,
     judge,
     judge_prefixes,
     judge_windows,
@@ -35,6 +36,7 @@ __all__ = [
     "Generated",
     "Judgement",
     "Lessons",
+    "Scored",
     "Window",
     "auc",
     "batch_of",
@@ -42,6 +44,7 @@ __all__ = [
     "final_logits",
     "fit_calibration",
     "fit_critic",
+    "hear_prefixes",
     "judge",
     "judge_prefixes",
     "judge_windows",

@@ -1,4 +1,4 @@
-"""Figures of a critic: how often it tells real from not, with intervals over the pieces."""
+"""Figures of a critic: how often it tells real from not, with intervals over families."""
 
 from __future__ import annotations
 
@@ -13,27 +13,40 @@ RESAMPLES = 500
 
 
 @dataclass(frozen=True)
+class Scored:
+    """Scores of windows, with the families of their pieces, shape (windows,) each."""
+
+    scores: Values
+    families: NDArray[np.str_]
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+
+@dataclass(frozen=True)
 class Estimate:
-    """A number, with the interval that holds it for 95 % of drawings of the pieces with replacement."""
+    """A number, with the interval that holds it for 95 % of drawings of the families with replacement."""
 
     value: float
     low: float
     high: float
 
 
-def auc(real: Values, other: Values, seed: int = 0) -> Estimate:
+def auc(real: Scored, other: Scored, seed: int = 0) -> Estimate:
     """Return the probability that a real window scores above one that is not, ties counting half.
 
-    Scores of shape (windows,) each; resampled by window, real and other independently.
+    Windows of one family are alike and drawn together, on both sides (a cluster bootstrap), so that a few families with
+    many windows do not feign certainty.
     """
     if not len(real) or not len(other):
         return Estimate(float("nan"), float("nan"), float("nan"))
-    wins = (real[:, None] > other).astype(np.float64) + 0.5 * (real[:, None] == other)
-    random = np.random.default_rng(seed)
-    rows = random.multinomial(len(real), np.full(len(real), 1 / len(real)), RESAMPLES)
-    columns = random.multinomial(len(other), np.full(len(other), 1 / len(other)), RESAMPLES)
-    drawn = ((rows @ wins) * columns).sum(1) / (len(real) * len(other))
-    low, high = np.quantile(drawn, (0.025, 0.975)).tolist()
+    wins = (real.scores[:, None] > other.scores) + 0.5 * (real.scores[:, None] == other.scores)
+    names, family = np.unique(np.concatenate([real.families, other.families]), return_inverse=True)
+    drawn = np.random.default_rng(seed).multinomial(len(names), np.full(len(names), 1 / len(names)), RESAMPLES)
+    rows, columns = drawn[:, family[: len(real)]], drawn[:, family[len(real) :]]
+    pairs = rows.sum(1) * columns.sum(1)
+    shares = ((rows @ wins) * columns).sum(1)[pairs > 0] / pairs[pairs > 0]
+    low, high = np.quantile(shares, (0.025, 0.975)).tolist()
     return Estimate(float(wins.mean()), low, high)
 
 

@@ -8,13 +8,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from modeling.config.critic import CriticConfig
 from modeling.criticism.critic import Critic
 from modeling.criticism.lessons import Lessons
 from modeling.criticism.windows import batch_of, labels_of
-from modeling.network.batch import Batch
 from modeling.network.critic_head import CriticHead
 from modeling.network.loss import critic_loss
 from modeling.network.transformer import MuseNet
@@ -40,11 +38,9 @@ def fit_critic(
     torch.manual_seed(seed)
     head = copy.deepcopy(start.head).train()
     is_tuned = config.trunk == "tuned"
-    trunk = copy.deepcopy(start.trunk) if is_tuned else start.trunk
-    trunk.train(is_tuned)
+    trunk = copy.deepcopy(start.trunk).train(is_tuned).requires_grad_(is_tuned)
     groups: list[dict[str, Any]] = [{"params": list(head.parameters()), "lr": config.learning_rate}]
     if is_tuned:
-        trunk.requires_grad_(True)
         groups.append({"params": list(trunk.parameters()), "lr": config.trunk_learning_rate})
     trained = [parameter for group in groups for parameter in group["params"]]
     optimiser = torch.optim.AdamW(groups, weight_decay=config.weight_decay, betas=(0.9, 0.98))
@@ -54,9 +50,8 @@ def fit_critic(
         windows = lessons.draw(config.batch // 2, np.random.default_rng([seed, LESSON_STREAM, step]))
         batch, music = batch_of(windows, config.window, encoding)
         labels = labels_of(windows, music)
-        states = _states(trunk, batch.to(trunk.norm.weight.device), is_tuned)
-        labels = labels.to(states.device)
-        logits = head(states, music.to(states.device))
+        logits = critic.logits(batch, music)
+        labels = labels.to(logits.device)
         loss = critic_loss(logits, labels) / (labels >= 0).sum().clamp(min=1)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -65,9 +60,8 @@ def fit_critic(
         schedule.step()
         if on_progress is not None:
             on_progress(step + 1, float(loss.detach()))
-    trunk.eval()
     head.eval()
-    return critic
+    return Critic(trunk.eval() if is_tuned else start.trunk, head, config)
 
 
 def new_critic(model: MuseNet, config: CriticConfig, seed: int) -> Critic:
@@ -76,12 +70,6 @@ def new_critic(model: MuseNet, config: CriticConfig, seed: int) -> Critic:
         return Critic(model, copy.deepcopy(model.critic).float(), config)
     torch.manual_seed(seed)
     return Critic(model, CriticHead(model.config.d_model, config.hidden).to(model.norm.weight.device), config)
-
-
-def _states(trunk: MuseNet, batch: Batch, is_tuned: bool) -> Tensor:
-    with torch.set_grad_enabled(is_tuned):
-        states: Tensor = trunk.states(batch)
-    return states
 
 
 def _learning_rate(step: int, steps: int) -> float:

@@ -15,7 +15,7 @@ from tokenization.encodings import HEADER, Encoding
 from tokenization.vocabulary import Tokens
 
 SHORTEST_PREFIX = 64
-"""Tokens of the shortest prefix of a window that is looked at; longer ones are twice as long each."""
+"""Tokens behind the prompt in the shortest prefix that is looked at; longer ones are twice as long each."""
 
 
 @dataclass(frozen=True)
@@ -83,30 +83,35 @@ def judge_windows(
 
 
 def prefix_sizes(window: int) -> list[int]:
-    """Return the sizes in tokens of the prefixes of a window at which a critic is looked at, the window's own last."""
+    """Return the numbers of tokens behind header and prompt at which a critic is looked at; the window's end comes
+    behind them."""
     sizes = [SHORTEST_PREFIX]
     while sizes[-1] * 2 < window:
         sizes.append(sizes[-1] * 2)
-    return [*(size for size in sizes if size < window), window]
+    return [size for size in sizes if size < window - HEADER]
+
+
+def hear_prefixes(critic: Critic, encoding: Encoding, windows: Sequence[Window]) -> tuple[Values, Values]:
+    """Return the uncalibrated logits of prefixes of windows, and the tokens heard behind the header.
+
+    Shape (windows, prefixes) each: those of `prefix_sizes`, counted from where the label begins to hold, and the window
+    up to its end. Two windows that share a prompt are so compared by what they do not share. NaN where a window ends
+    before.
+    """
+    heard = critic.hear(list(windows), encoding)
+    ends = (~np.isnan(heard)).sum(1, keepdims=True)
+    given = np.array([max(window.judged_from - window.start, HEADER) for window in windows], np.int64)[:, None]
+    last = np.concatenate([given + np.array(prefix_sizes(critic.config.window), np.int64), ends], axis=1)
+    is_there = (last > given) & (last <= ends)
+    logits = np.take_along_axis(heard, np.where(is_there, last - 1, 0), axis=1)
+    return np.where(is_there, logits, np.nan), np.where(is_there, last - HEADER, np.nan)
 
 
 def judge_prefixes(
     critic: Critic, encoding: Encoding, windows: Sequence[Window]
 ) -> tuple[Values, Values, NDArray[np.bool_]]:
-    """Return what `judge_windows` does for all prefixes of windows that hold something of what the windows are about.
-
-    Shape (prefixes,) each.
-    """
-    heard = critic.hear(list(windows), encoding)
-    sizes = (~np.isnan(heard)).sum(1)
-    given = np.array([max(window.judged_from - window.start, HEADER) for window in windows])
-    is_real = np.array([window.is_real for window in windows], np.bool_)
-    logits, tokens, real = [], [], []
-    for size in prefix_sizes(critic.config.window):
-        # A piece that ends before is one prefix more at the whole window alone.
-        last = np.minimum(sizes, size)
-        judged = (last > given) & ((sizes >= size) | (size == critic.config.window))
-        logits.append(heard[judged, last[judged] - 1])
-        tokens.append((last[judged] - HEADER).astype(np.float64))
-        real.append(is_real[judged])
-    return np.concatenate(logits), np.concatenate(tokens), np.concatenate(real)
+    """Return what `judge_windows` does for all prefixes of windows that are there, shape (prefixes,) each."""
+    logits, heard = hear_prefixes(critic, encoding, windows)
+    is_there = ~np.isnan(logits)
+    is_real = np.array([window.is_real for window in windows], np.bool_)[:, None]
+    return logits[is_there], heard[is_there], np.broadcast_to(is_real, logits.shape)[is_there]

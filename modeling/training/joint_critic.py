@@ -16,7 +16,7 @@ from torch.nn.functional import pad
 
 from infra.errors import UserError
 from infra.wording import counted
-from modeling.archive import Archive, Filler, Generation, family_by_piece, generated_of
+from modeling.archive import Archive, Filler, Generation, family_by_piece, generated_of, long_pieces
 from modeling.config import ModelConfig, RunConfig
 from modeling.config.critic import JointCritic
 from modeling.criticism import Lessons, batch_of, labels_of
@@ -43,7 +43,7 @@ class JointTraining:
         self.split = split
         self.window = min(settings.window, run.model.context)
         self.archive = Archive(run.archive, run.folder.name, TokenFormat.of(split.encoding), every=settings.fill_every)
-        found = int((split.sizes > self.window).sum())
+        found = len(long_pieces(split, self.window))
         if not found:
             raise UserError(
                 f"training.critic needs training pieces of more than {self.window} tokens, and "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +16,11 @@ from flows.criticism.parameters import CriticParameters
 from flows.criticism.report import read_report
 from flows.progress import stage
 from infra.errors import UserError
-from modeling.archive import ArchiveError
+from modeling.archive import ArchiveError, Generation, third_of
 from modeling.config import ArchiveConfig, CriticConfig
 from modeling.criticism import load_critic
 from modeling.network.weights import load_model
+from tokenization.encodings import HEADER
 
 pytestmark = pytest.mark.slow
 
@@ -25,7 +28,7 @@ SMALL = CriticConfig(window=40, hidden=8, steps=3, batch=4)
 
 
 def parameters_of(**changes: object) -> CriticParameters:
-    few = {"train_pieces": 8, "held_out_pieces": 6, "critic": SMALL, "archive": ArchiveConfig(batch=4)}
+    few = {"train_pieces": 8, "held_out_pieces": 12, "critic": SMALL, "archive": ArchiveConfig(batch=4)}
     return CriticParameters(**{**few, **changes})
 
 
@@ -34,7 +37,13 @@ def trained(studio, parameters: CriticParameters):
     training = CriticTraining(lake, run, dataset, parameters)
     with stage("critic") as bar:
         critic, windows = training.fit(training.generate(bar), bar)
-        return training, training.measure(critic, windows, bar)
+        calibrated, report = training.measure(critic, windows, bar)
+    training.publish(calibrated, report)
+    return training, report
+
+
+def _third(generation: Generation) -> np.int64:
+    return third_of(np.int64(generation.start), np.int64(generation.length), SMALL.window)
 
 
 class TestCriticTraining:
@@ -57,6 +66,13 @@ class TestCriticTraining:
         assert {"round0.parquet", "round1.parquet", "calibration.parquet", "test.parquet"} <= {
             path.name for path in archive.iterdir()
         }
+
+        test = training.generations.archive.read("test")
+        assert Counter(int(_third(each)) for each in test) == {0: 2, 1: 2, 2: 2}
+        assert [each.windows for each in report.figures if each.kind == "place"] == [2, 2, 2]
+        assert len({each.family for each in test}) > 2
+        whole = [each for each in test if each.prompt == HEADER + each.start and len(each.tokens) == each.start + 40]
+        assert report.figure("prefix", f"{40 - HEADER} tokens").windows == len(whole) > 0
 
         times = {path: path.stat().st_mtime_ns for path in archive.iterdir()}
         with stage("critic") as bar:
@@ -95,7 +111,7 @@ class TestCriticTraining:
         training = CriticTraining(lake, run, dataset, parameters)
         with stage("critic") as bar:
             made = training.generate(bar)
-            other = type(training.archive)(training.archive.folder, "ffffffffffff", training.archive.token_format)
+            other = replace(training.generations.archive, run_id="ffffffffffff")
             other.write("round0", made)
             with pytest.raises(ArchiveError, match=f"of run ffffffffffff, not of {run.run_id}"):
                 training.generate(bar)

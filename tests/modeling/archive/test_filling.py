@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from modeling.archive import Filler
+from modeling.archive import THIRDS, Filler, Generation, filling, long_pieces, third_of
 from modeling.config import ArchiveConfig, Sampler
 from modeling.data import Split
 from modeling.generation import new_executor
@@ -59,8 +61,55 @@ def test_a_sampler_may_be_given(filler: Filler) -> None:
     assert len({tuple(each.tokens) for each in made}) == 3
 
 
-def test_all_samplers_are_drawn(filler: Filler) -> None:
+def test_any_few_batches_have_some_of_all_samplers_places_and_prompts(filler: Filler) -> None:
+    """As a set that is held out: two generations at a time, eight times in each third."""
+    small = replace(filler, config=ArchiveConfig(batch=2))
     executor = new_executor(filler.model)
-    drawn = {made.temperature for number in range(40) for made in filler.batch(executor, 1, number, count=1)}
-    assert {1.0, 0.9, 1e9} <= drawn
-    assert np.isfinite(list(drawn)).all()
+    made = [each for number in range(24) for each in small.batch(executor, 7, number, third=number // 8)]
+    places = Counter((_third(each), each.prompt > HEADER + each.start) for each in made)
+    assert set(places) == {(third, prompted) for third in range(THIRDS) for prompted in (False, True)}
+    assert min(places.values()) >= 3
+    assert all(12 <= places[third, False] + places[third, True] <= 20 for third in range(THIRDS))
+    assert len({each.start for each in made}) > 10
+    samplers = Counter((each.temperature, each.top_p, each.tonality) for each in made)
+    assert len(samplers) >= len(CONFIG.samplers) - 1
+    assert max(samplers.values()) <= 16
+
+
+def test_families_have_their_turns(filler: Filler) -> None:
+    """Of eleven long pieces, each a family, every batch has others until all have been there."""
+    executor = new_executor(filler.model)
+    long = [filler.split.piece_ids[index] for index in long_pieces(filler.split, WINDOW)]
+    batches = [[each.piece_id for each in filler.batch(executor, 0, number, third=0)] for number in range(2)]
+    assert all(len(set(batch)) == 5 for batch in batches)
+    assert not set(batches[0]) & set(batches[1])
+    assert set(batches[0] + batches[1]) <= set(long)
+
+
+def test_one_family_with_many_pieces_does_not_fill_a_batch(filler: Filler) -> None:
+    one = {piece_id: "all" if number % 2 else piece_id for number, piece_id in enumerate(filler.split.piece_ids)}
+    made = replace(filler, families=one).batch(new_executor(filler.model), 0, 0, third=0)
+    assert Counter(each.family for each in made)["all"] <= 1
+
+
+def test_no_window_begins_deeper_than_what_is_fed_before_it(filler: Filler, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(filling, "DEEPEST", 10)
+    made = [each for number in range(8) for each in filler.batch(new_executor(filler.model), 0, number, count=2)]
+    assert 0 < max(each.start for each in made) <= 10
+
+
+def test_a_sampler_s_settings_are_all_used(filler: Filler) -> None:
+    """At a high tonality the network repeats the pitch classes that it has heard."""
+    executor = new_executor(filler.model)
+    plain, tonal = (filler.batch(executor, 1, 0, Sampler(tonality=tonality), 4, third=0) for tonality in (0.0, 8.0))
+    assert [each.tonality for each in tonal] == [8.0] * 4
+    assert [each.tokens.tolist() for each in plain] != [each.tokens.tolist() for each in tonal]
+
+
+def test_where_no_piece_is_long_enough_it_is_said_so(filler: Filler) -> None:
+    with pytest.raises(ValueError, match="no piece has more than 5000 tokens"):
+        replace(filler, window=5000).batch(new_executor(filler.model), 0, 0)
+
+
+def _third(made: Generation) -> int:
+    return int(third_of(np.array(made.start), np.array(made.length), WINDOW))

@@ -15,11 +15,11 @@ MakeCritic = Callable[..., Critic]
 
 @pytest.fixture(scope="session")
 def make_critic(make_model: Callable[..., MuseNet]) -> MakeCritic:
-    """Makes a critic with a window of 32 tokens; takes other settings, of `CriticConfig`."""
+    """Makes a critic with a window of 32 tokens; takes other settings, of `CriticConfig`, and a model's context."""
 
-    def make(**settings: object) -> Critic:
+    def make(context: int = 64, **settings: object) -> Critic:
         torch.manual_seed(0)
         config = CriticConfig(**{"window": 32, "hidden": 8, **settings})
-        return Critic(make_model(), CriticHead(32, config.hidden).eval(), config)
+        return Critic(make_model(context=context), CriticHead(32, config.hidden).eval(), config)
 
     return make

@@ -11,6 +11,7 @@ from modeling.criticism import (
     Calibration,
     Critic,
     Window,
+    hear_prefixes,
     judge,
     judge_prefixes,
     judge_windows,
@@ -19,6 +20,8 @@ from modeling.criticism import (
     window_starts,
 )
 from modeling.data import Split
+from tokenization.encodings import HEADER
+from tokenization.vocabulary import Tokens
 
 
 @pytest.mark.parametrize(
@@ -60,9 +63,34 @@ def test_scores_are_calibrated_by_what_was_heard(make_critic: Callable[..., Crit
 
 
 def test_prefixes_double_up_to_the_window() -> None:
-    assert prefix_sizes(512) == [64, 128, 256, 512]
-    assert prefix_sizes(192) == [64, 128, 192]
-    assert prefix_sizes(40) == [40]
+    assert prefix_sizes(512) == [64, 128, 256]
+    assert prefix_sizes(192) == [64, 128]
+    assert prefix_sizes(66) == []
+
+
+def test_prefixes_count_from_the_end_of_the_prompt(make_critic: Callable[..., Critic], split: Split) -> None:
+    """Of two windows of 100 tokens one has 20 tokens of prompt behind its header, so that its prefix ends 20 later."""
+    critic = make_critic(128, window=100)
+    whole = split.pieces[-1]
+    windows = [Window(whole, 30, len(whole)), Window(whole, 30, len(whole), judged_from=30 + HEADER + 20)]
+    logits, heard = hear_prefixes(critic, split.encoding, windows)
+    assert heard.tolist() == [[64, 100 - HEADER], [84, 100 - HEADER]]
+    everywhere = critic.hear(windows, split.encoding)
+    assert logits[:, 0].tolist() == [everywhere[0, HEADER + 64 - 1], everywhere[1, HEADER + 84 - 1]]
+    assert logits[:, 1].tolist() == everywhere[:, -1].tolist()
+
+
+def test_windows_that_share_a_prompt_are_told_apart_by_nothing_in_it(
+    make_critic: Callable[..., Critic], make_piece: Callable[..., Tokens], split: Split
+) -> None:
+    """A prompt is the same on both sides, so that whatever counted within it would make an AUC of one half."""
+    critic = make_critic(128, window=128)
+    first, second = make_piece(60, 1), make_piece(60, 2)
+    prompted = np.concatenate([first[: HEADER + 80], second[HEADER:]])
+    windows = [Window(tokens, 0, 200, judged_from=HEADER + 80) for tokens in (first, prompted)]
+    logits, heard = hear_prefixes(critic, split.encoding, windows)
+    assert np.isnan(logits[:, 0]).all() and np.isnan(heard[:, 0]).all(), "64 tokens behind it are not there"
+    assert logits[0, 1] != logits[1, 1]
 
 
 def test_prefixes_are_judged_where_they_hold_what_the_window_is_about(
@@ -72,5 +100,5 @@ def test_prefixes_are_judged_where_they_hold_what_the_window_is_about(
     whole = split.pieces[-1]
     windows = [Window(whole, 0, len(whole)), Window(whole, 0, len(whole), is_real=False, judged_from=80)]
     logits, heard, is_real = judge_prefixes(critic, split.encoding, windows)
-    assert (heard.tolist(), is_real.tolist()) == ([60.0], [True])
+    assert (heard.tolist(), is_real.tolist()) == ([64.0 - HEADER], [True])
     assert logits == pytest.approx(judge_windows(critic, split.encoding, windows[:1])[0])

@@ -1,9 +1,9 @@
-"""The benchmark of the critic: a ranking that knows which pieces are like held-out ones is found out as one."""
+"""Choosing by a ranking: a ranking that knows which pieces are like held-out ones is found out as one."""
 
 from __future__ import annotations
 
 import numpy as np
-from critic import Pool, chosen, compare, taken
+from critic_choice import Pool, chosen, compare, taken
 
 from tokenization import damages
 from tokenization.measures import collect, measure
