@@ -180,7 +180,7 @@ class TestInterrupted:
     def end(self, process: subprocess.Popen[str], lake: Lake, read: str) -> list[str]:
         """Ctrl-C as a terminal sends it; the lines on standard error."""
         os.killpg(process.pid, signal.SIGINT)
-        output, errors = process.communicate(timeout=90)
+        output, errors = process.communicate(timeout=300)
         assert (process.returncode, output) == (130, "")
         assert processes(lake) == []
         lines = (read + errors).splitlines()
@@ -201,7 +201,7 @@ class TestInterrupted:
         before = {path.name for path in lake.runs.iterdir()}
         words = ("train", "--dataset", "starter", *arguments(steps=100_000, checkpoint_every=5))
         process = start(lake, *words)
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 400
         while not (found := [p for p in lake.runs.glob("*/metrics.jsonl") if p.parent.name not in before]) or (
             '"checkpoint"' not in found[0].read_text()
         ):

@@ -76,7 +76,7 @@ def processes() -> set[int]:
 
 
 def nothing_is_left(before: set[int]) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while processes() - before and time.monotonic() < deadline:
         time.sleep(0.1)
     assert processes() <= before, "processes are left"
@@ -207,7 +207,7 @@ class TestTheCommand:
         (tmp_path / "home").mkdir()
         words = ["ingest", str(mixed_songs), "--licence", "CC0", "--name", "songs", "--set", "partition_files=16"]
         command = [str(MUSENET), *words, "--engine", "ray", "--workers", "2"]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=250)
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
         assert done.returncode == 0, done.stderr
         assert done.stdout.startswith(f"dataset songs@{expected.digest[:12]} ")
         (version,) = dataset_versions(Lake(tmp_path / "lake"), "songs")

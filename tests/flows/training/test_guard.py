@@ -39,7 +39,7 @@ def job() -> Iterator[subprocess.Popen[str]]:
 
 
 def gone(processes: list[psutil.Process]) -> bool:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while any(map(still_runs, processes)) and time.monotonic() < deadline:
         time.sleep(0.02)
     return not any(map(still_runs, processes))

@@ -131,7 +131,7 @@ class TestCache:
         )
         command = [sys.executable, "-c", code, str(version), str(cache)]
         running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-        found = {process.communicate(timeout=120)[0] for process in running}
+        found = {process.communicate(timeout=600)[0] for process in running}
         assert found == {f"{load_split(version, 'train').token_cache.tokens.sum()}\n"}
         assert len(folders(cache)) == 1
 

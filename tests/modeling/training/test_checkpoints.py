@@ -459,7 +459,7 @@ def run_job(folder: Path) -> tuple[list[dict[str, Any]], str]:
         for rank in range(2)
     ]
     try:
-        outputs = [rank.communicate(timeout=240)[0] for rank in ranks]
+        outputs = [rank.communicate(timeout=800)[0] for rank in ranks]
     finally:
         for rank in ranks:
             rank.kill()

@@ -348,7 +348,7 @@ def musenet(*words: object, **environment: str | None) -> subprocess.CompletedPr
     """The installed command, in a process of its own; an environment variable that is None is not set."""
     changed = {**os.environ, **environment}
     chosen = {name: value for name, value in changed.items() if value is not None}
-    return subprocess.run([MUSENET, *map(str, words)], env=chosen, capture_output=True, text=True, timeout=100)
+    return subprocess.run([MUSENET, *map(str, words)], env=chosen, capture_output=True, text=True, timeout=600)
 
 
 class TestTheCommand:

@@ -210,7 +210,7 @@ def test_control_c_stops_quietly_and_leaves_whole_files(tmp_path: Path) -> None:
             if not line.startswith("0 "):  # the first work is done, and the workers are at the next ones
                 break
         os.killpg(process.pid, signal.SIGINT)
-        output, errors = process.communicate(timeout=30)
+        output, errors = process.communicate(timeout=300)
     assert output.splitlines()[-1] == "interrupted"
     assert errors == ""
     left = files_below(cache)
