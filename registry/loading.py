@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from infra.lake import Lake
+from infra.services.registry_address import has_registry
 from registry.composer import Composer
 from registry.models import RegisteredModel, UnknownModel, find_model, pull
 from registry.store import Registry
@@ -25,7 +26,7 @@ def load_composer(reference: str, lake: str | os.PathLike[str] | None, device: s
 
 def find_registered(reference: str, lake: Lake) -> tuple[Registry, RegisteredModel]:
     """Return a lake's registry and the version of an alias or number in it. Raises UnknownModel."""
-    if not lake.registry_database.exists():  # opening would make an empty one
+    if not has_registry(lake):
         raise UnknownModel(f"no model {reference!r}: {lake.root} has no registry; `musenet demo` makes a first model")
-    registry = Registry.open(lake.registry_database, lake.registry_artifacts)
+    registry = Registry.open(lake)
     return registry, find_model(registry, reference)

@@ -12,10 +12,11 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from infra.errors import UserError
+from registry.errors import RegistryError, first_line
 from registry.identity import MODEL_NAME, ModelIdentity, folder_digest
 from registry.lineage import DatasetReference
 from registry.pyfunc_model import BUNDLE, EXAMPLE_PARAMETERS, MuseNetModel, example, signature
-from registry.store import Registry, RegistryError, first_line
+from registry.store import Registry
 
 CANDIDATE, CHAMPION = "candidate", "champion"
 REQUIREMENTS = ("torch", "numpy", "safetensors", "pydantic", "numba", "mido", "scikit-learn", "mlflow", "pyarrow")

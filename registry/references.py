@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from registry.errors import registry_errors
 from registry.models import MODEL_NAME, list_models
 from registry.runs import RUN_KEY
-from registry.store import Registry, registry_errors
+from registry.store import Registry
 
 PAGE = 500
 """Runs asked for at once."""

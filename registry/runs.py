@@ -10,8 +10,9 @@ from typing import Any
 from mlflow.entities import Metric, Param, RunStatus, RunTag
 
 from infra.settings import flatten
+from registry.errors import registry_errors
 from registry.lineage import DatasetReference, log_dataset
-from registry.store import Registry, registry_errors
+from registry.store import Registry
 
 RUN_KEY = "musenet.run"
 """Tag of an MLflow run that holds musenet's run id."""

@@ -1,7 +1,9 @@
-"""The MLflow store: a SQLite database and a folder of artifacts, and the one error that it raises."""
+"""The MLflow store of a lake: by default a SQLite database and a folder of artifacts in it, else the one that MLflow's
+variables name."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,15 +13,21 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
-from infra.errors import RunError
+from infra.lake import Lake
+from infra.services.registry_address import (
+    ARTIFACTS_VARIABLE,
+    TRACKING_VARIABLE,
+    is_server,
+    own_registry,
+    printable,
+    registry_address,
+)
+from registry.errors import RegistryError, first_line
+from registry.relocation import relocate
 
 EXPERIMENT = "musenet"
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 """Makes MLflow's page show runs and metrics rather than traces."""
-
-
-class RegistryError(RunError):
-    """An operation that MLflow refused; the message is MLflow's own, in one line."""
 
 
 @dataclass(frozen=True)
@@ -28,42 +36,54 @@ class Registry:
 
     client: MlflowClient
     uri: str
+    """MLflow's tracking URI."""
     experiment_id: str
+    cache: Path
+    """Folder for files of versions that are copied to this machine."""
 
     @classmethod
-    def open(cls, database: Path, artifacts: Path) -> Registry:
-        """Open the store in a SQLite file, created and migrated where it does not exist yet.
+    def open(cls, lake: Lake) -> Registry:
+        """Open the store of a lake, created and migrated where it does not exist yet.
 
-        Raises RegistryError when the file is not an MLflow database of this version.
+        It is the lake's SQLite database, or the one at `$MLFLOW_TRACKING_URI`: a server (`http://…`, with MLflow's own
+        variables for its credentials) or another database. A lake that was moved or copied gets its own artifacts.
+        Raises RegistryError for a store that cannot be reached, and for a file that is no MLflow database of this
+        version.
         """
-        database.parent.mkdir(parents=True, exist_ok=True)
-        artifacts.mkdir(parents=True, exist_ok=True)
-        uri = f"sqlite:///{database}"
+        uri = registry_address(lake)
         try:
+            if uri == own_registry(lake):
+                lake.registry_artifacts.mkdir(parents=True, exist_ok=True)
+                relocate(lake.registry_database, lake.registry_artifacts, EXPERIMENT)
             client = MlflowClient(tracking_uri=uri, registry_uri=uri)
             experiment = client.get_experiment_by_name(EXPERIMENT)
             if experiment is None:
-                experiment_id = client.create_experiment(
-                    EXPERIMENT, artifact_location=artifacts.as_uri(), tags=EXPERIMENT_TAGS
-                )
+                location = _artifacts_of(lake, uri)
+                experiment_id = client.create_experiment(EXPERIMENT, artifact_location=location, tags=EXPERIMENT_TAGS)
             else:
                 experiment_id = experiment.experiment_id
-        except (MlflowException, SQLAlchemyError) as error:
-            raise RegistryError(f"the registry in {database} cannot be opened: {first_line(error)}") from error
-        return cls(client, uri, experiment_id)
+        except (MlflowException, SQLAlchemyError, OSError, ImportError) as error:
+            why = first_line(error).replace(uri, printable(uri))
+            raise RegistryError(f"the registry in {printable(uri)} cannot be opened: {why}") from error
+        return cls(client, uri, experiment_id, lake.cache / "models")
+
+    @contextmanager
+    def as_default(self) -> Iterator[None]:
+        """Make the store that of MLflow's functions that take none, for a block."""
+        before = os.environ.get(TRACKING_VARIABLE)
+        os.environ[TRACKING_VARIABLE] = self.uri
+        try:
+            yield
+        finally:
+            if before is None:
+                del os.environ[TRACKING_VARIABLE]
+            else:
+                os.environ[TRACKING_VARIABLE] = before
 
 
-def first_line(error: Exception) -> str:
-    """Return the first line of an exception's text, or its class where there is none."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
-
-
-@contextmanager
-def registry_errors() -> Iterator[None]:
-    """Work with an open store; any exception of the block becomes a RegistryError of one line."""
-    try:
-        yield
-    except RegistryError:
-        raise
-    except Exception as error:  # from MLflow, SQLAlchemy, SQLite, alembic or the disk: no list would be complete
-        raise RegistryError(first_line(error)) from error
+def _artifacts_of(lake: Lake, uri: str) -> str | None:
+    """Return the place of the artifacts of a new experiment, None where a server says it."""
+    given = os.environ.get(ARTIFACTS_VARIABLE)
+    if given or is_server(uri):
+        return given or None
+    return lake.registry_artifacts.as_uri()

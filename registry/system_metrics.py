@@ -13,7 +13,8 @@ from typing import Any
 import psutil
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
-from registry.store import Registry, registry_errors
+from registry.errors import registry_errors
+from registry.store import Registry
 
 
 class SystemMetrics:

@@ -16,10 +16,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from infra.lake import Lake
 from modeling.training.events import Evaluated, StepTrained, read_new_events
+from registry.errors import RegistryError, registry_errors
 from registry.lineage import DatasetReference
 from registry.runs import MetricRow, end_run, log_metrics, open_run, reopen_run, tag_of
-from registry.store import Registry, RegistryError, registry_errors
+from registry.store import Registry
 from registry.system_metrics import SystemMetrics
 
 SECONDS_BETWEEN_UPLOADS = 10.0
@@ -92,9 +94,9 @@ def _metrics(event: StepTrained | Evaluated) -> dict[str, float]:
 class _Connection:
     """An open MLflow run and the progress of its upload. All methods raise RegistryError."""
 
-    def __init__(self, database: Path, artifacts: Path, run: TrackedRun) -> None:
+    def __init__(self, lake: Lake, run: TrackedRun) -> None:
         self.metrics = run.metrics
-        self.registry = Registry.open(database, artifacts)
+        self.registry = Registry.open(lake)
         self.run_id = open_run(self.registry, run.key, run.name, run.parameters, run.dataset)
         with registry_errors():
             progress = tag_of(self.registry, self.run_id, PROGRESS_TAG)
@@ -123,10 +125,10 @@ class _Connection:
             end_run(self.registry, self.run_id, status)
 
 
-def upload_remaining(database: Path, artifacts: Path, run: TrackedRun, on_warning: OnWarning) -> None:
+def upload_remaining(lake: Lake, run: TrackedRun, on_warning: OnWarning) -> None:
     """Upload the events of a finished run that MLflow has missed. Failures are passed to `on_warning`."""
     try:
-        connection = _Connection(database, artifacts, run)
+        connection = _Connection(lake, run)
         if connection.upload():
             connection.end("FINISHED")
     except (RegistryError, OSError) as error:
@@ -139,8 +141,8 @@ class Uploader:
     The first failure of MLflow is passed to `on_warning`, in one line; none reaches the block.
     """
 
-    def __init__(self, database: Path, artifacts: Path, run: TrackedRun, on_warning: OnWarning) -> None:
-        self._database, self._artifacts, self._run = database, artifacts, run
+    def __init__(self, lake: Lake, run: TrackedRun, on_warning: OnWarning) -> None:
+        self._lake, self._run = lake, run
         self._on_warning = on_warning
         self._connection: tuple[_Connection, SystemMetrics] | None = None
         self._warned = False
@@ -183,7 +185,7 @@ class Uploader:
             self._warn(error)
 
     def _connect(self) -> tuple[_Connection, SystemMetrics]:
-        connection = _Connection(self._database, self._artifacts, self._run)
+        connection = _Connection(self._lake, self._run)
         connection.reopen()
         self._connection = connection, SystemMetrics(connection.registry, connection.run_id)
         return self._connection

@@ -154,6 +154,6 @@ def models(lake: Lake, as_json: bool) -> None:
         from registry.models import list_models
         from registry.store import Registry
 
-        found = list_models(Registry.open(lake.registry_database, lake.registry_artifacts))
+        found = list_models(Registry.open(lake))
     lines = [f"version {m.version}  {', '.join(m.aliases) or '-'}  {m.dataset}" for m in found]
     show([asdict(m) for m in found], lines or ["no model yet; `musenet register`"], as_json)

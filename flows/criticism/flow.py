@@ -68,7 +68,7 @@ def _run_of(lake: Lake, parameters: CriticParameters) -> str:
     """Return the reference of the run, that of the registered model where one is named. Raises UnknownModel."""
     if parameters.model is None:
         return parameters.run
-    registry = Registry.open(lake.registry_database, lake.registry_artifacts)
+    registry = Registry.open(lake)
     return find_model(registry, parameters.model).tags["run"]
 
 

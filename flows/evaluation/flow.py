@@ -71,7 +71,7 @@ def evaluate(parameters: EvaluateParameters) -> EvaluateReport:
     with recorded("evaluate", flow_run) as record:
         source: Composer | Path
         if folder is None:
-            registry = Registry.open(lake.registry_database, lake.registry_artifacts)
+            registry = Registry.open(lake)
             model = find_model(registry, parameters.source)
             source, reference = open_composer(registry, model), parameters.dataset or model.dataset
             record.reads(model_place(lake, MODEL_NAME, model.version))

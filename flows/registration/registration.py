@@ -78,7 +78,7 @@ def register_run(parameters: RegisterParameters) -> RegisterReport:
     dataset = find_version(lake, run.dataset).local(lake)
     training = build_report(run, reused=True)
     reference = DatasetReference.of(dataset)
-    registry = Registry.open(lake.registry_database, lake.registry_artifacts)
+    registry = Registry.open(lake)
     run_id = open_run(registry, run.run_id, run.name, run.parameters, reference)
     if critic is not None:
         log_metrics(registry, run_id, [MetricRow(training.steps, time.time(), critic.metrics())])

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from infra.errors import UserError
 from infra.lake import Lake
+from infra.services.registry_address import has_registry
 from modeling.training.run_folder import run_folders
 from tokenization.dataset import DatasetVersion
 
@@ -34,11 +35,11 @@ def referring(lake: Lake) -> dict[str, str]:
                 f"{folder.config} cannot be read: what the run needs is not known; remove {folder}, or mend it"
             ) from error
         found.setdefault(str(dataset), f"run {folder.run_id}")
-    if lake.registry_database.exists():
+    if has_registry(lake):
         from registry.references import list_references
         from registry.store import Registry
 
-        registry = Registry.open(lake.registry_database, lake.registry_artifacts)
+        registry = Registry.open(lake)
         for reference in list_references(registry):
             found.setdefault(reference.dataset, reference.what)
     return found

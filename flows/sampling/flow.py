@@ -69,7 +69,7 @@ def sample(parameters: SampleParameters) -> SampleReport:
     lake = Lake.at(parameters.lake)
     with recorded("sample", flow_run) as record:
         audio = parameters.audio_output()
-        registry = Registry.open(lake.registry_database, lake.registry_artifacts)
+        registry = Registry.open(lake)
         model = find_model(registry, parameters.model)
         composer = pull_task(registry, model, lake)
         request, prompt, origin = _begin(composer, parameters)
@@ -123,7 +123,7 @@ def sample_again(parameters: AgainParameters) -> AgainReport:
     then = read_metadata(file)
     prompt = find_prompt(then, file.parent)
     with recorded("sample", flow_run) as record:
-        registry = Registry.open(lake.registry_database, lake.registry_artifacts)
+        registry = Registry.open(lake)
         model = find_same_model(registry, then, parameters.model)
         record.reads(model_place(lake, MODEL_NAME, model.version))
         composer = pull_task(registry, model, lake)
@@ -171,7 +171,7 @@ def sample_table(parameters: TableParameters) -> TableReport:
     lake = Lake.at(parameters.lake)
     rows = read_requests(parameters.requests.expanduser(), parameters.defaults)
     with recorded("sample", flow_run, location_place(str(parameters.requests))) as record:
-        registry = Registry.open(lake.registry_database, lake.registry_artifacts)
+        registry = Registry.open(lake)
         model = find_model(registry, parameters.model)
         record.reads(model_place(lake, MODEL_NAME, model.version))
         run = TableRun(pull_task(registry, model, lake), parameters.folder, rows, parameters.audio_output())

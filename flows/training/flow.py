@@ -68,7 +68,7 @@ def is_temporary(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> boo
 def deepspeed_job(lake: Lake, run: Run, dataset: DatasetVersion, hosts: tuple[Host, ...], retries: int) -> None:
     """Run the DeepSpeed job to its end and track it in MLflow."""
     steps = run.config.training.steps
-    uploader = Uploader(lake.registry_database, lake.registry_artifacts, tracked_run(run, dataset), in_this_run(warn))
+    uploader = Uploader(lake, tracked_run(run, dataset), in_this_run(warn))
     with stage(f"training {run.preset} on {dataset}", steps) as bar, uploader:
         bar.update(0, note="starting DeepSpeed")
 
@@ -114,7 +114,7 @@ def _train(
     if reused:
         tick(f"training: nothing changed, run {run.run_id} is reused")
         keep_drawing(run)
-        upload_remaining(lake.registry_database, lake.registry_artifacts, tracked_run(run, dataset), warn)
+        upload_remaining(lake, tracked_run(run, dataset), warn)
     else:
         job = deepspeed_job.with_options(retries=parameters.retries, retry_delay_seconds=parameters.retry_seconds)
         job(lake, run, dataset, hosts, parameters.retries)

@@ -23,6 +23,8 @@ from tokenization.dataset import DatasetVersion
 
 TRAINING = "training"
 """Folder of the generations that a training keeps, in its run's archive."""
+TOKENS = "tokens"
+"""Folder of decoded tokens in the lake's cache."""
 RUN_ID_LENGTH = 12
 """Hexadecimal digits."""
 MODEL_SETTINGS_NOT_IN_ID: dict[str, bool | set[str]] = {"critic": True, "recompute": True, "sparsity": {"backend"}}
@@ -95,7 +97,7 @@ def prepare_run(lake: Lake, dataset: DatasetVersion, preset: Preset, ranks: int)
         training=preset.training,
         world_size=ranks,
         archive=lake.archive / run_id / TRAINING,
-        cache=lake.cache / "tokens",
+        cache=lake.cache / TOKENS,
     )
     run = Run(run_id, folder, config, preset.name, f"{dataset.name}@{dataset.digest}", preset.drawing)
     if not folder.config.exists():
@@ -135,7 +137,13 @@ def read_run(folder: RunFolder) -> Run:
     """Read the run in a folder. Raises UserError for one that another version of musenet has written."""
     try:
         content = json.loads(folder.config.read_text(encoding="utf-8"))
-        config = read_run_config({**content["config"], "folder": folder.path})
+        lake = Lake(folder.path.parents[1])  # which may have been moved or copied since
+        places = {
+            "folder": folder.path,
+            "archive": lake.archive / content["run_id"] / TRAINING,
+            "cache": lake.cache / TOKENS,
+        }
+        config = read_run_config({**content["config"], **places})
         drawing = DrawingConfig.model_validate(content.get("drawing", {}))
         return Run(content["run_id"], folder, config, content["preset"], content["dataset"], drawing)
     except RunFormatError as error:

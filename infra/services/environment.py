@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Literal
 
 from infra.lake import LAKE_VARIABLE, LOCAL_VARIABLE, Lake
+from infra.services.registry_address import OWN_VARIABLE, TRACKING_VARIABLE, own_registry, registry_address
 
 HOST = "127.0.0.1"
 """Address that all local servers listen on."""
@@ -31,7 +32,8 @@ def library_environment(lake: Lake) -> dict[str, str]:
         "PREFECT_RESULTS_PERSIST_BY_DEFAULT": "false",
         "DO_NOT_TRACK": "true",  # Prefect takes 1 or true, MLflow true only
         "MLFLOW_DISABLE_TELEMETRY": "true",
-        "MLFLOW_TRACKING_URI": f"sqlite:///{lake.registry_database}",
+        TRACKING_VARIABLE: registry_address(lake),
+        OWN_VARIABLE: own_registry(lake),
         "MLFLOW_LOGGING_LEVEL": "ERROR",
         "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",

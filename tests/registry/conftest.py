@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from infra.lake import Lake
 from registry.composer import Composer
 from registry.identity import ModelIdentity
 from registry.lineage import DatasetReference
@@ -16,8 +17,7 @@ from registry.store import Registry
 @pytest.fixture(scope="session")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Registry:
     """A store of its own for all tests of this folder."""
-    home = tmp_path_factory.mktemp("mlflow")
-    return Registry.open(home / "mlflow.db", home / "artifacts")
+    return Registry.open(Lake(tmp_path_factory.mktemp("lake")))
 
 
 @pytest.fixture(scope="session")

@@ -147,7 +147,7 @@ def test_files_that_are_no_model_are_a_run_error(tmp_path: Path) -> None:
 class TestLoading:
     def test_by_alias(self, bundle: Path, dataset: DatasetReference, tmp_path: Path) -> None:
         lake = Lake(tmp_path)
-        registry = Registry.open(lake.registry_database, lake.registry_artifacts)
+        registry = Registry.open(lake)
         version = register(registry, begin_run(registry, "f" * 32, "tiny", {}), bundle, dataset, {"run": "r7"}, "")
         set_alias(registry, version.version, CHAMPION)
         composer = package.load("champion", lake=tmp_path)

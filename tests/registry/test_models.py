@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from infra.lake import Lake
+from registry.errors import RegistryError
 from registry.lineage import DatasetReference
 from registry.models import (
     CHAMPION,
@@ -20,13 +22,12 @@ from registry.models import (
     set_alias,
 )
 from registry.runs import begin_run
-from registry.store import Registry, RegistryError
+from registry.store import Registry
 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Registry:
-    home = tmp_path_factory.mktemp("models")
-    return Registry.open(home / "mlflow.db", home / "artifacts")
+    return Registry.open(Lake(tmp_path_factory.mktemp("lake")))
 
 
 def registered(store: Registry, bundle: Path, dataset: DatasetReference) -> RegisteredModel:
@@ -42,7 +43,7 @@ def versions(
 
 
 def test_an_empty_registry_says_how_to_begin(tmp_path: Path) -> None:
-    empty = Registry.open(tmp_path / "mlflow.db", tmp_path / "artifacts")
+    empty = Registry.open(Lake(tmp_path))
     assert list_models(empty) == []
     with pytest.raises(UnknownModel, match="no model 'champion': none is registered yet; `musenet demo` makes"):
         find_model(empty, CHAMPION)

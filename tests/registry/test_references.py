@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from infra.lake import Lake
 from registry import references
 from registry.lineage import DatasetReference
 from registry.models import CHAMPION, register, set_alias
@@ -16,7 +17,7 @@ def test_runs_and_model_versions_refer_to_their_dataset_and_run(
     tmp_path: Path, bundle: Path, dataset: DatasetReference, monkeypatch
 ) -> None:
     monkeypatch.setattr(references, "PAGE", 2)  # more runs than one answer holds
-    store = Registry.open(tmp_path / "mlflow.db", tmp_path / "artifacts")
+    store = Registry.open(Lake(tmp_path))
     assert list_references(store) == []
     ids = [begin_run(store, f"run{n}", f"tiny-run{n}", {"dataset": f"songs@{n}"}) for n in range(3)]
     model = register(store, ids[0], bundle, dataset, {"run": "run0"}, "A card.")

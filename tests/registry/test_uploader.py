@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from infra.lake import Lake
 from modeling.training.events import CheckpointSaved, Evaluated, Event, RunStarted, StepTrained, encode
 from registry.lineage import DatasetReference
 from registry.runs import MetricRow, find_run
@@ -92,17 +93,18 @@ class TestTheRows:
 @pytest.fixture(scope="module")
 def empty_registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An MLflow database as it is created, which takes seconds."""
-    folder = tmp_path_factory.mktemp("registry")
-    Registry.open(folder / "mlflow.db", folder / "artifacts")
-    return folder / "mlflow.db"
+    lake = Lake(tmp_path_factory.mktemp("lake"))
+    Registry.open(lake)
+    return lake.registry_database
 
 
 class Home:
     """A database, a run, and the warnings about it."""
 
     def __init__(self, folder: Path, empty_registry: Path, dataset: DatasetReference) -> None:
-        folder.mkdir()
-        self.database, self.artifacts = folder / "mlflow.db", folder / "artifacts"
+        self.lake = Lake(folder)
+        self.database = self.lake.registry_database
+        self.database.parent.mkdir(parents=True)
         shutil.copy(empty_registry, self.database)
         metrics = folder / "metrics.jsonl"
         metrics.write_bytes(lines(START, step(1), step(2), evaluation(2)))
@@ -111,14 +113,14 @@ class Home:
         self.warnings: list[str] = []
 
     def uploader(self) -> Uploader:
-        return Uploader(self.database, self.artifacts, self.run, self.warnings.append)
+        return Uploader(self.lake, self.run, self.warnings.append)
 
     def upload_remaining(self) -> None:
-        upload_remaining(self.database, self.artifacts, self.run, self.warnings.append)
+        upload_remaining(self.lake, self.run, self.warnings.append)
 
     @property
     def registry(self) -> Registry:
-        return Registry.open(self.database, self.artifacts)
+        return Registry.open(self.lake)
 
     @property
     def run_id(self) -> str:

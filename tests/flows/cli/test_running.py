@@ -11,8 +11,8 @@ from infra.services import ServiceError
 from infra.settings import SettingError
 from modeling.config import PresetError
 from modeling.network.weights import WeightsError
+from registry.errors import RegistryError
 from registry.models import UnknownModel
-from registry.store import RegistryError
 from tokenization.dataset.shards import ShardError
 from tokenization.midi import MidiError
 from tokenization.vocabulary import VocabularyError

@@ -137,7 +137,7 @@ class TestTheDemo:
         from registry.models import find_model
         from registry.store import Registry
 
-        registry = Registry.open(lake.registry_database, lake.registry_artifacts)
+        registry = Registry.open(lake)
         model = find_model(registry, "champion")
         digest = Path(made(demo, "ingest")["where"]).name
         assert (model.version, model.dataset) == ("1", f"starter@{digest}")

@@ -52,7 +52,7 @@ def test_a_run_becomes_a_version_with_its_whole_lineage(criticised) -> None:
     assert (report.version, report.alias, report.run_id) == ("1", "champion", run.run_id)
     assert report.dataset == f"songs@{dataset.digest}"
 
-    registry = Registry.open(lake.registry_database, lake.registry_artifacts)
+    registry = Registry.open(lake)
     model = find_model(registry, "champion")
     assert model.tags["run"] == run.run_id
     assert model.tags["preset"] == "tiny"
@@ -94,7 +94,7 @@ def test_a_run_without_a_critic_becomes_a_version_without_one(studio, tmp_path: 
 def test_a_version_is_drawn_as_its_run_s_preset_or_the_registration_says(studio) -> None:
     lake, _, run = studio
     keep_drawing(replace(run, drawing=DrawingConfig(top_p=0.9)))
-    registry = Registry.open(lake.registry_database, lake.registry_artifacts)
+    registry = Registry.open(lake)
 
     def drawing(**changes: object) -> tuple[float, float]:
         parameters = RegisterParameters(run=run.run_id, alias="other", drawing=changes, lake=lake.root)

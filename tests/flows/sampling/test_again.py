@@ -12,6 +12,7 @@ from flows.sampling.again import differences, find_same_model, restore
 from flows.sampling.export import export
 from flows.sampling.metadata import SampleMetadata, read_metadata
 from infra.errors import UserError
+from infra.lake import Lake
 from registry.composer import Composer
 from registry.identity import ModelIdentity
 from registry.lineage import DatasetReference
@@ -85,7 +86,7 @@ def test_missing_files_are_restored_and_changed_ones_stay(written: Written, piec
 def test_the_model_is_found_by_its_files(
     make_bundle: Callable[..., Path], written: Written, composer: Composer, tmp_path: Path
 ) -> None:
-    registry = Registry.open(tmp_path / "mlflow.db", tmp_path / "artifacts")
+    registry = Registry.open(Lake(tmp_path))
     then, _ = written
     dataset = DatasetReference("songs", "ab" * 16, "/lake", {})
     run = begin_run(registry, "f" * 32, "tiny", {})
