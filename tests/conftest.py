@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from infra.lake import Lake
-from infra.locks import exclusive
 from infra.services import library_environment
 
 if TYPE_CHECKING:
@@ -50,23 +49,19 @@ def environment_as_before() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def convert_scores(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Lake], None]:
-    """Give a lake the starter's scores as MIDI.
+def song() -> Callable[[int], bytes]:
+    """Makes MIDI files: `song(seed)` is a tune of 40 quavers drawn by the seed."""
+    import numpy as np
 
-    Converting them takes a minute and a half of a processor, so that the processes of the tests do it once.
-    """
-    # Of this process and of those beside it
-    base = tmp_path_factory.getbasetemp()
-    place = Lake((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "scores")
+    from tokenization.midi.notes import Notes
+    from tokenization.midi.writing import write_midi
 
-    def convert(lake: Lake) -> None:
-        from flows.demo.plan import starter_collections
+    def draw(seed: int) -> bytes:
+        pitch = np.random.default_rng(seed).integers(48, 84, 40)
+        columns = (np.arange(40) / 4, np.full(40, 0.2), pitch, [80] * 40, [0] * 40, [False] * 40)
+        return write_midi(Notes.from_columns(*columns))
 
-        with exclusive(place.root / "lock"):
-            starter_collections(place, 2, lambda done, count: None)
-        shutil.copytree(place.cache / "starter", lake.cache / "starter", dirs_exist_ok=True)
-
-    return convert
+    return draw
 
 
 @pytest.fixture(scope="session")

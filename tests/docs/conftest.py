@@ -11,12 +11,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from infra.lake import LAKE_VARIABLE, Lake
-from tokenization.midi.notes import Notes
-from tokenization.midi.writing import write_midi
 
 sys.path.append(str(Path(__file__).parent))
 
@@ -37,24 +34,15 @@ SMALL_CRITIC = {"train_pieces": 16, "held_out_pieces": 8, "critic.steps": 4}
 """The same of the critic's training."""
 
 
-def song(seed: int, notes: int = 40) -> bytes:
-    """Return a MIDI file with a tune of quavers drawn by seed."""
-    random = np.random.default_rng(seed)
-    pitch = random.integers(48, 84, notes)
-    columns = (np.arange(notes) / 4, np.full(notes, 0.2), pitch, [80] * notes, [0] * notes, [False] * notes)
-    return write_midi(Notes.from_columns(*columns))
-
-
-def write_songs(folder: Path, first: int, count: int) -> None:
-    folder.mkdir(parents=True)
-    for number in range(count):
-        (folder / f"{number:02}.mid").write_bytes(song(first + number))
-
-
 @pytest.fixture(scope="module")  # no later test starts in the reader's folder
-def reader(tmp_path_factory: pytest.TempPathFactory, convert_scores: Callable[[Lake], None]) -> Iterator[Any]:
+def reader(tmp_path_factory: pytest.TempPathFactory, song: Callable[[int], bytes]) -> Iterator[Any]:
     """A `reader.Reader` who has followed README.md."""
     from reader import Reader
+
+    def write_songs(folder: Path, first: int, count: int) -> None:
+        folder.mkdir(parents=True)
+        for number in range(count):
+            (folder / f"{number:02}.mid").write_bytes(song(first + number))
 
     from flows.criticism.parameters import CriticParameters
     from flows.training import flow as training_flow
@@ -73,7 +61,6 @@ def reader(tmp_path_factory: pytest.TempPathFactory, convert_scores: Callable[[L
     for name in ("tune", "my_idea"):
         (work / f"{name}.mid").write_bytes(song(3000))
     lake = Lake(work / "lake")
-    convert_scores(lake)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(work)
         patch.setenv("HOME", str(home))

@@ -5,29 +5,20 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from tokenization.midi import read_midi
-from tokenization.midi.notes import Notes
-from tokenization.midi.writing import write_midi
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 ROOT = Path(__file__).parents[2]
 
 
-def song(seed: int, notes: int = 40) -> bytes:
-    """Return a MIDI file with a tune of quavers drawn by seed."""
-    pitch = np.random.default_rng(seed).integers(48, 84, notes)
-    columns = (np.arange(notes) / 4, np.full(notes, 0.2), pitch, [80] * notes, [0] * notes, [False] * notes)
-    return write_midi(Notes.from_columns(*columns))
-
-
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def home(tmp_path_factory: pytest.TempPathFactory, song: Callable[[int], bytes]) -> Path:
     """A folder with `midi/{bach,jazz}`, one broken file among them; the lake is below it, too."""
     home = tmp_path_factory.mktemp("examples")
     for number, style in enumerate(("bach", "jazz")):
