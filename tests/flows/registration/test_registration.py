@@ -42,7 +42,7 @@ def criticised(studio):
     parameters = CriticParameters(train_pieces=8, held_out_pieces=4, critic=small)
     training = CriticTraining(lake, run, dataset, parameters)
     with stage("critic") as bar:
-        training.measure(*training.fit(training.generate(bar), bar), bar)
+        training.publish(*training.measure(*training.fit(training.generate(bar), bar), bar))
     return studio
 
 
