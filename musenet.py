@@ -137,8 +137,11 @@ def critic(
         return criticise(CriticParameters.changed(given, settings or {}))
 
 
-def register(run: str = "latest", *, alias: str = "candidate", lake: Address | None = None) -> RegisterReport:
-    """Register a run and its newest critic as a model version in MLflow, and move the alias. Raises MusenetError."""
+def register(run: str, *, alias: str = "candidate", lake: Address | None = None) -> RegisterReport:
+    """Register a run and its newest critic as a model version in MLflow, and move the alias.
+
+    `run` is an id, `latest`, or `best` for the lowest validation loss on the newest run's dataset. Raises MusenetError.
+    """
     with _flow(lake) as opened:
         from flows.registration.flow import register as flow
         from flows.registration.registration import RegisterParameters

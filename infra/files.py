@@ -104,6 +104,14 @@ def replace_folder(staged: Path, final: Path) -> None:
     shutil.rmtree(previous, ignore_errors=True)
 
 
+def link(source: str, target: str) -> None:
+    """Give a file a second name, or copy it where the file system cannot: for files that are only read."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
 def discard(path: Path) -> None:
     """Delete a file or folder so that it is there whole or not at all, even if the process is killed meanwhile.
 

@@ -1,12 +1,14 @@
-"""The registry: all of musenet's use of MLflow, on a SQLite database of its own, and the models in it as composers.
+"""The registry: all of musenet's use of MLflow, by default on a SQLite database in the lake, and models as composers.
 
 `load("champion").compose(style="bach", seconds=30)` composes with a registered model.
 
-- `registry.store`: open the database (`Registry`), `RegistryError`
+- `registry.store`: open the store (`Registry`), `registry.relocation`: of a lake that was moved
 - `registry.runs`: training runs with parameters, metrics and status
 - `registry.uploader`: upload a run's events to MLflow while it trains (`Uploader`)
 - `registry.lineage`: the dataset version of a run or model (`DatasetReference`)
-- `registry.models`: register model versions, move aliases, pull a version's files
+- `registry.models`: list and find model versions, move aliases
+- `registry.publishing`: register a version, `registry.packaging`: write its folder, `registry.manifest`: its digests
+- `registry.pulling`: get a version's files, checked
 - `registry.requests`: the request for a piece (`PieceRequest`), checked, with its digest
 - `registry.prompts`: the music that a piece begins with (`Prompt`), `registry.openings`: pieces of a dataset as prompts
 - `registry.composer`: a model version that composes (`Composer`), `registry.piece`: the piece it made

@@ -9,7 +9,13 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict
 
+from infra.digests import file_sha256
+
 MODEL_NAME = "musenet"
+BUNDLE = "bundle"
+"""Name of the files of model and critic in a version."""
+FILES = f"artifacts/{BUNDLE}"
+"""Their folder in that of a version."""
 LINEAGE_FILE = "lineage.json"
 """File of a bundle that names the training run and the dataset version."""
 
@@ -42,5 +48,5 @@ def folder_digest(folder: Path) -> str:
     whole = hashlib.sha256()
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         whole.update(f"{path.relative_to(folder).as_posix()}\0".encode())
-        whole.update(hashlib.sha256(path.read_bytes()).digest())
+        whole.update(bytes.fromhex(file_sha256(path)))
     return whole.hexdigest()

@@ -7,7 +7,8 @@ import os
 from infra.lake import Lake
 from infra.services.registry_address import has_registry
 from registry.composer import Composer
-from registry.models import RegisteredModel, UnknownModel, find_model, pull
+from registry.models import RegisteredModel, UnknownModel, find_model
+from registry.pulling import pull
 from registry.store import Registry
 
 

@@ -1,26 +1,21 @@
-"""Model versions: register a bundle of model and critic, move aliases, pull by alias or number."""
+"""Model versions: listed, found by alias or number, and named by aliases."""
 
 from __future__ import annotations
 
-import importlib.metadata
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
-import mlflow
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from infra.errors import UserError
 from registry.errors import RegistryError, first_line
-from registry.identity import MODEL_NAME, ModelIdentity, folder_digest
-from registry.lineage import DatasetReference
-from registry.pyfunc_model import BUNDLE, EXAMPLE_PARAMETERS, MuseNetModel, example, signature
+from registry.identity import MODEL_NAME, ModelIdentity
 from registry.store import Registry
 
 CANDIDATE, CHAMPION = "candidate", "champion"
-REQUIREMENTS = ("torch", "numpy", "safetensors", "pydantic", "numba", "mido", "scikit-learn", "mlflow", "pyarrow")
-"""Packages that a served model needs beside this one."""
+BUNDLE_TAG, MANIFEST_TAG = "bundle", "manifest"
+"""Tags of a version: the digest of its bundle, and that of the manifest of all its files."""
 
 
 class UnknownModel(UserError, LookupError):
@@ -47,46 +42,8 @@ class RegisteredModel:
         """The identity that its pieces carry."""
         tags = self.tags
         return ModelIdentity(
-            version=self.version, digest=tags.get("bundle", ""), dataset=self.dataset, run=tags.get("run", "")
+            version=self.version, digest=tags.get(BUNDLE_TAG, ""), dataset=self.dataset, run=tags.get("run", "")
         )
-
-
-def register(
-    registry: Registry, run_id: str, bundle: Path, dataset: DatasetReference, tags: Mapping[str, str], card: str
-) -> RegisteredModel:
-    """Register a bundle as a new version, or return the version that already has the same files.
-
-    `bundle`: folder with the files that `modeling.generation.ModelBundle.load` reads. `card`: Markdown.
-    """
-    digest = folder_digest(bundle)
-    for known in list_models(registry):
-        if known.tags.get("bundle") == digest:
-            return known
-    mlflow.set_tracking_uri(registry.uri)
-    mlflow.set_registry_uri(registry.uri)
-    try:
-        with mlflow.start_run(run_id=run_id):
-            info = mlflow.pyfunc.log_model(
-                name="model",
-                python_model=MuseNetModel(),
-                artifacts={BUNDLE: str(bundle)},
-                signature=signature(),
-                input_example=(example(), EXAMPLE_PARAMETERS),
-                pip_requirements=[f"{name}=={importlib.metadata.version(name)}" for name in REQUIREMENTS],
-            )
-        if not registry.client.search_registered_models(f"name = '{MODEL_NAME}'"):
-            registry.client.create_registered_model(MODEL_NAME)
-        created = registry.client.create_model_version(
-            MODEL_NAME, source=info.model_uri, run_id=run_id, model_id=info.model_id
-        )
-        version = str(created.version)
-        registry.client.update_model_version(MODEL_NAME, version, description=card)
-        all_tags = {"bundle": digest, "dataset": f"{dataset.name}@{dataset.digest}", **tags}
-        for key, value in all_tags.items():
-            registry.client.set_model_version_tag(MODEL_NAME, version, key, value)
-    except MlflowException as error:
-        raise RegistryError(f"the model cannot be registered: {first_line(error)}") from error
-    return find_model(registry, version)
 
 
 def set_alias(registry: Registry, version: str, alias: str) -> None:
@@ -114,18 +71,6 @@ def find_model(registry: Registry, reference: str) -> RegisteredModel:
         raise UnknownModel(f"no model {reference!r}: none is registered yet; `musenet demo` makes a first one")
     known = [alias for model in models for alias in model.aliases] + [model.version for model in models]
     raise UnknownModel(f"no model {reference!r}; there are: {', '.join(known)}")
-
-
-def pull(registry: Registry, model: RegisteredModel) -> Path:
-    """Return the folder with the version's bundle, copied to this machine. Raises RegistryError."""
-    mlflow.set_tracking_uri(registry.uri)
-    mlflow.set_registry_uri(registry.uri)
-    try:
-        folder = Path(mlflow.artifacts.download_artifacts(artifact_uri=model.uri))
-    except (MlflowException, OSError) as error:
-        raise RegistryError(f"version {model.version} cannot be pulled: {first_line(error)}") from error
-    bundle = folder / "artifacts" / BUNDLE
-    return bundle if bundle.exists() else next((folder / "artifacts").iterdir())
 
 
 def _aliases(registry: Registry) -> dict[str, str]:

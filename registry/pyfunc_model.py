@@ -1,59 +1,49 @@
 """The registered model as MLflow's pyfunc: rows of requests in, composed pieces out.
 
-One input row asks for one piece: `style` and `instruments` (names joined by commas). Parameters are the other fields of
-`PieceRequest`; an unknown one is an error here, because MLflow would drop it silently.
+One input row asks for one piece: `style`, `instruments` (names joined by commas), and `prompt`, a MIDI file in base64
+or tokens in their text form. Parameters are the other fields of `PieceRequest`, for all rows. Names that are not known
+are refused: see `registry.refusals`.
 """
 
 from __future__ import annotations
 
 import base64
+import binascii
+import time
+from collections.abc import Hashable, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pandas as pd
+from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
-from mlflow.models.signature import infer_signature
 from mlflow.pyfunc import PythonModel
-from mlflow.types import DataType, ParamSchema, ParamSpec
+from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 from pydantic import ValidationError
 
-from infra.errors import UserError, unknown_name
+from infra.errors import MusenetError, UserError, message_of
 from infra.settings import one_line
 from registry.composer import Composer
-from registry.identity import ModelIdentity
+from registry.identity import BUNDLE, ModelIdentity
+from registry.manifest import check_manifest
+from registry.piece import Piece
+from registry.prompts import MIDI, TEXT
+from registry.refusals import Refusals
 from registry.requests import PieceRequest
+from registry.requests.table import scalar_default, scalar_fields
 
-BUNDLE = "bundle"
-TYPES = {
-    "length": DataType.long,
-    "seconds": DataType.double,
-    "tempo": DataType.double,
-    "temperature": DataType.double,
-    "top_p": DataType.double,
-    "top_k": DataType.long,
-    "min_p": DataType.double,
-    "typical": DataType.double,
-    "longest_note": DataType.double,
-    "guidance": DataType.double,
-    "best_of": DataType.long,
-    "rank": DataType.string,
-    "prune": DataType.boolean,
-    "seed": DataType.long,
-    "weights": DataType.string,
-    "require": DataType.boolean,
-    "blend": DataType.string,
-    "bars": DataType.double,
-    "candidate": DataType.long,
-    "key": DataType.string,
-    "strict_key": DataType.boolean,
-    **dict.fromkeys(("lowest", "highest", "softest", "loudest", "most_voices", "repeats"), DataType.long),
-    **dict.fromkeys(("time_temperature", "pitch_temperature", "instrument_temperature"), DataType.double),
-    **dict.fromkeys(("key_strength", "density", "outside", "missing", "repetition", "tonality"), DataType.double),
-}
-"""Parameters: the fields of a request that are no columns and ask for no piece on the caller's machine."""
-DEFAULTS: dict[str, Any] = {name: PieceRequest.model_fields[name].default for name in TYPES}
+KINDS = {bool: DataType.boolean, int: DataType.long, float: DataType.double, str: DataType.string}
+COLUMNS = ("style", "instruments", "prompt")
+PARAMETERS = {name: KINDS[kind] for name, kind in scalar_fields().items() if name not in COLUMNS}
+"""The fields of a request that are no columns."""
+DEFAULTS: dict[str, Any] = {name: scalar_default(name) for name in PARAMETERS}
 EXAMPLE_PARAMETERS = {"length": 64, "best_of": 1}
-"""Kept short: MLflow runs the example when a version is registered, to check that it can be served."""
+SECONDS = "seconds_a_call"
+"""Setting of `mlflow.pyfunc.load_model(…, model_config={…})`: after so long a call is given up."""
+DEFAULT_SECONDS = 600.0
+MOST_ROWS = 64
+"""Rows of one call; larger tables are for `musenet sample --requests`."""
 
 
 def example() -> pd.DataFrame:
@@ -63,43 +53,39 @@ def example() -> pd.DataFrame:
 
 def signature() -> ModelSignature:
     """Return the columns of a request and of an answer, and the parameters with their defaults."""
-    answer = pd.DataFrame({"score": [0.5], "tokens": ["bach piano_strings start"], "midi_base64": ["TVRoZA=="]})
-    columns = infer_signature(example(), answer)
-    params = ParamSchema([ParamSpec(name, kind, DEFAULTS[name]) for name, kind in TYPES.items()])
-    return ModelSignature(columns.inputs, columns.outputs, params)
+    given = Schema([ColSpec(DataType.string, name, required=False) for name in COLUMNS])
+    answer = {"score": DataType.double, "tokens": DataType.string, "midi_base64": DataType.string}
+    made = Schema([ColSpec(kind, name, required=name != "score") for name, kind in answer.items()])
+    params = ParamSchema([ParamSpec(name, kind, DEFAULTS[name]) for name, kind in PARAMETERS.items()])
+    return ModelSignature(given, made, params)
 
 
 class MuseNetModel(PythonModel):
     """A bundle of model and critic behind MLflow's `predict`."""
 
     def load_context(self, context: Any) -> None:
-        """Load the network, so that the first request need not wait for it."""
+        """Check the version's files, then load the network, so that the first request need not wait for it.
+
+        Raises ChangedFile for a file that is not the one that was registered.
+        """
         files = Path(context.artifacts[BUNDLE])
+        check_manifest(files.parents[1])
         self.composer = Composer(files, ModelIdentity.of_files(files))
+        self.seconds = float((context.model_config or {}).get(SECONDS, DEFAULT_SECONDS))
         self.composer.bundle  # noqa: B018 (loads it)
+        Refusals(PARAMETERS, COLUMNS).install()
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
         """Return one answer per request row: the critic's score, if there is one, the text form and the MIDI file.
 
-        An empty style means that none is given. Each further row has the next seed. Raises UserError for unknown
-        parameters, styles and instruments, and for values out of range, before anything is composed.
+        An empty style means that none is given. Each further row has the next seed. Raises MlflowException, which a
+        server answers with status 400, for unknown styles and instruments and for values out of range before anything
+        is composed, and for a call that takes too long.
         """
-        given = params or {}
-        for name in given:
-            if name not in TYPES:
-                raise unknown_name("parameter", name, TYPES)
-        settings = {name: value for name, value in given.items() if value is not None}
-        seed = settings.pop("seed", DEFAULTS["seed"])
         try:
-            requests = [
-                PieceRequest(style=row["style"] or None, instruments=row["instruments"], seed=seed + number, **settings)
-                for number, row in enumerate(model_input.to_dict("records"))
-            ]
-        except ValidationError as error:
-            raise UserError(one_line(error, PieceRequest)) from error
-        for request in requests:
-            self.composer.check(request, None)
-        pieces = [self.composer.answer(request) for request in requests]
+            pieces = self._compose(model_input, params or {})
+        except MusenetError as error:
+            raise MlflowException.invalid_parameter_value(message_of(error)) from error
         return pd.DataFrame(
             {
                 "score": [piece.score for piece in pieces],
@@ -107,3 +93,48 @@ class MuseNetModel(PythonModel):
                 "midi_base64": [base64.b64encode(piece.midi).decode() for piece in pieces],
             }
         )
+
+    def _compose(self, rows: pd.DataFrame, params: dict[str, Any]) -> list[Piece]:
+        if len(rows) > MOST_ROWS:
+            raise UserError(f"a call has at most {MOST_ROWS} rows, not {len(rows):,}")
+        settings = {name: value for name, value in params.items() if value is not None}
+        seed = settings.pop("seed", DEFAULTS["seed"])
+        with TemporaryDirectory() as folder:
+            requests = [
+                _request(row, {**settings, "seed": seed + number}, Path(folder) / str(number))
+                for number, row in enumerate(rows.to_dict("records"))
+            ]
+            prompts = [self.composer.find_prompt(request) for request in requests]
+        for request, prompt in zip(requests, prompts):
+            self.composer.check(request, prompt)
+        ends = time.monotonic() + self.seconds
+
+        def progress(done: int, total: int) -> None:
+            if time.monotonic() > ends:
+                raise UserError(f"given up after {self.seconds:g} s ({SECONDS}) at {done:,} of {total:,} tokens")
+
+        return [self.composer.answer(request, prompt, progress) for request, prompt in zip(requests, prompts)]
+
+
+def _request(row: Mapping[Hashable, Any], settings: dict[str, Any], file: Path) -> PieceRequest:
+    """Return the request of a row; its prompt is written to `file`, with an ending. Raises UserError."""
+    given = {name: value for name in COLUMNS if isinstance(value := row.get(name), str) and value}
+    if "prompt" in given:
+        given["prompt"] = _write_prompt(given["prompt"], file)
+    try:
+        return PieceRequest.model_validate({**given, **settings})
+    except ValidationError as error:
+        raise UserError(one_line(error, PieceRequest)) from error
+
+
+def _write_prompt(prompt: str, file: Path) -> str:
+    """Write a prompt as a file of its kind: text in base64 is a MIDI file, other text is tokens."""
+    try:
+        data = base64.b64decode(prompt, validate=True)
+    except (binascii.Error, ValueError):
+        data, suffix = prompt.encode(), TEXT
+    else:
+        suffix = MIDI
+    path = file.with_suffix(suffix)
+    path.write_bytes(data)
+    return str(path)

@@ -12,6 +12,7 @@ from mlflow.entities import Metric, Param, RunStatus, RunTag
 from infra.settings import flatten
 from registry.errors import registry_errors
 from registry.lineage import DatasetReference, log_dataset
+from registry.provenance import provenance
 from registry.store import Registry
 
 RUN_KEY = "musenet.run"
@@ -45,8 +46,9 @@ def begin_run(registry: Registry, run_key: str, name: str, parameters: Mapping[s
     """Create a run with musenet's id `run_key`; return MLflow's id. Nested `parameters` are logged by dotted name."""
     run = registry.client.create_run(registry.experiment_id, run_name=name)
     params = [Param(key, str(value)) for key, value in flatten(parameters).items()]
+    tags = [RunTag(key, value) for key, value in {RUN_KEY: run_key, **provenance("musenet train")}.items()]
     # In one batch with the key: a run whose parameters cannot be logged is not found later, and created again.
-    registry.client.log_batch(run.info.run_id, params=params, tags=[RunTag(RUN_KEY, run_key)])
+    registry.client.log_batch(run.info.run_id, params=params, tags=tags)
     return str(run.info.run_id)
 
 

@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from infra.lake import Lake
+from infra.locks import exclusive
 from infra.services import library_environment
 
 if TYPE_CHECKING:
+    from registry.store import Registry
     from tokenization.encodings import Encoding
 
 # Libraries read their settings as they are imported, which other folders' conftest files do before any hook runs.
@@ -62,6 +64,24 @@ def song() -> Callable[[int], bytes]:
         return write_midi(Notes.from_columns(*columns))
 
     return draw
+
+
+@pytest.fixture(scope="session")
+def make_registry(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Lake], Registry]:
+    """Opens the registry of a new lake, a copy of one that the processes of the tests make once: it takes seconds."""
+    base = tmp_path_factory.getbasetemp()
+    template = Lake((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "registry")
+
+    def make(lake: Lake) -> Registry:
+        from registry.store import Registry
+
+        with exclusive(template.root / "lock"):
+            Registry.open(template)
+        lake.registry_database.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(template.registry_database, lake.registry_database)
+        return Registry.open(lake)
+
+    return make
 
 
 @pytest.fixture(scope="session")

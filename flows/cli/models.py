@@ -89,7 +89,7 @@ def critic(
 
 
 @click.command()
-@click.option("--run", default="latest", show_default=True, help="Id of a finished training run.")
+@click.option("--run", required=True, metavar="RUN", help="Id of a finished training run, `best` or `latest`.")
 @click.option("--alias", default="candidate", show_default=True, help="Alias to set on the version.")
 @settings_option("Change how it is drawn from where a request says nothing: top_p=0.99, tonality=0.5.")
 @lake_option
@@ -156,4 +156,4 @@ def models(lake: Lake, as_json: bool) -> None:
 
         found = list_models(Registry.open(lake))
     lines = [f"version {m.version}  {', '.join(m.aliases) or '-'}  {m.dataset}" for m in found]
-    show([asdict(m) for m in found], lines or ["no model yet; `musenet register`"], as_json)
+    show([asdict(m) for m in found], lines or ["no model yet; `musenet register --run best`"], as_json)

@@ -3,34 +3,33 @@
 from __future__ import annotations
 
 import json
-import shutil
-import time
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from flows.criticism.report import CriticReport, read_report
+from flows.criticism.report import REPORT_FILE, read_report
 from flows.parameters import LakeAddress
-from flows.training.report import RunReport, build_report
-from flows.training.runs import Run, find_run
-from infra.errors import MusenetError
-from infra.files import staging_folder
+from flows.registration.card import model_card
+from flows.training.report import build_report
+from flows.training.runs import Run, find_run, list_runs
+from infra.errors import UserError
+from infra.files import link, staging_folder
 from infra.lake import Lake
 from infra.settings import apply
-from infra.wording import counted
 from modeling.config import DRAWING_FILE, DrawingConfig
-from registry.identity import LINEAGE_FILE
+from registry.identity import BUNDLE, LINEAGE_FILE
 from registry.lineage import DatasetReference
-from registry.models import CANDIDATE, RegisteredModel, find_model, register, set_alias
-from registry.pyfunc_model import BUNDLE
-from registry.runs import MetricRow, log_metrics, open_run
+from registry.models import CANDIDATE, find_model, set_alias
+from registry.publishing import Measured, register
+from registry.runs import open_run
 from registry.store import Registry
 from tokenization.dataset import DatasetVersion, find_version, write_encoding
 from tokenization.dataset.pace import Pace
-from tokenization.dataset.shard_index import ORIGINALITY
-from tokenization.originality import OriginalityIndex
+
+BEST = "best"
 
 
 class RegisterParameters(BaseModel):
@@ -38,12 +37,20 @@ class RegisterParameters(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    run: str = "latest"
-    """Id of a finished training run (a prefix is enough), or `latest`."""
+    run: str
+    """Id of a finished training run (a prefix is enough), `latest`, or `best`: see `choose_run`."""
     alias: str = Field(CANDIDATE, pattern=r"^[a-z][a-z0-9_-]*$")
     drawing: dict[str, Any] = {}
     """Changes to how the model is drawn from where a request says nothing: `{"top_p": 0.99}`."""
     lake: LakeAddress
+
+    @field_validator("alias")
+    @classmethod
+    def _is_no_reference(cls, alias: str) -> str:
+        """MLflow reserves `latest` and `v` with a number: refused before anything is registered."""
+        if alias == "latest" or re.fullmatch(r"v\d+", alias):
+            raise ValueError(f"{alias!r} is reserved for versions by their number; choose another word")
+        return alias
 
 
 @dataclass(frozen=True)
@@ -65,13 +72,29 @@ def newest_critic(run: Run) -> Path | None:
     return critics[-1].parent if critics else None
 
 
+def choose_run(lake: Lake, reference: str) -> Run:
+    """Return the finished run of an id, the newest of all (`latest`), or the best of its dataset (`best`).
+
+    That is the run with the lowest nats per note on validation pieces among those on the dataset version of the newest
+    run; losses on different datasets do not compare. Raises UserError.
+    """
+    if reference != BEST:
+        return find_run(lake, reference)
+    dataset = find_run(lake, "latest").dataset
+    rivals = [run for run in list_runs(lake) if run.folder.has_model and run.dataset == dataset]
+    measured = [(loss, run) for run in rivals if (loss := build_report(run, reused=True).nats_per_note) is not None]
+    if not measured:
+        raise UserError(f"no finished run on {dataset} was measured on validation pieces; name a run by its id")
+    return min(measured, key=lambda pair: pair[0])[1]
+
+
 def register_run(parameters: RegisterParameters) -> RegisterReport:
     """Register a run with its newest critic as a version, and move the alias to it.
 
     Raises UserError and RegistryError.
     """
     lake = Lake.at(parameters.lake)
-    run = find_run(lake, parameters.run)
+    run = choose_run(lake, parameters.run)
     drawing = apply(DrawingConfig, run.drawing.model_dump(), parameters.drawing)
     critic_folder = newest_critic(run)
     critic = None if critic_folder is None else read_report(critic_folder)
@@ -79,11 +102,19 @@ def register_run(parameters: RegisterParameters) -> RegisterReport:
     training = build_report(run, reused=True)
     reference = DatasetReference.of(dataset)
     registry = Registry.open(lake)
-    run_id = open_run(registry, run.run_id, run.name, run.parameters, reference)
-    if critic is not None:
-        log_metrics(registry, run_id, [MetricRow(training.steps, time.time(), critic.metrics())])
+    run_id = open_run(registry, run.run_id, run.name, run.parameters(dataset), reference)
+    losses = {"nats_per_note": training.nats_per_note, "nats_per_token": training.nats_per_token}
+    figures = {name: loss for name, loss in losses.items() if loss is not None}
+    measured = Measured(
+        training.steps,
+        (run.folder.metrics if critic_folder is None else critic_folder / REPORT_FILE).stat().st_mtime,
+        {
+            **figures,
+            **({} if critic is None else critic.metrics()),
+        },
+    )
     with staging_folder(run.folder.path) as staged:
-        files = staged / BUNDLE  # MLflow keeps the folder's name
+        files = staged / BUNDLE
         files.mkdir()
         write_bundle(files, run, drawing, dataset, critic_folder)
         model = register(
@@ -94,20 +125,18 @@ def register_run(parameters: RegisterParameters) -> RegisterReport:
             tags={
                 "run": run.run_id,
                 "preset": run.preset,
-                **({} if critic is None else {"critic_auc": f"{critic.auc:.4f}"}),
+                "steps": str(training.steps),
+                "critic": str(critic is not None).lower(),
+                **{name: f"{loss:.4f}" for name, loss in figures.items()},
             },
             card=model_card(run, drawing, dataset, training, critic),
+            name=run.name,
+            measured=measured,
         )
     set_alias(registry, model.version, parameters.alias)
-    moved: RegisteredModel = find_model(registry, model.version)
-    return RegisterReport(
-        moved.version,
-        parameters.alias,
-        run.run_id,
-        moved.dataset,
-        training.nats_per_note,
-        None if critic is None else critic.auc,
-    )
+    moved = find_model(registry, model.version)
+    auc = None if critic is None else critic.auc
+    return RegisterReport(moved.version, parameters.alias, run.run_id, moved.dataset, training.nats_per_note, auc)
 
 
 def write_bundle(
@@ -116,56 +145,9 @@ def write_bundle(
     """Copy all files that `modeling.generation.ModelBundle.load` reads; write drawing, pace and lineage."""
     for source in (run.folder.model, *(() if critic_folder is None else (critic_folder,))):
         for file in sorted(source.iterdir()):
-            shutil.copy2(file, folder / file.name)
+            link(str(file), str(folder / file.name))
     write_encoding(folder, dataset.encoding)
     Pace.of(dataset).write(folder)
     (folder / DRAWING_FILE).write_text(drawing.model_dump_json(indent=1) + "\n", encoding="utf-8")
     lineage = {"run": run.run_id, "dataset": dataset.name, "digest": dataset.digest, "preset": run.preset}
     (folder / LINEAGE_FILE).write_text(json.dumps(lineage, indent=1) + "\n", encoding="utf-8")
-
-
-def model_card(
-    run: Run, drawing: DrawingConfig, dataset: DatasetVersion, training: RunReport, critic: CriticReport | None
-) -> str:
-    """Return the version's model card, as Markdown: the model, its training data and its measured quality."""
-    about = dataset.description
-    model = run.config.model
-    loss = (
-        "The dataset has no validation pieces."
-        if training.nats_per_note is None
-        else f"Validation loss: {training.nats_per_token:.3f} nats per token, {training.nats_per_note:.3f} per note."
-    )
-    return (
-        f"MuseNet, preset `{run.preset}`: {training.parameters / 1e6:.1f} M parameters, {model.layers} layers, "
-        f"{model.heads} heads, context {model.context}, {model.sparsity.mode} attention.\n\n"
-        f"Trained {counted(training.steps, 'step')} ({training.seconds / 60:.1f} min, {training.precision}) on "
-        f"`{run.dataset}`: {counted(sum(about.pieces.values()), 'piece')}, {counted(about.notes, 'note')}, "
-        f"{about.hours:.1f} h; "
-        f"styles: {', '.join(about.styles)}. Licences of the music: {', '.join(about.licences)}.\n\n"
-        f"{loss} {_about_critic(critic)}\n\n"
-        f"Drawn, where a request says nothing, at temperature {drawing.temperature:g} (of pitches "
-        f"{drawing.temperature * drawing.pitch_temperature:g}), top-p {drawing.top_p:g}, tonality "
-        f"{drawing.tonality:g}.\n\n"
-        f"{_about_originality(dataset)}\n"
-    )
-
-
-def _about_originality(dataset: DatasetVersion) -> str:
-    try:
-        index = OriginalityIndex.open(dataset.path / ORIGINALITY)
-    except MusenetError:
-        return "Its training pieces have no index: how much of a sample stands in them is unknown."
-    return (
-        f"Samples are compared with its {counted(index.pieces, 'training piece')}, in any key and at any tempo: the "
-        f"longest span in common and the nearest pieces stand in each sample's JSON file, and "
-        f"`musenet originality FILE --dataset {dataset.name}` checks any other."
-    )
-
-
-def _about_critic(critic: CriticReport | None) -> str:
-    if critic is None:
-        return "It has no critic: candidates are ranked by their likelihood, or not at all."
-    return (
-        f"The critic tells real pieces from generated ones with AUC {critic.auc:.3f} on "
-        f"{counted(critic.held_out_windows, 'held-out window')}, calibration error {critic.calibration_error:.3f}."
-    )

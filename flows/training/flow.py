@@ -125,4 +125,4 @@ def _train(
 
 def tracked_run(run: Run, dataset: DatasetVersion) -> TrackedRun:
     """Return a run as the registry tracks it."""
-    return TrackedRun(run.run_id, run.name, run.parameters, DatasetReference.of(dataset), run.folder.metrics)
+    return TrackedRun(run.run_id, run.name, run.parameters(dataset), DatasetReference.of(dataset), run.folder.metrics)

@@ -55,14 +55,13 @@ class Run:
         """The run's name in MLflow."""
         return f"{self.preset}-{self.run_id}"
 
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """The run's parameters in MLflow, nested."""
+    def parameters(self, dataset: DatasetVersion) -> dict[str, Any]:
+        """Return the run's parameters in MLflow, nested; `dataset` is its dataset version."""
         return {
             "dataset": self.dataset,
             "preset": self.preset,
             "ranks": self.config.world_size,
-            "model": self.config.model.model_dump(),
+            "model": self.config.model.over(dataset.vocabulary).model_dump(),
             "training": self.config.training.model_dump(),
         }
 

@@ -27,6 +27,7 @@ NOT_RUN = {
     "needs a Prefect server that stays": "tests/flows/test_deployments.py loads what is deployed",
     "needs a Dask cluster and an object store": "tests/flows/ingestion has both, in other tests",
     "needs an object store": "tests/flows/ingestion/publishing/test_object_store_lake.py has one",
+    "needs an MLflow server": "tests/registry/test_stores.py has one",
     "needs several hosts": "there is one in CI",
     "needs a GPU": "there is none in CI",
     "needs a dataset of real music": "there is none in CI",

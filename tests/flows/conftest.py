@@ -193,10 +193,13 @@ def songs_lake(tmp_path_factory: pytest.TempPathFactory, song: SongMaker) -> Lak
 
 
 @pytest.fixture(scope="module")
-def studio(tmp_path_factory: pytest.TempPathFactory, songs_lake: Lake) -> tuple[Lake, DatasetVersion, Run]:
-    """A lake of each test file's own, with the dataset `songs` and a finished run."""
+def studio(
+    tmp_path_factory: pytest.TempPathFactory, songs_lake: Lake, make_registry: Callable[[Lake], object]
+) -> tuple[Lake, DatasetVersion, Run]:
+    """A lake of each test file's own, with the dataset `songs`, a finished run and an empty registry."""
     lake = Lake(tmp_path_factory.mktemp("studio") / "lake")
     shutil.copytree(songs_lake.root, lake.root)
+    make_registry(lake)
     dataset = find_version(lake, "songs")
     return lake, dataset, finished_run(lake, dataset)
 

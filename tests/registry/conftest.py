@@ -15,9 +15,9 @@ from registry.store import Registry
 
 
 @pytest.fixture(scope="session")
-def registry(tmp_path_factory: pytest.TempPathFactory) -> Registry:
+def registry(tmp_path_factory: pytest.TempPathFactory, make_registry: Callable[[Lake], Registry]) -> Registry:
     """A store of its own for all tests of this folder."""
-    return Registry.open(Lake(tmp_path_factory.mktemp("lake")))
+    return make_registry(Lake(tmp_path_factory.mktemp("lake")))
 
 
 @pytest.fixture(scope="session")

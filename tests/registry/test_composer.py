@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,9 @@ from infra.lake import Lake
 from registry.composer import Composer
 from registry.identity import ModelIdentity
 from registry.lineage import DatasetReference
-from registry.models import CHAMPION, register, set_alias
+from registry.models import CHAMPION, set_alias
 from registry.prompts import Prompt
+from registry.publishing import register
 from registry.requests import PieceRequest
 from registry.runs import begin_run
 from registry.store import Registry
@@ -145,9 +147,11 @@ def test_files_that_are_no_model_are_a_run_error(tmp_path: Path) -> None:
 
 
 class TestLoading:
-    def test_by_alias(self, bundle: Path, dataset: DatasetReference, tmp_path: Path) -> None:
+    def test_by_alias(
+        self, bundle: Path, dataset: DatasetReference, tmp_path: Path, make_registry: Callable[[Lake], Registry]
+    ) -> None:
         lake = Lake(tmp_path)
-        registry = Registry.open(lake)
+        registry = make_registry(lake)
         version = register(registry, begin_run(registry, "f" * 32, "tiny", {}), bundle, dataset, {"run": "r7"}, "")
         set_alias(registry, version.version, CHAMPION)
         composer = package.load("champion", lake=tmp_path)

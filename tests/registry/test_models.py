@@ -2,37 +2,44 @@
 
 from __future__ import annotations
 
+import json
+import re
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
+import mlflow
 import pytest
 
 from infra.lake import Lake
 from registry.errors import RegistryError
+from registry.identity import folder_digest
 from registry.lineage import DatasetReference
+from registry.manifest import ChangedFile
 from registry.models import (
     CHAMPION,
     RegisteredModel,
     UnknownModel,
     find_model,
-    folder_digest,
     list_models,
-    pull,
-    register,
     set_alias,
 )
+from registry.publishing import Measured, register
+from registry.pulling import pull, pull_version
 from registry.runs import begin_run
 from registry.store import Registry
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Registry:
-    return Registry.open(Lake(tmp_path_factory.mktemp("lake")))
+def store(tmp_path_factory: pytest.TempPathFactory, make_registry: Callable[[Lake], Registry]) -> Registry:
+    return make_registry(Lake(tmp_path_factory.mktemp("lake")))
 
 
 def registered(store: Registry, bundle: Path, dataset: DatasetReference) -> RegisteredModel:
     run_id = begin_run(store, uuid.uuid4().hex, "tiny", {})
-    return register(store, run_id, bundle, dataset, {"preset": "tiny"}, "A **card**.")
+    measured = Measured(400, 1_700_000_000.0, {"nats_per_note": 5.5})
+    tags = {"preset": "tiny"}
+    return register(store, run_id, bundle, dataset, tags, "A **card**.", name="tiny-0123", measured=measured)
 
 
 @pytest.fixture(scope="module")
@@ -42,8 +49,8 @@ def versions(
     return registered(store, bundle, dataset), registered(store, other_bundle, dataset)
 
 
-def test_an_empty_registry_says_how_to_begin(tmp_path: Path) -> None:
-    empty = Registry.open(Lake(tmp_path))
+def test_an_empty_registry_says_how_to_begin(tmp_path: Path, make_registry: Callable[[Lake], Registry]) -> None:
+    empty = make_registry(Lake(tmp_path))
     assert list_models(empty) == []
     with pytest.raises(UnknownModel, match="no model 'champion': none is registered yet; `musenet demo` makes"):
         find_model(empty, CHAMPION)
@@ -66,6 +73,54 @@ class TestAVersion:
 
     def test_has_its_card(self, store: Registry, versions: tuple[RegisteredModel, RegisteredModel]) -> None:
         assert store.client.get_model_version("musenet", "1").description == "A **card**."
+
+    def test_is_a_logged_model_with_its_name_figures_and_dataset(
+        self, store: Registry, versions: tuple[RegisteredModel, RegisteredModel], dataset: DatasetReference
+    ) -> None:
+        run = store.client.get_run(versions[0].run_id)
+        (output,) = run.outputs.model_outputs
+        logged = store.client.get_logged_model(output.model_id)
+        assert (logged.name, logged.model_type, str(logged.status)) == ("tiny-0123", "musenet", "READY")
+        (metric,) = logged.metrics
+        assert (metric.key, metric.value, metric.step) == ("nats_per_note", 5.5, 400)
+        assert (metric.dataset_name, metric.dataset_digest) == (dataset.name, dataset.digest)
+        assert json.loads(logged.tags["mlflow.modelVersions"]) == [{"name": "musenet", "version": "1"}]
+        assert store.client.get_model_version("musenet", "1").source == f"models:/{logged.model_id}"
+        assert "champion" in store.client.get_registered_model("musenet").description
+
+    def test_is_of_a_run_that_names_user_code_and_source(
+        self, store: Registry, versions: tuple[RegisteredModel, RegisteredModel]
+    ) -> None:
+        tags = store.client.get_run(versions[0].run_id).data.tags
+        assert tags["mlflow.user"] and tags["mlflow.source.name"] == "musenet train"
+        assert len(tags["mlflow.source.git.commit"]) == 40
+
+    def test_holds_no_pickle_and_needs_no_local_build(
+        self, store: Registry, versions: tuple[RegisteredModel, RegisteredModel]
+    ) -> None:
+        folder = pull_version(store, versions[0])
+        names = {path.name for path in folder.rglob("*")}
+        assert not any(name.endswith((".pkl", ".pickle", ".pt", ".pth", ".pyc")) for name in names)
+        assert {"MLmodel", "musenet_model.py", "model.safetensors", "pyfunc_model.py"} <= names
+        needed = (folder / "requirements.txt").read_text().splitlines()
+        assert all(re.fullmatch(r"[a-z-]+==[\d.]+(\.post\d+)?", line) for line in needed), needed
+
+    def test_that_cannot_be_stored_leaves_nothing(
+        self,
+        store: Registry,
+        make_bundle: Callable[..., Path],
+        dataset: DatasetReference,
+        versions: tuple[RegisteredModel, RegisteredModel],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        def fails(*_: object) -> None:
+            raise OSError("disk full")
+
+        monkeypatch.setattr(store.client, "log_model_artifacts", fails)
+        with pytest.raises(RegistryError, match="the model cannot be registered: disk full"):
+            registered(store, make_bundle(seed=2), dataset)
+        assert [model.version for model in list_models(store)] == ["1", "2"]
+        assert len(store.client.search_logged_models([store.experiment_id])) == 2
 
     def test_is_registered_once(
         self,
@@ -118,6 +173,23 @@ class TestAliases:
             find_model(store, "best")
         with pytest.raises(UnknownModel, match="no model '3'"):
             find_model(store, "3")
+
+
+class TestAChangedFile:
+    @pytest.fixture
+    def folder(self, store: Registry, make_bundle: Callable[..., Path], dataset: DatasetReference) -> Path:
+        return pull_version(store, registered(store, make_bundle(seed=3), dataset))
+
+    def test_is_refused_when_it_is_pulled_and_when_it_is_loaded(self, store: Registry, folder: Path) -> None:
+        weights = folder / "artifacts" / "bundle" / "model.safetensors"
+        data = bytearray(weights.read_bytes())
+        data[-1] ^= 1  # one bit
+        weights.write_bytes(data)
+        changed = rf"{weights} was changed after it was registered .*; pull the version again, or register its run"
+        with pytest.raises(ChangedFile, match=changed):
+            pull(store, find_model(store, "3"))
+        with pytest.raises(ChangedFile, match=changed):
+            mlflow.pyfunc.load_model(str(folder))
 
 
 class TestTheDigestOfAFolder:

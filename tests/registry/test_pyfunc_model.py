@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import logging
+import re
 import uuid
 from pathlib import Path
 from typing import Any
@@ -10,15 +12,19 @@ from typing import Any
 import mlflow
 import pandas as pd
 import pytest
+from mlflow.exceptions import MlflowException
 
-from infra.errors import UserError
 from registry.lineage import DatasetReference
-from registry.models import CHAMPION, register, set_alias
-from registry.pyfunc_model import DEFAULTS, signature
+from registry.models import CHAMPION, find_model, set_alias
+from registry.publishing import register
+from registry.pulling import pull_version
+from registry.pyfunc_model import EXAMPLE_PARAMETERS, example, signature
 from registry.requests import PieceRequest
 from registry.runs import begin_run
 from registry.store import Registry
 from tokenization.midi import read_midi
+from tokenization.midi.notes import Notes
+from tokenization.midi.writing import write_midi
 from tokenization.vocabulary import Vocabulary
 
 pytestmark = pytest.mark.slow
@@ -30,9 +36,8 @@ SHORT = {"length": 48, "best_of": 2}
 def model(registry: Registry, bundle: Path, dataset: DatasetReference) -> Any:
     version = register(registry, begin_run(registry, uuid.uuid4().hex, "tiny", {}), bundle, dataset, {}, "")
     set_alias(registry, version.version, CHAMPION)
-    mlflow.set_tracking_uri(registry.uri)
-    mlflow.set_registry_uri(registry.uri)
-    return mlflow.pyfunc.load_model(f"models:/musenet@{CHAMPION}")
+    with registry.as_default():
+        return mlflow.pyfunc.load_model(f"models:/musenet@{CHAMPION}")
 
 
 def requests(*rows: tuple[str, str]) -> pd.DataFrame:
@@ -70,10 +75,53 @@ def test_rows_of_one_call_differ(model: Any) -> None:
     assert answers["tokens"][0] != answers["tokens"][1]
 
 
-def test_unknown_parameters_are_refused(model: Any) -> None:
-    """MLflow itself would drop them with a warning, and sample with the default."""
-    with pytest.raises(UserError, match="no parameter 'temprature'; nearest of 36: temperature"):
-        model.unwrap_python_model().predict(None, requests(("bach", "piano")), {"temprature": 0.5})
+class TestWhatMlflowWouldDrop:
+    def test_an_unknown_parameter_is_refused(self, model: Any) -> None:
+        logging.getLogger("mlflow").setLevel(logging.ERROR)  # as in a command, where MLflow logs no warnings
+        with pytest.raises(MlflowException, match="no parameter 'temprature'; nearest: 'temperature'; the model takes"):
+            model.predict(requests(("bach", "piano")), params={**SHORT, "temprature": 0.5})
+
+    def test_an_unknown_column_is_refused(self, model: Any) -> None:
+        rows = requests(("bach", "piano")).assign(stile="bach")
+        with pytest.raises(MlflowException, match="no column 'stile'; nearest: 'style'"):
+            model.predict(rows, params=SHORT)
+
+
+def test_a_prompt_is_a_midi_file_or_tokens(model: Any) -> None:
+    tune = Notes.from_columns([0.0, 0.5], [0.4, 0.4], [60, 62], [80, 80], [0, 0], [False, False])
+    midi = base64.b64encode(write_midi(tune)).decode()
+    tokens = " ".join(model.predict(requests(("bach", "piano")), params=SHORT)["tokens"][0].split()[:12])
+    answers = model.predict(pd.DataFrame({"prompt": [midi, tokens]}), params=SHORT)["tokens"]
+    assert re.search(r"start tempo120 piano:v80:C4 wait:\d+ piano:v0:C4 wait:\d+ piano:v80:D4", answers[0])
+    assert answers[1].split()[1:12] == tokens.split()[1:]
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"length": 100_000_000}, "length = 100000000"),
+        ({"best_of": 0}, "best_of = 0"),
+        ({"seconds": 1e9}, "seconds = "),
+        ({"bars": 1e6}, "bars = "),
+        ({"opening": "bach/1"}, "openings and originality need the pieces of songs"),
+    ],
+)
+def test_what_would_not_end_or_cannot_be_is_refused_in_one_line(
+    model: Any, params: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(MlflowException, match=message) as error:
+        model.predict(requests(("bach", "piano")), params=params)
+    assert "\n" not in str(error.value)
+
+
+def test_a_call_that_takes_too_long_is_given_up(model: Any) -> None:
+    inner = model.unwrap_python_model()
+    inner.seconds, before = 0.0, inner.seconds
+    try:
+        with pytest.raises(MlflowException, match=r"given up after 0 s \(seconds_a_call\) at \d+ of"):
+            model.predict(requests(("bach", "piano")), params={"length": 4096, "best_of": 1})
+    finally:
+        inner.seconds = before
 
 
 def test_a_length_in_seconds(model: Any) -> None:
@@ -90,12 +138,17 @@ def test_a_request_that_fails_is_refused_before_any_piece_is_made(model: Any) ->
         model.predict(requests(("bach", "piano")), params={**SHORT, "guidance": 0.5})
 
 
-def test_the_signature_names_columns_and_all_fields_of_a_request(model: Any) -> None:
+def test_the_signature_names_all_fields_of_a_request(model: Any) -> None:
     assert model.metadata.signature.to_dict() == signature().to_dict()
     columns = model.metadata.get_input_schema().input_names()
-    assert columns == ["style", "instruments"]
+    assert columns == ["style", "instruments", "prompt"]
     params = {spec.name: spec.default for spec in model.metadata.signature.params}
-    assert params == DEFAULTS
-    of_given_pieces = {name for name in PieceRequest.model_fields if name.startswith("prompt")}
-    of_given_pieces |= {"opening", "infill", "replace", "add"}
-    assert {*columns, *params, *of_given_pieces} == {*PieceRequest.model_fields}
+    assert {*columns, *params} == {*PieceRequest.model_fields}
+    assert PieceRequest.model_validate({name: value for name, value in params.items() if value is not None})
+    assert PieceRequest.model_validate(params) == PieceRequest()
+
+
+def test_a_version_has_an_example_request(model: Any, registry: Registry) -> None:
+    folder = pull_version(registry, find_model(registry, CHAMPION))
+    assert model.metadata.load_input_example(str(folder)).to_dict("records") == example().to_dict("records")
+    assert model.metadata.load_input_example_params(str(folder)) == EXAMPLE_PARAMETERS

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+
+import pytest
 
 from infra.lake import Lake
 from registry import references
 from registry.lineage import DatasetReference
-from registry.models import CHAMPION, register, set_alias
+from registry.models import CHAMPION, set_alias
+from registry.publishing import register
 from registry.references import Reference, list_references
 from registry.runs import begin_run
 from registry.store import Registry
 
 
 def test_runs_and_model_versions_refer_to_their_dataset_and_run(
-    tmp_path: Path, bundle: Path, dataset: DatasetReference, monkeypatch
+    tmp_path: Path,
+    bundle: Path,
+    dataset: DatasetReference,
+    make_registry: Callable[[Lake], Registry],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(references, "PAGE", 2)  # more runs than one answer holds
-    store = Registry.open(Lake(tmp_path))
+    store = make_registry(Lake(tmp_path))
     assert list_references(store) == []
     ids = [begin_run(store, f"run{n}", f"tiny-run{n}", {"dataset": f"songs@{n}"}) for n in range(3)]
     model = register(store, ids[0], bundle, dataset, {"run": "run0"}, "A card.")

@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -91,10 +92,10 @@ class TestTheRows:
 
 
 @pytest.fixture(scope="module")
-def empty_registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An MLflow database as it is created, which takes seconds."""
+def empty_registry(tmp_path_factory: pytest.TempPathFactory, make_registry: Callable[[Lake], Registry]) -> Path:
+    """An MLflow database as it is created."""
     lake = Lake(tmp_path_factory.mktemp("lake"))
-    Registry.open(lake)
+    make_registry(lake)
     return lake.registry_database
 
 

@@ -16,8 +16,8 @@ from infra.lake import Lake
 from registry.composer import Composer
 from registry.identity import ModelIdentity
 from registry.lineage import DatasetReference
-from registry.models import register
 from registry.piece import Piece
+from registry.publishing import register
 from registry.runs import begin_run
 from registry.store import Registry
 
@@ -84,9 +84,13 @@ def test_missing_files_are_restored_and_changed_ones_stay(written: Written, piec
 
 @pytest.mark.slow
 def test_the_model_is_found_by_its_files(
-    make_bundle: Callable[..., Path], written: Written, composer: Composer, tmp_path: Path
+    make_bundle: Callable[..., Path],
+    written: Written,
+    composer: Composer,
+    tmp_path: Path,
+    make_registry: Callable[[Lake], Registry],
 ) -> None:
-    registry = Registry.open(Lake(tmp_path))
+    registry = make_registry(Lake(tmp_path))
     then, _ = written
     dataset = DatasetReference("songs", "ab" * 16, "/lake", {})
     run = begin_run(registry, "f" * 32, "tiny", {})

@@ -1,13 +1,9 @@
-"""The request for a piece, in a musician's terms, as the command line, Python, tables and MLflow's `predict` take it.
-
-A field that is added to `PieceRequest` reaches all four: `RequestOptions` are its fields as keyword arguments, and
-`request_for_model` hands them to the network's side.
-"""
+"""The request for a piece, in a musician's terms."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, TypedDict
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
@@ -17,16 +13,16 @@ from modeling.controls import BEATS_PER_BAR, Controls, parse_blend
 from registry.prompts import Prompt
 from registry.spans import parse_span
 from tokenization.midi.notes import DEFAULT_TEMPO
-from tokenization.vocabulary import Tokens
-
-if TYPE_CHECKING:
-    from modeling.generation import Infill, Request
 
 REQUEST_FORMAT: Final = 1
 """Raised when a request as it was written before would mean another piece."""
 DEFAULT_LENGTH = 1024
-SHORTEST = 32
-"""Tokens of a piece at least."""
+SHORTEST, LONGEST = 32, 2**17
+"""Tokens of a piece at least and at most: an hour or two of music, and hours of computing."""
+LONGEST_TIME = 2 * 60 * 60.0
+"""Seconds of a piece at most."""
+MOST_CANDIDATES = 1024
+"""Candidates of a piece at most."""
 OPENING_BARS: Final = 4.0
 """Bars of an opening that are taken where nothing else is said."""
 
@@ -54,9 +50,9 @@ class PieceRequest(Controls):
     likely, by `outside`."""
     blend: str | None = None
     """Styles with weights instead of one style, also changing along the piece: see `modeling.controls.parse_blend`."""
-    length: int | None = Field(None, ge=SHORTEST)
+    length: int | None = Field(None, ge=SHORTEST, le=LONGEST)
     """Tokens of the piece, prompt included; None: as `seconds` or `bars` say, else DEFAULT_LENGTH behind the prompt."""
-    seconds: float | None = Field(None, gt=0, allow_inf_nan=False)
+    seconds: float | None = Field(None, gt=0, le=LONGEST_TIME)
     """Length in time instead of tokens, prompt included."""
     bars: float | None = Field(None, gt=0, allow_inf_nan=False)
     """Length in bars of four beats at the tempo asked for, prompt included."""
@@ -76,7 +72,7 @@ class PieceRequest(Controls):
     """Seconds after which a sounding note is ended."""
     guidance: float = Field(1.0, ge=1, allow_inf_nan=False)
     """Strength of classifier-free guidance towards style and instruments; 1: none."""
-    best_of: int = Field(8, ge=1)
+    best_of: int = Field(8, ge=1, le=MOST_CANDIDATES)
     """Candidates, of which one is chosen."""
     rank: Literal["critic", "likelihood", "none"] = "critic"
     """By what it is chosen. `likelihood`: the highest mean log-likelihood of its tokens; `none`: the first."""
@@ -109,6 +105,8 @@ class PieceRequest(Controls):
     @model_validator(mode="after")
     def _one_of_each(self) -> Self:
         self._exclude("length", "seconds", "bars")
+        if self.time is not None and self.time > LONGEST_TIME:
+            raise ValueError(f"bars = {self.bars:g} take {self.time:,.0f} s; a piece has at most {LONGEST_TIME:,.0f} s")
         parts = self._exclude("prompt_notes", "prompt_seconds", "prompt_bars")
         if self.prompt is not None and self.opening is not None:
             raise ValueError(f"prompt and opening = {self.opening} exclude each other; give one")
@@ -198,92 +196,3 @@ class PieceRequest(Controls):
     def digest(self, model: str, prompt: Prompt | None) -> str:
         """Return the digest of this request to the model whose files have the digest `model`: 32 hexadecimal digits."""
         return canonical_digest({"format": REQUEST_FORMAT, "request": self.content(prompt), "model": model})
-
-
-class RequestOptions(TypedDict, total=False):
-    """The fields of `PieceRequest` as keyword arguments; all have defaults."""
-
-    time_temperature: float
-    pitch_temperature: float | None
-    instrument_temperature: float
-    lowest: int
-    highest: int
-    key: str | None
-    key_strength: float
-    strict_key: bool
-    softest: int
-    loudest: int
-    most_voices: int | None
-    density: float | None
-    outside: float
-    missing: float
-    repetition: float
-    repeats: int
-    tonality: float | None
-    style: str | None
-    instruments: tuple[str, ...] | list[str] | str
-    require: bool
-    blend: str | None
-    length: int | None
-    seconds: float | None
-    bars: float | None
-    tempo: float | None
-    temperature: float | None
-    top_p: float | None
-    top_k: int
-    min_p: float
-    typical: float
-    longest_note: float
-    guidance: float
-    best_of: int
-    rank: Literal["critic", "likelihood", "none"]
-    prune: bool
-    seed: int
-    weights: Literal["fp32", "int8"]
-    prompt: Path | str | None
-    prompt_notes: int | None
-    prompt_seconds: float | None
-    prompt_bars: float | None
-    opening: str | None
-    candidate: int
-    infill: str | None
-    replace: tuple[str, ...] | list[str] | str
-    add: tuple[str, ...] | list[str] | str
-
-
-def request_for_model(
-    request: PieceRequest, own: DrawingConfig, length: int, prompt: Tokens | None, infill: Infill | None = None
-) -> Request:
-    """Return the request in the network's terms, for a piece of `length` tokens that begins with those of `prompt`, or
-    of which `infill` is composed anew. `own`: how the model is drawn from where the request says nothing."""
-    from modeling.generation import ExecutorConfig, Request, SamplingConfig
-    from modeling.generation.direction import Direction
-
-    drawing = request.drawing(own)
-    wishes = {name: getattr(request, name) for name in Controls.model_fields}
-    controls = Controls(**wishes | {"pitch_temperature": drawing.pitch_temperature, "tonality": drawing.tonality})
-    blend = None if request.blend is None else parse_blend(request.blend)
-    return Request(
-        style=request.style,
-        instruments=request.instruments,
-        length=length,
-        best_of=request.best_of,
-        rank=request.rank,
-        prune=request.prune,
-        seed=request.seed,
-        tempo=DEFAULT_TEMPO if request.tempo is None else request.tempo,
-        sampling=SamplingConfig(
-            temperature=drawing.temperature,
-            top_p=drawing.top_p,
-            longest_note=request.longest_note,
-            guidance=request.guidance,
-            top_k=request.top_k,
-            min_p=request.min_p,
-            typical=request.typical,
-        ),
-        prompt=prompt,
-        first=request.candidate,
-        infill=infill,
-        direction=Direction(request.time, blend, controls, not request.require, request.instruments),
-        executor=ExecutorConfig(weights=request.weights),
-    )
