@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 
 import polars as pl
 
@@ -51,7 +51,7 @@ class ShardEntry:
 
 def write_shard_index(folder: Folder, shards: Iterable[ShardEntry]) -> None:
     """Write the index of a version, in the order given. Not atomic: write into a staging folder."""
-    rows = [astuple(shard) for shard in shards]
+    rows = [tuple(vars(shard).values()) for shard in shards]  # `astuple` would copy every value
     with (folder / SHARD_INDEX_FILE).open("wb") as file:
         pl.DataFrame(rows, schema=SHARD_INDEX_SCHEMA, orient="row").write_parquet(file)
 

@@ -120,7 +120,7 @@ def compare(
     slope, deviation = _line(x, y, path)
     aligned = spread = 0.0
     if common < SLIGHT * fewer:
-        aligned, spread = _aligned(x, y, min(unit_a, unit_b) * BEGINS)
+        aligned, spread = straight_line(x, y, min(unit_a, unit_b) * BEGINS)
     first, last = path[len(path) - 1], path[0]
     return Match(
         score,
@@ -293,7 +293,7 @@ def _line(x: NDArray[np.float64], y: NDArray[np.float64], path: NDArray[np.int64
 
 
 @compiled
-def _aligned(x: NDArray[np.float64], y: NDArray[np.float64], shorter: float) -> tuple[float, float]:
+def straight_line(x: NDArray[np.float64], y: NDArray[np.float64], shorter: float) -> tuple[float, float]:
     """Return the most begins on one straight line, and the number of sixteenths of the shorter piece they lie in.
 
     At most MOST_ALIGNED begins are looked at: of more, a chain is evidence enough.

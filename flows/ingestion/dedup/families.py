@@ -22,6 +22,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from flows.ingestion.dedup.grown_index import grow_index
 from flows.ingestion.dedup.index import build_index
 from flows.ingestion.dedup.links import Relation, Rules, measure, measure_families
 from flows.ingestion.dedup.search import find_links, root
@@ -86,14 +87,15 @@ def find_families(
     distinct = np.flatnonzero(first == np.arange(n))
     own = sketches.take(distinct)
     known = None if tested is None else read_pairs(tested, own, rules)
-    index = build_index(own, None if known is None else known.is_old)
     parent = np.arange(len(distinct))
     if known is None:
+        index = build_index(own)
         left, right, pairs = find_links(own, index, rules, parent)
     else:
-        left, right, pairs = find_links(own, index, rules, parent, known.pairs, known.is_known)
+        index = grow_index(own, known.standing, known.growth)
+        left, right, pairs = find_links(own, index, rules, parent, known.pairs, known.growth.is_known)
     if tested is not None:
-        write_pairs(tested, own, rules, pairs)
+        write_pairs(tested, own, rules, index, pairs)
     parent, left, right = distinct[parent], distinct[left], distinct[right]
     forest = np.arange(n)
     forest[distinct] = parent

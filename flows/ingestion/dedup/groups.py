@@ -5,6 +5,9 @@ bit of a number of each, until no part has more than MOST_TOGETHER (a binary tri
 voice's own smallest hash and ends with one of its content, both drawn anew for each feature. So versions of one piece,
 which mostly have one smallest hash, stay together while there is room, other pairs meet in some features and not in
 others, and groups do not depend on the order of pieces. As further pieces come, groups are only ever divided.
+
+The *depth* of a group is the number of bits by which it was divided from the others, 0 where there is one. Voices with
+the same first bits, as many as that, are in one group.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from flows.ingestion.dedup.sketches import mixed, signed
+from flows.ingestion.dedup.sketches import Sketches, mixed, signed
 from tokenization.compiled import compiled
 
 MOST_TOGETHER = 24
@@ -27,80 +30,166 @@ BITS = 64
 """Bits by which voices are divided. Those of equal numbers, which no collection has, would share a larger group."""
 
 
-REGROUPED = np.uint8(1)
-"""Bit of a word whose voice was in a group that new voices have divided."""
-
-
-class NewVoices(NamedTuple):
-    """The new among the voices with one feature."""
-
-    is_old: NDArray[np.bool_]
-    """False for them; at least as long as there are voices."""
-    voices: int
-    """Their number."""
-    touched: NDArray[np.uint8]
-    """Bits of words, of which those of divided groups get REGROUPED."""
-
-
 class Room(NamedTuple):
-    """Room for dividing the voices of one feature; arrays have the size of the most voices that one has."""
+    """Room for dividing the voices of one feature. Arrays of voices have the size of the most voices that one has.
+
+    *Buckets* are the parts by so many first bits of the numbers that about MOST_TOGETHER voices are in each.
+    """
 
     number: NDArray[np.uint64]
     """Of each voice, by which it is divided."""
     at: NDArray[np.uint32]
     """Places of voices among those of the feature, group by group."""
+    depth: NDArray[np.uint8]
+    """Depth of the group of each voice."""
+    is_first: NDArray[np.bool_]
+    """True where a group begins in `at`."""
+    is_regrouped: NDArray[np.bool_]
+    """True for each voice in a part of what was one group without the new voices."""
     spare: NDArray[np.uint32]
     edge: NDArray[np.int64]
-    """Where each bucket begins, and the last one ends."""
+    """Of each bucket, where its voices begin in `at`."""
+    filled: NDArray[np.int64]
+    """Of each bucket, its voices, and later the end of those in `at`."""
+    old: NDArray[np.int64]
+    """Old voices before each bucket, and of all."""
+    is_wanted: NDArray[np.bool_]
+    """True for each bucket that is to be divided."""
     stack: NDArray[np.int64]
-    """First bucket, number of buckets, first, end and bit of parts still to be divided; shape (BITS + 1, 5)."""
+    """First bucket, number of buckets, first, end and bit of parts still to be divided, and 1 if it has divided an old
+    group; shape (BITS + 1, 6)."""
 
 
 @compiled
 def room_for(voices: int) -> Room:
     """Allocate the room for up to `voices` voices of one feature."""
+    buckets = 2 * voices // MOST_TOGETHER + 3
     return Room(
         np.empty(voices, np.uint64),
         np.empty(voices, np.uint32),
+        np.empty(voices, np.uint8),
+        np.empty(voices, np.bool_),
+        np.empty(voices, np.bool_),
         np.empty(voices, np.uint32),
-        np.empty(2 * voices // MOST_TOGETHER + 3, np.int64),
-        np.empty((BITS + 1, 5), np.int64),
+        np.empty(buckets, np.int64),
+        np.empty(buckets, np.int64),
+        np.empty(buckets, np.int64),
+        np.empty(buckets, np.bool_),
+        np.empty((BITS + 1, 6), np.int64),
     )
 
 
 @compiled
-def write_groups(
+def divide(
     hash_: np.uint64,
     size: int,
     voices: NDArray[np.uint32],
-    words: NDArray[np.int64],
     smallest: NDArray[np.uint32],
     names: NDArray[np.uint64],
+    is_new: NDArray[np.bool_],
+    is_wanted: NDArray[np.bool_],
     room: Room,
-    found: NDArray[np.uint32],
-    place: NDArray[np.uint32],
-    before: int,
-    new: NewVoices,
-) -> None:
-    """Write the voices of one feature to `found`, group by group, and set the places of their words.
+) -> int:
+    """Divide the voices of one feature into groups: set `at`, `depth`, `is_first` and `is_regrouped` of `room`.
 
-    `size`: their number, more than MOST_TOGETHER. `voices`: the voices, ascending, and `words`, the word of each, at
-    the begin of longer arrays. `smallest`, `names`: smallest hash and name of every voice. `before`: postings before
-    those of the feature.
+    `size`: their number, more than MOST_TOGETHER. `voices`: the voices, ascending, at the begin of a longer array, as
+    are `is_new`, True for those that came after the others, and `is_wanted`, True for those whose groups are wanted.
+    All new ones are. `smallest`, `names`: smallest hash and name of every voice.
+
+    Returns the number of voices in `at`: those of wanted groups and of what was divided, and some others.
     """
     salt = mixed(hash_)
     for k in range(size):
         room.number[k] = mixed(smallest[voices[k]] ^ salt) & np.uint64(HIGH)
-    bits = _put_in_buckets(room, size)
+    bits = _put_in_buckets(room, size, is_new, is_wanted)
+    new = size - room.old[1 << bits]
+    stack, bucket, end = room.stack, 0, 0
+    while bucket < 1 << bits:
+        if not room.is_wanted[bucket]:
+            bucket += 1
+            continue
+        levels = _levels(room, bucket, bits)
+        first, end = end, room.filled[bucket + (1 << levels) - 1]
+        stack[0, 0], stack[0, 1], stack[0, 2], stack[0, 3] = bucket, 1 << levels, first, end
+        stack[0, 4], stack[0, 5] = BITS - 1 - bits + levels, 0
+        _divide_part(salt, voices, names, is_new, new, room)
+        bucket += 1 << levels
+    return end
+
+
+@compiled
+def _put_in_buckets(room: Room, size: int, is_new: NDArray[np.bool_], is_wanted: NDArray[np.bool_]) -> int:
+    """Put voices in buckets, in each of which they ascend; return the bits by which these are divided.
+
+    This spares as many passes over all voices. Left out are buckets that are no part of a group, as these were without
+    the new voices, in which there is a wanted voice.
+    """
+    bits = 0
+    while size >> bits > MOST_TOGETHER:
+        bits += 1
+    buckets, shift = 1 << bits, np.uint64(BITS - bits)
+    room.filled[:buckets], room.old[: buckets + 1], room.is_wanted[:buckets] = 0, 0, False
+    for k in range(size):
+        bucket = room.number[k] >> shift
+        room.filled[bucket] += 1
+        room.old[bucket + np.uint64(1)] += not is_new[k]
+        room.is_wanted[bucket] |= is_wanted[k]
+    for bucket in range(buckets):
+        room.old[bucket + 1] += room.old[bucket]
+    bucket = 0
+    while bucket < buckets:
+        if room.is_wanted[bucket]:
+            part = 1 << _levels(room, bucket, bits)
+            bucket -= bucket % part
+            room.is_wanted[bucket : bucket + part] = True
+            bucket += part
+        else:
+            bucket += 1
+    end = 0
+    for bucket in range(buckets):
+        if room.is_wanted[bucket]:
+            room.edge[bucket] = end
+            end += room.filled[bucket]
+            room.filled[bucket] = room.edge[bucket]
+    for k in range(size):
+        bucket = np.int64(room.number[k] >> shift)
+        if room.is_wanted[bucket]:
+            room.at[room.filled[bucket]] = k
+            room.filled[bucket] += 1
+    return bits
+
+
+@compiled
+def _levels(room: Room, bucket: int, bits: int) -> int:
+    """Return how many bits fewer than a bucket the group has that it is a part of, as this was without new voices."""
+    levels = 0
+    while levels < bits:
+        part = 2 << levels
+        first = bucket - bucket % part
+        if room.old[first + part] - room.old[first] > MOST_TOGETHER:
+            break
+        levels += 1
+    return levels
+
+
+@compiled
+def _divide_part(
+    salt: np.uint64,
+    voices: NDArray[np.uint32],
+    names: NDArray[np.uint64],
+    is_new: NDArray[np.bool_],
+    new: int,
+    room: Room,
+) -> None:
+    """Divide the part on the stack. `new`: the number of new voices."""
     stack, waiting = room.stack, 1
-    stack[0, 0], stack[0, 1], stack[0, 2], stack[0, 3], stack[0, 4] = 0, 1 << bits, 0, size, BITS - 1
     while waiting:
         waiting -= 1
         bucket, buckets, bit = stack[waiting, 0], stack[waiting, 1], stack[waiting, 4]
-        first, end = stack[waiting, 2], stack[waiting, 3]
+        first, end, is_part = stack[waiting, 2], stack[waiting, 3], stack[waiting, 5]
         if end - first > MOST_TOGETHER and bit >= 0:
-            if new.voices and end - first <= MOST_TOGETHER + new.voices:
-                _mark_divided(words, room, first, end, new)
+            if new and not is_part and end - first <= MOST_TOGETHER + new:
+                is_part = np.int64(_old(room, first, end, is_new) <= MOST_TOGETHER)
             half = buckets // 2
             if half:
                 middle = room.edge[bucket + half]
@@ -112,40 +201,25 @@ def write_groups(
             for part, low, high in ((bucket, first, middle), (bucket + half, middle, end)):
                 if low < high:
                     stack[waiting, 0], stack[waiting, 1], stack[waiting, 4] = part, half, bit - 1
-                    stack[waiting, 2], stack[waiting, 3] = low, high
+                    stack[waiting, 2], stack[waiting, 3], stack[waiting, 5] = low, high, is_part
                     waiting += 1
             continue
         if buckets > 1:
             _sort(room.at, first, end)
         for at in range(first, end):
             k = room.at[at]
-            found[at] = voices[k] | np.uint32(GROUP) if at == first else voices[k]
-            place[words[k]] = before + at
+            room.depth[k] = BITS - 1 - bit
+            room.is_first[at] = at == first
+            room.is_regrouped[k] = is_part
 
 
 @compiled
-def _put_in_buckets(room: Room, size: int) -> int:
-    """Divide voices by so many first bits of their numbers that about MOST_TOGETHER are left; return how many bits.
-
-    This spares as many passes over all of them. In each bucket the voices ascend.
-    """
-    bits = 0
-    while size >> bits > MOST_TOGETHER:
-        bits += 1
-    shift, edge = np.uint64(BITS - bits), room.edge
-    edge[: (1 << bits) + 1] = 0
-    for k in range(size):
-        edge[(room.number[k] >> shift) + np.uint64(1)] += 1
-    for bucket in range(1 << bits):
-        edge[bucket + 1] += edge[bucket]
-    for k in range(size - 1, -1, -1):  # from the last, so that edges end where they begin
-        bucket = (room.number[k] >> shift) + np.uint64(1)
-        edge[bucket] -= 1
-        room.at[edge[bucket]] = k
-    for bucket in range(1 << bits):
-        edge[bucket] = edge[bucket + 1]
-    edge[1 << bits] = size
-    return bits
+def _old(room: Room, first: int, end: int, is_new: NDArray[np.bool_]) -> int:
+    """Return the number of voices of a part that are not new."""
+    old = 0
+    for at in range(first, end):
+        old += not is_new[room.at[at]]
+    return old
 
 
 @compiled
@@ -175,11 +249,18 @@ def _divided(room: Room, first: int, end: int, bit: np.uint64) -> int:
 
 
 @compiled
-def _mark_divided(words: NDArray[np.int64], room: Room, first: int, end: int, new: NewVoices) -> None:
-    """Mark the words of a part to be divided if it, or what it is a part of, was one group without the new voices."""
-    old = 0
-    for at in range(first, end):
-        old += new.is_old[room.at[at]]
-    if old <= MOST_TOGETHER:
-        for at in range(first, end):
-            new.touched[words[room.at[at]]] |= REGROUPED
+def are_together(
+    hash_: np.uint64, depth: int, one: int, other: int, sketches: Sketches, names: NDArray[np.uint64]
+) -> bool:
+    """Return True if two voices that have a feature, in groups of one depth, are in the same group of it.
+
+    `names`: name of every voice.
+    """
+    if depth == 0:
+        return True
+    salt, low = mixed(hash_), np.uint64(32)
+    left, right = sketches.words[sketches.start[one]] >> low, sketches.words[sketches.start[other]] >> low
+    differing = (mixed(left ^ salt) ^ mixed(right ^ salt)) & np.uint64(HIGH)
+    if depth > BITS // 2:
+        differing |= (mixed(names[one] ^ salt) ^ mixed(names[other] ^ salt)) >> low
+    return bool(differing >> np.uint64(BITS - depth) == 0)

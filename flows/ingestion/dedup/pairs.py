@@ -7,10 +7,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from flows.ingestion.dedup.groups import GROUP, MOST_TOGETHER
-from flows.ingestion.dedup.index import REWEIGHED, Index
+from flows.ingestion.dedup.groups import are_together
+from flows.ingestion.dedup.grown_index import REWEIGHED
+from flows.ingestion.dedup.index import Index
 from flows.ingestion.dedup.links import LEAST_EVIDENCE, Rules
-from flows.ingestion.dedup.promise import fill, is_promising, slots_for, table_for
+from flows.ingestion.dedup.promise import Table, fill, find, is_promising, table_for
 from flows.ingestion.dedup.sketches import Sketches, signed
 from tokenization.compiled import compiled
 from tokenization.fingerprint.matching import FULL
@@ -52,15 +53,19 @@ def gains_of_weights() -> NDArray[np.uint32]:
 
 @compiled
 def recheck(
-    sketches: Sketches, index: Index, rules: Rules, gains: NDArray[np.uint32], known: Pairs
+    sketches: Sketches,
+    index: Index,
+    rules: Rules,
+    gains: NDArray[np.uint32],
+    names: NDArray[np.uint64],
+    known: Pairs,
 ) -> tuple[NDArray[np.bool_], NDArray[np.uint8]]:
     """Return which known pairs are promising still, and their relations as far as they are known still."""
     kept, relation = np.ones(len(known.left), np.bool_), known.relation.copy()
     if len(kept) == 0:
         return kept, relation
     table, marks = table_for(sketches), _marks(sketches, index)
-    words, place = sketches.words, index.place
-    last = -1
+    last, slots = -1, 0
     for k in range(len(known.left)):
         one, other = signed(known.left[k]), signed(known.right[k])
         in_common = np.uint64(0)
@@ -69,27 +74,41 @@ def recheck(
         if in_common == 0:
             continue
         if one != last:
-            fill(sketches, one, table)
+            slots = fill(sketches, one, table)
             last = one
-        start, mask = sketches.start[one], np.uint64(slots_for(sketches.end[one] - sketches.start[one]) - 1)
-        units, touched = np.uint32(0), np.uint8(0)
+        touched = np.uint8(0)
         for word in range(sketches.start[other], sketches.end[other]):
-            own = words[word] >> np.uint64(32)
-            slot = own & mask
-            while table.slot[slot] >= 0:
-                same = start + table.slot[slot]
-                if words[same] >> np.uint64(32) == own:
-                    touched |= index.touched[word]
-                    if _are_together(index.posting, signed(place[same]), signed(place[word])):
-                        units += gains[index.weight[word]]
-                    break
-                slot = (slot + np.uint64(1)) & mask
+            if index.touched[word] and find(sketches, one, sketches.words[word] >> np.uint64(32), table, slots) >= 0:
+                touched |= index.touched[word]
         if touched:
-            kept[k] = units >= LEAST_EVIDENCE * UNITS
+            kept[k] = _are_candidates(sketches, index, gains, names, one, other, table, slots)
         if kept[k] and touched & REWEIGHED:
-            kept[k] = is_promising(sketches, index.weight, one, other, rules, table)
+            kept[k] = is_promising(sketches, index.weight, one, other, True, rules, table, slots)
             relation[k] = NOT_COMPARED
     return kept, relation
+
+
+@compiled
+def _are_candidates(
+    sketches: Sketches,
+    index: Index,
+    gains: NDArray[np.uint32],
+    names: NDArray[np.uint64],
+    one: int,
+    other: int,
+    table: Table,
+    slots: int,
+) -> bool:
+    """Return True if two voices share enough in groups. `table`: that of the first, with `slots`."""
+    units = np.uint32(0)
+    for word in range(sketches.start[other], sketches.end[other]):
+        own = sketches.words[word] >> np.uint64(32)
+        same, depth = find(sketches, one, own, table, slots), index.depth[word]
+        if same >= 0 and index.depth[same] == depth and are_together(own, depth, one, other, sketches, names):
+            units += gains[index.weight[word]]
+            if units >= LEAST_EVIDENCE * UNITS:
+                return True
+    return False
 
 
 @compiled
@@ -105,14 +124,3 @@ def _marks(sketches: Sketches, index: Index) -> NDArray[np.uint64]:
                 own = sketches.words[word] >> np.uint64(32)
                 marks[voice, own % np.uint64(MARKS)] |= np.uint64(1) << (own // np.uint64(MARKS) % np.uint64(64))
     return marks
-
-
-@compiled
-def _are_together(posting: NDArray[np.uint32], one: int, other: int) -> bool:
-    """Return True if two postings of one feature are in the same group."""
-    if abs(one - other) >= MOST_TOGETHER:
-        return False
-    at, last = min(one, other) + 1, max(one, other)
-    while at <= last and posting[at] < GROUP:
-        at += 1
-    return at > last

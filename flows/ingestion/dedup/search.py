@@ -1,8 +1,8 @@
 """The search of links: which pieces of a collection are joined to families, without comparing all pairs.
 
 1. Voices that stand together in groups of the index for several features are candidates.
-2. A candidate is *promising* if it has enough features in common in one key. The features of one voice are looked up in
-   a small hash table of the other's, which is made once for all candidates of a voice.
+2. A candidate is *promising* if it has enough features in common in one key, and in order. The features of one voice
+   are looked up in a small hash table of the other's, which is made once for all candidates of a voice.
 3. Promising pairs are taken in an order that depends on their content alone. One whose pieces nothing has joined yet is
    compared (`links.compare_voices`), and joins two families if it is a link.
 
@@ -42,13 +42,13 @@ def find_links(
     Each link joins two families that no earlier one joined. Pieces that have nothing in common but what is common, and
     by chance too little of it in the same groups of the index, are missed. Returns also all promising pairs.
 
-    `known`: the promising pairs of an earlier search, of pieces with `is_known`; all others are new. `index` says which
-    weights have changed since.
+    `known`: the promising pairs of an earlier search, of pieces with `is_known`; all others are new. `index` has the
+    features of these, and says what has changed since.
     """
     n, known = len(sketches.first_voice) - 1, known or Pairs.none()
     is_known = np.zeros(n, np.bool_) if is_known is None else is_known
     names, gains = voice_names(sketches), gains_of_weights()
-    kept, relation = recheck(sketches, index, rules, gains, known)
+    kept, relation = recheck(sketches, index, rules, gains, names, known)
     ends = _promising(sketches, index, rules, gains, names, is_known)
     left, right = (
         np.concatenate([old[kept], new]) for old, new in zip(known[:2], (ends[:, 0], ends[:, 1]), strict=True)
@@ -119,19 +119,18 @@ def _promising(
                     shared[voice] = after
                     candidates[last] = voice
                     last += before < least and after >= least
-        is_filled = False
+        slots = 0
         for other in candidates[:last].astype(np.int64):
             if piece[one] == piece[other]:
                 continue
-            if not is_filled:
-                fill(sketches, one, table)
-                is_filled = True
-            if is_promising(sketches, weight, one, other, rules, table):
+            if slots == 0:
+                slots = fill(sketches, one, table)
+            is_first = names[one] < names[other]
+            if is_promising(sketches, weight, one, other, is_first, rules, table, slots):
                 if count == len(found):
                     longer = np.empty((2 * count, 2), np.uint32)
                     longer[:count] = found
                     found = longer
-                is_first = names[one] < names[other]
                 found[count, 0], found[count, 1] = (one, other) if is_first else (other, one)
                 count += 1
     return found[:count]

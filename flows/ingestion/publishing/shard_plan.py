@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -32,6 +33,7 @@ from tokenization.vocabulary import Vocabulary
 
 LABELS = ("sha256", "family", "style")
 """The columns of a piece that its rows carry."""
+LINE_END = ord("\n")
 
 
 class Augmentation(BaseModel):
@@ -105,7 +107,8 @@ def shard_keys(plans: Sequence[ShardPlan], choice: EncodingChoice) -> list[str]:
     if not plans:
         return []
     rows = pl.concat([plan.pieces.select(LABELS) for plan in plans])
-    lines, styles = rows.write_ndjson().split("\n"), rows["style"].to_list()
+    lines, styles = rows.write_ndjson().encode(), rows["style"].to_list()
+    ends = np.flatnonzero(np.frombuffer(lines, np.uint8) == LINE_END) + 1  # text has none: it is escaped in JSON
     vocabulary = choice.encoding.vocabulary
     form = [choice.name, choice.version, choice.time, vocabulary.fixed_digest, choice.sustain]
     keys, first = [], 0
@@ -118,8 +121,8 @@ def shard_keys(plans: Sequence[ShardPlan], choice: EncodingChoice) -> list[str]:
             choice.augmentation.content(plan.split, vocabulary),
         ]
         text = json.dumps(content, separators=(",", ":"), ensure_ascii=False)
-        text += "".join(f"{line}\n" for line in lines[first:end])
-        keys.append(hashlib.sha256(text.encode()).hexdigest()[:32])
+        begin = ends[first - 1] if first else 0
+        keys.append(hashlib.sha256(text.encode() + lines[begin : ends[end - 1]]).hexdigest()[:32])
         first = end
     return keys
 

@@ -8,10 +8,20 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from numpy.typing import NDArray
 
-from flows.ingestion.dedup import index as module
-from flows.ingestion.dedup.groups import GROUP, MOST_TOGETHER, REGROUPED
-from flows.ingestion.dedup.index import ALONE, PRIOR, REWEIGHED, build_index, size_class
+from flows.ingestion.dedup import keys as module
+from flows.ingestion.dedup.groups import GROUP, MOST_TOGETHER, are_together
+from flows.ingestion.dedup.grown_index import REGROUPED, REWEIGHED, Growth, grow_index
+from flows.ingestion.dedup.index import (
+    ALONE,
+    PRIOR,
+    Index,
+    Standing,
+    build_index,
+    size_class,
+    voice_names,
+)
 from flows.ingestion.dedup.sketches import Sketches
 from tokenization.midi.notes import Notes
 
@@ -29,12 +39,22 @@ def voices_by_hash(found: Sketches) -> dict[int, list[int]]:
 
 def groups(found: Sketches) -> list[list[int]]:
     """The voices of each group of the index."""
+    return groups_of(build_index(found))
+
+
+def groups_of(index: Index) -> list[list[int]]:
     together: list[list[int]] = []
-    for posting in build_index(found).posting.tolist():
+    for posting in index.posting.tolist():
         if posting & GROUP:
             together.append([])
         together[-1].append(posting & (GROUP - 1))
     return together
+
+
+def grown(found: Sketches, is_old: NDArray[np.bool_]) -> Index:
+    """The index of pieces of which the others came after those with `is_old`."""
+    before = build_index(found.take(np.flatnonzero(is_old)))
+    return grow_index(found, Standing(before.weight, before.depth), Growth(is_old, is_old))
 
 
 def entries(found: Sketches) -> list[int]:
@@ -147,6 +167,47 @@ class TestGroups:
         words = [np.array([*heads, 5 << 32, 9 << 32, 100 + i << 32], np.uint64).tobytes() for i in range(300)]
         assert max(map(len, groups(Sketches.of(pl.Series(words, dtype=pl.Binary))))) <= MOST_TOGETHER
 
+    def test_are_known_by_the_depths_of_two_voices(self) -> None:
+        """Also for very many voices with one smallest hash, which are divided by their names."""
+        own = [*range(300), *[7_000_000] * 300]
+        heads = [1, 3 | 400 << 16 | 1 << 31]
+        words = [np.array([*heads, hash_ << 32, 2**31 << 32, 2**31 + i + 1 << 32]) for i, hash_ in enumerate(own)]
+        found = Sketches.of(pl.Series([word.astype(np.uint64).tobytes() for word in words], dtype=pl.Binary))
+        index, names = build_index(found), voice_names(found)
+        (common,) = np.unique(found.words[entries(found)][1::3] >> np.uint64(32))
+        depth = index.depth[entries(found)][1::3]
+        assert depth.max() > 32
+        by_place = {voice: number for number, group in enumerate(groups_of(index)) for voice in group}
+        for one, other in np.random.default_rng(0).integers(0, len(own), (2000, 2)).tolist():
+            together = depth[one] == depth[other] and are_together(common, depth[one], one, other, found, names)
+            assert together == (by_place[one] == by_place[other])
+
+
+class TestGrown:
+    """The index that is made for new pieces alone says of their features what that of all pieces says."""
+
+    @pytest.mark.parametrize("new", [0, 1, 5])
+    def test_every_word_stands_as_in_the_index_of_all(self, found: Sketches, new: int) -> None:
+        is_old = np.arange(len(found.total)) >= new
+        index, whole = grown(found, is_old), build_index(found)
+        assert index.weight[entries(found)].tolist() == whole.weight[entries(found)].tolist()
+        assert index.depth.tolist() == whole.depth.tolist()
+
+    @pytest.mark.parametrize("new", [1, 30, 400])
+    def test_also_in_groups_of_which_it_has_those_with_new_voices(self, new: int) -> None:
+        found = sharing(range(500))
+        index, whole = grown(found, np.arange(500) >= new), build_index(found)
+        assert index.depth.tolist() == whole.depth.tolist() != [0] * len(whole.depth)
+        assert groups_of(index) == [group for group in groups_of(whole) if min(group) < new]
+
+    def test_has_the_features_of_new_voices_and_hardly_any_other(self, found: Sketches) -> None:
+        is_old = np.arange(len(found.total)) > 0
+        having = {hash_: voices for hash_, voices in voices_by_hash(found).items() if len(voices) > 1}
+        wanted = [voices for _, voices in sorted(having.items()) if any(not is_old[found.piece[v]] for v in voices)]
+        have = groups_of(grown(found, is_old))
+        assert all(voices in have for voices in wanted)
+        assert len(wanted) <= len(have) < (len(wanted) + len(having)) / 2
+
 
 class TestTouched:
     """What new pieces, the last ones, do to the words of the others. Every second word is the common feature."""
@@ -155,7 +216,7 @@ class TestTouched:
     def by(new: int, pieces: int) -> list[int]:
         is_old = np.arange(pieces) < pieces - new
         found = sharing(range(pieces))
-        return build_index(found, is_old).touched[entries(found)][1::2][is_old].tolist()
+        return grown(found, is_old).touched[entries(found)][1::2][is_old].tolist()
 
     def test_nothing_where_the_class_of_the_number_of_pieces_stays(self) -> None:
         assert set(self.by(1, 7)) == {0}

@@ -10,7 +10,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from flows.ingestion.dedup.index import build_index
+from flows.ingestion.dedup.grown_index import Growth, grow_index
+from flows.ingestion.dedup.index import Standing, build_index
 from flows.ingestion.dedup.links import Rules, measure
 from flows.ingestion.dedup.pairs import NOT_COMPARED, Pairs
 from flows.ingestion.dedup.search import find_links, root
@@ -113,11 +114,13 @@ class TestGrowth:
         n = len(different.total)
         is_old = np.ones(n, np.bool_)
         is_old[np.random.default_rng(seed).permutation(n)[:new]] = False
-        _, _, earlier = search(different.take(np.flatnonzero(is_old)))
+        before = different.take(np.flatnonzero(is_old))
+        _, _, earlier = search(before)
         numbers = np.flatnonzero(is_old[different.piece]).astype(np.uint32)
         known = Pairs(numbers[earlier.left], numbers[earlier.right], earlier.relation)
         parent = np.arange(n)
-        left, right, pairs = find_links(different, build_index(different, is_old), RULES, parent, known, is_old)
+        index = grow_index(different, standing(before), Growth(is_old, is_old))
+        left, right, pairs = find_links(different, index, RULES, parent, known, is_old)
         expected = search(different)
         assert linked_pieces((left, right, pairs), np.arange(n)) == linked_pieces(expected, np.arange(n))
         assert voices_of(pairs) == voices_of(expected[2])
@@ -134,13 +137,19 @@ class TestGrowth:
         n, everything = len(different.total), np.ones(len(different.total), np.bool_)
         _, _, pairs = search(different)
         known = pairs._replace(relation=np.ones(len(pairs.left), np.uint8))
-        left, _, _ = find_links(different, build_index(different, everything), RULES, np.arange(n), known, everything)
+        index = grow_index(different, standing(different), Growth(everything, everything))
+        left, _, _ = find_links(different, index, RULES, np.arange(n), known, everything)
         promising = joined_by([*zip(different.piece[pairs.left], different.piece[pairs.right], strict=True)], n)
         assert len(left) == sum(len(group) - 1 for group in promising)
 
 
 def search(collection: Sketches) -> tuple[Any, Any, Pairs]:
     return find_links(collection, build_index(collection), RULES, np.arange(len(collection.total)))
+
+
+def standing(collection: Sketches) -> Standing:
+    index = build_index(collection)
+    return Standing(index.weight, index.depth)
 
 
 def linked_pieces(found: tuple[Any, Any, Pairs], numbers: Any) -> set[frozenset[int]]:

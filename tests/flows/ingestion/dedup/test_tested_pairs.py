@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from flows.ingestion.dedup import tested_pairs as module
 from flows.ingestion.dedup.families import Families, find_families
-from flows.ingestion.dedup.index import build_index
+from flows.ingestion.dedup.index import Index, build_index
 from flows.ingestion.dedup.links import Rules
 from flows.ingestion.dedup.pairs import Pairs
 from flows.ingestion.dedup.search import find_links
@@ -36,8 +37,15 @@ def pairs_file(tmp_path: Path) -> Path:
     return tmp_path / "links" / "songs.pairs"
 
 
-def searched(collection: Sketches) -> Pairs:
-    return find_links(collection, build_index(collection), RULES, np.arange(len(collection.total)))[2]
+def searched(collection: Sketches) -> tuple[Index, Pairs]:
+    index = build_index(collection)
+    return index, find_links(collection, index, RULES, np.arange(len(collection.total)))[2]
+
+
+def of_piece(collection: Sketches, piece: int, values: NDArray[np.uint8]) -> list[int]:
+    """The values of a piece's entries."""
+    voices = range(*collection.first_voice[piece : piece + 2])
+    return [value for voice in voices for value in values[collection.start[voice] : collection.end[voice]].tolist()]
 
 
 def rows(pairs: Pairs) -> list[tuple[int, int, int]]:
@@ -49,27 +57,34 @@ class TestRead:
         self, music_of_many: list[Notes], sketch_all: SketchAll, pairs_file: Path
     ) -> None:
         collection = sketch_all(music_of_many)
-        pairs = searched(collection)
-        write_pairs(pairs_file, collection, RULES, pairs)
+        index, pairs = searched(collection)
+        write_pairs(pairs_file, collection, RULES, index, pairs)
         known = read_pairs(pairs_file, collection, RULES)
         assert known is not None
         assert rows(known.pairs) == rows(pairs) != []
         has_voices = np.diff(collection.first_voice) > 0
-        assert known.is_old.tolist() == known.is_known.tolist() == has_voices.tolist()
+        assert known.growth.is_known.tolist() == has_voices.tolist()
 
     def test_in_the_numbers_of_the_collection_that_grew(
         self, music: Any, music_of_many: list[Notes], sketch_all: SketchAll, pairs_file: Path
     ) -> None:
         """New pieces stand before, and the old ones in another order."""
         before = sketch_all(music_of_many)
-        pairs = searched(before)
-        write_pairs(pairs_file, before, RULES, pairs)
+        index, pairs = searched(before)
+        index.depth[before.start] = 9
+        write_pairs(pairs_file, before, RULES, index, pairs)
         further = [music.song(seed) for seed in range(50, 53)]
         after = sketch_all([*further, *reversed(music_of_many)])
         known = read_pairs(pairs_file, after, RULES)
         assert known is not None
-        assert not known.is_old[:3].any()
         n = len(after.total)
+        for piece in range(n):
+            weight, depth = (of_piece(after, piece, values) for values in known.standing)
+            if piece < 3:
+                assert (set(weight), set(depth)) == ({255}, {0})
+                continue
+            assert weight == of_piece(before, n - 1 - piece, index.weight)
+            assert depth == of_piece(before, n - 1 - piece, index.depth)
         expected = {
             frozenset((n - 1 - before.piece[left], n - 1 - before.piece[right])) for left, right, _ in rows(pairs)
         }
@@ -81,13 +96,14 @@ class TestRead:
     ) -> None:
         """The same music in another key: its weights are known, but not its begins and pitches."""
         before = sketch_all(music_of_many)
-        write_pairs(pairs_file, before, RULES, searched(before))
+        index, pairs = searched(before)
+        write_pairs(pairs_file, before, RULES, index, pairs)
         after = sketch_all([music.moved(music_of_many[0], 2), *music_of_many[1:]])
         known = read_pairs(pairs_file, after, RULES)
         assert known is not None
-        assert known.is_old[0]
-        assert not known.is_known[0]
-        assert known.is_known[1]
+        assert of_piece(after, 0, known.standing.weight) == of_piece(before, 0, index.weight)
+        assert not known.growth.is_known[0]
+        assert known.growth.is_known[1]
         assert not (after.piece[known.pairs.left] == 0).any()
         assert not (after.piece[known.pairs.right] == 0).any()
 
@@ -96,13 +112,13 @@ class TestRead:
     ) -> None:
         """Then what it had in common with others weighs more than it did."""
         before = sketch_all(music_of_many)
-        write_pairs(pairs_file, before, RULES, searched(before))
+        write_pairs(pairs_file, before, RULES, *searched(before))
         assert read_pairs(pairs_file, sketch_all(music_of_many[1:]), RULES) is None
         assert read_pairs(pairs_file, sketch_all([]), RULES) is None
 
     def test_nothing_of_other_rules(self, music_of_many: list[Notes], sketch_all: SketchAll, pairs_file: Path) -> None:
         collection = sketch_all(music_of_many)
-        write_pairs(pairs_file, collection, RULES, searched(collection))
+        write_pairs(pairs_file, collection, RULES, *searched(collection))
         assert read_pairs(pairs_file, collection, RULES._replace(related=2.0)) is None
 
     @pytest.mark.parametrize("name", ["_code", "size_class"])
@@ -115,7 +131,7 @@ class TestRead:
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         collection = sketch_all(music_of_many)
-        write_pairs(pairs_file, collection, RULES, searched(collection))
+        write_pairs(pairs_file, collection, RULES, *searched(collection))
         monkeypatch.setattr(module, name, lambda *_: "another")
         assert read_pairs(pairs_file, collection, RULES) is None
 
@@ -124,7 +140,7 @@ class TestRead:
     ) -> None:
         collection = sketch_all(music_of_many)
         assert read_pairs(pairs_file, collection, RULES) is None
-        write_pairs(pairs_file, collection, RULES, searched(collection))
+        write_pairs(pairs_file, collection, RULES, *searched(collection))
         data = pairs_file.read_bytes()
         for damaged in (b"", data[:10], data[:-1], data + b"\0", data[:-1] + bytes([data[-1] ^ 1]), b"M" + data[1:]):
             pairs_file.write_bytes(damaged)
@@ -132,7 +148,7 @@ class TestRead:
 
     def test_of_no_music(self, sketch_all: SketchAll, pairs_file: Path) -> None:
         nothing = sketch_all([])
-        write_pairs(pairs_file, nothing, RULES, Pairs.none())
+        write_pairs(pairs_file, nothing, RULES, build_index(nothing), Pairs.none())
         known = read_pairs(pairs_file, nothing, RULES)
         assert known is not None
         assert len(known.pairs.left) == 0

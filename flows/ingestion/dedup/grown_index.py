@@ -1,0 +1,154 @@
+"""The index of a collection that has grown: of the features of new voices alone.
+
+What old pieces have in common stands as it did, unless a new voice has it, too. So of a common feature only the groups
+that new voices are in are listed, and only words whose weight or group has changed are looked for. The outcome for new
+voices, and the standing of all words, is that of `index.build_index`.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flows.ingestion.dedup.groups import GROUP, MOST_TOGETHER, divide, room_for
+from flows.ingestion.dedup.index import (
+    ALONE,
+    Index,
+    Standing,
+    joined,
+    longest_run,
+    shares_of,
+    smallest_hashes,
+    voice_names,
+)
+from flows.ingestion.dedup.keys import bounds, hashes_of_new, keys_between
+from flows.ingestion.dedup.sketches import Sketches, signed
+from tokenization.compiled import compiled
+
+REGROUPED = np.uint8(1)
+"""Bit of a word whose voice was in a group that new voices have divided."""
+REWEIGHED = np.uint8(2)
+"""Bit of a word whose weight has changed."""
+
+
+class Growth(NamedTuple):
+    """What pieces were there before; arrays of shape (n,)."""
+
+    is_old: NDArray[np.bool_]
+    """True for each piece whose features were there."""
+    is_known: NDArray[np.bool_]
+    """True for each of them that is not to be searched for again."""
+
+
+def grow_index(sketches: Sketches, before: Standing, growth: Growth) -> Index:
+    """Index the features of the voices that are not known; these alone have places.
+
+    `before`: the standing of words without the pieces that are not old, for whose words it is that of
+    `Standing.alone`; it is changed in place.
+    """
+    words, pieces = len(sketches.words), len(sketches.first_voice) - 1
+    place = np.full(words, ALONE, np.uint32)
+    touched = np.zeros(words, np.uint8)
+    wanted = hashes_of_new(sketches, growth.is_known)
+    names, smallest, shares = voice_names(sketches), smallest_hashes(sketches), shares_of(pieces)
+    postings: list[NDArray[np.uint32]] = []
+    count = 0
+    for low, high in pairwise(bounds(sketches)):
+        keys, _ = keys_between(sketches, low, high, wanted)
+        keys.sort()
+        postings.append(_postings(keys, sketches, growth, smallest, names, count, shares, place, *before, touched))
+        count += len(postings[-1])
+    return Index(joined(postings), place, before.weight, before.depth, touched)
+
+
+@compiled
+def _postings(
+    keys: NDArray[np.uint64],
+    sketches: Sketches,
+    growth: Growth,
+    smallest: NDArray[np.uint32],
+    names: NDArray[np.uint64],
+    before: int,
+    shares: NDArray[np.uint8],
+    place: NDArray[np.uint32],
+    weight: NDArray[np.uint8],
+    depth: NDArray[np.uint8],
+    touched: NDArray[np.uint8],
+) -> NDArray[np.uint32]:
+    """Return the postings of sorted keys, and set `place`, `weight`, `depth` and `touched` of words that have others.
+
+    `before`: postings so far.
+    """
+    found = np.empty(len(keys), np.uint32)
+    longest = longest_run(keys)
+    voices, is_new, is_unknown = np.empty(longest, np.uint32), np.empty(longest, np.bool_), np.empty(longest, np.bool_)
+    room = room_for(longest)
+    count = begin = 0
+    while begin < len(keys):
+        hash_, end = keys[begin] >> np.uint64(32), begin + 1
+        while end < len(keys) and keys[end] >> np.uint64(32) == hash_:
+            end += 1
+        size = end - begin
+        frequency, olds, unknown, last = np.int64(0), np.int64(0), np.int64(0), np.int64(-1)
+        for k in range(size):
+            voices[k] = keys[begin + k] & np.uint64(0xFFFFFFFF)
+            piece = sketches.piece[voices[k]]
+            is_new[k], is_unknown[k] = not growth.is_old[piece], not growth.is_known[piece]
+            frequency += piece != last
+            olds += piece != last and not is_new[k]
+            unknown += is_unknown[k]
+            last = piece
+        begin = end
+        if size == 1 or unknown == 0:
+            continue
+        share = shares[frequency]
+        for k in range(size):
+            if is_new[k]:
+                weight[word_of(sketches, voices[k], hash_)] = share
+            elif share != shares[olds]:
+                word = word_of(sketches, voices[k], hash_)
+                weight[word] = share
+                touched[word] |= REWEIGHED
+        if size <= MOST_TOGETHER:
+            listed = size
+            for k in range(size):
+                room.at[k], room.is_first[k] = k, k == 0
+        else:
+            listed = divide(hash_, size, voices, smallest, names, is_new, is_unknown, room)
+            for at in range(listed):
+                k = room.at[at]
+                if is_new[k] or room.is_regrouped[k]:
+                    word = word_of(sketches, voices[k], hash_)
+                    depth[word] = room.depth[k]
+                    touched[word] |= REGROUPED
+        first = 0
+        while first < listed:
+            after, has_unknown = first, False
+            while after < listed and (after == first or not room.is_first[after]):
+                has_unknown |= is_unknown[room.at[after]]
+                after += 1
+            if has_unknown:
+                for at in range(first, after):
+                    k = room.at[at]
+                    found[count] = voices[k] | np.uint32(GROUP) if at == first else voices[k]
+                    if is_unknown[k]:
+                        place[word_of(sketches, voices[k], hash_)] = before + count
+                    count += 1
+            first = after
+    return found[:count].copy()
+
+
+@compiled
+def word_of(sketches: Sketches, voice: int, hash_: np.uint64) -> int:
+    """Return the word of a voice with a hash that it has."""
+    first, last = signed(sketches.start[voice]), signed(sketches.end[voice])
+    while first + 1 < last:
+        middle = (first + last) // 2
+        if sketches.words[middle] >> np.uint64(32) <= hash_:
+            first = middle
+        else:
+            last = middle
+    return first
