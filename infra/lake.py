@@ -29,7 +29,7 @@ class Lake:
 
     @classmethod
     def at(cls, address: str | os.PathLike[str] | None = None) -> Lake:
-        """Return the lake at `address`, else at `$MUSENET_LAKE`, else `./lake`. Creates nothing.
+        """Return the lake at `address`, else at `$MUSENET_LAKE`, else `./lake`. Creates nothing. Raises UserError.
 
         The local part of a lake in an object store is `$MUSENET_LOCAL`, else `./lake`.
         """
@@ -127,4 +127,11 @@ class Lake:
 
 
 def _local(folder: str) -> Path:
-    return Path(folder).expanduser().resolve()
+    """Return the path of a folder that is there or may be made. Raises UserError for a path below or of a file."""
+    path = Path(folder).expanduser().resolve()
+    for part in (path, *path.parents):
+        if part.is_dir():
+            break
+        if part.exists():
+            raise UserError(f"the lake {path} cannot be a folder: {part} is a file; name another one")
+    return path

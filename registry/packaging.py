@@ -30,7 +30,7 @@ PACKAGES = (infra, tokenization, modeling, registry)
 """The project's packages that a version carries."""
 REQUIREMENTS = (
     *("mlflow", "mido", "numba", "numpy", "pandas", "polars", "psutil", "pyarrow", "pydantic", "safetensors"),
-    *("scikit-learn", "scipy", "torch"),
+    *("scikit-learn", "scipy", "tokenizers", "torch", "universal-pathlib"),
 )
 """Packages of others that these import to compose."""
 CODE, CODE_FILE = "code", "musenet_model.py"

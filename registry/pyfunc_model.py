@@ -38,7 +38,7 @@ COLUMNS = ("style", "instruments", "prompt")
 PARAMETERS = {name: KINDS[kind] for name, kind in scalar_fields().items() if name not in COLUMNS}
 """The fields of a request that are no columns."""
 DEFAULTS: dict[str, Any] = {name: scalar_default(name) for name in PARAMETERS}
-EXAMPLE_PARAMETERS = {"length": 64, "best_of": 1}
+EXAMPLE_PARAMETERS = {"length": 64, "best_of": 1, "rank": "none"}
 SECONDS = "seconds_a_call"
 """Setting of `mlflow.pyfunc.load_model(…, model_config={…})`: after so long a call is given up."""
 DEFAULT_SECONDS = 600.0

@@ -14,6 +14,7 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
 from infra.lake import Lake
+from infra.services.health import refusal
 from infra.services.registry_address import (
     ARTIFACTS_VARIABLE,
     TRACKING_VARIABLE,
@@ -51,6 +52,8 @@ class Registry:
         version.
         """
         uri = registry_address(lake)
+        if is_server(uri) and (why := refusal(uri)):  # MLflow would try for minutes
+            raise RegistryError(f"no registry answers at {printable(uri)}: {why}")
         try:
             if uri == own_registry(lake):
                 lake.registry_artifacts.mkdir(parents=True, exist_ok=True)

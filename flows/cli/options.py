@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
+from infra.errors import UserError
 from infra.lake import LAKE_VARIABLE, Lake
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -19,9 +20,16 @@ def lake_option(command: Command) -> Command:
         metavar="DIR",
         envvar=LAKE_VARIABLE,
         default=None,
-        callback=lambda _context, _parameter, value: Lake.at(value),
+        callback=_opened,
         help="Folder that everything is written to.  [default: ./lake]",
     )(command)
+
+
+def _opened(_context: click.Context, _parameter: click.Parameter, address: str | None) -> Lake:
+    try:
+        return Lake.at(address)
+    except UserError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 def json_option(command: Command) -> Command:

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import socket
 import subprocess
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 
 import psutil
 
-from infra.errors import RunError
+from infra.errors import RunError, message_of
 from infra.processes import group_members
 from infra.services.environment import HOST
 
 HEALTH_PATHS = {"prefect": "/api/health", "mlflow": "/health"}
 START_TIMEOUT_S = 120.0
+ANSWER_SECONDS = 10.0
+"""Longest wait for a server that should be there."""
 POLL_SECONDS = 0.05
 
 
@@ -47,6 +51,17 @@ def answers(name: str, url: str) -> bool:
             return bool(response.status == 200)
     except OSError:
         return False
+
+
+def refusal(url: str) -> str | None:
+    """Return why nothing answers at a URL, by HTTP; None where a server does, with whatever status."""
+    try:
+        with urllib.request.urlopen(url, timeout=ANSWER_SECONDS):
+            return None
+    except urllib.error.HTTPError:  # it is there, and wants a password or another page
+        return None
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        return message_of(error)
 
 
 def wait_until_healthy(name: str, url: str, log: Path, process: subprocess.Popen[bytes] | None) -> None:

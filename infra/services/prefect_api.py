@@ -13,7 +13,7 @@ from infra.processes import end_groups
 from infra.services.commands import prefect_command, start_server
 from infra.services.database import create_database
 from infra.services.environment import server_environment
-from infra.services.health import address, answers, wait_until_healthy
+from infra.services.health import ServiceError, address, answers, refusal, wait_until_healthy
 from infra.services.records import read_record, services_lock
 from infra.services.run_prefect import DRAIN_TIMEOUT_S, STOP_TIMEOUT_S
 
@@ -32,9 +32,11 @@ def prefect_server(lake: Lake) -> Iterator[str]:
     the flows reported has reached the database, whatever ended the block. A private server also ends by itself when
     this process is killed.
 
-    Raises ServiceError when the private server does not start.
+    Raises ServiceError when the private server does not start, and when nothing answers at `$PREFECT_API_URL`.
     """
     if given := os.environ.get("PREFECT_API_URL"):
+        if why := refusal(f"{given.rstrip('/')}/health"):
+            raise ServiceError(f"no Prefect API answers at {given} ($PREFECT_API_URL): {why}; start it, or unset it")
         lake.prefect_home.mkdir(parents=True, exist_ok=True)
         yield given
         return

@@ -30,6 +30,12 @@ class TestWhereTheLakeIs:
         assert Lake.at("here").root == tmp_path / "here"
         assert Lake.at("~/music").root == tmp_path / "home" / "music"
 
+    def test_a_file_is_no_lake(self, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("")
+        for address in (tmp_path / "file", tmp_path / "file" / "below" / "it"):
+            with pytest.raises(UserError, match=f"cannot be a folder: {tmp_path}/file is a file"):
+                Lake.at(address)
+
     def test_asking_creates_nothing(self, tmp_path: Path) -> None:
         Lake.at(tmp_path / "lake")
         assert list(tmp_path.iterdir()) == []

@@ -207,3 +207,11 @@ def test_another_server_on_the_port_is_not_taken_for_ours(tmp_path: Path, monkey
     monkeypatch.setattr(background, "server_command", lambda *_: [sys.executable, "-c", "raise SystemExit(1)"])
     with pytest.raises(services.ServiceError, match="ended as it started"):
         services.up(lake)
+
+
+def test_an_api_that_does_not_answer_is_named_before_any_flow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+    named = r"no Prefect API answers at http://127\.0\.0\.1:9/api \(\$PREFECT_API_URL\): .*refused"
+    with pytest.raises(services.ServiceError, match=named), services.prefect_server(Lake(tmp_path)):
+        pass
+    assert list(tmp_path.iterdir()) == []
