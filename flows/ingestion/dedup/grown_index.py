@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from flows.ingestion.dedup.groups import GROUP, MOST_TOGETHER, divide, room_for
 from flows.ingestion.dedup.index import (
-    ALONE,
     Index,
     Standing,
     joined,
@@ -50,8 +49,7 @@ def grow_index(sketches: Sketches, before: Standing, growth: Growth) -> Index:
     `Standing.alone`; it is changed in place.
     """
     words, pieces = len(sketches.words), len(sketches.first_voice) - 1
-    place = np.full(words, ALONE, np.uint32)
-    touched = np.zeros(words, np.uint8)
+    place, touched = np.zeros(words, np.uint32), np.zeros(words, np.uint8)
     wanted = hashes_of_new(sketches, growth.is_known)
     names, smallest, shares = voice_names(sketches), smallest_hashes(sketches), shares_of(pieces)
     postings: list[NDArray[np.uint32]] = []
@@ -134,9 +132,9 @@ def _postings(
                 for at in range(first, after):
                     k = room.at[at]
                     found[count] = voices[k] | np.uint32(GROUP) if at == first else voices[k]
+                    count += 1
                     if is_unknown[k]:
                         place[word_of(sketches, voices[k], hash_)] = before + count
-                    count += 1
             first = after
     return found[:count].copy()
 

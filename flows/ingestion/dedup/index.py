@@ -21,8 +21,8 @@ from tokenization.compiled import compiled
 
 PRIOR = 1000
 """Pieces that are imagined beside those at hand, so that few files do not make every common feature worthless."""
-ALONE = 0xFFFFFFFF
-"""Place of an entry whose hash no other voice has."""
+ALONE = 0
+"""Place of a word whose hash no other voice has."""
 WITHIN = 1.75
 """Octaves above 1 of the number of pieces that the first class of numbers, 2 to 7, counts as."""
 
@@ -47,7 +47,7 @@ class Index(NamedTuple):
     posting: NDArray[np.uint32]
     """Voices by hash and group (see `groups`), ascending in each, the first with the bit GROUP; shape (p,)."""
     place: NDArray[np.uint32]
-    """The place in `posting` of each word, or ALONE; shape (w,)."""
+    """The place in `posting` of each word, from 1 on, or ALONE; shape (w,). Pages without places take no memory."""
     weight: NDArray[np.uint8]
     """As in `Standing`."""
     depth: NDArray[np.uint8]
@@ -59,7 +59,7 @@ class Index(NamedTuple):
 def build_index(sketches: Sketches) -> Index:
     """Index the features of all voices. Needs up to 11 bytes an entry, and 16 for each of SLICE entries on the way."""
     words, pieces = len(sketches.words), len(sketches.first_voice) - 1
-    place = np.full(words, ALONE, np.uint32)
+    place = np.zeros(words, np.uint32)
     weight, depth = Standing.alone(words)
     names, smallest, shares = voice_names(sketches), smallest_hashes(sketches), shares_of(pieces)
     postings: list[NDArray[np.uint32]] = []
@@ -149,14 +149,14 @@ def _postings(
         if size <= MOST_TOGETHER:  # as nearly always: a call would take longer than this
             for k in range(size):
                 found[count + k] = voices[k]
-                place[words[k]] = before + count + k
+                place[words[k]] = before + count + k + 1
             found[count] |= np.uint32(GROUP)
         else:
             divide(hash_, size, voices, smallest, names, nothing, everything, room)
             for at in range(size):
                 k = room.at[at]
                 found[count + at] = voices[k] | np.uint32(GROUP) if room.is_first[at] else voices[k]
-                place[words[k]] = before + count + at
+                place[words[k]] = before + count + at + 1
                 depth[words[k]] = room.depth[k]
         for k in range(size):
             weight[words[k]] = shares[frequency]

@@ -96,7 +96,7 @@ def _promising(
         for entry in range(sketches.start[one], sketches.end[one]):  # the processor fetches many at a time
             at = np.int64(place[entry])
             if at != ALONE:
-                nexts[filled], gains_of[filled] = at, gains[weight[entry]]
+                nexts[filled], gains_of[filled] = at - 1, gains[weight[entry]]
                 filled += 1
         for k in range(filled):
             gain = gains_of[k]

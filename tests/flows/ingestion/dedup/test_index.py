@@ -83,7 +83,7 @@ class TestIndex:
                 if place == ALONE:
                     assert having[int(found.words[number]) >> 32] == [voice]
                 else:
-                    assert int(index.posting[place]) & (GROUP - 1) == voice
+                    assert int(index.posting[place - 1]) & (GROUP - 1) == voice
 
     @pytest.mark.parametrize(
         ("frequency", "weight"),
