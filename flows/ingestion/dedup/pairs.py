@@ -20,8 +20,6 @@ UNITS = 18
 """Units of the weight of a feature that no other piece has, the most that one shared feature counts for."""
 FEWEST_SHARED = 3
 """Features shared in groups from which two voices are candidates, however common these are."""
-MARKS = 4
-"""Numbers that hold the marks of a voice."""
 NOT_COMPARED = 255
 """The relation of a pair that was not compared, as its pieces are joined by others."""
 
@@ -64,22 +62,17 @@ def recheck(
     kept, relation = np.ones(len(known.left), np.bool_), known.relation.copy()
     if len(kept) == 0:
         return kept, relation
-    table, marks = table_for(sketches), _marks(sketches, index)
+    table = table_for(sketches)
     last, slots = -1, 0
     for k in range(len(known.left)):
         one, other = signed(known.left[k]), signed(known.right[k])
-        in_common = np.uint64(0)
-        for part in range(MARKS):
-            in_common |= marks[one, part] & marks[other, part]
-        if in_common == 0:
-            continue
-        if one != last:
-            slots = fill(sketches, one, table)
-            last = one
         touched = np.uint8(0)
         for word in range(sketches.start[other], sketches.end[other]):
-            if index.touched[word] and find(sketches, one, sketches.words[word] >> np.uint64(32), table, slots) >= 0:
-                touched |= index.touched[word]
+            if index.touched[word]:
+                if one != last:
+                    slots, last = fill(sketches, one, table), one
+                if find(sketches, one, sketches.words[word] >> np.uint64(32), table, slots) >= 0:
+                    touched |= index.touched[word]
         if touched:
             kept[k] = _are_candidates(sketches, index, gains, names, one, other, table, slots)
         if kept[k] and touched & REWEIGHED:
@@ -109,18 +102,3 @@ def _are_candidates(
             if units >= LEAST_EVIDENCE * UNITS:
                 return True
     return False
-
-
-@compiled
-def _marks(sketches: Sketches, index: Index) -> NDArray[np.uint64]:
-    """Return the touched features of each voice as marks, 64 to a number; shape (v, MARKS).
-
-    Two voices that have no mark in common have no touched feature in common (a Bloom filter).
-    """
-    marks = np.zeros((len(sketches.piece), MARKS), np.uint64)
-    for voice in range(len(marks)):
-        for word in range(sketches.start[voice], sketches.end[voice]):
-            if index.touched[word]:
-                own = sketches.words[word] >> np.uint64(32)
-                marks[voice, own % np.uint64(MARKS)] |= np.uint64(1) << (own // np.uint64(MARKS) % np.uint64(64))
-    return marks
