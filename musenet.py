@@ -137,16 +137,21 @@ def critic(
         return criticise(CriticParameters.changed(given, settings or {}))
 
 
-def register(run: str, *, alias: str = "candidate", lake: Address | None = None) -> RegisterReport:
+def register(run: str, *, alias: str = "candidate", force: bool = False, lake: Address | None = None) -> RegisterReport:
     """Register a run and its newest critic as a model version in MLflow, and move the alias.
 
-    `run` is an id, `latest`, or `best` for the lowest validation loss on the newest run's dataset. Raises MusenetError.
+    `run` is an id, `latest`, or `best` for the lowest validation loss on the newest run's dataset. The alias
+    `champion` asks the gate (`flows.promotion`) unless `force`; a version that it refuses is `candidate`. Raises
+    MusenetError.
     """
     with _flow(lake) as opened:
         from flows.registration.flow import register as flow
         from flows.registration.registration import RegisterParameters
 
-        return flow(RegisterParameters(run=run, alias=alias, lake=opened.address))
+        report = flow(RegisterParameters(run=run, alias=alias, force=force, lake=opened.address))
+        if report.refused is not None:
+            raise RunError(report.refused)
+        return report
 
 
 def sample(

@@ -6,7 +6,8 @@
 - `registry.runs`: training runs with parameters, metrics and status
 - `registry.uploader`: upload a run's events to MLflow while it trains (`Uploader`)
 - `registry.lineage`: the dataset version of a run or model (`DatasetReference`)
-- `registry.models`: list and find model versions, move aliases
+- `registry.models`: list and find model versions, `registry.aliases`: who was champion when
+- `registry.transfer`: versions as single files
 - `registry.publishing`: register a version, `registry.packaging`: write its folder, `registry.manifest`: its digests
 - `registry.pulling`: get a version's files, checked
 - `registry.requests`: the request for a piece (`PieceRequest`), checked, with its digest

@@ -54,6 +54,14 @@ def set_alias(registry: Registry, version: str, alias: str) -> None:
         raise RegistryError(f"version {version} cannot be named {alias!r}: {first_line(error)}") from error
 
 
+def tag_version(registry: Registry, version: str, name: str, value: str) -> None:
+    """Set a tag of a version. Raises RegistryError."""
+    try:
+        registry.client.set_model_version_tag(MODEL_NAME, version, name, value)
+    except MlflowException as error:
+        raise RegistryError(f"version {version} cannot be tagged: {first_line(error)}") from error
+
+
 def list_models(registry: Registry) -> list[RegisteredModel]:
     """Return all versions, oldest first."""
     aliases = _aliases(registry)

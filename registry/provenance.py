@@ -21,7 +21,7 @@ def provenance(source: str) -> dict[str, str]:
     `source`: the command that made it.
     """
     tags = {
-        MLFLOW_USER: _user(),
+        MLFLOW_USER: user_name(),
         MLFLOW_SOURCE_NAME: source,
         MLFLOW_SOURCE_TYPE: "LOCAL",
         VERSION_TAG: importlib.metadata.version("musenet"),
@@ -33,7 +33,8 @@ def provenance(source: str) -> dict[str, str]:
     return tags
 
 
-def _user() -> str:
+def user_name() -> str:
+    """Return the name of the user, `unknown` for one without an entry."""
     try:
         return getpass.getuser()
     except (OSError, KeyError):  # a user without an entry, as in containers

@@ -26,7 +26,7 @@ def pull_version(registry: Registry, model: RegisteredModel) -> Path:
     Of a store in folders of this machine it is the version's own; from elsewhere it is copied once into the cache. Its
     files are checked each time: ChangedFile for one that is not the one that was registered.
     """
-    folder = _local(registry, model) or _cached(registry, model)
+    folder = local_folder(registry, model) or _cached(registry, model)
     check_manifest(folder, model.tags.get(MANIFEST_TAG))
     return folder
 
@@ -36,7 +36,7 @@ def is_intact(registry: Registry, model: RegisteredModel) -> bool:
 
     Raises RegistryError.
     """
-    folder = _local(registry, model)
+    folder = local_folder(registry, model)
     try:
         if folder is not None:
             check_manifest(folder, model.tags.get(MANIFEST_TAG))
@@ -45,7 +45,7 @@ def is_intact(registry: Registry, model: RegisteredModel) -> bool:
     return MANIFEST_TAG in model.tags
 
 
-def _local(registry: Registry, model: RegisteredModel) -> Path | None:
+def local_folder(registry: Registry, model: RegisteredModel) -> Path | None:
     """Return the version's folder in a store on this machine, None for one elsewhere."""
     try:
         uri = urlsplit(registry.client.get_model_version_download_uri(MODEL_NAME, model.version))
@@ -54,8 +54,13 @@ def _local(registry: Registry, model: RegisteredModel) -> Path | None:
     return Path(unquote(uri.path)) if uri.scheme in ("", "file") else None
 
 
+def cache_folder(registry: Registry, model: RegisteredModel) -> Path:
+    """Return the folder of a version that is copied from a store elsewhere."""
+    return registry.cache / model.tags.get(MANIFEST_TAG, f"version-{model.version}")
+
+
 def _cached(registry: Registry, model: RegisteredModel) -> Path:
-    folder = registry.cache / model.tags.get(MANIFEST_TAG, f"version-{model.version}")
+    folder = cache_folder(registry, model)
     if folder.exists():
         return folder
     from mlflow.artifacts import download_artifacts  # loads the clients of all stores

@@ -24,6 +24,7 @@ from flows.cli import (
     sampling,
     servers,
     tokens,
+    versions,
 )
 from flows.cli.running import TERMINATED
 
@@ -37,7 +38,7 @@ def musenet() -> None:
 for command in (
     *(ingest.ingest, datasets.datasets, datasets.why, datasets.families, quarantine.quarantine, export.export),
     *(models.train, models.critic, models.register, sampling.sample),
-    *(evaluate.evaluate, models.demo, models.runs, models.models),
+    *(evaluate.evaluate, models.demo, models.runs, versions.models),
     *(tokens.encode, tokens.decode, originality.originality, openings.openings, pictures.roll, pictures.layouts),
     *(servers.up, servers.down, servers.status, servers.open_page, retention.gc),
 ):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import click
 
 from flows.cli.options import json_option, lake_option, seed_option, settings_option
 from flows.cli.output import command_prefix, show
-from flows.cli.running import errors, running
+from flows.cli.running import FAILED, errors, running
 from infra.lake import Lake
 from infra.wording import counted
 
@@ -90,18 +90,23 @@ def critic(
 
 @click.command()
 @click.option("--run", required=True, metavar="RUN", help="Id of a finished training run, `best` or `latest`.")
-@click.option("--alias", default="candidate", show_default=True, help="Alias to set on the version.")
+@click.option("--alias", default="candidate", show_default=True, help="Alias to set; `champion` asks the gate.")
+@click.option("--force", is_flag=True, help="Make it champion whatever the gate says, which is recorded.")
 @settings_option("Change how it is drawn from where a request says nothing: top_p=0.99, tonality=0.5.")
 @lake_option
 @json_option
-def register(run: str, alias: str, settings: dict[str, str], lake: Lake, as_json: bool) -> None:
+def register(run: str, alias: str, force: bool, settings: dict[str, str], lake: Lake, as_json: bool) -> None:
     """Register a trained model and its critic as a version in MLflow."""
     with running(lake):
         from flows.registration.flow import register as register_flow
         from flows.registration.registration import RegisterParameters
 
-        report = register_flow(RegisterParameters(run=run, alias=alias, drawing=settings, lake=lake.address))
+        parameters = RegisterParameters(run=run, alias=alias, force=force, drawing=settings, lake=lake.address)
+        report = register_flow(parameters)
     show(asdict(report), [f"version {report.version}, alias {report.alias}, run {report.run_id}"], as_json)
+    if report.refused is not None:
+        click.echo(f"musenet: {report.refused}", err=True)
+        sys.exit(FAILED)
 
 
 @click.command()
@@ -140,20 +145,3 @@ def runs(run: str | None, lake: Lake, as_json: bool) -> None:
         statuses = list_status(lake, run or "")
     lines = [status.line() for status in statuses]
     show([asdict(status) for status in statuses], lines or ["no run yet; `musenet train --dataset NAME`"], as_json)
-
-
-@click.command()
-@lake_option
-@json_option
-def models(lake: Lake, as_json: bool) -> None:
-    """List registered model versions."""
-    with errors():
-        from infra.services import library_environment
-
-        os.environ.update(library_environment(lake))
-        from registry.models import list_models
-        from registry.store import Registry
-
-        found = list_models(Registry.open(lake))
-    lines = [f"version {m.version}  {', '.join(m.aliases) or '-'}  {m.dataset}" for m in found]
-    show([asdict(m) for m in found], lines or ["no model yet; `musenet register --run best`"], as_json)

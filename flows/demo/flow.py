@@ -18,7 +18,7 @@ from flows.ingestion.flow import ingest
 from flows.ingestion.parameters import IngestParameters
 from flows.ingestion.sources import Collection
 from flows.lineage import recorded
-from flows.progress import stage
+from flows.progress import say, stage
 from flows.registration.flow import register
 from flows.registration.registration import RegisterParameters
 from flows.sampling.flow import sample
@@ -85,10 +85,12 @@ def _demo(parameters: DemoParameters) -> DemoReport:
         )
     )
     registered = timed(lambda: register(RegisterParameters(run=trained.run_id, alias=CHAMPION, lake=address)))
+    if registered.refused is not None:
+        say(registered.refused)
     composed = timed(
         lambda: sample(
             SampleParameters(
-                model=CHAMPION,
+                model=registered.version,
                 style=parameters.style,
                 instruments=tuple(parameters.instruments),
                 require=True,  # a model of four minutes does not yet know when others would join well

@@ -14,7 +14,7 @@ from prefect.runtime import flow_run
 
 from flows.evaluation.evaluation import Evaluation, Sets
 from flows.evaluation.page import page
-from flows.evaluation.report import EvaluationReport
+from flows.evaluation.report import REPORT_FILE, EvaluationReport
 from flows.evaluation.settings import EvaluateParameters
 from flows.lineage import dataset_place, file_place, location_place, model_place, recorded
 from flows.progress import say, stage
@@ -29,7 +29,7 @@ from registry.models import find_model
 from registry.store import Registry
 from tokenization.dataset import find_version
 
-REPORT_FILE, PIECES_FILE, PAGE_FILE = "report.json", "pieces.parquet", "page.html"
+PIECES_FILE, PAGE_FILE = "pieces.parquet", "page.html"
 SHORT = 12
 """Digits of a digest in the name of a folder."""
 

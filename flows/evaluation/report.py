@@ -15,6 +15,7 @@ from infra.errors import RunError
 from infra.settings import one_line
 
 FORMAT: Final = 1
+REPORT_FILE = "report.json"
 ALL = "all"
 """Name of the group that averages over the others."""
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from flows.criticism.report import REPORT_FILE, read_report
 from flows.parameters import LakeAddress
+from flows.promotion.promotion import NotPromoted, promote
 from flows.registration.card import model_card
 from flows.training.report import build_report
 from flows.training.runs import Run, find_run, list_runs
@@ -22,7 +23,7 @@ from infra.settings import apply
 from modeling.config import DRAWING_FILE, DrawingConfig
 from registry.identity import BUNDLE, LINEAGE_FILE
 from registry.lineage import DatasetReference
-from registry.models import CANDIDATE, find_model, set_alias
+from registry.models import CANDIDATE, CHAMPION, find_model, set_alias
 from registry.publishing import Measured, register
 from registry.runs import open_run
 from registry.store import Registry
@@ -40,6 +41,9 @@ class RegisterParameters(BaseModel):
     run: str
     """Id of a finished training run (a prefix is enough), `latest`, or `best`: see `choose_run`."""
     alias: str = Field(CANDIDATE, pattern=r"^[a-z][a-z0-9_-]*$")
+    """A version becomes `champion` only if the gate lets it, otherwise `candidate`."""
+    force: bool = False
+    """True to make it champion whatever the gate says: see `flows.promotion`."""
     drawing: dict[str, Any] = {}
     """Changes to how the model is drawn from where a request says nothing: `{"top_p": 0.99}`."""
     lake: LakeAddress
@@ -64,6 +68,8 @@ class RegisterReport:
     nats_per_note: float | None
     critic_auc: float | None
     """None without a critic."""
+    refused: str | None
+    """Why it became `candidate` instead of `champion`; None where it has the alias that was asked for."""
 
 
 def newest_critic(run: Run) -> Path | None:
@@ -133,10 +139,23 @@ def register_run(parameters: RegisterParameters) -> RegisterReport:
             name=run.name,
             measured=measured,
         )
-    set_alias(registry, model.version, parameters.alias)
+    alias, refused = _name(lake, registry, model.version, parameters)
     moved = find_model(registry, model.version)
     auc = None if critic is None else critic.auc
-    return RegisterReport(moved.version, parameters.alias, run.run_id, moved.dataset, training.nats_per_note, auc)
+    return RegisterReport(moved.version, alias, run.run_id, moved.dataset, training.nats_per_note, auc, refused)
+
+
+def _name(lake: Lake, registry: Registry, version: str, parameters: RegisterParameters) -> tuple[str, str | None]:
+    """Give a version its alias; return that, with the reason where it became candidate instead of champion."""
+    if parameters.alias != CHAMPION:
+        set_alias(registry, version, parameters.alias)
+        return parameters.alias, None
+    try:
+        promote(lake, registry, version, force=parameters.force)
+    except NotPromoted as error:
+        set_alias(registry, version, CANDIDATE)
+        return CANDIDATE, str(error)
+    return CHAMPION, None
 
 
 def write_bundle(

@@ -98,7 +98,7 @@ class TestMistakes:
             assert mistake(command(name, "--run", "nope", lake=lake.root)) == (
                 f"no finished run 'nope'; there are: {run.run_id}"
             )
-            assert "there is none yet; train one with" in mistake(command(name))
+            assert "there is none yet; train one with" in mistake(command(name, "--run", "latest"))
 
     def test_an_unknown_model(self, mistake: Mistake, command: Command) -> None:
         assert "no model 'champion': none is registered yet" in mistake(command("sample"))

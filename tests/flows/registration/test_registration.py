@@ -111,6 +111,23 @@ def test_a_run_becomes_a_version_with_its_whole_lineage(copied: Copied) -> None:
     assert not list(run.folder.path.glob(".staging-*"))
 
 
+def test_a_worse_run_does_not_become_champion_unless_it_is_forced_to(copied: Copied) -> None:
+    lake, run = copied.lake, copied.run
+    dataset = find_version(lake, run.dataset)
+    worse = prepare_run(lake, dataset, with_settings(load_preset("tiny"), {"training.seed": 9}), 1)
+    append_event(worse.folder.metrics, read_history(run.folder.metrics).start)
+    loss = Finished(step=1, best_step=1, seconds=1.0, nats_per_token=4.0, nats_per_note=9.0)
+    append_event(worse.folder.metrics, loss)
+    shutil.copytree(run.folder.model, worse.folder.model)
+    os.utime(worse.folder.config, (0, 0))
+
+    refused = register_run(RegisterParameters(run=worse.run_id, alias="champion", lake=lake.root))
+    assert refused.alias == "candidate"
+    assert "nats_per_note: not passed, 9.0000 beside 7.5000 (at most 7.5000)" in (refused.refused or "")
+    forced = register_run(RegisterParameters(run=worse.run_id, alias="champion", force=True, lake=lake.root))
+    assert (forced.version, forced.alias, forced.refused) == (refused.version, "champion", None)
+
+
 def test_nothing_of_a_copied_lake_s_work_is_in_the_original(copied: Copied) -> None:
     register_run(RegisterParameters(run="best", alias="here", lake=copied.lake.root))
     assert digests(copied.original) == copied.before

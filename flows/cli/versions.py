@@ -1,0 +1,242 @@
+"""The commands `musenet models …`: list, show, compare, promote and roll back, copy and delete model versions."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from flows.cli.options import json_option, lake_option
+from flows.cli.output import show
+from flows.cli.running import errors
+from infra.lake import Lake
+
+if TYPE_CHECKING:
+    from registry.models import RegisteredModel
+    from registry.store import Registry
+
+COMPARED = ("preset", "run", "dataset", "steps", "nats_per_note", "nats_per_token", "critic")
+"""Tags that `compare` shows."""
+model_argument = click.argument("model", metavar="MODEL")
+alias_option = click.option("--alias", default="champion", show_default=True, help="Alias to move.")
+gate_option = click.option(
+    "--gate",
+    type=click.Path(path_type=Path),
+    metavar="FILE.toml",
+    help="Rules of the gate.  [default: gate.toml in the lake, if there]",
+)
+
+
+@click.group(invoke_without_command=True)
+@lake_option
+@json_option
+@click.pass_context
+def models(context: click.Context, lake: Lake, as_json: bool) -> None:
+    """List, compare, promote and move registered model versions."""
+    if context.invoked_subcommand:
+        return
+    _list(lake, as_json)
+
+
+@models.command(name="list")
+@lake_option
+@json_option
+def list_command(lake: Lake, as_json: bool) -> None:
+    """List all versions with aliases, losses and datasets."""
+    _list(lake, as_json)
+
+
+def _list(lake: Lake, as_json: bool) -> None:
+    with _registry(lake) as registry:
+        from registry.models import list_models
+
+        found = [] if registry is None else list_models(registry)
+    lines = [
+        f"version {m.version}  {', '.join(m.aliases) or '-'}  {m.tags.get('nats_per_note', '-')} nats/note  {m.dataset}"
+        for m in found
+    ]
+    show([_report(m) for m in found], lines or ["no model yet; `musenet register --run best`"], as_json)
+
+
+@models.command(name="show")
+@model_argument
+@lake_option
+@json_option
+def show_command(model: str, lake: Lake, as_json: bool) -> None:
+    """Show a version's card, its tags and the history of its aliases."""
+    with _version(model, lake) as (registry, found):
+        from registry.aliases import alias_history
+        from registry.transfer import card_of
+
+        card = card_of(registry, found)
+        history = {alias: alias_history(registry, alias) for alias in found.aliases}
+    lines = [f"# Version {found.version}  {', '.join(found.aliases)}", "", card, "## Tags", ""]
+    lines += [f"{name}: {value}" for name, value in sorted(found.tags.items())]
+    for alias, changes in history.items():
+        lines += [f"{alias}: version {c.version} since {c.at:%Y-%m-%d %H:%M} ({c.how} by {c.by})" for c in changes]
+    changes_of = {alias: [c.model_dump(mode="json") for c in changes] for alias, changes in history.items()}
+    show({**_report(found), "card": card, "history": changes_of}, lines, as_json)
+
+
+@models.command()
+@click.argument("first", metavar="MODEL")
+@click.argument("second", metavar="OTHER", default="champion")
+@gate_option
+@lake_option
+@json_option
+def compare(first: str, second: str, gate: Path | None, lake: Lake, as_json: bool) -> None:
+    """Show two versions side by side, and what the gate says of MODEL in the place of OTHER."""
+    with _version(first, lake) as (registry, one):
+        from flows.promotion.promotion import gate_of, judge_version
+        from registry.models import find_model
+
+        other = find_model(registry, second)
+        verdict = judge_version(lake, registry, one, other.version, gate_of(lake, gate))
+    rows = [("version", one.version, other.version), ("aliases", *(", ".join(m.aliases) or "-" for m in (one, other)))]
+    rows += [(name, *(m.tags.get(name, "-") for m in (one, other))) for name in COMPARED]
+    width = max(len(left) for _, left, _ in rows)
+    lines = [f"{name:15} {left:{width}}  {right}" for name, left, right in rows]
+    lines += [f"gate: {finding.line()}" for finding in verdict.findings]
+    report = {name: [left, right] for name, left, right in rows}
+    show({**report, "verdict": verdict.model_dump(mode="json")}, lines, as_json)
+
+
+@models.command()
+@model_argument
+@alias_option
+@gate_option
+@click.option("--force", is_flag=True, help="Promote whatever the gate says, which is recorded.")
+@lake_option
+@json_option
+def promote(model: str, alias: str, gate: Path | None, force: bool, lake: Lake, as_json: bool) -> None:
+    """Make a version champion, if the gate lets it."""
+    with _version(model, lake) as (registry, _):
+        from flows.promotion.promotion import gate_of
+        from flows.promotion.promotion import promote as give
+
+        done = give(lake, registry, model, alias, gate_of(lake, gate), force)
+    lines = [f"gate: {finding.line()}" for finding in done.verdict.findings]
+    instead = f" in place of version {done.before}" if done.before not in (None, done.version) else ""
+    lines.append(f"version {done.version} is {done.alias}{instead}{' (forced)' if done.forced else ''}")
+    show({**asdict(done), "verdict": done.verdict.model_dump(mode="json")}, lines, as_json)
+
+
+@models.command()
+@alias_option
+@lake_option
+@json_option
+def rollback(alias: str, lake: Lake, as_json: bool) -> None:
+    """Give an alias back to the version that had it before."""
+    with _registry(lake) as registry:
+        from registry.aliases import roll_back
+
+        before, now = roll_back(_existing(registry, lake), alias)
+    show({"alias": alias, "before": before, "version": now}, [f"version {now} is {alias}, not {before}"], as_json)
+
+
+@models.command()
+@model_argument
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@lake_option
+def pull(model: str, folder: Path, lake: Lake) -> None:
+    """Copy a version's files into a new folder, which MLflow can load and serve; each is checked."""
+    with _version(model, lake) as (registry, found):
+        import shutil
+
+        from infra.errors import UserError
+        from infra.files import publish_folder, staging_folder
+        from registry.pulling import pull_version
+
+        if folder.exists():
+            raise UserError(f"{folder} is there already; name a new folder")
+        source = pull_version(registry, found)
+        with staging_folder(folder.absolute().parent) as staged:
+            shutil.copytree(source, staged, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+            publish_folder(staged, folder.absolute())
+    click.echo(f"version {found.version}: {folder}")
+
+
+@models.command()
+@model_argument
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@lake_option
+def export(model: str, file: Path, lake: Lake) -> None:
+    """Write a version to one file, with the digests of all it holds."""
+    with _version(model, lake) as (registry, found):
+        from registry.transfer import export_version
+
+        export_version(registry, found, file.absolute())
+    click.echo(f"version {found.version}: {file}, {file.stat().st_size / 1e6:,.1f} MB")
+
+
+@models.command(name="import")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@lake_option
+def import_command(file: Path, lake: Lake) -> None:
+    """Register the version in a file that `export` wrote, once its digests are checked."""
+    with errors():
+        os.environ.update(_environment(lake))
+        from registry.store import Registry
+        from registry.transfer import import_version
+
+        found = import_version(Registry.open(lake), file)
+    click.echo(f"version {found.version}, run {found.tags.get('run', '-')}, dataset {found.dataset}")
+
+
+@models.command()
+@model_argument
+@click.option("--yes", is_flag=True, help="Delete; without it the command only says what would go.")
+@lake_option
+def delete(model: str, yes: bool, lake: Lake) -> None:
+    """Delete a version without aliases, and its files."""
+    with _version(model, lake) as (registry, found):
+        if yes:
+            from registry.transfer import delete_version
+
+            delete_version(registry, found)
+    what = f"version {found.version} ({found.dataset})"
+    click.echo(f"{what} is deleted" if yes else f"{what} would be deleted; `musenet models delete --yes` does it")
+
+
+def _report(model: RegisteredModel) -> dict[str, Any]:
+    return {**asdict(model), "tags": dict(model.tags)}
+
+
+def _environment(lake: Lake) -> dict[str, str]:
+    from infra.services import library_environment
+
+    return library_environment(lake)
+
+
+@contextmanager
+def _registry(lake: Lake) -> Iterator[Registry | None]:
+    """Open a lake's registry, with errors in one line; None where there is none."""
+    with errors():
+        os.environ.update(_environment(lake))
+        from infra.services.registry_address import has_registry
+        from registry.store import Registry
+
+        yield Registry.open(lake) if has_registry(lake) else None
+
+
+def _existing(registry: Registry | None, lake: Lake) -> Registry:
+    from infra.errors import UserError
+
+    if registry is None:
+        raise UserError(f"{lake.root} has no registry; `musenet register --run best` makes one")
+    return registry
+
+
+@contextmanager
+def _version(reference: str, lake: Lake) -> Iterator[tuple[Registry, RegisteredModel]]:
+    """Open a lake's registry and find a version in it, with errors in one line."""
+    with errors():
+        os.environ.update(_environment(lake))
+        from registry.loading import find_registered
+
+        yield find_registered(reference, lake)

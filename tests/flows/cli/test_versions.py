@@ -1,0 +1,143 @@
+"""`musenet models`: versions listed, compared, promoted by the gate, rolled back, copied and deleted."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import shutil
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from flows.cli import musenet
+from infra.lake import Lake
+from registry.identity import folder_digest
+from registry.lineage import DatasetReference
+from registry.models import find_model, list_models
+from registry.publishing import register
+from registry.runs import begin_run
+from registry.store import Registry
+
+pytestmark = pytest.mark.slow
+
+LONG, SHORT = "1", "2"
+"""Versions of a run of 500 steps and of one of 60."""
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """A lake with two versions, and the commands on it."""
+
+    lake: Lake
+
+    def __call__(self, *words: object) -> Result:
+        logging.disable(logging.NOTSET)
+        return CliRunner().invoke(musenet, ["models", *map(str, words), "--lake", str(self.lake.root)])
+
+    def champion(self) -> str:
+        return find_model(Registry.open(self.lake), "champion").version
+
+
+@pytest.fixture(scope="module")
+def template(
+    tmp_path_factory: pytest.TempPathFactory,
+    make_registry: Callable[[Lake], Registry],
+    make_bundle: Callable[..., Path],
+) -> Lake:
+    lake = Lake(tmp_path_factory.mktemp("shelf") / "lake")
+    store = make_registry(lake)
+    dataset = DatasetReference("songs", "ab" * 16, "/lake", {})
+    for seed, (steps, nats) in enumerate(((500, 5.2), (60, 8.1))):
+        run = begin_run(store, uuid.uuid4().hex, f"tiny-{steps}", {})
+        tags = {"run": f"run{steps}", "preset": "tiny", "steps": str(steps), "nats_per_note": f"{nats:.4f}"}
+        register(store, run, make_bundle(seed=seed), dataset, tags, f"A model of {steps} steps.")
+    return lake
+
+
+@pytest.fixture
+def shelf(template: Lake, tmp_path: Path) -> Shelf:
+    lake = Lake(tmp_path / "lake")
+    shutil.copytree(template.root, lake.root)
+    return Shelf(lake)
+
+
+def test_they_are_listed_shown_and_compared(shelf: Shelf) -> None:
+    assert shelf("promote", LONG).exit_code == 0
+    assert [line.split("  ")[:3] for line in shelf().output.splitlines()] == [
+        ["version 1", "champion", "5.2000 nats/note"],
+        ["version 2", "-", "8.1000 nats/note"],
+    ]
+    assert shelf("list").output == shelf().output
+    shown = shelf("show", "champion").output
+    assert "A model of 500 steps." in shown and "champion: version 1 since " in shown
+    compared = shelf("compare", SHORT).output
+    assert re.search(r"^steps +60 +500$", compared, re.MULTILINE)
+    assert "gate: nats_per_note: not passed, 8.1000 beside 5.2000 (at most 5.2000)" in compared
+
+
+def test_a_worse_one_becomes_champion_by_force_only_and_a_rollback_takes_it_back(shelf: Shelf) -> None:
+    shelf("promote", LONG)
+    refused = shelf("promote", SHORT)
+    assert refused.exit_code == 1
+    assert "version 2 does not become champion in place of version 1: nats_per_note: not passed" in refused.output
+    assert shelf.champion() == LONG
+    forced = json.loads(shelf("promote", SHORT, "--force", "--json").output)
+    assert (forced["forced"], forced["before"], shelf.champion()) == (True, LONG, SHORT)
+    tag = json.loads(find_model(Registry.open(shelf.lake), SHORT).tags["gate"])
+    assert (tag["outcome"], tag["against"]) == ("forced", LONG)
+    assert shelf("rollback").output == "version 1 is champion, not 2\n"
+    assert shelf.champion() == LONG
+
+
+def test_the_lake_s_own_rules_are_asked(shelf: Shelf) -> None:
+    shelf("promote", LONG)
+    (shelf.lake.root / "gate.toml").write_text("[nats_per_note]\nmost_worse = 3\n")
+    assert shelf("promote", SHORT).exit_code == 0
+    assert shelf.champion() == SHORT
+
+
+def test_one_goes_to_another_lake_as_a_file(shelf: Shelf, make_registry: Callable[[Lake], Registry]) -> None:
+    file, other = shelf.lake.root / "two.tar", Lake(shelf.lake.root.parent / "other")
+    make_registry(other)
+    assert shelf("export", SHORT, file).exit_code == 0
+    there = Shelf(other)
+    assert "version 1, run run60, dataset songs@" in there("import", file).output
+    assert "version 1, run run60" in there("import", file).output, "it is there once"
+    (model,) = list_models(Registry.open(other))
+    assert model.identity.digest == find_model(Registry.open(shelf.lake), SHORT).identity.digest
+    assert model.tags["nats_per_note"] == "8.1000"
+
+    data = file.read_bytes()
+    at = data.index(b"__metadata__") if b"__metadata__" in data else data.index(b"safetensors") + 2000
+    file.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
+    refused = there("import", file)
+    assert refused.exit_code == 1 and "was changed after it was registered" in refused.output
+    file.write_bytes(b"no version")
+    assert there("import", file).exit_code == 2
+
+
+def test_one_is_copied_into_a_folder_and_deleted(shelf: Shelf, tmp_path: Path) -> None:
+    assert shelf("pull", SHORT, tmp_path / "two").exit_code == 0
+    digest = find_model(Registry.open(shelf.lake), SHORT).identity.digest
+    assert folder_digest(tmp_path / "two" / "artifacts" / "bundle") == digest
+    assert "is there already" in shelf("pull", SHORT, tmp_path / "two").output
+
+    shelf("promote", LONG)
+    assert "version 1 is champion: give that to another version first" in shelf("delete", LONG, "--yes").output
+    files = len(list(shelf.lake.registry_artifacts.rglob("model.safetensors")))
+    assert "would be deleted" in shelf("delete", SHORT).output
+    assert shelf("delete", SHORT, "--yes").exit_code == 0
+    assert [model.version for model in list_models(Registry.open(shelf.lake))] == [LONG]
+    assert len(list(shelf.lake.registry_artifacts.rglob("model.safetensors"))) == files - 1
+
+
+def test_a_lake_without_models_says_so_and_stays_empty(tmp_path: Path) -> None:
+    empty = Shelf(Lake(tmp_path / "empty"))
+    assert "no model yet; `musenet register --run best`" in empty().output
+    assert "has no registry" in empty("rollback").output
+    assert list(tmp_path.iterdir()) == []
