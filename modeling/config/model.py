@@ -87,7 +87,7 @@ class SparsityConfig(StrictModel):
 
 
 StructureName = Literal[
-    "time", "chord", "part", "countdown", "style", "instrumentation", "metre", "sounding", "harmony"
+    "time", "chord", "part", "countdown", "style", "instrumentation", "metre", "sounding", "harmony", "echo"
 ]
 STRUCTURE: tuple[StructureName, ...] = ("time", "chord", "part", "countdown")
 """MuseNet's embeddings beside token and position."""
@@ -128,7 +128,7 @@ class ModelConfig(StrictModel):
     says at every position, however far from it; an instrumentation is the sum of its groups. `metre` is the place in
     the beat and the number of the beat, modulo twelve; where time is in seconds, of beats at 120 a minute. `sounding`:
     the pitches that sound, by their age, and how many they are. `harmony`: how often each pitch class occurs among the
-    last 8 and the last 64 notes."""
+    last 8 and the last 64 notes. `echo`: the token that came next when the last tokens were last heard before."""
     factored_notes: bool = True
     """True to embed a note as the sum of an embedding of its token, one of its row (instrument and velocity) and one
     of its pitch, so that rare notes share what frequent ones learn. MuseNet's own tokens shared nothing."""
@@ -184,7 +184,7 @@ class ModelConfig(StrictModel):
     @property
     def listens(self) -> bool:
         """True if the network reads `Batch.texture`."""
-        return "sounding" in self.structure or "harmony" in self.structure or self.melody > 0
+        return not {"sounding", "harmony", "echo"}.isdisjoint(self.structure) or self.melody > 0
 
     @property
     def d_head(self) -> int:

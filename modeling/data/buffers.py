@@ -31,7 +31,7 @@ class Buffers:
         """Return an uninitialised batch and its targets, shape (rows, time); `pack`: with documents.
 
         Integers are as narrow as possible: 15 bytes a position, 17 with documents, 19 where a row may have more than
-        2^15 of them, and 80 more with `texture`. A reference to one of the tensors, or to a view of one, keeps the
+        2^15 of them, and 96 more with `texture`. A reference to one of the tensors, or to a view of one, keeps the
         memory of all.
         """
         documents = torch.int16 if shape[1] <= 2**15 else torch.int32

@@ -4,8 +4,8 @@ All are learned and summed. A note's embedding includes those of its row and its
 tables; time is unbounded, so it enters as sines and cosines of many periods (Fourier features) and is projected by a
 learned matrix. Source: OpenAI, "MuseNet" (2019).
 
-Beyond MuseNet's there are five: style and instrumentation, which attention alone loses within a hundred tokens of the
-header, the metre, the pitches that sound, and the pitch classes of the last notes.
+Beyond MuseNet's there are six: style and instrumentation, which attention alone loses within a hundred tokens of the
+header, the metre, the pitches that sound, the pitch classes of the last notes, and the token that came next before.
 """
 
 from __future__ import annotations
@@ -19,7 +19,19 @@ from torch.nn.functional import embedding
 from modeling.config import HeaderIds, ModelConfig
 from modeling.network.batch import Batch
 from tokenization.encodings.structure import CHORD, COUNTDOWN, PARTS
-from tokenization.encodings.texture import AGES, CLASSES, COUNT_BITS, HARMONY, LONG, SHORT, SOUNDING, WORD
+from tokenization.encodings.texture import (
+    AGES,
+    CLASSES,
+    CONTEXTS,
+    COUNT_BITS,
+    ECHO,
+    ECHO_BITS,
+    HARMONY,
+    LONG,
+    SHORT,
+    SOUNDING,
+    WORD,
+)
 from tokenization.vocabulary import PITCHES
 
 TIME_PERIODS = 32
@@ -136,6 +148,24 @@ class HarmonyTable(nn.Module):
         return self.weight / sizes.repeat_interleave(CLASSES)[:, None]
 
 
+class EchoTable(nn.Module):
+    """The embedding of what came next when the last tokens were heard before, as a layer of attention would find it
+    (an induction head; Akyürek et al., 2024): a projection of that token's, and one of how many tokens were the same,
+    shape (contexts + 1, d_model)."""
+
+    def __init__(self, d_model: int) -> None:
+        super().__init__()
+        self.projection = nn.Linear(d_model, d_model, bias=False)
+        self.same = nn.Parameter(torch.empty(len(CONTEXTS) + 1, d_model))
+
+    def forward(self, texture: Tensor, table: Tensor) -> Tensor:
+        """Return the embeddings of texture, shape (…, FIELDS). `table`: the token table's output."""
+        words = texture[..., ECHO]
+        same = words & ((1 << ECHO_BITS) - 1)
+        following: Tensor = self.projection(embedding(words >> ECHO_BITS, table))
+        return following * (same > 0)[..., None] + embedding(same, self.same)
+
+
 class Embeddings(nn.Module):
     """The sum of all embeddings, shape (batch, time, d_model)."""
 
@@ -159,6 +189,7 @@ class Embeddings(nn.Module):
         self.bar = table("metre", BEATS)
         self.sounding = SoundingTable(config.d_model) if "sounding" in config.structure else None
         self.harmony = HarmonyTable(config.d_model) if "harmony" in config.structure else None
+        self.echo = EchoTable(config.d_model) if "echo" in config.structure else None
         has_time = "time" in config.structure
         self.time = nn.Linear(2 * TIME_PERIODS, config.d_model, bias=False) if has_time else None
 
@@ -181,10 +212,14 @@ class Embeddings(nn.Module):
                 total = total + label(ids)
         for heard in (self.sounding, self.harmony):
             if heard is not None:
-                if batch.texture is None:
-                    raise ValueError("the network needs the texture of its tokens, which the batch does not have")
-                total = total + heard(batch.texture)
-        return total
+                total = total + heard(_texture(batch))
+        return total if self.echo is None else total + self.echo(_texture(batch), table)
+
+
+def _texture(batch: Batch) -> Tensor:
+    if batch.texture is None:
+        raise ValueError("the network needs the texture of its tokens, which the batch does not have")
+    return batch.texture
 
 
 def time_waves(ticks: Tensor) -> Tensor:

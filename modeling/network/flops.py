@@ -53,7 +53,7 @@ class ForwardFlops:
     features: float
     """Projections of the waves of time and of the shares of pitch classes; their inputs need no gradient."""
     projections: float
-    """Projections of queries, keys, values and attention's output."""
+    """Projections of queries, keys, values and attention's output, and that of echoes."""
     attention: float
     """Scores, and weighted sums of values."""
     feed_forward: float
@@ -80,10 +80,11 @@ def forward_flops(config: ModelConfig, length: int | None = None) -> ForwardFlop
     layouts = layer_layouts(config.sparsity, config.layers, config.heads)
     pairs = {layout: layout.pairs(length) for layout in set(layouts)}
     kept = sum(pairs[layout] for layout in layouts)
+    echo = 2 * d_model * d_model if "echo" in config.structure else 0
     melody = config.melody * INTERVALS + 2 * CLASSES if config.melody else 0
     return ForwardFlops(
         features=2 * d_model * sum(PROJECTED.get(name, 0) for name in config.structure),
-        projections=config.layers * 2 * d_model * (2 * d_model + 2 * d_kv),
+        projections=config.layers * 2 * d_model * (2 * d_model + 2 * d_kv) + echo,
         attention=2 * 2 * d_model * kept / length,
         feed_forward=config.layers * 2 * d_model * matrices * d_ff,
         output=2 * d_model * (config.vocabulary_size + melody),

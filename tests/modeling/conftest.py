@@ -148,10 +148,11 @@ def make_model(vocabulary: Vocabulary) -> Callable[..., MuseNet]:
 
 @pytest.fixture(scope="session")
 def make_batch(encoding: Combined) -> Callable[..., Batch]:
-    """A batch of random tokens, header ids and all, with their features."""
+    """A batch of random tokens, header ids and all, with their features; the last eighth repeats the first."""
 
     def batch(size: int, length: int, seed: int = 0) -> Batch:
         tokens = np.random.default_rng(seed).integers(0, encoding.vocabulary.size, (size, length)).astype(np.uint16)
+        tokens[:, length - length // 8 :] = tokens[:, : length // 8]
         marks = encoding.features(tokens)
         heard = np.stack([texture(row, encoding) for row in tokens])
         columns = [tokens, marks.time, marks.chord, marks.part, marks.countdown]

@@ -78,7 +78,8 @@ class TestShape:
             ({"structure": ["time", "part", "time"]}, "structure names an embedding twice"),
             (
                 {"structure": ["beat"]},
-                "'time', 'chord', 'part', 'countdown', 'style', 'instrumentation', 'metre', 'sounding' or 'harmony'",
+                "'time', 'chord', 'part', 'countdown', 'style', 'instrumentation', 'metre', 'sounding', 'harmony' or "
+                "'echo'",
             ),
         ],
     )

@@ -20,7 +20,7 @@ from modeling.network.melody import INTERVALS, REACH
 from modeling.network.norms import EPSILON
 from tokenization.compiled import compiled_arithmetic
 from tokenization.encodings import texture
-from tokenization.encodings.texture import AGES, CLASSES, COUNT_BITS, LATEST, RECENT_BITS, WORD
+from tokenization.encodings.texture import AGES, CLASSES, COUNT_BITS, ECHO, ECHO_BITS, LATEST, RECENT_BITS, WORD
 from tokenization.vocabulary import PITCHES
 
 EPS = np.float32(EPSILON)
@@ -31,6 +31,7 @@ STYLE, INSTRUMENTATION = FIELDS, FIELDS + 1
 """Rows behind the fields: rows of tables, the same for all tokens of a piece."""
 ALL_BEATS = np.int64(BEATS)
 RECENT_MASK = (1 << RECENT_BITS) - 1
+SAME_MASK = (1 << ECHO_BITS) - 1
 
 Integers = NDArray[np.int64]
 
@@ -175,6 +176,14 @@ def _embed(tables: Tables, field: Integers, position: int, out: NDArray[np.float
                 count = np.float32(word >> (COUNT_BITS * pitch_class) & COUNT_MASK)
                 for c in range(len(out)):
                     out[c] += count * tables.harmony[row * CLASSES + pitch_class, c]
+    if len(tables.same):
+        word = field[TEXTURE + ECHO]
+        same, following = word & SAME_MASK, word >> ECHO_BITS
+        for c in range(len(out)):
+            out[c] += tables.same[same, c]
+        if same:
+            for c in range(len(out)):
+                out[c] += tables.echo[following, c]
     if len(tables.style):
         for c in range(len(out)):
             out[c] += tables.style[field[STYLE], c]

@@ -37,6 +37,10 @@ class Tables(NamedTuple):
     """By the number of pitches that sound."""
     harmony: Floats
     """By pitch class, for a single note of the last few and of the last many."""
+    echo: Floats
+    """By token that followed before."""
+    same: Floats
+    """By the number of tokens that were the same then."""
     time: Floats
     """The projection of time waves, shape (2 · periods, columns)."""
     frequency: Floats
@@ -141,7 +145,7 @@ def _tables(model: MuseNet) -> Tables:
     embeddings, columns = model.embeddings, aligned(model.config.d_model)
 
     time = nothing = np.empty((0, columns), np.float32)
-    sounding, harmony = embeddings.sounding, embeddings.harmony
+    sounding, harmony, echo = embeddings.sounding, embeddings.harmony, embeddings.echo
 
     def table(module: nn.Embedding | StyleTable | None) -> Floats:
         return nothing if module is None else _padded(_array(module.weight), columns)
@@ -165,6 +169,8 @@ def _tables(model: MuseNet) -> Tables:
         sounding=nothing if sounding is None else _padded(_array(sounding.weight), columns),
         voices=nothing if sounding is None else _padded(_array(sounding.voices), columns),
         harmony=nothing if harmony is None else _padded(_array(harmony.by_count()), columns),
+        echo=nothing if echo is None else _padded(_array(echo.projection(embeddings.token())), columns),
+        same=nothing if echo is None else _padded(_array(echo.same), columns),
         time=time,
         frequency=_array(wave_frequencies()),
     )

@@ -235,7 +235,7 @@ class TestWindow:
         size = encoding.vocabulary.size
         changes: dict[str, object] = {"positions": "rotary", "kv_heads": 1} if mode == "dense" else {}
         if name in ("note", "chordwise"):
-            changes["structure"] = ("time", "sounding", "harmony")
+            changes["structure"] = ("time", "sounding", "harmony", "echo")
         model = make_model(mode=mode, seed=3, tied_output=False, vocabulary_size=size, **changes).double().eval()
         with torch.no_grad():
             for parameter in model.parameters():

@@ -20,7 +20,7 @@ from modeling.network.embeddings import (
     TokenTable,
     time_waves,
 )
-from tokenization.encodings.texture import COUNT_BITS, FIELDS, HARMONY, WORD
+from tokenization.encodings.texture import COUNT_BITS, ECHO, ECHO_BITS, FIELDS, HARMONY, WORD
 
 WIDTH, CONTEXT = 16, 24
 
@@ -126,6 +126,16 @@ class TestTexture:
         found = embed(listening, self.heard([], {0: 6, 11: 2}, {7: 31}))[0, 0]
         expected = rows[0] * 6 / 8 + rows[11] * 2 / 8 + rows[12 + 7] * 31 / 32 + listening.sounding.voices[0]
         torch.testing.assert_close(found, listening.token()[7] + expected)
+
+    def test_an_echo_is_a_projection_of_its_token_and_a_row_for_what_was_the_same(self) -> None:
+        embeddings = make_embeddings(structure=("echo",), positions="rotary")
+        normal(embeddings)
+        batch = self.heard([], {}, {})
+        expected = embeddings.token()[7] + embeddings.echo.same[0]
+        torch.testing.assert_close(embed(embeddings, batch)[0, 0], expected)
+        batch.texture[0, 0, ECHO] = 9 << ECHO_BITS | 2
+        expected = embeddings.token()[7] + embeddings.echo.projection.weight @ embeddings.token()[9]
+        torch.testing.assert_close(embed(embeddings, batch)[0, 0], expected + embeddings.echo.same[2])
 
     def test_a_batch_without_it_is_refused(self, listening: Embeddings) -> None:
         with pytest.raises(ValueError, match="needs the texture"):

@@ -36,7 +36,7 @@ VARIANTS: list[dict[str, object]] = [
     *({key: value} for key, value in MODERN.items()),
     {"structure": ()},
     {"structure": ("time", "part"), "positions": "rotary"},
-    {"structure": ("sounding", "harmony", "metre")},
+    {"structure": ("sounding", "harmony", "metre", "echo")},
     {"sparsity": {"mode": "strided", "block": 8, "stride": 4, "factors": "heads"}, "kv_heads": 1},
     MODERN,
 ]
@@ -292,7 +292,7 @@ class TestCachesAreForGeneration:
 class TestDocuments:
     def test_packed_pieces_are_as_if_alone(self, mode: str, make_model: MakeModel, make_batch: MakeBatch) -> None:
         """A piece has the same states anywhere in a window where its layout is the same."""
-        for variant in ({}, {"positions": "rotary"}, {"structure": ("sounding", "harmony")}):
+        for variant in ({}, {"positions": "rotary"}, {"structure": ("sounding", "harmony", "echo")}):
             model = make_model(mode=mode, **variant).double().eval()
             first, second = make_batch(2, 32, 0), make_batch(2, 32, 1)
             packed = joined(first, second)

@@ -12,9 +12,14 @@ from numpy.typing import NDArray
 
 from tokenization.dataset.windows import lay_out_texture, side_by_side
 from tokenization.encodings import HEADER, Encoding, get_encoding
+from tokenization.encodings.effects import NOTE
 from tokenization.encodings.texture import (
+    APART,
     CLASSES,
+    CONTEXTS,
     COUNT_BITS,
+    ECHO,
+    ECHO_BITS,
     FIELDS,
     HARMONY,
     LATEST,
@@ -60,6 +65,12 @@ def harmony(row: Integers) -> list[dict[int, int]]:
         [word >> COUNT_BITS * k & (1 << COUNT_BITS) - 1 for k in range(CLASSES)] for word in row[HARMONY].tolist()
     ]
     return [{k: count for k, count in enumerate(each) if count} for each in counts]
+
+
+def echo(row: Integers) -> tuple[int, int] | None:
+    """The number of tokens that were the same, and the one that followed them."""
+    size, token = int(row[ECHO]) & (1 << ECHO_BITS) - 1, int(row[ECHO]) >> ECHO_BITS
+    return (CONTEXTS[size - 1], token) if size else None
 
 
 class TestSounding:
@@ -133,6 +144,50 @@ class TestRecent:
         assert heard[-1] == [120, 96, 84, 72, 48, 36, 24, E4]
 
 
+class TestEcho:
+    TUNE = "piano:v72:C4 wait:12 piano:v72:E4 wait:24 piano:v72:G4 wait:12"
+    BETWEEN = " ".join(f"violin:v80:{name}{octave} wait:{octave}" for octave in range(1, 8) for name in "CDE")
+
+    def test_the_token_that_followed_the_same_ones_before(self, texture_of: TextureOf, vocabulary: Vocabulary) -> None:
+        rows = texture_of(f"{self.TUNE} {self.BETWEEN} {self.TUNE}", "onset")
+        assert [echo(row) for row in rows[:-4]] == [None] * (len(rows) - 4), "of two tokens nothing is known"
+        assert [echo(row) for row in rows[-4:-1]] == [
+            (3, *vocabulary.from_text("wait:24")),
+            (3, *vocabulary.from_text("piano:v72:G4")),
+            (5, *vocabulary.from_text("wait:12")),
+        ]
+
+    def test_velocities_are_left_aside(self, texture_of: TextureOf, vocabulary: Vocabulary) -> None:
+        rows = texture_of(f"{self.TUNE} {self.BETWEEN} piano:v80:C4 wait:12 piano:v64:E4", "onset")
+        assert echo(rows[-1]) == (3, *vocabulary.from_text("wait:24"))
+
+    def test_instruments_are_not(self, texture_of: TextureOf) -> None:
+        rows = texture_of(f"{self.TUNE} {self.BETWEEN} violin:v80:C4 wait:12 piano:v72:E4", "onset")
+        assert echo(rows[-1]) is None
+
+    def test_the_latest_answer_counts(self, texture_of: TextureOf, vocabulary: Vocabulary) -> None:
+        again = "piano:v72:C4 wait:12 piano:v72:E4 wait:36"
+        rows = texture_of(f"{self.TUNE} {self.BETWEEN} {again} {self.BETWEEN} {again}", "onset")
+        assert echo(rows[-2])[1] == vocabulary.from_text("wait:36")
+
+    def test_a_note_struck_again_and_again_is_none(self, texture_of: TextureOf) -> None:
+        rows = texture_of(" ".join(["piano:v72:C4 wait:12"] * 10), "onset")
+        assert [echo(row) for row in rows] == [None] * 20
+
+    @given(data=st.data())
+    def test_it_is_what_a_search_finds(self, data: st.DataObject, any_encoding: Encoding) -> None:
+        """Over a few ids, so that much is repeated. Contexts that share a slot are forgotten, never mistaken."""
+        kinds, values = any_encoding.effects.table.kind, any_encoding.effects.table.value
+        ids = data.draw(st.lists(st.sampled_from([1, 2, 130, 300, 400]), min_size=APART, max_size=90))
+        keys = [(kinds[i], values[i]) if kinds[i] == NOTE else i for i in ids]
+        for position, row in enumerate(texture(np.array(ids, np.uint16), any_encoding)):
+            if found := echo(row):
+                size, token = found
+                last = keys[position + 1 - size : position + 1]
+                ends = [end for end in range(size, position - APART + 1) if keys[end - size : end] == last]
+                assert ids[ends[-1]] == token
+
+
 class TestDefinition:
     @given(data=st.data())
     def test_one_token_at_a_time_it_is_that_of_the_whole(self, data: st.DataObject, any_encoding: Encoding) -> None:
@@ -151,12 +206,12 @@ class TestDefinition:
         assert np.array_equal(np.stack(steps), np.stack(whole, axis=-1))
 
     def test_learned_tokens_do_what_they_stand_for(self, any_encoding: Encoding, music: dict[str, Notes]) -> None:
+        """But for echoes, which are of the tokens that are written."""
         for notes in music.values():
             grid = any_encoding.grid(notes)
             plain = any_encoding.write(grid)
-            assert np.array_equal(
-                texture(any_encoding.merge(plain), any_encoding)[-1], texture(plain, any_encoding)[-1]
-            )
+            merged, expected = (texture(each, any_encoding)[-1] for each in (any_encoding.merge(plain), plain))
+            assert np.array_equal(merged[:ECHO], expected[:ECHO])
 
 
 class TestWindows:

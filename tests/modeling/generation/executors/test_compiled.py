@@ -13,7 +13,7 @@ from modeling.generation.kernels.forward import FIELDS
 from modeling.generation.kernels.matrix import LARGEST
 from modeling.network.transformer import MuseNet
 from tokenization.encodings.structure import CHORD, COUNTDOWN, PARTS
-from tokenization.encodings.texture import LATEST
+from tokenization.encodings.texture import CONTEXTS, ECHO, ECHO_BITS, LATEST
 
 MakeModel = Callable[..., MuseNet]
 CONTEXT = 64
@@ -53,6 +53,7 @@ NETWORKS = {
     "labels and metre": ("strided", {"structure": ("time", "style", "instrumentation", "metre")}),
     "melody": ("strided", {"structure": (), "melody": 3}),
     "texture": ("strided", {"structure": ("sounding", "harmony", "metre")}),
+    "echo": ("strided", {"structure": ("echo",)}),
     "no time": ("dense", {"structure": ("chord", "countdown")}),
 }
 
@@ -82,6 +83,8 @@ def fields(make_model: MakeModel) -> Fields:
     limits = (config.vocabulary_size, 2**16, CHORD, PARTS, COUNTDOWN)
     texture = random.integers(0, 2**60, (FIELDS - len(limits), 5, CONTEXT)) & random.integers(0, 2**60, (5, CONTEXT))
     texture[LATEST] &= 0x7F7F7F7F7F7F7F7F  # pitches
+    echoes = random.integers(0, config.vocabulary_size, (5, CONTEXT)) << ECHO_BITS
+    texture[ECHO] = echoes | random.integers(0, len(CONTEXTS) + 1, (5, CONTEXT))
     fields = np.concatenate([np.stack([random.integers(0, limit, (5, CONTEXT)) for limit in limits]), texture])
     fields[0, 0, :2] = config.header.style_base + 1, config.header.instrumentation_base + 3
     return fields
