@@ -89,7 +89,8 @@ def _data(run: Run, dataset: DatasetVersion) -> str:
 def _drawing(drawing: DrawingConfig) -> str:
     return (
         f"Where a request says nothing: temperature {drawing.temperature:g} (of pitches "
-        f"{drawing.temperature * drawing.pitch_temperature:g}), top-p {drawing.top_p:g}, tonality {drawing.tonality:g}."
+        f"{drawing.temperature * drawing.pitch_temperature:g}), top-p {drawing.top_p:g}, "
+        f"tonality {drawing.tonality:g}, recall {drawing.recall:g}."
     )
 
 

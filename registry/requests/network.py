@@ -24,7 +24,8 @@ def request_for_model(
 
     drawing = request.drawing(own)
     wishes = {name: getattr(request, name) for name in Controls.model_fields}
-    controls = Controls(**wishes | {"pitch_temperature": drawing.pitch_temperature, "tonality": drawing.tonality})
+    of_model = {name: getattr(drawing, name) for name in ("pitch_temperature", "tonality", "recall")}
+    controls = Controls(**wishes | of_model)
     blend = None if request.blend is None else parse_blend(request.blend)
     return Request(
         style=request.style,

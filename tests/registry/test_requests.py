@@ -101,7 +101,10 @@ class TestItsDigest:
             {"loudest": 100},
             {"most_voices": 4},
             {"repeats": 3},
-            *({name: 1.5} for name in ("density", "key_strength", "outside", "missing", "repetition", "tonality")),
+            *(
+                {name: 1.5}
+                for name in ("density", "key_strength", "outside", "missing", "repetition", "tonality", "recall")
+            ),
             *({f"{kind}_temperature": 0.5} for kind in ("time", "pitch", "instrument")),
         ]
         assert {name for change in changes for name in change} == {*PieceRequest.model_fields}
@@ -148,7 +151,7 @@ class TestTheNetworkSSide:
         assert found.direction == Direction(
             20,
             parse_blend("bach, jazz"),
-            Controls(key="C", pitch_temperature=1, tonality=0),
+            Controls(key="C", pitch_temperature=1, tonality=0, recall=0),
             is_open=True,
             instruments=("violin",),
         )
