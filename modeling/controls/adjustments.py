@@ -161,8 +161,10 @@ def _apply(
 ) -> None:
     instruments = state.last.shape[1]
     by_instrument, by_pitch = np.empty(instruments), np.zeros((instruments, PITCHES))
-    is_tempered = settings.inverse_pitch != 1.0 or settings.inverse_instrument != 1.0
-    total, tempered = np.empty(instruments), np.empty(instruments)
+    scale = np.full(instruments + 1, settings.inverse_pitch)
+    scale[instruments] = settings.inverse_time
+    is_tempered = settings.inverse_instrument != 1.0 or (scale != 1.0).any()
+    total, tempered = np.empty(instruments + 1), np.empty(instruments + 1)
     by_class = np.empty(CLASSES)
     for row in range(len(logits)):
         any_left = strict[row]
@@ -181,7 +183,7 @@ def _apply(
             if settings.repetition > 0:
                 _phrase_penalty(state, row, instrument, settings, by_pitch)
         if is_tempered:
-            _log_sums(logits[row], may[row], ids.instrument, settings.inverse_pitch, total, tempered)
+            _log_sums(logits[row], may[row], ids, scale, total, tempered)
         for token in range(len(within)):
             if not may[row, token]:
                 continue
@@ -198,7 +200,9 @@ def _apply(
                 if not ids.drum[instrument]:
                     value += by_class[ids.pitch[token] % CLASSES]
             elif ids.ticks[token] > 0:
-                value = value * settings.inverse_time - push
+                if is_tempered:
+                    value = value * settings.inverse_time - tempered[instruments] + total[instruments]
+                value -= push
             logits[row, token] = value + bias[token]
         if echoes[row] > 0 and may[row, echoes[row] >> ECHO_BITS]:
             logits[row, echoes[row] >> ECHO_BITS] += settings.recall
@@ -261,27 +265,29 @@ def _phrase_penalty(
 def _log_sums(
     logits: NDArray[np.float32],
     may: NDArray[np.bool_],
-    instrument: NDArray[np.int64],
-    scale: float,
+    ids: IdTable,
+    scale: NDArray[np.float64],
     plain: NDArray[np.float64],
     scaled: NDArray[np.float64],
 ) -> None:
-    """Write, of the notes of each instrument that may start, the log of the summed exponentials of logits and of
-    logits times `scale`; both of shape (instruments,)."""
+    """Write, of the notes of each instrument and, behind them, of the waits that may come next, the log of the summed
+    exponentials of logits and of logits times `scale`; all of shape (instruments + 1,)."""
+    waits = len(plain) - 1
     peak = np.full(len(plain), -np.inf)
     for token in range(len(may)):
-        if may[token] and instrument[token] >= 0:
-            peak[instrument[token]] = max(peak[instrument[token]], np.float64(logits[token]))
+        owner = waits if ids.instrument[token] < 0 < ids.ticks[token] else ids.instrument[token]
+        if may[token] and owner >= 0:
+            peak[owner] = max(peak[owner], np.float64(logits[token]))
     plain[:], scaled[:] = 0.0, 0.0
     for token in range(len(may)):
-        owner = instrument[token]
+        owner = waits if ids.instrument[token] < 0 < ids.ticks[token] else ids.instrument[token]
         if may[token] and owner >= 0:
             plain[owner] += np.exp(logits[token] - peak[owner])
-            scaled[owner] += np.exp((logits[token] - peak[owner]) * scale)
+            scaled[owner] += np.exp((logits[token] - peak[owner]) * scale[owner])
     for owner in range(len(plain)):
         if plain[owner] > 0:
             plain[owner] = peak[owner] + np.log(plain[owner])
-            scaled[owner] = peak[owner] * scale + np.log(scaled[owner])
+            scaled[owner] = peak[owner] * scale[owner] + np.log(scaled[owner])
 
 
 @compiled

@@ -112,11 +112,15 @@ class TestVoices:
 
 
 class TestTemperatures:
-    def test_of_time(self, encoding: Encoding) -> None:
-        values, _ = Desk(encoding, time_temperature=0.5).look(**{"wait:3": 1.5, "piano:v64:C4": 1.5})
+    def test_of_time_leaves_waits_their_share(self, encoding: Encoding) -> None:
+        given = {"wait:3": 3.0, "wait:6": 2.0, "piano:v64:C4": 1.5}
         desk = Desk(encoding)
-        assert values[desk.id("wait:3")] == 3.0
-        assert values[desk.id("piano:v64:C4")] == 1.5
+        before, _ = desk.look(**given)
+        after, _ = Desk(encoding, time_temperature=0.5).look(**given)
+        waits = encoding.effects.ticks > 0
+        assert np.exp(after[waits]).sum() == pytest.approx(np.exp(before[waits]).sum(), rel=1e-4)
+        assert after[desk.id("wait:3")] - after[desk.id("wait:6")] == pytest.approx(2.0, rel=1e-4)
+        assert after[desk.id("piano:v64:C4")] == 1.5
 
     def test_of_pitch_leaves_each_instrument_its_share(self, encoding: Encoding) -> None:
         given = {"piano:v64:C4": 3.0, "piano:v64:D4": 2.0, "violin:v80:C4": 1.0}
