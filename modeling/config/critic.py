@@ -76,6 +76,9 @@ class CriticConfig(StrictModel):
     """Windows in a step, half of them real."""
     damaged: float = Field(0.5, ge=0, le=1)
     """Share of damaged real pieces among the windows that are not real; the rest are generations."""
+    pairs: float = Field(0.0, ge=0)
+    """Weight of the loss of ranking each real window above the one beside it that is not real, in addition to the loss
+    of telling each one's label."""
     learning_rate: float = Field(3e-3, gt=0)
     """Of the head."""
     trunk_learning_rate: float = Field(5e-4, gt=0)

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
+from torch.nn.functional import softplus
 
 from modeling.config.critic import CriticConfig
 from modeling.criticism.critic import Critic
@@ -53,6 +55,8 @@ def fit_critic(
         logits = critic.logits(batch, music)
         labels = labels.to(logits.device)
         loss = critic_loss(logits, labels) / (labels >= 0).sum().clamp(min=1)
+        if config.pairs:
+            loss = loss + config.pairs * pair_loss(logits, labels)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(trained, LARGEST_GRADIENT)
@@ -70,6 +74,17 @@ def new_critic(model: MuseNet, config: CriticConfig, seed: int) -> Critic:
         return Critic(model, copy.deepcopy(model.critic).float(), config)
     torch.manual_seed(seed)
     return Critic(model, CriticHead(model.config.d_model, config.hidden).to(model.norm.weight.device), config)
+
+
+def pair_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return the mean loss in nats of ranking windows in pairs of a real one and one that is not, a scalar.
+
+    A logistic loss of the difference of their logits (Burges et al., "Learning to rank using gradient descent", 2005),
+    at the positions at which both are judged. Both have one header, place and piece, so that nothing else counts.
+    """
+    is_judged = (labels[0::2] >= 0) & (labels[1::2] >= 0)
+    losses = softplus(logits[1::2] - logits[0::2]) * is_judged
+    return losses.sum() / is_judged.sum().clamp(min=1)
 
 
 def _learning_rate(step: int, steps: int) -> float:

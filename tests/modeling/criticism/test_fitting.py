@@ -9,7 +9,9 @@ import pytest
 import torch
 
 from modeling.criticism import Critic, Lessons, fit_critic, judge_windows, new_critic
+from modeling.criticism.fitting import pair_loss
 from modeling.data import Split
+from modeling.network.loss import UNHEARD, UNLABELLED
 from modeling.network.transformer import MuseNet
 
 SETTINGS = {"steps": 25, "batch": 8, "learning_rate": 1e-2}
@@ -29,6 +31,15 @@ def test_damaged_pieces_are_told_from_real_ones(trunk: str, make_critic: Callabl
     assert (critic.trunk is start.trunk) == (trunk == "frozen")
     logits, _, is_real = judge_windows(critic, split.encoding, lessons.draw(20, np.random.default_rng(9)))
     assert logits[is_real].mean() > logits[~is_real].mean()
+
+
+def test_pairs_are_ranked_where_both_are_judged() -> None:
+    """Two pairs of three positions: of the first one all are judged, of the second one the last alone."""
+    logits = torch.tensor([[1.0, 1, 2], [1, 0, 0], [9, 9, 0], [0, 0, 5]])
+    labels = torch.tensor([[1.0, 1, 1], [0, 0, 0], [UNLABELLED, 1, 1], [UNLABELLED, UNLABELLED, 0]])
+    expected = np.log1p(np.exp([0.0, -1, -2, 5])).mean()
+    assert float(pair_loss(logits, labels)) == pytest.approx(expected)
+    assert float(pair_loss(logits, torch.full((4, 3), UNHEARD))) == 0
 
 
 def test_a_seed_gives_the_same_critic(make_critic: Callable[..., Critic], split: Split) -> None:
