@@ -45,7 +45,7 @@ def fit_critic(
     if is_tuned:
         groups.append({"params": list(trunk.parameters()), "lr": config.trunk_learning_rate})
     trained = [parameter for group in groups for parameter in group["params"]]
-    optimiser = torch.optim.AdamW(groups, weight_decay=config.weight_decay, betas=(0.9, 0.98))
+    optimiser = torch.optim.AdamW(groups, weight_decay=config.weight_decay, betas=(0.9, 0.98), fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _learning_rate(step, config.steps))
     critic = Critic(trunk, head, config)
     for step in range(config.steps):
