@@ -120,9 +120,8 @@ class CriticTraining:
         for number in range(parameters.rounds):
             if number:
                 generations = [*generations, *self._hardest(critic, number, bar)]
-            lessons = Lessons(
-                self.train, generated_of(generations, self.train), self.config.window, self.config.damaged
-            )
+            learned = generated_of(generations, self.train)
+            lessons = Lessons(self.train, learned, self.config.lesson_window, self.config.damaged)
 
             def progress(done: int, loss: float, before: int = number * steps) -> None:
                 bar.update(before + done, parameters.rounds * steps, f"loss {loss:.3f}")

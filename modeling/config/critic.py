@@ -65,6 +65,8 @@ class CriticConfig(StrictModel):
 
     window: int = Field(256, ge=16)
     """Tokens of a window, its header included; at most the model's context."""
+    lesson: int | None = Field(None, ge=16)
+    """Tokens of the windows that it learns from, at most `window`; None: as many. At equal work shorter ones are more."""
     hidden: int = Field(64, ge=4, multiple_of=4)
     """Units of the head's hidden layer."""
     trunk: Literal["frozen", "tuned"] = "tuned"
@@ -84,6 +86,11 @@ class CriticConfig(StrictModel):
     trunk_learning_rate: float = Field(5e-4, gt=0)
     """Of a tuned trunk."""
     weight_decay: float = Field(0.1, ge=0)
+
+    @property
+    def lesson_window(self) -> int:
+        """Tokens of the windows that it learns from."""
+        return self.window if self.lesson is None else min(self.lesson, self.window)
 
 
 class JointCritic(StrictModel):

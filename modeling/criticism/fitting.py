@@ -50,7 +50,7 @@ def fit_critic(
     critic = Critic(trunk, head, config)
     for step in range(config.steps):
         windows = lessons.draw(config.batch // 2, np.random.default_rng([seed, LESSON_STREAM, step]))
-        batch, music = batch_of(windows, config.window, encoding)
+        batch, music = batch_of(windows, lessons.window, encoding)
         labels = labels_of(windows, music)
         logits = critic.logits(batch, music)
         labels = labels.to(logits.device)

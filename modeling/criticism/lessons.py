@@ -96,7 +96,7 @@ class Lessons:
         raise ShardError(f"the training pieces have fewer than {LEAST_NOTES} notes: a critic has nothing to learn from")
 
     def _generated(self, random: Random) -> list[Window]:
-        found = self.generated[int(random.integers(len(self.generated)))]
+        found = self._within(self.generated[int(random.integers(len(self.generated)))], random)
         tokens = np.asarray(self.split.pieces[found.piece])
         real = Window(tokens, found.start, len(tokens), judged_from=found.prompt)
         if random.random() < VARIED:
@@ -105,6 +105,11 @@ class Lessons:
             spliced = splice(found, tokens, self.split.encoding)
             return [real, found.window if spliced is None else spliced]
         return [real, found.window]
+
+    def _within(self, found: Generated, random: Random) -> Generated:
+        """Return a generation with a window of this size anywhere in its own."""
+        spare = len(found.tokens) - found.start - self.window
+        return found if spare <= 0 else replace(found, start=found.start + int(random.integers(spare + 1)))
 
     def _damaged(self, random: Random) -> list[Window]:
         encoding = self.split.encoding

@@ -61,6 +61,16 @@ def test_behind_a_generated_middle_the_piece_goes_on(split: Split) -> None:
     )
 
 
+def test_shorter_windows_lie_anywhere_in_a_generation(split: Split) -> None:
+    """The generation's own window has 50 tokens behind body token 10."""
+    windows = Lessons(split, generated(split), 24, damaged=0.0).draw(60, np.random.default_rng(2))
+    made = [window for window in windows if not window.is_real and len(window.tokens) == HEADER + 60]
+    starts = {window.start for window in made}
+    assert min(starts) >= 10 and max(starts) <= HEADER + 60 - 24
+    assert len(starts) > 10
+    assert {window.judged_from for window in made} == {HEADER + 20}
+
+
 def test_pieces_without_notes_teach_nothing(split: Split) -> None:
     short = replace(split, pieces=split.pieces[:2], piece_ids=split.piece_ids[:2], styles=split.styles[:2])
     few = Lessons(short, [], 4, 1.0)
