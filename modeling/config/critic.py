@@ -66,7 +66,7 @@ class CriticConfig(StrictModel):
     window: int = Field(256, ge=16)
     """Tokens of a window, its header included; at most the model's context."""
     lesson: int | None = Field(None, ge=16)
-    """Tokens of the windows that it learns from, at most `window`; None: as many. At equal work shorter ones are more."""
+    """Tokens of the windows that it learns from, at most `window`; None: as many. Shorter ones are cheaper."""
     hidden: int = Field(64, ge=4, multiple_of=4)
     """Units of the head's hidden layer."""
     trunk: Literal["frozen", "tuned"] = "tuned"
