@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -178,7 +179,7 @@ class CriticTraining:
     def _calibrated(self, critic: Critic, generations: Sequence[Generation]) -> Critic:
         made, real = windows_of(generations, self.calibration)
         logits, heard, is_real = judge_prefixes(critic, self.train.encoding, [*real, *made])
-        return Critic(critic.trunk, critic.head, critic.config, fit_calibration(logits, heard, is_real))
+        return replace(critic, calibration=fit_calibration(logits, heard, is_real))
 
     def _hardest(self, critic: Critic, number: int, bar: Stage) -> list[Generation]:
         """Return the generations of a further round: of twice as many those that a critic takes for real."""

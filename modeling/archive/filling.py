@@ -35,6 +35,8 @@ SPREAD = np.array([0.8191725133961645, 0.6710436067037893, 0.5497004779019703])
 sequence that fills a cube evenly (Roberts, "The unreasonable effectiveness of quasirandom sequences", 2018)."""
 THIRDS = 3
 """Parts of a piece that windows begin in."""
+ROOM = 2
+"""Share of a window, as its inverse, that a piece has to be longer than one to say where in it others begin."""
 DEEPEST = 4096
 """Body tokens before a window at most."""
 
@@ -150,8 +152,8 @@ class Filler:
     def _place(self, way: float, turn: int, count: int, random: np.random.Generator) -> tuple[int, list[int]]:
         """Return the first body token of the windows of a batch, and the indices of their pieces.
 
-        The family whose turn it is has the window at `way`; those of the others begin with the same token and in the
-        same third, as far as there are enough pieces, and are of other families.
+        The family whose turn it is, and whose piece has room, has its window at `way`; those of the others begin with
+        the same token and in the same third, as far as there are enough pieces, and are of other families.
         """
         long = self._long
         if not len(long):
@@ -160,7 +162,8 @@ class Filler:
         order = random.permutation(len(long))
         order = order[np.argsort((self._turns[family[order]] - turn) % len(self._turns), kind="stable")]
         spare = self.split.sizes[long] - self.window
-        order = order[np.argsort(way * spare[order] > DEEPEST, kind="stable")]
+        is_roomy = (spare >= self.window // ROOM) & (way * spare <= DEEPEST)  # one that hardly fits has no thirds
+        order = order[np.argsort(~is_roomy[order] & (way > 0), kind="stable")]
         start = min(math.ceil(way * spare[order[0]]), int(spare[order[0]]) - 1, DEEPEST)
         order = order[spare[order] > start]
         third = third_of(np.full(len(order), start), self.split.sizes[long[order]], self.window)

@@ -72,6 +72,8 @@ class CriticConfig(StrictModel):
     trunk: Literal["frozen", "tuned"] = "tuned"
     """`tuned`: the critic trains a copy of the whole network, which hears more and doubles the model's files.
     `frozen`: the head alone, on the network's own states."""
+    surprise: bool = True
+    """True if it hears how unlikely the model finds each token, and how sure it was, beside the states."""
     steps: int = Field(200, ge=1)
     """Optimiser steps."""
     batch: int = Field(16, ge=2, multiple_of=2)

@@ -10,7 +10,7 @@
 
 from modeling.config.critic import CriticConfig
 from modeling.criticism.calibration import Calibration, expected_calibration_error, fit_calibration, probability
-from modeling.criticism.critic import Critic, load_critic, save_critic
+from modeling.criticism.critic import Critic, load_critic, new_head, save_critic
 from modeling.criticism.figures import Estimate, Scored, auc, share_below
 from modeling.criticism.fitting import fit_critic, new_critic
 from modeling.criticism.lessons import Generated, Lessons
@@ -51,6 +51,7 @@ __all__ = [
     "labels_of",
     "load_critic",
     "new_critic",
+    "new_head",
     "prefix_sizes",
     "probability",
     "save_critic",

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from modeling.config.critic import CriticConfig
 from modeling.criticism.calibration import Calibration, Values
+from modeling.criticism.surprise import SURPRISE, surprise_of
 from modeling.criticism.windows import Window, batch_of
 from modeling.network.batch import Batch
 from modeling.network.critic_head import CriticHead
@@ -24,8 +25,9 @@ from modeling.network.weights import UNREADABLE, WeightsError
 from tokenization.encodings import HEADER, Encoding
 
 CRITIC_CONFIG, CRITIC_WEIGHTS = "critic.json", "critic.safetensors"
-CRITIC_FORMAT = 3
-"""Format of a stored critic. 3: a logit at every position, a calibration, and possibly a trunk of its own."""
+CRITIC_FORMAT = 4
+"""Format of a stored critic. 4: a head that may hear the model's surprise; 3: a logit at every position, a calibration,
+and possibly a trunk of its own."""
 BATCH = 16
 """Windows in one forward pass."""
 HEAD, TRUNK = "head.", "trunk."
@@ -36,22 +38,31 @@ HEAD, TRUNK = "head.", "trunk."
 class Critic:
     """A network, the head on its states and the calibration of the head's logits."""
 
+    model: MuseNet
+    """The network whose pieces are judged."""
     trunk: MuseNet
-    """The model's own network, or one that was tuned for the critic."""
+    """That network, or a copy that was tuned for the critic."""
     head: CriticHead
     config: CriticConfig
     calibration: Calibration = field(default_factory=Calibration)
 
     def logits(self, batch: Batch, music: Tensor) -> Tensor:
         """Return the head's logits at every position, shape (windows, size)."""
-        states = self.trunk.states(batch.to(self.trunk.norm.weight.device))
-        logits: Tensor = self.head(states, music.to(states.device))
+        batch = batch.to(self.trunk.norm.weight.device)
+        states = self.trunk.states(batch)
+        surprise = None
+        if self.config.surprise:
+            with torch.no_grad():
+                own = states.detach() if self.trunk is self.model else self.model.states(batch)
+                surprise = surprise_of(self.model, own, batch)
+        logits: Tensor = self.head(states, music.to(states.device), surprise_btf=surprise)
         return logits
 
     @torch.inference_mode()
     def hear(self, windows: list[Window], encoding: Encoding) -> Values:
         """Return the logit behind every token of each window, shape (windows, window); NaN behind the window's end."""
         self.trunk.eval()
+        self.model.eval()
         found = []
         for first in range(0, len(windows), BATCH):
             batch, music = batch_of(windows[first : first + BATCH], self.config.window, encoding)
@@ -95,7 +106,7 @@ def load_critic(folder: Path, model: MuseNet) -> Critic:
             )
         weights = load_file(folder / CRITIC_WEIGHTS)
         config = CriticConfig(**content["config"])
-        head = CriticHead(content["d_model"], config.hidden)
+        head = new_head(content["d_model"], config)
         head.load_state_dict(_part(weights, HEAD))
         if head.d_model != model.config.d_model:
             raise ValueError(f"it hears {head.d_model} units of each state, the model has {model.config.d_model}")
@@ -110,7 +121,12 @@ def load_critic(folder: Path, model: MuseNet) -> Critic:
         raise
     except UNREADABLE as error:
         raise WeightsError(f"no critic can be read from {folder}: {error}") from error
-    return Critic(trunk, head.to(model.norm.weight.device).eval(), config, calibration)
+    return Critic(model, trunk, head.to(model.norm.weight.device).eval(), config, calibration)
+
+
+def new_head(d_model: int, config: CriticConfig) -> CriticHead:
+    """Return the head of a critic of these settings, untrained."""
+    return CriticHead(d_model, config.hidden, SURPRISE if config.surprise else 0)
 
 
 def _part(weights: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

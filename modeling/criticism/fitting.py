@@ -12,10 +12,9 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from modeling.config.critic import CriticConfig
-from modeling.criticism.critic import Critic
+from modeling.criticism.critic import Critic, new_head
 from modeling.criticism.lessons import Lessons
 from modeling.criticism.windows import batch_of, labels_of
-from modeling.network.critic_head import CriticHead
 from modeling.network.loss import critic_loss
 from modeling.network.transformer import MuseNet
 
@@ -47,7 +46,7 @@ def fit_critic(
     trained = [parameter for group in groups for parameter in group["params"]]
     optimiser = torch.optim.AdamW(groups, weight_decay=config.weight_decay, betas=(0.9, 0.98), fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _learning_rate(step, config.steps))
-    critic = Critic(trunk, head, config)
+    critic = Critic(start.model if is_tuned else trunk, trunk, head, config)
     for step in range(config.steps):
         windows = lessons.draw(config.batch // 2, np.random.default_rng([seed, LESSON_STREAM, step]))
         batch, music = batch_of(windows, lessons.window, encoding)
@@ -65,15 +64,16 @@ def fit_critic(
         if on_progress is not None:
             on_progress(step + 1, float(loss.detach()))
     head.eval()
-    return Critic(trunk.eval() if is_tuned else start.trunk, head, config)
+    return Critic(start.model, trunk.eval() if is_tuned else start.trunk, head, config)
 
 
 def new_critic(model: MuseNet, config: CriticConfig, seed: int) -> Critic:
     """Return an untrained critic of a model, or one with the head that the model was trained with."""
-    if model.critic is not None and model.config.critic == config.hidden:
-        return Critic(model, copy.deepcopy(model.critic).float(), config)
     torch.manual_seed(seed)
-    return Critic(model, CriticHead(model.config.d_model, config.hidden).to(model.norm.weight.device), config)
+    head = new_head(model.config.d_model, config)
+    if model.critic is not None and model.config.critic == config.hidden:
+        head.load_state_dict(model.critic.state_dict(), strict=False)  # it has not heard surprise
+    return Critic(model, model, head.to(model.norm.weight.device).float(), config)
 
 
 def pair_loss(logits: Tensor, labels: Tensor) -> Tensor:

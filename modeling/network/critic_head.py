@@ -19,12 +19,16 @@ class CriticHead(nn.Module):
     real.
     """
 
-    def __init__(self, d_model: int, hidden: int) -> None:
-        """`hidden`: units of the hidden layer, a multiple of POOLS."""
+    def __init__(self, d_model: int, hidden: int, surprise: int = 0) -> None:
+        """`hidden`: units of the hidden layer, a multiple of POOLS. `surprise`: numbers at every position that it hears
+        beside the states; they begin without effect, so that a head may get them when it has learned without."""
         super().__init__()
         self.norm = nn.LayerNorm(d_model)
         self.up_proj = nn.Linear(d_model, hidden)
         self.attention = nn.Linear(d_model, POOLS)
+        self.surprise_proj = nn.Linear(surprise, hidden + POOLS, bias=False) if surprise else None
+        if self.surprise_proj is not None:
+            nn.init.zeros_(self.surprise_proj.weight)
         self.pooled_norm = nn.LayerNorm(hidden)
         self.mix_proj = nn.Linear(hidden, hidden)
         self.out_proj = nn.Linear(hidden, 1)
@@ -33,17 +37,30 @@ class CriticHead(nn.Module):
     def d_model(self) -> int:
         return self.up_proj.in_features
 
-    def forward(self, states_btc: Tensor, music_bt: Tensor, positions_bt: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        states_btc: Tensor,
+        music_bt: Tensor,
+        positions_bt: Tensor | None = None,
+        surprise_btf: Tensor | None = None,
+    ) -> Tensor:
         """Return logits of shape (batch, time), in 32 bits.
 
         `music_bt`: True at positions that hold music rather than padding. `positions_bt`: positions within documents,
-        across which nothing is averaged; None: each row is one document.
+        across which nothing is averaged; None: each row is one document. `surprise_btf`: that of the tokens, for a head
+        that hears it.
         """
         kind = self.out_proj.weight.dtype
         states = self.norm(states_btc.to(kind))
-        hidden = gelu(self.up_proj(states)).float()
+        up, attention = self.up_proj(states), self.attention(states)
+        if self.surprise_proj is not None:
+            if surprise_btf is None:
+                raise ValueError("the critic's head needs the surprise of its tokens, which was not given")
+            further = self.surprise_proj(surprise_btf.to(kind))
+            up, attention = up + further[..., :-POOLS], attention + further[..., -POOLS:]
+        hidden = gelu(up).float()
         hidden = hidden.view(*hidden.shape[:-1], POOLS, hidden.shape[-1] // POOLS)
-        weight = (BOUND * torch.tanh(self.attention(states).float() / BOUND)).exp() * music_bt[..., None]
+        weight = (BOUND * torch.tanh(attention.float() / BOUND)).exp() * music_bt[..., None]
         totals = torch.cat([weight[..., None] * hidden, weight[..., None]], dim=-1).cumsum(dim=1)
         if positions_bt is not None:
             totals = totals - _before_documents(totals, positions_bt)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from modeling.criticism import Critic, CriticConfig, CriticHead
+from modeling.criticism import Critic, CriticConfig, new_head
 from modeling.network.transformer import MuseNet
 
 MakeCritic = Callable[..., Critic]
@@ -20,6 +20,7 @@ def make_critic(make_model: Callable[..., MuseNet]) -> MakeCritic:
     def make(context: int = 64, **settings: object) -> Critic:
         torch.manual_seed(0)
         config = CriticConfig(**{"window": 32, "hidden": 8, **settings})
-        return Critic(make_model(context=context), CriticHead(32, config.hidden).eval(), config)
+        model = make_model(context=context)
+        return Critic(model, model, new_head(32, config).eval(), config)
 
     return make

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ CALIBRATION = Calibration(2.0, 0.1, -1.0, 0.2)
 def folder(make_critic: Callable[..., Critic], tmp_path: Path) -> Path:
     """A saved critic without a trunk of its own."""
     critic = make_critic()
-    save_critic(Critic(critic.trunk, critic.head, critic.config, CALIBRATION), tmp_path / "critic", is_tuned=False)
+    save_critic(replace(critic, calibration=CALIBRATION), tmp_path / "critic", is_tuned=False)
     return tmp_path / "critic"
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from modeling.criticism import Critic, CriticConfig, judge
+from modeling.criticism import CriticConfig, judge
 from modeling.generation import ModelBundle, Request, beginning, compose, composition, prompt_tokens
 from tokenization.encodings import ENCODINGS, Time
 from tokenization.midi import read_midi
@@ -67,7 +67,7 @@ class TestCompose:
         self, bundle: ModelBundle, long_tune: Notes, make_request: MakeRequest
     ) -> None:
         assert bundle.critic is not None
-        near = replace(bundle, critic=Critic(bundle.model, bundle.critic.head, CriticConfig(window=16, hidden=8)))
+        near = replace(bundle, critic=replace(bundle.critic, config=CriticConfig(window=16, hidden=8)))
         asked = make_request(prompt=near.encoding.encode(beginning(long_tune, count=20))[:-1], length=120)
         assert len(prompt_tokens(near.encoding, asked)) > 16
         found = compose(near, asked)
