@@ -12,8 +12,8 @@ from infra.files import write_atomically
 from infra.settings import one_line
 
 REPORT_FILE = "report.json"
-REPORT_FORMAT: Final = 3
-"""3: a figure for each way of not being real, with its interval."""
+REPORT_FORMAT: Final = 4
+"""4: tokens heard count from the end of the prompt, and intervals are over families."""
 Kind = Literal["generated", "prefix", "place", "sampler", "damage", "cue"]
 TITLES: dict[Kind, str] = {
     "generated": "Generations of the archive's samplers together",
@@ -57,7 +57,7 @@ class Reliability(_Strict):
 class CriticReport(_Strict):
     """A trained critic in numbers."""
 
-    format: Literal[3] = REPORT_FORMAT
+    format: Literal[4] = REPORT_FORMAT
     run_id: str
     folder: str
     auc: float

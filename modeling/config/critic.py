@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from modeling.config.base import StrictModel
 from modeling.config.drawing import DrawingConfig
@@ -78,6 +78,8 @@ class CriticConfig(StrictModel):
     """Optimiser steps."""
     batch: int = Field(16, ge=2, multiple_of=2)
     """Windows in a step, half of them real."""
+    repeats: int = Field(1, ge=1)
+    """Steps in which the head of a frozen trunk hears each batch, which the trunk computes once; 1 for a tuned one."""
     damaged: float = Field(0.5, ge=0, le=1)
     """Share of damaged real pieces among the windows that are not real; the rest are generations."""
     pairs: float = Field(0.0, ge=0)
@@ -88,6 +90,12 @@ class CriticConfig(StrictModel):
     trunk_learning_rate: float = Field(5e-4, gt=0)
     """Of a tuned trunk."""
     weight_decay: float = Field(0.1, ge=0)
+
+    @model_validator(mode="after")
+    def _repeats_of_frozen(self) -> Self:
+        if self.repeats > 1 and self.trunk != "frozen":
+            raise ValueError(f"repeats = {self.repeats} needs trunk = frozen: a tuned trunk hears every window anew")
+        return self
 
     @property
     def lesson_window(self) -> int:

@@ -46,15 +46,19 @@ class Critic:
     config: CriticConfig
     calibration: Calibration = field(default_factory=Calibration)
 
-    def logits(self, batch: Batch, music: Tensor) -> Tensor:
-        """Return the head's logits at every position, shape (windows, size)."""
+    def inputs(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
+        """Return what the head hears of windows: the trunk's states, shape (windows, size, d_model), and surprise."""
         batch = batch.to(self.trunk.norm.weight.device)
         states = self.trunk.states(batch)
-        surprise = None
-        if self.config.surprise:
-            with torch.no_grad():
-                own = states.detach() if self.trunk is self.model else self.model.states(batch)
-                surprise = surprise_of(self.model, own, batch)
+        if not self.config.surprise:
+            return states, None
+        with torch.no_grad():
+            own = states.detach() if self.trunk is self.model else self.model.states(batch)
+            return states, surprise_of(self.model, own, batch)
+
+    def logits(self, batch: Batch, music: Tensor) -> Tensor:
+        """Return the head's logits at every position, shape (windows, size)."""
+        states, surprise = self.inputs(batch)
         logits: Tensor = self.head(states, music.to(states.device), surprise_btf=surprise)
         return logits
 

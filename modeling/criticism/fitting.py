@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -35,7 +35,7 @@ def fit_critic(
 
     `on_progress` gets the steps done and the loss of the last one, in nats per position.
     """
-    config, encoding = start.config, lessons.split.encoding
+    config = start.config
     torch.manual_seed(seed)
     head = copy.deepcopy(start.head).train()
     is_tuned = config.trunk == "tuned"
@@ -47,12 +47,14 @@ def fit_critic(
     optimiser = torch.optim.AdamW(groups, weight_decay=config.weight_decay, betas=(0.9, 0.98), fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _learning_rate(step, config.steps))
     critic = Critic(start.model if is_tuned else trunk, trunk, head, config)
+    distinct = -(-config.steps // config.repeats)
+    kept: dict[int, _Heard] = {}
     for step in range(config.steps):
-        windows = lessons.draw(config.batch // 2, np.random.default_rng([seed, LESSON_STREAM, step]))
-        batch, music = batch_of(windows, lessons.window, encoding)
-        labels = labels_of(windows, music)
-        logits = critic.logits(batch, music)
-        labels = labels.to(logits.device)
+        number = step % distinct
+        heard = kept.pop(number) if number in kept else _hear(critic, lessons, seed, number)
+        if step + distinct < config.steps:
+            kept[number] = heard
+        logits, labels = head(heard.states, heard.music, surprise_btf=heard.surprise), heard.labels
         loss = critic_loss(logits, labels) / (labels >= 0).sum().clamp(min=1)
         if config.pairs:
             loss = loss + config.pairs * pair_loss(logits, labels)
@@ -67,12 +69,31 @@ def fit_critic(
     return Critic(start.model, trunk.eval() if is_tuned else start.trunk, head, config)
 
 
+class _Heard(NamedTuple):
+    """The windows of a step as the head hears them."""
+
+    states: Tensor
+    surprise: Tensor | None
+    music: Tensor
+    labels: Tensor
+
+
+def _hear(critic: Critic, lessons: Lessons, seed: int, number: int) -> _Heard:
+    """Return a batch of lessons, by its number."""
+    windows = lessons.draw(critic.config.batch // 2, np.random.default_rng([seed, LESSON_STREAM, number]))
+    batch, music = batch_of(windows, lessons.window, lessons.split.encoding)
+    states, surprise = critic.inputs(batch)
+    return _Heard(states, surprise, music.to(states.device), labels_of(windows, music).to(states.device))
+
+
 def new_critic(model: MuseNet, config: CriticConfig, seed: int) -> Critic:
     """Return an untrained critic of a model, or one with the head that the model was trained with."""
     torch.manual_seed(seed)
     head = new_head(model.config.d_model, config)
     if model.critic is not None and model.config.critic == config.hidden:
-        head.load_state_dict(model.critic.state_dict(), strict=False)  # it has not heard surprise
+        head.load_state_dict(model.critic.state_dict(), strict=False)
+        if head.surprise_proj is not None:  # which it has not heard yet
+            torch.nn.init.zeros_(head.surprise_proj.weight)
     return Critic(model, model, head.to(model.norm.weight.device).float(), config)
 
 

@@ -33,8 +33,8 @@ def surprise_of(model: MuseNet, states: Tensor, batch: Batch) -> Tensor:
     for row in range(len(tokens)):
         texture = None if batch.texture is None else batch.texture[row, HEADER - 1 : -1].to(states.device)
         logits = model.project(states[row, HEADER - 1 : -1], texture, table).float()
-        logs = logits.log_softmax(-1)
-        log = logs.gather(1, tokens[row, HEADER:, None])[:, 0]
-        entropy = -(logs.exp() * logs).sum(-1)
-        found[row, HEADER:] = torch.stack([-log / NATS, entropy / NATS, (-log - entropy) / NATS, log.exp()], dim=-1)
+        total = logits.logsumexp(-1)
+        loss = total - logits.gather(1, tokens[row, HEADER:, None])[:, 0]
+        entropy = total - torch.linalg.vecdot(logits.softmax(-1), logits)
+        found[row, HEADER:] = torch.stack([loss / NATS, entropy / NATS, (loss - entropy) / NATS, (-loss).exp()], dim=-1)
     return found

@@ -21,14 +21,12 @@ class CriticHead(nn.Module):
 
     def __init__(self, d_model: int, hidden: int, surprise: int = 0) -> None:
         """`hidden`: units of the hidden layer, a multiple of POOLS. `surprise`: numbers at every position that it hears
-        beside the states; they begin without effect, so that a head may get them when it has learned without."""
+        beside the states."""
         super().__init__()
         self.norm = nn.LayerNorm(d_model)
         self.up_proj = nn.Linear(d_model, hidden)
         self.attention = nn.Linear(d_model, POOLS)
         self.surprise_proj = nn.Linear(surprise, hidden + POOLS, bias=False) if surprise else None
-        if self.surprise_proj is not None:
-            nn.init.zeros_(self.surprise_proj.weight)
         self.pooled_norm = nn.LayerNorm(hidden)
         self.mix_proj = nn.Linear(hidden, hidden)
         self.out_proj = nn.Linear(hidden, 1)

@@ -32,8 +32,8 @@ def test_it_comes_back_from_its_file_and_says_that_it_was_there(tmp_path: Path) 
 
 
 def test_one_of_another_format_is_refused_with_the_remedy(tmp_path: Path) -> None:
-    (tmp_path / "report.json").write_text('{"format": 2, "run_id": "a", "auc": 0.5}')
-    with pytest.raises(UserError, match=r"report\.json is not of format 3.*remove .* and train the critic again"):
+    (tmp_path / "report.json").write_text('{"format": 3, "run_id": "a", "auc": 0.5}')
+    with pytest.raises(UserError, match=r"report\.json is not of format 4.*remove .* and train the critic again"):
         read_report(tmp_path)
 
 

@@ -7,8 +7,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 
-from modeling.criticism import Critic, Lessons, fit_critic, judge_windows, new_critic
+from modeling.criticism import Critic, CriticConfig, Lessons, fit_critic, judge_windows, new_critic
 from modeling.criticism.fitting import pair_loss
 from modeling.data import Split
 from modeling.network.loss import UNHEARD, UNLABELLED
@@ -40,6 +41,22 @@ def test_pairs_are_ranked_where_both_are_judged() -> None:
     expected = np.log1p(np.exp([0.0, -1, -2, 5])).mean()
     assert float(pair_loss(logits, labels)) == pytest.approx(expected)
     assert float(pair_loss(logits, torch.full((4, 3), UNHEARD))) == 0
+
+
+def test_a_frozen_trunk_computes_repeated_windows_once(
+    make_critic: Callable[..., Critic], split: Split, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seven steps over three batches: two of them are heard twice, and one three times."""
+    start = make_critic(trunk="frozen", **{**SETTINGS, "steps": 7, "repeats": 3})
+    batches: list[int] = []
+    inputs = Critic.inputs
+    monkeypatch.setattr(Critic, "inputs", lambda critic, batch: (batches.append(1), inputs(critic, batch))[1])
+    losses: list[float] = []
+    fit_critic(start, Lessons(split, [], 32, 1.0), 0, lambda _, loss: losses.append(loss))
+    assert (len(batches), len(losses)) == (3, 7)
+    assert len(set(losses)) == 7
+    with pytest.raises(ValidationError, match="repeats = 3 needs trunk = frozen"):
+        CriticConfig(repeats=3)
 
 
 def test_a_seed_gives_the_same_critic(make_critic: Callable[..., Critic], split: Split) -> None:
