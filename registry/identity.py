@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from infra.digests import file_sha256
 
-MODEL_NAME = "musenet"
+MODEL_NAME = EXPERIMENT = "musenet"
 BUNDLE = "bundle"
 """Name of the files of model and critic in a version."""
 FILES = f"artifacts/{BUNDLE}"

@@ -12,7 +12,9 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from infra.lake import Lake
 from registry.errors import RegistryError
+from registry.identity import EXPERIMENT
 
 COLUMNS = (
     ("experiments", "artifact_location"),
@@ -25,21 +27,22 @@ COLUMNS = (
 BUSY_SECONDS = 60.0
 
 
-def relocate(database: Path, artifacts: Path, experiment: str) -> str | None:
-    """Make the URIs in an MLflow database name files below `artifacts`; return the folder that they named before.
+def relocate(lake: Lake) -> str | None:
+    """Make the URIs in a lake's MLflow database name files in this lake; return the folder that they named before.
 
-    `experiment`: the one whose artifacts lie in `artifacts`. None: they were right, or in a store that does not move
-    with the lake. Raises RegistryError for a database that cannot be changed.
+    None: they were right, or in a store that does not move with the lake. Raises RegistryError for a database that
+    cannot be changed.
     """
+    database, artifacts = lake.registry_database, lake.registry_artifacts
     if not database.exists():
         return None
     try:
         with closing(sqlite3.connect(database, timeout=BUSY_SECONDS, isolation_level=None)) as content:
-            before = _location(content, experiment)
+            before = _location(content)
             if before is None or not _is_elsewhere(before, artifacts):
                 return None
             content.execute("BEGIN IMMEDIATE")
-            before = _location(content, experiment)  # another process may have been first
+            before = _location(content)  # another process may have been first
             if before is None or not _is_elsewhere(before, artifacts):
                 content.execute("ROLLBACK")
                 return None
@@ -50,11 +53,11 @@ def relocate(database: Path, artifacts: Path, experiment: str) -> str | None:
     return unquote(urlsplit(before).path)
 
 
-def _location(content: sqlite3.Connection, experiment: str) -> str | None:
-    """Return the URI of an experiment's artifacts, None for a database without the experiment."""
+def _location(content: sqlite3.Connection) -> str | None:
+    """Return the URI of the experiment's artifacts, None for a database without the experiment."""
     if not content.execute("SELECT 1 FROM sqlite_master WHERE name = 'experiments'").fetchone():
         return None
-    row = content.execute("SELECT artifact_location FROM experiments WHERE name = ?", (experiment,)).fetchone()
+    row = content.execute("SELECT artifact_location FROM experiments WHERE name = ?", (EXPERIMENT,)).fetchone()
     return None if row is None else str(row[0])
 
 

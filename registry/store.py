@@ -24,9 +24,9 @@ from infra.services.registry_address import (
     registry_address,
 )
 from registry.errors import RegistryError, first_line
+from registry.identity import EXPERIMENT
 from registry.relocation import relocate
 
-EXPERIMENT = "musenet"
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 """Makes MLflow's page show runs and metrics rather than traces."""
 
@@ -57,7 +57,7 @@ class Registry:
         try:
             if uri == own_registry(lake):
                 lake.registry_artifacts.mkdir(parents=True, exist_ok=True)
-                relocate(lake.registry_database, lake.registry_artifacts, EXPERIMENT)
+                relocate(lake)
             client = MlflowClient(tracking_uri=uri, registry_uri=uri)
             experiment = client.get_experiment_by_name(EXPERIMENT)
             if experiment is None:

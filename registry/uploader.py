@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -49,6 +49,8 @@ class TrackedRun:
     dataset: DatasetReference
     metrics: Path
     """Its `metrics.jsonl`."""
+    files: tuple[Path, ...] = ()
+    """Further files that are kept with the run when it has ended, such as its configuration and logs."""
 
 
 @dataclass(frozen=True)
@@ -119,9 +121,12 @@ class _Connection:
             self.progress = progress
             uploaded += len(rows)
 
-    def end(self, status: str) -> None:
-        """Close the run."""
+    def end(self, status: str, files: Sequence[Path] = ()) -> None:
+        """Upload files, then close the run."""
         with registry_errors():
+            for file in files:
+                if file.exists():
+                    self.registry.client.log_artifact(self.run_id, str(file))
             end_run(self.registry, self.run_id, status)
 
 
@@ -130,7 +135,7 @@ def upload_remaining(lake: Lake, run: TrackedRun, on_warning: OnWarning) -> None
     try:
         connection = _Connection(lake, run)
         if connection.upload():
-            connection.end("FINISHED")
+            connection.end("FINISHED", (run.metrics, *run.files))
     except (RegistryError, OSError) as error:
         on_warning(_warning(error))
 
@@ -179,7 +184,7 @@ class Uploader:
             connection.upload()
             system.sample()
             if ended:
-                connection.end(self._status)
+                connection.end(self._status, (self._run.metrics, *self._run.files))
         except (RegistryError, OSError) as error:
             self._connection = None
             self._warn(error)

@@ -23,9 +23,7 @@ if TYPE_CHECKING:
 def up(lake: Lake, as_json: bool) -> None:
     """Start the Prefect and MLflow servers of the lake."""
     with errors():
-        from infra.services import up as start
-
-        services = start(lake)
+        services = _start(lake)
     show_services(services, as_json, "started", "was running")
 
 
@@ -60,11 +58,18 @@ def status(lake: Lake, as_json: bool) -> None:
 def open_page(page: str, lake: Lake) -> None:
     """Open a server's page in the browser, starting the servers if they do not run."""
     with errors():
-        from infra.services import up as start
-
-        url = next(service.url for service in start(lake) if service.name == page)
+        url = next(service.url for service in _start(lake) if service.name == page)
     click.echo(f"{page}: {url}   (stop both servers with `{command_prefix()} down`)")
     click.launch(str(url))
+
+
+def _start(lake: Lake) -> list[Service]:
+    """Start the servers that do not run; that of MLflow shows the files of this lake, which may have been moved."""
+    from infra.services import up as start
+    from registry.relocation import relocate
+
+    relocate(lake)
+    return start(lake)
 
 
 def show_services(services: list[Service], as_json: bool, changed: str, unchanged: str) -> None:

@@ -125,4 +125,6 @@ def _train(
 
 def tracked_run(run: Run, dataset: DatasetVersion) -> TrackedRun:
     """Return a run as the registry tracks it."""
-    return TrackedRun(run.run_id, run.name, run.parameters(dataset), DatasetReference.of(dataset), run.folder.metrics)
+    folder, reference = run.folder, DatasetReference.of(dataset)
+    files = (folder.config, folder.log)
+    return TrackedRun(run.run_id, run.name, run.parameters(dataset), reference, folder.metrics, files)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ from pathlib import Path
 from infra.lake import Lake
 from infra.services import run_prefect
 from infra.services.environment import HOST
+from infra.services.registry_address import ARTIFACTS_VARIABLE, registry_address
 
 
 def server_command(lake: Lake, name: str, url: str) -> list[str]:
@@ -18,9 +20,10 @@ def server_command(lake: Lake, name: str, url: str) -> list[str]:
         return prefect_command(url, parent=0)
     return [
         *(sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", url.rpartition(":")[2]),
-        *("--backend-store-uri", f"sqlite:///{lake.registry_database}"),
-        # Clients write to the same database and folder themselves: the server only shows them.
-        *("--default-artifact-root", lake.registry_artifacts.as_uri(), "--no-serve-artifacts"),
+        *("--backend-store-uri", registry_address(lake)),
+        # Clients write to the same database and artifacts themselves: the server only shows them.
+        *("--default-artifact-root", os.environ.get(ARTIFACTS_VARIABLE) or lake.registry_artifacts.as_uri()),
+        "--no-serve-artifacts",
         *("--workers", "1", "--uvicorn-opts", "--log-level warning"),
     ]
 

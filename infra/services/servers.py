@@ -13,8 +13,9 @@ from infra.processes import end_groups
 from infra.services.commands import server_command, start_server
 from infra.services.database import create_database
 from infra.services.environment import server_environment
-from infra.services.health import address, wait_until_healthy
+from infra.services.health import address, answers, wait_until_healthy
 from infra.services.records import Record, identities, read_record, remove_record, services_lock, write_record
+from infra.services.registry_address import is_server, registry_address
 from infra.services.run_prefect import STOP_TIMEOUT_S
 
 ServerName = Literal["prefect", "mlflow"]
@@ -47,7 +48,7 @@ def up(lake: Lake) -> list[Service]:
         processes: dict[ServerName, subprocess.Popen[bytes]] = {}
         create_database(lake)
         try:
-            for name in PREFERRED_PORTS.keys() - records.keys():
+            for name in own_servers(lake) - records.keys():
                 url, log = address(PREFERRED_PORTS[name]), lake.services / f"{name}.log"
                 command, environment = server_command(lake, name, url), server_environment(lake, name, url)
                 processes[name] = start_server(command, environment, log)
@@ -63,7 +64,12 @@ def up(lake: Lake) -> list[Service]:
             for name in processes:
                 remove_record(lake, name)
             raise
-    return [_service(lake, name, records[name], name in processes) for name in PREFERRED_PORTS]
+    return [_service(lake, name, records.get(name), name in processes) for name in PREFERRED_PORTS]
+
+
+def own_servers(lake: Lake) -> set[ServerName]:
+    """Return the servers that a lake has: no MLflow where `$MLFLOW_TRACKING_URI` names a server elsewhere."""
+    return PREFERRED_PORTS.keys() - ({"mlflow"} if is_server(registry_address(lake)) else set())
 
 
 def down(lake: Lake) -> list[Service]:
@@ -83,6 +89,8 @@ def status(lake: Lake) -> list[Service]:
 
 def _service(lake: Lake, name: str, record: Record | None, changed: bool) -> Service:
     log = str(lake.services / f"{name}.log")
+    if record is None and name not in own_servers(lake):
+        return Service(name, answers(name, url := registry_address(lake)), False, url, None, log, None)
     if record is None:
         return Service(name, False, changed, None, None, log, None)
     return Service(name, True, changed, record.url, record.leader, record.log, record.started_at)

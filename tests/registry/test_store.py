@@ -10,10 +10,11 @@ import pytest
 
 from infra.lake import Lake
 from registry.errors import RegistryError, first_line, registry_errors
+from registry.identity import EXPERIMENT
 from registry.lineage import DatasetReference, log_dataset
 from registry.relocation import relocate
 from registry.runs import MetricRow, begin_run, log_metrics
-from registry.store import EXPERIMENT, Registry
+from registry.store import Registry
 
 
 class TestTheStore:
@@ -77,17 +78,19 @@ class TestALakeThatWasCopied:
     def test_is_the_same_under_a_link(self, original: tuple[Lake, str], tmp_path: Path) -> None:
         lake, _ = original
         (tmp_path / "link").symlink_to(lake.root)
-        assert relocate(lake.registry_database, tmp_path / "link" / "registry" / "artifacts", EXPERIMENT) is None
+        assert relocate(Lake(tmp_path / "link")) is None
 
     def test_that_cannot_be_written_is_refused(
         self, original: tuple[Lake, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         lake, _ = original
-        lock = sqlite3.connect(lake.registry_database)
+        copy = Lake(tmp_path / "copy")
+        shutil.copytree(lake.root, copy.root)
+        lock = sqlite3.connect(copy.registry_database)
         lock.execute("begin exclusive")
         monkeypatch.setattr("registry.relocation.BUSY_SECONDS", 0.01)
         with pytest.raises(RegistryError, match=r"mlflow\.db cannot be opened: database is locked"):
-            relocate(lake.registry_database, tmp_path, EXPERIMENT)
+            relocate(copy)
         lock.close()
 
 

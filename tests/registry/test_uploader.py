@@ -110,7 +110,9 @@ class Home:
         metrics = folder / "metrics.jsonl"
         metrics.write_bytes(lines(START, step(1), step(2), evaluation(2)))
         parameters = {"preset": "tiny", "training": {"batch_size": 8}}
-        self.run = TrackedRun("0123456789ab", "tiny-0123456789ab", parameters, dataset, metrics)
+        (folder / "train.log").write_text("step 1")
+        files = (folder / "train.log", folder / "run.json")
+        self.run = TrackedRun("0123456789ab", "tiny-0123456789ab", parameters, dataset, metrics, files)
         self.warnings: list[str] = []
 
     def uploader(self) -> Uploader:
@@ -161,6 +163,8 @@ class TestInMlflow:
         assert found.data.metrics["validation_nats_per_note"] == 5.0
         assert "system/cpu_utilization_percentage" in found.data.metrics
         assert [each.dataset.digest for each in found.inputs.dataset_inputs] == [home.run.dataset.digest]
+        kept = home.registry.client.list_artifacts(home.run_id)
+        assert [file.path for file in kept] == ["metrics.jsonl", "train.log"]
         assert home.warnings == []
 
     def test_a_resumed_run_goes_on_where_it_was(self, home: Home) -> None:

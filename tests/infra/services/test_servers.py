@@ -215,3 +215,10 @@ def test_an_api_that_does_not_answer_is_named_before_any_flow(tmp_path: Path, mo
     with pytest.raises(services.ServiceError, match=named), services.prefect_server(Lake(tmp_path)):
         pass
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_registry_elsewhere_gets_no_server_of_the_lake_s(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    assert background.own_servers(Lake(tmp_path)) == {"prefect"}
+    mlflow = next(service for service in services.status(Lake(tmp_path)) if service.name == "mlflow")
+    assert (mlflow.url, mlflow.running, mlflow.pid) == ("http://127.0.0.1:9", False, None)
