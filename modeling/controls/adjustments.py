@@ -11,7 +11,8 @@ from modeling.controls.tables import IdTable, id_table, limits_of
 from modeling.controls.wishes import Controls
 from tokenization.compiled import compiled
 from tokenization.encodings import Encoding
-from tokenization.encodings.texture import CLASSES, ECHO_BITS
+from tokenization.encodings.echo import ECHO_BITS
+from tokenization.encodings.texture import CLASSES
 from tokenization.vocabulary import PITCHES
 
 PHRASE = 4
@@ -161,10 +162,11 @@ def _apply(
 ) -> None:
     instruments = state.last.shape[1]
     by_instrument, by_pitch = np.empty(instruments), np.zeros((instruments, PITCHES))
-    scale = np.full(instruments + 1, settings.inverse_pitch)
-    scale[instruments] = settings.inverse_time
+    waits = len(by_instrument)
+    scale = np.full(waits + 1, settings.inverse_pitch)
+    scale[waits] = settings.inverse_time
     is_tempered = settings.inverse_instrument != 1.0 or (scale != 1.0).any()
-    total, tempered = np.empty(instruments + 1), np.empty(instruments + 1)
+    total, tempered = np.empty(waits + 1), np.empty(waits + 1)
     by_class = np.empty(CLASSES)
     for row in range(len(logits)):
         any_left = strict[row]
@@ -201,7 +203,7 @@ def _apply(
                     value += by_class[ids.pitch[token] % CLASSES]
             elif ids.ticks[token] > 0:
                 if is_tempered:
-                    value = value * settings.inverse_time - tempered[instruments] + total[instruments]
+                    value = value * settings.inverse_time - tempered[waits] + total[waits]
                 value -= push
             logits[row, token] = value + bias[token]
         if echoes[row] > 0 and may[row, echoes[row] >> ECHO_BITS]:

@@ -18,20 +18,9 @@ from torch.nn.functional import embedding
 
 from modeling.config import HeaderIds, ModelConfig
 from modeling.network.batch import Batch
+from tokenization.encodings.echo import CONTEXTS, ECHO_BITS
 from tokenization.encodings.structure import CHORD, COUNTDOWN, PARTS
-from tokenization.encodings.texture import (
-    AGES,
-    CLASSES,
-    CONTEXTS,
-    COUNT_BITS,
-    ECHO,
-    ECHO_BITS,
-    HARMONY,
-    LONG,
-    SHORT,
-    SOUNDING,
-    WORD,
-)
+from tokenization.encodings.texture import AGES, CLASSES, COUNT_BITS, ECHO, HARMONY, LONG, SHORT, SOUNDING, WORD
 from tokenization.vocabulary import PITCHES
 
 TIME_PERIODS = 32

@@ -7,8 +7,8 @@
                note: struck at this tick, within the last beat, within the last four beats, or before
     harmony    how many of the last SHORT and of the last LONG notes had each pitch class
     recent     the pitches of the last RECENT notes
-    echo       the token that came next when the last tokens were last heard before, APART tokens ago or more and
-               velocities aside, and how many they were: the longest of CONTEXTS that has an answer
+    echo       the token that came next when the last tokens were last heard before, velocities aside, and how many they
+               were (`tokenization.encodings.echo`)
 
 A note sounds until its end or its length say; where an encoding writes neither, until its instrument's next start,
 LEGATO_TICKS at most. All is packed in integers of 64 bits, FIELDS of them a token.
@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tokenization.compiled import compiled
+from tokenization.encodings.echo import EchoMemory, echo, forget_echoes, new_echo_memory, remember
 from tokenization.encodings.effects import DRUM, LENGTH, NOTE, OFF, WAIT, EventTable
 from tokenization.encodings.encoding import Encoding
 from tokenization.encodings.grid import LEGATO_TICKS
@@ -40,28 +41,10 @@ COUNT_BITS = 5
 RECENT = 8
 RECENT_BITS = 8
 """Bits of a pitch in the word of `recent`, the latest note's the lowest: the pitch plus 1, or 0 for none."""
-CONTEXTS = (16, 11, 7, 5, 3)
-"""Tokens that must be the same for an echo."""
-APART = 24
-"""Least tokens from one context to the other. A note that is struck again and again is no echo of itself: it is common,
-easily foretold without, and a model that hears each of its own repetitions as a reason for the next one never stops."""
-ECHO_BITS = 8
-"""Bits of the place in CONTEXTS, plus 1, in the word of `echo`, which is 0 for none; above them is the token."""
 SOUNDING, HARMONY, LATEST, ECHO = slice(0, 2 * AGES), slice(2 * AGES, 2 * AGES + 2), 2 * AGES + 2, 2 * AGES + 3
 FIELDS = ECHO + 1
 LEAD = 256
 """Tokens before a window that are read for the notes that still sound, the pitch classes heard, and echoes."""
-SLOTS = 4096
-"""Contexts of a size that a piece remembers; of two with the same slot, the later one."""
-ID_BITS = 16
-"""Bits of a token in a slot, below those of its context's hash."""
-FACTOR = np.int64(-7046029254386353131)
-"""Odd, with bits like random ones: that of the golden ratio (Knuth)."""
-UNSIGNED = (1 << 35) - 1
-"""Takes the sign's copies off a shift by 29: with them, a number and its complement would have one hash."""
-LONGEST = max(CONTEXTS)
-PAST = 64
-"""Tokens that are kept as they were: at least LONGEST + APART + 1."""
 FOREVER = 2**62
 
 Integers = NDArray[np.int64]
@@ -115,26 +98,19 @@ class Memory(NamedTuple):
     """How many of the last SHORT and of the last LONG notes have each pitch class, shape (pieces, 2, CLASSES)."""
     recent: Integers
     """The word of `recent`, shape (pieces,)."""
-    past: Integers
-    """The last PAST tokens, a ring: what they were but for velocities, and their ids, shape (pieces, 2, PAST)."""
-    hashes: Integers
-    """Those of the last tokens by size of context, 0 where there are too few, shape (pieces, contexts)."""
-    next: Integers
-    """The token behind each context, below its hash, shape (pieces, contexts, SLOTS)."""
+    echo: EchoMemory
     moment: Integers
-    """Tick, notes heard, pitch of the latest start or −1 for a drum's, tokens heard, shape (pieces, 4)."""
+    """Tick, notes heard, pitch of the latest start or −1 for a drum's, shape (pieces, 3)."""
 
 
 def new_memory(pieces: int) -> Memory:
     """Return the memory of pieces before their first token."""
     voices, start, until, instrument = (np.zeros((pieces, PITCHES), np.int64) for _ in range(4))
-    moment = np.zeros((pieces, 4), np.int64)
+    moment = np.zeros((pieces, 3), np.int64)
     moment[:, 2] = -1
     heard, counts = np.zeros((pieces, LONG), np.int8), np.zeros((pieces, 2, CLASSES), np.int64)
-    past, hashes = np.zeros((pieces, 2, PAST), np.int64), np.zeros((pieces, len(CONTEXTS)), np.int64)
-    following = np.zeros((pieces, len(CONTEXTS), SLOTS), np.int64)
     recent = np.zeros(pieces, np.int64)
-    return Memory(voices, start, until, instrument, heard, counts, recent, past, hashes, following, moment)
+    return Memory(voices, start, until, instrument, heard, counts, recent, new_echo_memory(pieces), moment)
 
 
 class TextureState:
@@ -152,7 +128,9 @@ class TextureState:
 
     def keep(self, rows: Integers) -> None:
         """Keep these pieces, in this order; one that is named more than once is copied."""
-        self._memory = Memory(*(column[rows] for column in self._memory))  # type: ignore[arg-type]
+        echoes = EchoMemory(*(column[rows] for column in self._memory.echo))
+        columns = (echoes if isinstance(each, EchoMemory) else each[rows] for each in self._memory)
+        self._memory = Memory(*columns)  # type: ignore[arg-type]
 
 
 def texture(tokens: Tokens, encoding: Encoding) -> Integers:
@@ -182,7 +160,7 @@ def forget(memory: Memory, row: int) -> None:
     memory.voices[row], memory.start[row], memory.until[row], memory.instrument[row] = 0, 0, 0, 0
     memory.counts[row] = 0
     memory.recent[row] = 0
-    memory.hashes[row], memory.next[row] = 0, 0
+    forget_echoes(memory.echo, row)
     memory.moment[row] = 0
     memory.moment[row, 2] = -1
 
@@ -192,8 +170,10 @@ def hear(token: int, rules: Rules, memory: Memory, row: int) -> None:
     """Take a token into memory. Ids outside the vocabulary do nothing."""
     if token >= len(rules.first) - 1:
         return
-    _remember(token, rules, memory, row)
     kinds, values = rules.table.kind, rules.table.value
+    plain = rules.expansion[rules.first[token]]
+    is_note = rules.first[token + 1] == rules.first[token] + 1 and kinds[plain] == NOTE
+    remember(token, -values[plain] if is_note else token + 1, memory.echo, row)  # one key for all velocities
     voices, start, until, instrument = memory.voices[row], memory.start[row], memory.until[row], memory.instrument[row]
     moment = memory.moment[row]
     if token >= rules.chord_base:
@@ -234,37 +214,6 @@ def hear(token: int, rules: Rules, memory: Memory, row: int) -> None:
 
 
 @compiled
-def _remember(token: int, rules: Rules, memory: Memory, row: int) -> None:
-    """Hash the contexts that end with a token, and learn what followed those that ended APART tokens before."""
-    past, hashes, following = memory.past[row], memory.hashes[row], memory.next[row]
-    plain, place = rules.expansion[rules.first[token]], memory.moment[row, 3]
-    is_note = rules.first[token + 1] == rules.first[token] + 1 and rules.table.kind[plain] == NOTE
-    past[0, place % PAST] = -rules.table.value[plain] if is_note else token + 1  # one value for all velocities
-    past[1, place % PAST] = token
-    memory.moment[row, 3] = place + 1
-    answer = place - APART
-    if answer > 0:
-        _hash(past[0], answer, hashes)
-        for size in range(len(CONTEXTS)):
-            if hashes[size]:
-                following[size, hashes[size] % SLOTS] = hashes[size] >> ID_BITS << ID_BITS | past[1, answer % PAST]
-    _hash(past[0], place + 1, hashes)
-
-
-@compiled
-def _hash(past: Integers, stop: int, out: Integers) -> None:
-    """Write the hashes of the contexts in front of the place `stop`; 0 for those that would begin before the piece."""
-    found, size = np.int64(0), len(CONTEXTS) - 1
-    out[:] = 0
-    for back in range(1, min(stop, LONGEST) + 1):
-        found = (found + past[(stop - back) % PAST]) * FACTOR
-        found ^= found >> 29 & UNSIGNED
-        if back == CONTEXTS[size]:
-            out[size] = found | np.int64(1) << 62
-            size -= 1
-
-
-@compiled
 def _hold(chord: Integers, table: EventTable, voices: Integers, until: Integers) -> None:
     """End all notes but those that a chord holds."""
     held = np.zeros(PITCHES, np.int64)
@@ -299,12 +248,7 @@ def describe(rules: Rules, memory: Memory, row: int, out: Integers) -> None:
             age = 0 if start[pitch] == now else 1 if beats < 1 else 2 if beats < 4 else 3
             out[2 * age + pitch // WORD] |= np.int64(1) << (pitch % WORD)
     out[LATEST] = memory.recent[row]
-    for size in range(len(CONTEXTS)):
-        context = memory.hashes[row, size]
-        entry = memory.next[row, size, context % SLOTS]
-        if context and entry >> ID_BITS == context >> ID_BITS:
-            out[ECHO] = (entry & ((1 << ID_BITS) - 1)) << ECHO_BITS | (size + 1)
-            break
+    out[ECHO] = echo(memory.echo, row)
     for pitch_class in range(CLASSES):
         shift = COUNT_BITS * pitch_class
         out[2 * AGES] |= counts[0, pitch_class] << shift

@@ -20,7 +20,8 @@ from modeling.network.melody import INTERVALS, REACH
 from modeling.network.norms import EPSILON
 from tokenization.compiled import compiled_arithmetic
 from tokenization.encodings import texture
-from tokenization.encodings.texture import AGES, CLASSES, COUNT_BITS, ECHO, ECHO_BITS, LATEST, RECENT_BITS, WORD
+from tokenization.encodings.echo import ECHO_BITS
+from tokenization.encodings.texture import AGES, CLASSES, COUNT_BITS, ECHO, LATEST, RECENT_BITS, WORD
 from tokenization.vocabulary import PITCHES
 
 EPS = np.float32(EPSILON)

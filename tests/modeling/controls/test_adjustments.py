@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from modeling.controls import Controls
 from modeling.controls.adjustments import PHRASE, Adjustments
 from tokenization.encodings import Encoding, get_encoding
-from tokenization.encodings.texture import ECHO_BITS
+from tokenization.encodings.echo import ECHO_BITS
 from tokenization.vocabulary import Vocabulary, VocabularyError
 
 PIANO, VIOLIN = 0, 1

@@ -20,7 +20,8 @@ from modeling.network.embeddings import (
     TokenTable,
     time_waves,
 )
-from tokenization.encodings.texture import COUNT_BITS, ECHO, ECHO_BITS, FIELDS, HARMONY, WORD
+from tokenization.encodings.echo import ECHO_BITS
+from tokenization.encodings.texture import COUNT_BITS, ECHO, FIELDS, HARMONY, WORD
 
 WIDTH, CONTEXT = 16, 24
 

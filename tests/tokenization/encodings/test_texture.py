@@ -12,14 +12,12 @@ from numpy.typing import NDArray
 
 from tokenization.dataset.windows import lay_out_texture, side_by_side
 from tokenization.encodings import HEADER, Encoding, get_encoding
+from tokenization.encodings.echo import APART, CONTEXTS, ECHO_BITS
 from tokenization.encodings.effects import NOTE
 from tokenization.encodings.texture import (
-    APART,
     CLASSES,
-    CONTEXTS,
     COUNT_BITS,
     ECHO,
-    ECHO_BITS,
     FIELDS,
     HARMONY,
     LATEST,

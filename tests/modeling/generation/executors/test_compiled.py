@@ -12,8 +12,9 @@ from modeling.generation.executors import DecodingState, Executor, ExecutorConfi
 from modeling.generation.kernels.forward import FIELDS
 from modeling.generation.kernels.matrix import LARGEST
 from modeling.network.transformer import MuseNet
+from tokenization.encodings.echo import CONTEXTS, ECHO_BITS
 from tokenization.encodings.structure import CHORD, COUNTDOWN, PARTS
-from tokenization.encodings.texture import CONTEXTS, ECHO, ECHO_BITS, LATEST
+from tokenization.encodings.texture import ECHO, LATEST
 
 MakeModel = Callable[..., MuseNet]
 CONTEXT = 64
