@@ -135,13 +135,28 @@ def demo(settings: dict[str, str], length: int, seed: int, lake: Lake, as_json: 
 
 @click.command()
 @click.argument("run", required=False)
+@click.option("--compare", "other", metavar="RUN", help="Show how RUN and this one differ.")
 @lake_option
 @json_option
-def runs(run: str | None, lake: Lake, as_json: bool) -> None:
-    """List all training runs, or those whose id begins with RUN."""
+def runs(run: str | None, other: str | None, lake: Lake, as_json: bool) -> None:
+    """List all training runs, or those whose id begins with RUN, or compare two."""
+    if other is not None:
+        _compare(run, other, lake, as_json)
+        return
     with errors():
         from flows.training.status import list_status
 
         statuses = list_status(lake, run or "")
     lines = [status.line() for status in statuses]
     show([asdict(status) for status in statuses], lines or ["no run yet; `musenet train --dataset NAME`"], as_json)
+
+
+def _compare(run: str | None, other: str, lake: Lake, as_json: bool) -> None:
+    if run is None:
+        raise click.UsageError("--compare takes two runs: musenet runs RUN --compare OTHER")
+    with errors():
+        from flows.training.comparison import compare_runs
+        from flows.training.status import find_any_run
+
+        compared = compare_runs(find_any_run(lake, run), find_any_run(lake, other))
+    show(asdict(compared), compared.lines(), as_json)

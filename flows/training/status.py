@@ -59,6 +59,14 @@ def list_status(lake: Lake, prefix: str = "") -> list[RunStatus]:
     return [_folder_status(folder) for folder in matching]
 
 
+def find_any_run(lake: Lake, prefix: str) -> Run:
+    """Return the run whose id begins with a prefix, finished or not. Raises UserError."""
+    found = list_status(lake, prefix)
+    if len(found) > 1:
+        raise UserError(f"{prefix!r} matches {len(found)} runs; give more digits")
+    return read_run(RunFolder(lake.runs / found[0].run_id))
+
+
 def _folder_status(folder: RunFolder) -> RunStatus:
     try:
         return run_status(read_run(folder))

@@ -35,6 +35,9 @@ class TestLists:
         assert command("runs", run.run_id, lake=lake.root).stdout.startswith(
             f"{run.run_id}  tiny  {run.dataset}  step 4"
         )
+        compared = command("runs", run.run_id[:6], "--compare", run.run_id, lake=lake.root).stdout
+        assert compared.startswith("step") and "training." not in compared
+        assert "takes two runs" in command("runs", "--compare", "a", lake=lake.root).stderr
         assert mistake(command("runs", "nope", lake=lake.root)).startswith("no run 'nope'; there are: ")
 
     def test_of_servers_that_do_not_run(self, command: Command) -> None:
