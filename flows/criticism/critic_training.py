@@ -25,6 +25,7 @@ from modeling.config.critic import NOISE
 from modeling.criticism import (
     Critic,
     Lessons,
+    calibration_floor,
     expected_calibration_error,
     fit_calibration,
     fit_critic,
@@ -152,12 +153,14 @@ class CriticTraining:
         figures += [*measuring.prefixes(), *measuring.places(), *measuring.damages(), *measuring.cues()]
         noise = measuring.score(windows_of(further[MEASURED[-1].name], self.test)[0])
         made, real = measuring.made_scores.scores, measuring.real_scores.scores
-        is_real = np.arange(len(made) + len(real)) < len(real)
+        scores = probability(np.concatenate([real, made]))
+        is_real = np.arange(len(scores)) < len(real)
         report = CriticReport(
             run_id=self.run.run_id,
             folder=str(self.folder),
             auc=next(each.auc for each in figures if each.name == self.ordinary.name),
-            calibration_error=expected_calibration_error(probability(np.concatenate([real, made])), is_real),
+            calibration_error=expected_calibration_error(scores, is_real),
+            calibration_floor=calibration_floor(scores),
             noise_below=share_below(noise, made),
             ordinary_below=share_below(made, real),
             rounds=self.parameters.rounds,

@@ -64,6 +64,8 @@ class CriticReport(_Strict):
     """On generations as the model is drawn from by default beside held-out pieces: 0.5 is chance, 1 is perfect."""
     calibration_error: float
     """Expected calibration error on the same windows: the mean distance of scores from the share that is real."""
+    calibration_floor: float
+    """What that error would be on average, on as many windows, if every score held."""
     noise_below: float
     """Share of pairs of noise and an ordinary generation of which the noise scores lower."""
     ordinary_below: float
@@ -89,6 +91,7 @@ class CriticReport(_Strict):
         return {
             "critic_auc": self.auc,
             "critic_calibration_error": self.calibration_error,
+            "critic_calibration_floor": self.calibration_floor,
             "critic_noise_below": self.noise_below,
             "critic_ordinary_below": self.ordinary_below,
             **{_plain(name): value for name, value in by_figure.items()},
@@ -99,8 +102,9 @@ class CriticReport(_Strict):
         lines = [
             f"# Critic of run {self.run_id}",
             "",
-            f"AUC {self.auc:.3f} and calibration error {self.calibration_error:.3f} on {self.held_out_windows:,} "
-            f"held-out windows; trained on {self.train_windows:,} generations in {self.rounds} rounds. Of pairs of "
+            f"AUC {self.auc:.3f} and calibration error {self.calibration_error:.3f} (if all scores held, about "
+            f"{self.calibration_floor:.3f}) on {self.held_out_windows:,} held-out windows; trained on "
+            f"{self.train_windows:,} generations in {self.rounds} rounds. Of pairs of "
             f"noise and an ordinary generation the noise scores lower in {self.noise_below:.1%}.",
         ]
         for kind, title in TITLES.items():

@@ -9,7 +9,13 @@
 """
 
 from modeling.config.critic import CriticConfig
-from modeling.criticism.calibration import Calibration, expected_calibration_error, fit_calibration, probability
+from modeling.criticism.calibration import (
+    Calibration,
+    calibration_floor,
+    expected_calibration_error,
+    fit_calibration,
+    probability,
+)
 from modeling.criticism.critic import Critic, load_critic, new_head, save_critic
 from modeling.criticism.figures import Estimate, Scored, auc, share_below
 from modeling.criticism.fitting import fit_critic, new_critic
@@ -40,6 +46,7 @@ __all__ = [
     "Window",
     "auc",
     "batch_of",
+    "calibration_floor",
     "expected_calibration_error",
     "final_logits",
     "fit_calibration",

@@ -64,3 +64,14 @@ def expected_calibration_error(probabilities: Values, is_real: NDArray[np.bool_]
     place = np.minimum((probabilities * bins).astype(np.int64), bins - 1)
     sums = np.bincount(place, probabilities - is_real, bins)
     return float(np.abs(sums).sum() / max(len(probabilities), 1))
+
+
+def calibration_floor(probabilities: Values, bins: int = 10, draws: int = 200, seed: int = 0) -> float:
+    """Return the calibration error that the same probabilities would have on average if every one of them held.
+
+    It is what a number of windows leaves to chance: an error below it says nothing, one far above it does. Labels are
+    drawn by the probabilities, `draws` times.
+    """
+    random = np.random.default_rng(seed)
+    drawn = random.random((draws, len(probabilities))) < probabilities
+    return float(np.mean([expected_calibration_error(probabilities, labels, bins) for labels in drawn]))

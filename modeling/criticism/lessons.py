@@ -1,8 +1,8 @@
 """What a critic learns from: real windows beside generations and damaged pieces under the same headers.
 
 Windows come in pairs of a real one and one that is not, of the same piece. Both sides go through the same decoding and
-encoding, and the real side is transposed, louder or at another tempo as often as it is left alone, so that nothing but
-the music tells them apart.
+encoding, and both are transposed, louder or at another tempo as often as they are left alone, so that nothing but the
+music tells them apart.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ RESTYLED = 1
 SPLICED = 0.3
 """Share of the prompted generations behind which the real piece goes on."""
 VARIED = 0.5
-"""Share of the real windows that are varied."""
+"""Share of the pairs that are varied."""
 VARIATION = AugmentationSettings(transpose=5, velocity=10, stretch=0.1)
 ANYWHERE = 0.6
 """Share of the windows of damaged pieces that begin anywhere in them; the rest begins with them."""
@@ -98,13 +98,14 @@ class Lessons:
     def _generated(self, random: Random) -> list[Window]:
         found = self._within(self.generated[int(random.integers(len(self.generated)))], random)
         tokens = np.asarray(self.split.pieces[found.piece])
-        real = Window(tokens, found.start, len(tokens), judged_from=found.prompt)
-        if random.random() < VARIED:
-            real = vary_window(real, self.split.encoding, random)
+        real, made = Window(tokens, found.start, len(tokens), judged_from=found.prompt), found.window
         if found.prompt > HEADER + found.start and random.random() < SPLICED:
             spliced = splice(found, tokens, self.split.encoding)
-            return [real, found.window if spliced is None else spliced]
-        return [real, found.window]
+            made = made if spliced is None else spliced
+        # Both sides are varied, or neither: else what is in a rare key or very loud would be real for that.
+        if random.random() < VARIED:
+            return [vary_window(window, self.split.encoding, random) for window in (real, made)]
+        return [real, made]
 
     def _within(self, found: Generated, random: Random) -> Generated:
         """Return a generation with a window of this size anywhere in its own."""
@@ -176,12 +177,13 @@ def vary_notes(notes: Notes, encoding: Encoding, random: Random) -> Notes:
 
 
 def vary_window(window: Window, encoding: Encoding, random: Random) -> Window:
-    """Return the window of a real piece transposed, louder or softer, slower or faster, at about the same place."""
+    """Return a window transposed, louder or softer, slower or faster, at about the same place."""
     notes = encoding.decode(window.tokens)
     if not len(notes):
         return window
     tokens = encoded_like(vary_notes(notes, encoding, random), window.tokens, encoding)
-    return replace(window, tokens=tokens, start=min(window.start, max(len(tokens) - HEADER - 1, 0)), length=len(tokens))
+    length = window.length + len(tokens) - len(window.tokens)  # of a generation the planned one, which is longer
+    return replace(window, tokens=tokens, start=min(window.start, max(len(tokens) - HEADER - 1, 0)), length=length)
 
 
 def splice(found: Generated, tokens: Tokens, encoding: Encoding) -> Window | None:

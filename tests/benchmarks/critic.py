@@ -88,6 +88,11 @@ class Tried:
     def by_critic(self) -> Choice:
         return next(each for name, each in reversed(self.choices.items()) if name == f"critic, best of {SIXTEEN}")
 
+    @property
+    def worst_cue(self) -> float:
+        """The AUC farthest from one half of what should not count, on whichever side, as one above it."""
+        return 0.5 + max(abs(each.auc - 0.5) for each in self.report.figures if each.kind == "cue")
+
     def bars(self) -> list[Bar]:
         report = self.report
         values = (
@@ -97,7 +102,7 @@ class Tried:
             report.figure("damage", "bars shuffled").auc,
             report.figure("damage", "pitches permuted").auc,
             report.noise_below,
-            WORST_CUE / max(each.auc for each in report.figures if each.kind == "cue"),
+            WORST_CUE / self.worst_cue,
             self.by_critic.nearer,
             *(self.against[rank].nearer for rank in RANKS[1:]),
             self.by_critic.spread,
@@ -209,6 +214,7 @@ def overview(tries: Sequence[Tried]) -> str:
         "unseen",
         "own",
         "ECE",
+        "by chance",
         "noise",
         "bars",
         "pitches",
@@ -226,10 +232,11 @@ def overview(tries: Sequence[Tried]) -> str:
             each.unseen[-1].auc,
             report.auc,
             report.calibration_error,
+            report.calibration_floor,
             report.figure("sampler", "temperature 1e+09, top-p 1").auc,
             report.figure("damage", "bars shuffled").auc,
             report.figure("damage", "pitches permuted").auc,
-            max(figure.auc for figure in report.figures if figure.kind == "cue"),
+            each.worst_cue,
             each.by_critic.nearer,
             *(each.against[rank].nearer for rank in RANKS[1:]),
             each.by_critic.distance,

@@ -14,6 +14,7 @@ REPORT = CriticReport(
     folder="somewhere",
     auc=0.9,
     calibration_error=0.04,
+    calibration_floor=0.03,
     noise_below=0.98,
     ordinary_below=0.9,
     rounds=2,

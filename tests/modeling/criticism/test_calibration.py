@@ -5,7 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from modeling.criticism import Calibration, expected_calibration_error, fit_calibration, probability
+from modeling.criticism import (
+    Calibration,
+    calibration_floor,
+    expected_calibration_error,
+    fit_calibration,
+    probability,
+)
 
 
 def drawn(count: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -40,3 +46,13 @@ def test_the_error_is_the_distance_of_scores_from_shares() -> None:
     scores = np.array([0.95, 0.95, 0.05, 0.05])
     assert expected_calibration_error(scores, np.array([True, True, False, False])) == pytest.approx(0.05)
     assert expected_calibration_error(scores, np.array([False, False, True, True])) == pytest.approx(0.95)
+
+
+def test_few_windows_leave_an_error_to_chance() -> None:
+    """Scores that hold: of 100 windows the error is near the floor, and both vanish with their number."""
+    random = np.random.default_rng(2)
+    for count, least, most in ((100, 0.06, 0.14), (40_000, 0.0, 0.01)):
+        scores = random.random(count)
+        floor = calibration_floor(scores, draws=40)
+        assert least < floor < most
+        assert expected_calibration_error(scores, random.random(count) < scores) == pytest.approx(floor, abs=0.05)

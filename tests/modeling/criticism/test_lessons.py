@@ -61,6 +61,24 @@ def test_behind_a_generated_middle_the_piece_goes_on(split: Split) -> None:
     )
 
 
+def test_generations_are_varied_where_their_real_pieces_are(split: Split) -> None:
+    """Else a rare key would be a sign of real music."""
+    made = generated(split)
+    windows = Lessons(split, made, WINDOW, damaged=0.0).draw(60, np.random.default_rng(4))
+    sources = {tuple(made[0].tokens.tolist()), tuple(split.pieces[made[0].piece].tolist())}
+    is_varied = [tuple(window.tokens.tolist()) not in sources for window in windows]
+    plain = [not (real or other) for real, other in zip(is_varied[::2], is_varied[1::2])]
+    both = [real and other for real, other in zip(is_varied[::2], is_varied[1::2])]
+    assert sum(both) > 15
+    assert sum(plain) > 5
+    assert not any(real and not other for real, other in zip(is_varied[::2], is_varied[1::2]))
+    planned = made[0].length - len(made[0].tokens)
+    assert {window.length - len(window.tokens) for window in windows if not window.is_real} <= {planned, 0}
+    assert any(
+        window.length - len(window.tokens) == planned for window in windows if tuple(window.tokens) not in sources
+    )
+
+
 def test_shorter_windows_lie_anywhere_in_a_generation(split: Split) -> None:
     """The generation's own window has 50 tokens behind body token 10."""
     windows = Lessons(split, generated(split), 24, damaged=0.0).draw(60, np.random.default_rng(2))
