@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from flows.cli.options import json_option, lake_option, seed_option, settings_option
+from flows.cli.options import json_option, lake_option, registry_option, seed_option, settings_option
 from flows.cli.output import show
 from flows.cli.running import errors, running
 from infra.lake import Lake
@@ -29,6 +29,7 @@ from infra.lake import Lake
 @settings_option("Change a setting: request.temperature=0.9, references=0, notes=512.")
 @seed_option
 @lake_option
+@registry_option
 @json_option
 def evaluate(
     source: str,

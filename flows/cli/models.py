@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from flows.cli.options import json_option, lake_option, seed_option, settings_option
+from flows.cli.options import json_option, lake_option, registry_option, seed_option, settings_option
 from flows.cli.output import command_prefix, show
 from flows.cli.running import FAILED, errors, running
 from infra.lake import Lake
@@ -29,6 +29,7 @@ from infra.wording import counted
     "--retries", type=click.IntRange(0), default=2, show_default=True, help="Further attempts after a failure."
 )
 @lake_option
+@registry_option
 @json_option
 def train(
     config: Path | None,
@@ -68,6 +69,7 @@ def train(
 @settings_option("Change a setting: critic.trunk=frozen, train_pieces=256.")
 @seed_option
 @lake_option
+@registry_option
 @json_option
 def critic(
     run: str, model: str | None, rounds: int, settings: dict[str, str], seed: int, lake: Lake, as_json: bool
@@ -94,6 +96,7 @@ def critic(
 @click.option("--force", is_flag=True, help="Make it champion whatever the gate says, which is recorded.")
 @settings_option("Change how it is drawn from where a request says nothing: top_p=0.99, tonality=0.5.")
 @lake_option
+@registry_option
 @json_option
 def register(run: str, alias: str, force: bool, settings: dict[str, str], lake: Lake, as_json: bool) -> None:
     """Register a trained model and its critic as a version in MLflow."""
@@ -116,6 +119,7 @@ def register(run: str, alias: str, force: bool, settings: dict[str, str], lake: 
 )
 @seed_option
 @lake_option
+@registry_option
 @json_option
 def demo(settings: dict[str, str], length: int, seed: int, lake: Lake, as_json: bool) -> None:
     """Run the whole pipeline in minutes: starter music, a small model, its critic, the registry, a new piece."""

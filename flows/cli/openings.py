@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 import click
 
-from flows.cli.options import json_option, lake_option
+from flows.cli.options import json_option, lake_option, registry_option
 from flows.cli.output import show
 from flows.cli.running import errors
 from infra.lake import Lake
@@ -18,6 +18,7 @@ from infra.lake import Lake
 @click.option("--dataset", metavar="NAME[@DIGEST]", help="Dataset to list instead of a model's.")
 @click.option("--training", is_flag=True, help="List the pieces that models are trained on, too.")
 @lake_option
+@registry_option
 @json_option
 def openings(style: str | None, model: str, dataset: str | None, training: bool, lake: Lake, as_json: bool) -> None:
     """List pieces that `musenet sample --opening` can begin like: of one STYLE, or all.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -30,6 +31,22 @@ def _opened(_context: click.Context, _parameter: click.Parameter, address: str |
         return Lake.at(address)
     except UserError as error:
         raise click.BadParameter(str(error)) from error
+
+
+def registry_option(command: Command) -> Command:
+    """Add `--registry URI`, which is `$MLFLOW_TRACKING_URI` for this command and what it starts."""
+    return click.option(
+        "--registry",
+        metavar="URI",
+        expose_value=False,
+        callback=_registry_is,
+        help="MLflow store of runs and models: http://…, postgresql://….  [default: in the lake]",
+    )(command)
+
+
+def _registry_is(_context: click.Context, _parameter: click.Parameter, uri: str | None) -> None:
+    if uri is not None:
+        os.environ["MLFLOW_TRACKING_URI"] = uri
 
 
 def json_option(command: Command) -> Command:

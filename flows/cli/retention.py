@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flows.cli.options import json_option, lake_option
+from flows.cli.options import json_option, lake_option, registry_option
 from flows.cli.output import LISTED, show
 from flows.cli.running import errors
 from infra.lake import Lake
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 @click.option("--samples", is_flag=True, help="Remove composed pieces, too.")
 @click.option("--yes", is_flag=True, help="Remove; without it the command only lists.")
 @lake_option
+@registry_option
 @json_option
 def gc(keep: int, age: str, samples: bool, yes: bool, lake: Lake, as_json: bool) -> None:
     """List, and with --yes remove, what nothing in the lake needs.

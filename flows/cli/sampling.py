@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from flows.cli.controls import control_options
-from flows.cli.options import json_option, lake_option
+from flows.cli.options import json_option, lake_option, registry_option
 from flows.cli.output import LISTED, show
 from flows.cli.running import FAILED, running
 from infra.lake import Lake
@@ -120,6 +120,7 @@ POSITIVE = click.FloatRange(0, min_open=True)
 )
 @control_options
 @lake_option
+@registry_option
 @json_option
 def sample(
     again: Path | None, requests: Path | None, out: Path | None, lake: Lake, as_json: bool, **choices: Any

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flows.cli.options import json_option, lake_option
+from flows.cli.options import json_option, lake_option, registry_option
 from flows.cli.output import command_prefix, show
 from flows.cli.running import FAILED, errors
 from infra.lake import Lake
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @lake_option
+@registry_option
 @json_option
 def up(lake: Lake, as_json: bool) -> None:
     """Start the Prefect and MLflow servers of the lake."""
@@ -29,6 +30,7 @@ def up(lake: Lake, as_json: bool) -> None:
 
 @click.command()
 @lake_option
+@registry_option
 @json_option
 def down(lake: Lake, as_json: bool) -> None:
     """Stop the servers."""
@@ -41,6 +43,7 @@ def down(lake: Lake, as_json: bool) -> None:
 
 @click.command()
 @lake_option
+@registry_option
 @json_option
 def status(lake: Lake, as_json: bool) -> None:
     """Show which servers run, and where. Exit status 1 unless both do."""
@@ -55,6 +58,7 @@ def status(lake: Lake, as_json: bool) -> None:
 @click.command(name="open")
 @click.argument("page", type=click.Choice(["prefect", "mlflow"]))
 @lake_option
+@registry_option
 def open_page(page: str, lake: Lake) -> None:
     """Open a server's page in the browser, starting the servers if they do not run."""
     with errors():

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flows.cli.options import json_option, lake_option
+from flows.cli.options import json_option, lake_option, registry_option
 from flows.cli.output import show
 from flows.cli.running import errors
 from infra.lake import Lake
@@ -34,6 +34,7 @@ gate_option = click.option(
 
 @click.group(invoke_without_command=True)
 @lake_option
+@registry_option
 @json_option
 @click.pass_context
 def models(context: click.Context, lake: Lake, as_json: bool) -> None:
@@ -45,6 +46,7 @@ def models(context: click.Context, lake: Lake, as_json: bool) -> None:
 
 @models.command(name="list")
 @lake_option
+@registry_option
 @json_option
 def list_command(lake: Lake, as_json: bool) -> None:
     """List all versions with aliases, losses and datasets."""
@@ -66,6 +68,7 @@ def _list(lake: Lake, as_json: bool) -> None:
 @models.command(name="show")
 @model_argument
 @lake_option
+@registry_option
 @json_option
 def show_command(model: str, lake: Lake, as_json: bool) -> None:
     """Show a version's card, its tags and the history of its aliases."""
@@ -88,6 +91,7 @@ def show_command(model: str, lake: Lake, as_json: bool) -> None:
 @click.argument("second", metavar="OTHER", default="champion")
 @gate_option
 @lake_option
+@registry_option
 @json_option
 def compare(first: str, second: str, gate: Path | None, lake: Lake, as_json: bool) -> None:
     """Show two versions side by side, and what the gate says of MODEL in the place of OTHER."""
@@ -112,6 +116,7 @@ def compare(first: str, second: str, gate: Path | None, lake: Lake, as_json: boo
 @gate_option
 @click.option("--force", is_flag=True, help="Promote whatever the gate says, which is recorded.")
 @lake_option
+@registry_option
 @json_option
 def promote(model: str, alias: str, gate: Path | None, force: bool, lake: Lake, as_json: bool) -> None:
     """Make a version champion, if the gate lets it."""
@@ -129,6 +134,7 @@ def promote(model: str, alias: str, gate: Path | None, force: bool, lake: Lake, 
 @models.command()
 @alias_option
 @lake_option
+@registry_option
 @json_option
 def rollback(alias: str, lake: Lake, as_json: bool) -> None:
     """Give an alias back to the version that had it before."""
@@ -143,6 +149,7 @@ def rollback(alias: str, lake: Lake, as_json: bool) -> None:
 @model_argument
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @lake_option
+@registry_option
 def pull(model: str, folder: Path, lake: Lake) -> None:
     """Copy a version's files into a new folder, which MLflow can load and serve; each is checked."""
     with _version(model, lake) as (registry, found):
@@ -165,6 +172,7 @@ def pull(model: str, folder: Path, lake: Lake) -> None:
 @model_argument
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @lake_option
+@registry_option
 def export(model: str, file: Path, lake: Lake) -> None:
     """Write a version to one file, with the digests of all it holds."""
     with _version(model, lake) as (registry, found):
@@ -177,6 +185,7 @@ def export(model: str, file: Path, lake: Lake) -> None:
 @models.command(name="import")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @lake_option
+@registry_option
 def import_command(file: Path, lake: Lake) -> None:
     """Register the version in a file that `export` wrote, once its digests are checked."""
     with errors():
@@ -192,6 +201,7 @@ def import_command(file: Path, lake: Lake) -> None:
 @model_argument
 @click.option("--yes", is_flag=True, help="Delete; without it the command only says what would go.")
 @lake_option
+@registry_option
 def delete(model: str, yes: bool, lake: Lake) -> None:
     """Delete a version without aliases, and its files."""
     with _version(model, lake) as (registry, found):

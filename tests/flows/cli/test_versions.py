@@ -136,6 +136,15 @@ def test_one_is_copied_into_a_folder_and_deleted(shelf: Shelf, tmp_path: Path) -
     assert len(list(shelf.lake.registry_artifacts.rglob("model.safetensors"))) == files - 1
 
 
+def test_a_registry_may_be_named(shelf: Shelf, tmp_path: Path) -> None:
+    other = Shelf(Lake(tmp_path / "other"))
+    uri = f"sqlite:///{shelf.lake.registry_database}"
+    assert other("list", "--registry", uri).output == shelf("list").output
+    assert not other.lake.root.exists()
+    refused = other("list", "--registry", "nonsense://x")
+    assert refused.exit_code == 1 and "the registry in nonsense://x cannot be opened" in refused.output
+
+
 def test_a_lake_without_models_says_so_and_stays_empty(tmp_path: Path) -> None:
     empty = Shelf(Lake(tmp_path / "empty"))
     assert "no model yet; `musenet register --run best`" in empty().output
