@@ -36,7 +36,9 @@ OPTIONS = (
     click.option("--loudest", type=VELOCITY, help="Greatest velocity.  [default: 127]"),
     click.option("--most-voices", type=click.IntRange(1), help="Most notes that sound at a time, drums aside."),
     click.option("--density", type=POSITIVE, help="Notes a second to aim at."),
-    click.option("--time-temperature", type=POSITIVE, help="Factor of the temperature for waits.  [default: 1.0]"),
+    click.option(
+        "--time-temperature", type=POSITIVE, help="Factor of the temperature among waits.  [default: the model's]"
+    ),
     click.option(
         "--pitch-temperature",
         type=POSITIVE,

@@ -88,7 +88,8 @@ def _data(run: Run, dataset: DatasetVersion) -> str:
 
 def _drawing(drawing: DrawingConfig) -> str:
     return (
-        f"Where a request says nothing: temperature {drawing.temperature:g} (of pitches "
+        f"Where a request says nothing: temperature {drawing.temperature:g} (of waits "
+        f"{drawing.temperature * drawing.time_temperature:g}, of pitches "
         f"{drawing.temperature * drawing.pitch_temperature:g}), top-p {drawing.top_p:g}, "
         f"tonality {drawing.tonality:g}, recall {drawing.recall:g}."
     )

@@ -18,6 +18,8 @@ class DrawingConfig(StrictModel):
     temperature: float = Field(1.0, gt=0, allow_inf_nan=False)
     top_p: float = Field(0.95, gt=0, le=1)
     """Probability mass of the tokens that are sampled from (nucleus sampling)."""
+    time_temperature: float = Field(1.0, gt=0, allow_inf_nan=False)
+    """Factor of the temperature among waits."""
     pitch_temperature: float = Field(1.0, gt=0, allow_inf_nan=False)
     """Factor of the temperature among the notes of one instrument."""
     tonality: float = Field(0.0, ge=0, allow_inf_nan=False)

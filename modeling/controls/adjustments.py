@@ -93,7 +93,7 @@ class Adjustments:
         self._keeps_lengths = encoding.keeps_lengths
         per_second = encoding.ticks_per_second
         self._settings = _Settings(
-            1 / controls.time_temperature,
+            1 / (controls.time_temperature or 1.0),
             1 / (controls.pitch_temperature or 1.0),
             1 / controls.instrument_temperature,
             controls.most_voices or 0,

@@ -21,8 +21,9 @@ class Controls(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    time_temperature: Factor = 1.0
-    """Factor of the temperature among waits: below 1 the rhythm is more regular, and as often as before time passes."""
+    time_temperature: Factor | None = None
+    """Factor of the temperature among waits: below 1 the rhythm is more regular, and as often as before time passes;
+    None: the model's own, else 1."""
     pitch_temperature: Factor | None = None
     """Factor of the temperature among the notes of one instrument; None: the model's own, else 1."""
     instrument_temperature: Factor = 1.0

@@ -24,7 +24,9 @@ def request_for_model(
 
     drawing = request.drawing(own)
     wishes = {name: getattr(request, name) for name in Controls.model_fields}
-    of_model = {name: getattr(drawing, name) for name in ("pitch_temperature", "tonality", "recall")}
+    of_model = {
+        name: getattr(drawing, name) for name in Controls.model_fields.keys() & DrawingConfig.model_fields.keys()
+    }
     controls = Controls(**wishes | of_model)
     blend = None if request.blend is None else parse_blend(request.blend)
     return Request(

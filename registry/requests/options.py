@@ -9,7 +9,7 @@ from typing import Literal, TypedDict
 class RequestOptions(TypedDict, total=False):
     """The fields of `PieceRequest` as keyword arguments; all have defaults."""
 
-    time_temperature: float
+    time_temperature: float | None
     pitch_temperature: float | None
     instrument_temperature: float
     lowest: int

@@ -151,16 +151,16 @@ class TestTheNetworkSSide:
         assert found.direction == Direction(
             20,
             parse_blend("bach, jazz"),
-            Controls(key="C", pitch_temperature=1, tonality=0, recall=0),
+            Controls(key="C", time_temperature=1, pitch_temperature=1, tonality=0, recall=0),
             is_open=True,
             instruments=("violin",),
         )
 
     def test_is_drawn_as_the_model_says_where_it_says_nothing_itself(self) -> None:
-        own = DrawingConfig(temperature=0.9, top_p=0.99, pitch_temperature=0.8, tonality=0.5)
+        own = DrawingConfig(temperature=0.9, top_p=0.99, time_temperature=0.7, pitch_temperature=0.8, tonality=0.5)
         found = request_for_model(PieceRequest(top_p=0.7, tonality=0), own, 500, None)
         assert (found.sampling.temperature, found.sampling.top_p) == (0.9, 0.7)
-        assert (found.direction.controls.pitch_temperature, found.direction.controls.tonality) == (0.8, 0)
+        assert found.direction.controls == Controls(time_temperature=0.7, pitch_temperature=0.8, tonality=0, recall=0)
 
 
 class TestThePartOfAPrompt:
