@@ -59,11 +59,6 @@ OPTIONS = (
         help="How closely notes keep to the pitch classes heard lately.  [default: the model's]",
     ),
     click.option(
-        "--recall",
-        type=NATS,
-        help="Bonus in nats of what came next when the last tokens were heard before.  [default: the model's]",
-    ),
-    click.option(
         "--missing",
         type=NATS,
         help="Bonus in nats of an instrument that was asked for and is silent for long.  [default: 0.0]",

@@ -91,7 +91,7 @@ def _drawing(drawing: DrawingConfig) -> str:
         f"Where a request says nothing: temperature {drawing.temperature:g} (of waits "
         f"{drawing.temperature * drawing.time_temperature:g}, of pitches "
         f"{drawing.temperature * drawing.pitch_temperature:g}), top-p {drawing.top_p:g}, "
-        f"tonality {drawing.tonality:g}, recall {drawing.recall:g}."
+        f"tonality {drawing.tonality:g}."
     )
 
 

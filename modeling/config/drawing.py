@@ -24,8 +24,6 @@ class DrawingConfig(StrictModel):
     """Factor of the temperature among the notes of one instrument."""
     tonality: float = Field(0.0, ge=0, allow_inf_nan=False)
     """How closely notes keep to the pitch classes that were heard lately."""
-    recall: float = Field(0.0, ge=0, allow_inf_nan=False)
-    """Nats by which the token that came next before becomes more likely."""
 
 
 PLAIN: Final = DrawingConfig()

@@ -11,7 +11,6 @@ from modeling.controls.tables import IdTable, id_table, limits_of
 from modeling.controls.wishes import Controls
 from tokenization.compiled import compiled
 from tokenization.encodings import Encoding
-from tokenization.encodings.echo import ECHO_BITS
 from tokenization.encodings.texture import CLASSES
 from tokenization.vocabulary import PITCHES
 
@@ -48,7 +47,6 @@ class _Settings(NamedTuple):
     repetition: float
     repeats: int
     tonality: float
-    recall: float
 
 
 class State(NamedTuple):
@@ -105,7 +103,6 @@ class Adjustments:
             controls.repetition,
             controls.repeats,
             controls.tonality or 0.0,
-            controls.recall or 0.0,
         )
         self.state = State(
             asked,
@@ -124,19 +121,16 @@ class Adjustments:
         may: NDArray[np.bool_],
         sounding: NDArray[np.int64],
         strict: NDArray[np.bool_] | None = None,
-        echoes: NDArray[np.int64] | None = None,
     ) -> None:
         """Adjust logits and take ids out of `may`, both of shape (batch, ids), in place.
 
         `sounding`: notes that sound in each piece, shape (batch,). Limits that leave nothing are not applied, but to
-        pieces that are `strict`, shape (batch,), which have another way to go on. `echoes`: those of the last tokens,
-        words of `tokenization.encodings.texture`, shape (batch,), which a wish for recall needs.
+        pieces that are `strict`, shape (batch,), which have another way to go on.
         """
-        heard = np.zeros(len(may), np.int64) if echoes is None else np.ascontiguousarray(echoes)
         voices = sounding if self._keeps_lengths else self.state.struck
         anyway = np.zeros(len(may), np.bool_) if strict is None else strict
         limits = self._limits
-        _apply(logits, may, anyway, voices, heard, self.state, self._ids, limits.may, limits.bias, self._settings)
+        _apply(logits, may, anyway, voices, self.state, self._ids, limits.may, limits.bias, self._settings)
 
     def advance(self, tokens: NDArray[np.int64]) -> None:
         """Remember the next token of every piece, shape (batch,)."""
@@ -153,7 +147,6 @@ def _apply(
     may: NDArray[np.bool_],
     strict: NDArray[np.bool_],
     voices: NDArray[np.int64],
-    echoes: NDArray[np.int64],
     state: State,
     ids: IdTable,
     within: NDArray[np.bool_],
@@ -206,8 +199,6 @@ def _apply(
                     value = value * settings.inverse_time - tempered[waits] + total[waits]
                 value -= push
             logits[row, token] = value + bias[token]
-        if echoes[row] > 0 and may[row, echoes[row] >> ECHO_BITS]:
-            logits[row, echoes[row] >> ECHO_BITS] += settings.recall
 
 
 @compiled

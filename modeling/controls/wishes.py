@@ -59,10 +59,6 @@ class Controls(BaseModel):
     """How closely notes keep to the pitch classes that were heard lately: the exponent of their share among the last
     notes, by which the probability of each pitch is multiplied; None: the model's own, else 0. A cache of pitch classes
     (after Grave et al., 2017, "Improving Neural Language Models with a Continuous Cache")."""
-    recall: Nats | None = None
-    """Nats by which the token that came next when the last tokens were heard before (the echo of
-    `tokenization.encodings.texture`) becomes more likely, so that what has begun again goes on; None: the model's own,
-    else 0."""
 
     @field_validator("key")
     @classmethod

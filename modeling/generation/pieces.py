@@ -17,7 +17,7 @@ from tokenization.encodings import HEADER, Encoding
 from tokenization.encodings.ending import Ending
 from tokenization.encodings.grammar import Grammar
 from tokenization.encodings.structure import COUNTDOWN, Features, Stepper
-from tokenization.encodings.texture import ECHO, TextureState
+from tokenization.encodings.texture import TextureState
 
 KEPT = 0.5
 """Share of a context that stays in the window when it moves on."""
@@ -30,7 +30,7 @@ class GrowingPieces:
 
     `prompts`: the tokens so far, shape (pieces, n). `lengths`: planned tokens of each piece, on which its part and
     countdown depend, and in a direction with a length in time a first estimate of them. `capacity`: most tokens of any.
-    `with_texture`: fill in the fields from TEXTURE on, which stay zeros otherwise, unless a wish for recall needs them.
+    `with_texture`: fill in the fields from TEXTURE on, which stay zeros otherwise.
     `frame`: what stays of a given piece, whose prefix the prompts are; then the plan is that piece's.
     Raises ValueError where an instrumentation has no instruments, and VocabularyError where controls leave no note.
     """
@@ -63,8 +63,7 @@ class GrowingPieces:
             ending, longest_note = Ending.open(len(lengths)), ENDLESS_NOTE
         self._grammar = Grammar(encoding, playable, ending, longest_note)
         self._stepper = Stepper(lengths, encoding.effects)
-        hears = with_texture or bool(direction.controls.recall)
-        self._texture = TextureState(encoding, len(lengths)) if hears else None
+        self._texture = TextureState(encoding, len(lengths)) if with_texture else None
         self._clock = Clock(encoding, len(lengths))
         self._plan: TimePlan | None = None
         if direction.seconds is not None:
@@ -136,8 +135,7 @@ class GrowingPieces:
         now = self._clock.now
         free, strict = (allowed, None) if self._frame is None else self._frame.limit(allowed, now)
         if self._adjustments is not None:
-            echoes = None if self._texture is None else self._fields[TEXTURE + ECHO, :, self.filled - 1]
-            self._adjustments.apply(adjusted, free, self._grammar.voices, strict, echoes)
+            self._adjustments.apply(adjusted, free, self._grammar.voices, strict)
         if self._frame is not None:
             self._frame.force(logits, allowed, free, now, adjusted)
         return adjusted, free

@@ -24,10 +24,8 @@ def request_for_model(
 
     drawing = request.drawing(own)
     wishes = {name: getattr(request, name) for name in Controls.model_fields}
-    of_model = {
-        name: getattr(drawing, name) for name in Controls.model_fields.keys() & DrawingConfig.model_fields.keys()
-    }
-    controls = Controls(**wishes | of_model)
+    drawn = {name: getattr(drawing, name) for name in DrawingConfig.model_fields if name in wishes}
+    controls = Controls(**wishes | drawn)
     blend = None if request.blend is None else parse_blend(request.blend)
     return Request(
         style=request.style,

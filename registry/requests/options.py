@@ -26,7 +26,6 @@ class RequestOptions(TypedDict, total=False):
     repetition: float
     repeats: int
     tonality: float | None
-    recall: float | None
     style: str | None
     instruments: tuple[str, ...] | list[str] | str
     require: bool

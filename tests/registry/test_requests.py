@@ -101,10 +101,7 @@ class TestItsDigest:
             {"loudest": 100},
             {"most_voices": 4},
             {"repeats": 3},
-            *(
-                {name: 1.5}
-                for name in ("density", "key_strength", "outside", "missing", "repetition", "tonality", "recall")
-            ),
+            *({name: 1.5} for name in ("density", "key_strength", "outside", "missing", "repetition", "tonality")),
             *({f"{kind}_temperature": 0.5} for kind in ("time", "pitch", "instrument")),
         ]
         assert {name for change in changes for name in change} == {*PieceRequest.model_fields}
@@ -151,7 +148,7 @@ class TestTheNetworkSSide:
         assert found.direction == Direction(
             20,
             parse_blend("bach, jazz"),
-            Controls(key="C", time_temperature=1, pitch_temperature=1, tonality=0, recall=0),
+            Controls(key="C", time_temperature=1, pitch_temperature=1, tonality=0),
             is_open=True,
             instruments=("violin",),
         )
@@ -160,7 +157,7 @@ class TestTheNetworkSSide:
         own = DrawingConfig(temperature=0.9, top_p=0.99, time_temperature=0.7, pitch_temperature=0.8, tonality=0.5)
         found = request_for_model(PieceRequest(top_p=0.7, tonality=0), own, 500, None)
         assert (found.sampling.temperature, found.sampling.top_p) == (0.9, 0.7)
-        assert found.direction.controls == Controls(time_temperature=0.7, pitch_temperature=0.8, tonality=0, recall=0)
+        assert found.direction.controls == Controls(time_temperature=0.7, pitch_temperature=0.8, tonality=0)
 
 
 class TestThePartOfAPrompt:

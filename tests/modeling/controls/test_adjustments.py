@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from modeling.controls import Controls
 from modeling.controls.adjustments import PHRASE, Adjustments
 from tokenization.encodings import Encoding, get_encoding
-from tokenization.encodings.echo import ECHO_BITS
 from tokenization.vocabulary import Vocabulary, VocabularyError
 
 PIANO, VIOLIN = 0, 1
@@ -216,28 +215,6 @@ class TestTonality:
     def test_at_first_all_are_alike(self, encoding: Encoding) -> None:
         desk = Desk(encoding, tonality=1.0)
         assert desk.logit("piano:v64:C#4") == desk.logit("piano:v64:C4") == 0
-
-
-class TestRecall:
-    def apply(self, encoding: Encoding, echo: int, **limits: object) -> NDArray[np.float32]:
-        desk = Desk(encoding, recall=1.5, **limits)
-        size = encoding.vocabulary.size
-        values, may = np.zeros((1, size), np.float32), np.ones((1, size), np.bool_)
-        desk.adjustments.apply(values, may, np.array([0]), echoes=np.array([echo]))
-        return values[0]
-
-    def test_what_came_next_before_becomes_likelier(self, encoding: Encoding) -> None:
-        token = int(encoding.vocabulary.from_text("piano:v64:C4")[0])
-        found = self.apply(encoding, token << ECHO_BITS | 2)
-        assert found[token] == 1.5
-        assert found.sum() == 1.5
-
-    def test_without_an_echo_nothing_does(self, encoding: Encoding) -> None:
-        assert not self.apply(encoding, 0).any()
-
-    def test_what_may_not_come_stays_so(self, encoding: Encoding) -> None:
-        token = int(encoding.vocabulary.from_text("piano:v64:C4")[0])
-        assert not self.apply(encoding, token << ECHO_BITS | 2, lowest=72).any()
 
 
 def test_pieces_can_be_taken_and_copied(encoding: Encoding) -> None:
