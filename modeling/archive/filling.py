@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modeling.archive.files import Generation
+from modeling.config import DrawingConfig
 from modeling.config.critic import ArchiveConfig, Sampler
 from modeling.controls import Controls
 from modeling.criticism import Generated
@@ -56,6 +57,13 @@ def generated_of(generations: Sequence[Generation], split: Split) -> list[Genera
     """Return generations beside the pieces of a split as a critic learns from them."""
     index = {piece_id: number for number, piece_id in enumerate(split.piece_ids)}
     return [Generated(index[g.piece_id], g.tokens, g.start, g.prompt, g.length) for g in generations]
+
+
+def direction_of(drawing: DrawingConfig) -> Direction:
+    """Return how pieces are led that are drawn in a way, beside the settings of sampling."""
+    return Direction(
+        controls=Controls(pitch_temperature=drawing.pitch_temperature, tonality=drawing.tonality, recall=drawing.recall)
+    )
 
 
 def long_pieces(split: Split, window: int) -> NDArray[np.int64]:
@@ -115,9 +123,7 @@ class Filler:
             SamplingConfig(temperature=sampler.temperature, top_p=sampler.top_p),
             seed,
             stop=start + self.window,
-            direction=Direction(
-                controls=Controls(pitch_temperature=sampler.pitch_temperature, tonality=sampler.tonality)
-            ),
+            direction=direction_of(sampler),
             executor=executor,
         )
         names = self.split.vocabulary.names
@@ -136,6 +142,7 @@ class Filler:
                 top_p=sampler.top_p,
                 pitch_temperature=sampler.pitch_temperature,
                 tonality=sampler.tonality,
+                recall=sampler.recall,
                 seed=seed,
                 candidate=candidate,
             )

@@ -26,7 +26,9 @@ class Sampler(DrawingConfig):
         words = f"temperature {self.temperature:g}, top-p {self.top_p:g}"
         if self.pitch_temperature != 1:
             words += f", pitch temperature {self.pitch_temperature:g}"
-        return words if self.tonality == 0 else f"{words}, tonality {self.tonality:g}"
+        if self.tonality:
+            words += f", tonality {self.tonality:g}"
+        return f"{words}, recall {self.recall:g}" if self.recall else words
 
 
 SAMPLERS = (

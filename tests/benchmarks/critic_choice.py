@@ -12,12 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from modeling.archive import Archive, Generation
+from modeling.archive import Archive, Generation, direction_of
 from modeling.config import Sampler
-from modeling.controls import Controls
 from modeling.data import Split
 from modeling.generation import SamplingConfig, generate, new_executor
-from modeling.generation.direction import Direction
 from modeling.network.transformer import MuseNet
 from tokenization.encodings import HEADER
 from tokenization.measures import MEASURES, Collected, PieceMeasures, collect, resampled
@@ -128,9 +126,7 @@ def make_pool(
                 SamplingConfig(temperature=sampler.temperature, top_p=sampler.top_p),
                 seed + number,
                 stop=length,
-                direction=Direction(
-                    controls=Controls(pitch_temperature=sampler.pitch_temperature, tonality=sampler.tonality)
-                ),
+                direction=direction_of(sampler),
                 executor=executor,
             )
             found += [_generation(split, families, index, sampler, seed + number, n, t) for n, t in enumerate(made)]
@@ -162,6 +158,7 @@ def _generation(
         top_p=sampler.top_p,
         pitch_temperature=sampler.pitch_temperature,
         tonality=sampler.tonality,
+        recall=sampler.recall,
         seed=seed,
         candidate=candidate,
     )

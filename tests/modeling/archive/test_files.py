@@ -30,6 +30,7 @@ def generation(split: Split, step: int, candidate: int) -> Generation:
         top_p=0.98,
         pitch_temperature=1.0,
         tonality=0.5,
+        recall=1.5,
         seed=2**31 - 1,
         candidate=candidate,
     )

@@ -9,8 +9,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from modeling.archive import THIRDS, Filler, Generation, filling, long_pieces, third_of
-from modeling.config import ArchiveConfig, Sampler
+from modeling.archive import THIRDS, Filler, Generation, direction_of, filling, long_pieces, third_of
+from modeling.config import ArchiveConfig, DrawingConfig, Sampler
 from modeling.data import Split
 from modeling.generation import new_executor
 from modeling.network.transformer import MuseNet
@@ -98,12 +98,19 @@ def test_no_window_begins_deeper_than_what_is_fed_before_it(filler: Filler, monk
     assert 0 < max(each.start for each in made) <= 10
 
 
-def test_a_sampler_s_settings_are_all_used(filler: Filler) -> None:
-    """At a high tonality the network repeats the pitch classes that it has heard."""
+@pytest.mark.parametrize("setting", sorted(DrawingConfig.model_fields))
+def test_every_setting_of_a_sampler_is_used_and_kept(setting: str, filler: Filler) -> None:
+    """A generation says how it was drawn, and is another one than without."""
     executor = new_executor(filler.model)
-    plain, tonal = (filler.batch(executor, 1, 0, Sampler(tonality=tonality), 4, third=0) for tonality in (0.0, 8.0))
-    assert [each.tonality for each in tonal] == [8.0] * 4
-    assert [each.tokens.tolist() for each in plain] != [each.tokens.tolist() for each in tonal]
+    value = {"temperature": 0.2, "top_p": 0.3, "pitch_temperature": 0.1, "tonality": 8.0, "recall": 8.0}[setting]
+    plain, changed = (
+        filler.batch(executor, 1, 0, Sampler(**settings), 4, third=0) for settings in ({}, {setting: value})
+    )
+    assert [getattr(each, setting) for each in changed] == [value] * 4
+    if setting == "recall":  # in so short a piece nothing is heard twice
+        assert direction_of(Sampler(recall=value)).controls.recall == value
+    else:
+        assert [each.tokens.tolist() for each in plain] != [each.tokens.tolist() for each in changed]
 
 
 def test_where_no_piece_is_long_enough_it_is_said_so(filler: Filler) -> None:
