@@ -29,7 +29,7 @@ HALF_LIFE = 8
 FURTHER = {
     **dict.fromkeys(("start", "prompt", "length"), pl.Int32),
     **dict.fromkeys(("step", "candidate"), pl.Int32),
-    **dict.fromkeys(("temperature", "top_p", "pitch_temperature", "tonality", "recall"), pl.Float64),
+    **dict.fromkeys(("temperature", "top_p", "time_temperature", "pitch_temperature", "tonality"), pl.Float64),
     "seed": pl.Int64,
 }
 """Columns behind those of a shard, the fields of `Generation`."""
@@ -61,9 +61,9 @@ class Generation:
     """Of the weights that made it."""
     temperature: float
     top_p: float
+    time_temperature: float
     pitch_temperature: float
     tonality: float
-    recall: float
     seed: int
     candidate: int
     """Its number among those of the seed."""

@@ -62,7 +62,11 @@ def generated_of(generations: Sequence[Generation], split: Split) -> list[Genera
 def direction_of(drawing: DrawingConfig) -> Direction:
     """Return how pieces are led that are drawn in a way, beside the settings of sampling."""
     return Direction(
-        controls=Controls(pitch_temperature=drawing.pitch_temperature, tonality=drawing.tonality, recall=drawing.recall)
+        controls=Controls(
+            time_temperature=drawing.time_temperature,
+            pitch_temperature=drawing.pitch_temperature,
+            tonality=drawing.tonality,
+        )
     )
 
 
@@ -140,9 +144,9 @@ class Filler:
                 step=step,
                 temperature=sampler.temperature,
                 top_p=sampler.top_p,
+                time_temperature=sampler.time_temperature,
                 pitch_temperature=sampler.pitch_temperature,
                 tonality=sampler.tonality,
-                recall=sampler.recall,
                 seed=seed,
                 candidate=candidate,
             )

@@ -26,9 +26,9 @@ class Sampler(DrawingConfig):
         words = f"temperature {self.temperature:g}, top-p {self.top_p:g}"
         if self.pitch_temperature != 1:
             words += f", pitch temperature {self.pitch_temperature:g}"
-        if self.tonality:
-            words += f", tonality {self.tonality:g}"
-        return f"{words}, recall {self.recall:g}" if self.recall else words
+        if self.time_temperature != 1:
+            words += f", time temperature {self.time_temperature:g}"
+        return f"{words}, tonality {self.tonality:g}" if self.tonality else words
 
 
 SAMPLERS = (

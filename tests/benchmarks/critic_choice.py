@@ -156,9 +156,9 @@ def _generation(
         step=0,
         temperature=sampler.temperature,
         top_p=sampler.top_p,
+        time_temperature=sampler.time_temperature,
         pitch_temperature=sampler.pitch_temperature,
         tonality=sampler.tonality,
-        recall=sampler.recall,
         seed=seed,
         candidate=candidate,
     )

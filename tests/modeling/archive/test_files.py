@@ -28,9 +28,9 @@ def generation(split: Split, step: int, candidate: int) -> Generation:
         step=step,
         temperature=0.9,
         top_p=0.98,
+        time_temperature=1.5,
         pitch_temperature=1.0,
         tonality=0.5,
-        recall=1.5,
         seed=2**31 - 1,
         candidate=candidate,
     )
