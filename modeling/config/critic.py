@@ -35,7 +35,7 @@ SAMPLERS = (
     Sampler(temperature=1.0, top_p=0.95, share=4),
     Sampler(temperature=1.0, top_p=1.0, share=2),
     Sampler(temperature=0.9, top_p=0.98, share=2),
-    Sampler(temperature=1.0, top_p=0.99, tonality=0.5, share=2),
+    Sampler(temperature=1.0, top_p=0.99, time_temperature=0.6, tonality=0.5, share=2),
     Sampler(temperature=1.2, top_p=0.98, share=1),
     Sampler(temperature=0.5, top_p=1.0, share=1),
     Sampler(temperature=2.0, top_p=1.0, share=1),
