@@ -61,7 +61,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     mlflow = [
         *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"),
         *("--port", url.rpartition(":")[2], "--backend-store-uri", f"sqlite:///{home}/mlflow.db"),
-        *("--artifacts-destination", "s3://models/musenet", "--workers", "1"),
+        *("--default-artifact-root", "s3://models/musenet", "--no-serve-artifacts", "--workers", "1"),
     ]
     with (home / "log").open("wb") as log, pytest.MonkeyPatch.context() as patch:
         processes = [
@@ -74,10 +74,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
                 Bucket="models"
             )
             wait_for(f"{url}/health")
-            patch.setenv("MLFLOW_TRACKING_URI", url)
+            for name, value in {**KEYS, "MLFLOW_S3_ENDPOINT_URL": objects, "MLFLOW_TRACKING_URI": url}.items():
+                patch.setenv(name, value)
             yield url
         finally:
-            end_groups([process.pid for process in processes], 10)
+            end_groups([process.pid for process in processes], 1)
 
 
 def _credentials() -> dict[str, str]:
