@@ -11,6 +11,7 @@ from pathlib import Path
 
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
+from mlflow.tracking._tracking_service.utils import _use_tracking_uri  # whose public half cannot undo what it sets
 from sqlalchemy.exc import SQLAlchemyError
 
 from infra.lake import Lake
@@ -72,15 +73,17 @@ class Registry:
 
     @contextmanager
     def as_default(self) -> Iterator[None]:
-        """Make the store that of MLflow's functions that take none, for a block."""
+        """Make the store that of MLflow's functions that take none, for a block.
+
+        The variable alone does not do it where the process has called `mlflow.set_tracking_uri`.
+        """
         before = os.environ.get(TRACKING_VARIABLE)
-        os.environ[TRACKING_VARIABLE] = self.uri
         try:
-            yield
+            with _use_tracking_uri(self.uri):
+                yield
         finally:
-            if before is None:
-                del os.environ[TRACKING_VARIABLE]
-            else:
+            os.environ.pop(TRACKING_VARIABLE, None)
+            if before is not None:
                 os.environ[TRACKING_VARIABLE] = before
 
 

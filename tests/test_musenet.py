@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import musenet
+from infra.services import prefect_api
 from tokenization.encodings import get_encoding
 from tokenization.midi import read_midi
 from tokenization.vocabulary import Vocabulary
@@ -18,8 +19,9 @@ C_MAJOR = "piano start tempo120 piano:v72:C4 wait:48 piano:v0:C4 piano:v72:E4 wa
 
 @pytest.fixture
 def no_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A Prefect API that is given, so that none is started; these tests end before it is called."""
+    """A Prefect API that is given and taken to answer, so that none is started; these tests end before it is called."""
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+    monkeypatch.setattr(prefect_api, "refusal", lambda url: None)
 
 
 class TestEncodeAndDecode:

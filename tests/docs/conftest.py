@@ -37,6 +37,7 @@ SMALL_CRITIC = {"train_pieces": 16, "held_out_pieces": 8, "critic.steps": 4}
 @pytest.fixture(scope="module")  # no later test starts in the reader's folder
 def reader(tmp_path_factory: pytest.TempPathFactory, song: Callable[[int], bytes]) -> Iterator[Any]:
     """A `reader.Reader` who has followed README.md."""
+    import mlflow
     from reader import Reader
 
     def write_songs(folder: Path, first: int, count: int) -> None:
@@ -76,3 +77,4 @@ def reader(tmp_path_factory: pytest.TempPathFactory, song: Callable[[int], bytes
                 yield reader
             finally:
                 down(lake)
+                mlflow.set_tracking_uri(None)  # type: ignore[arg-type]  # which snippets have set for the whole process

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 from pathlib import Path
 
+import mlflow
 import pytest
 
 from infra.lake import Lake
@@ -50,6 +52,19 @@ class TestTheStore:
         with pytest.raises(RegistryError, match="cannot be opened") as error:
             Registry.open(Lake(tmp_path))
         assert "secret" not in str(error.value) and "\n" not in str(error.value)
+
+
+class TestAsMlflowSOwn:
+    @pytest.mark.parametrize("chosen", [None, "sqlite:///elsewhere.db"])
+    def test_it_is_for_a_block_whatever_the_process_has_chosen(self, chosen: str | None, registry: Registry) -> None:
+        try:
+            mlflow.set_tracking_uri(chosen)  # type: ignore[arg-type]
+            before = mlflow.get_tracking_uri(), os.environ.get("MLFLOW_TRACKING_URI")
+            with registry.as_default():
+                assert mlflow.get_tracking_uri() == registry.uri
+            assert (mlflow.get_tracking_uri(), os.environ.get("MLFLOW_TRACKING_URI")) == before
+        finally:
+            mlflow.set_tracking_uri(None)  # type: ignore[arg-type]
 
 
 class TestALakeThatWasCopied:
