@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import settings
 
 from infra.lake import Lake
 from infra.locks import exclusive
@@ -28,6 +29,9 @@ os.environ.pop("PREFECT_API_URL", None)
 os.environ.update(library_environment(Lake(SCRATCH)))
 # Tests run side by side, and the threads of small tensors would only wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Of each property; `--hypothesis-profile=default` tries 100.
+settings.register_profile("musenet", max_examples=40)
+settings.load_profile("musenet")
 
 
 def pytest_collection_finish() -> None:
