@@ -43,7 +43,8 @@ class EchoMemory(NamedTuple):
     heard: Integers
     """Tokens so far, shape (pieces,)."""
     hashes: Integers
-    """Those of the contexts that end with the last token, 0 where there are too few, shape (pieces, contexts)."""
+    """Those of the contexts that end with each of the last PAST tokens, a ring, 0 for those that would begin before the
+    piece, shape (pieces, PAST, contexts)."""
     following: Integers
     """The token behind each context, below its hash, shape (pieces, contexts, SLOTS)."""
 
@@ -51,7 +52,7 @@ class EchoMemory(NamedTuple):
 def new_echo_memory(pieces: int) -> EchoMemory:
     """Return the memory of pieces before their first token."""
     past, heard = np.zeros((pieces, 2, PAST), np.int64), np.zeros(pieces, np.int64)
-    hashes = np.zeros((pieces, len(CONTEXTS)), np.int64)
+    hashes = np.zeros((pieces, PAST, len(CONTEXTS)), np.int64)
     return EchoMemory(past, heard, hashes, np.zeros((pieces, len(CONTEXTS), SLOTS), np.int64))
 
 
@@ -63,28 +64,28 @@ def forget_echoes(memory: EchoMemory, row: int) -> None:
 
 @compiled
 def remember(token: int, key: int, memory: EchoMemory, row: int) -> None:
-    """Hash the contexts that end with a token, and learn what followed those that ended APART tokens before.
+    """Hash the contexts that end with a token, and note what followed those that ended APART tokens before.
 
     `key`: an integer that tokens share which count as the same.
     """
-    past, hashes, following = memory.past[row], memory.hashes[row], memory.following[row]
-    place = memory.heard[row]
+    past, following, place = memory.past[row], memory.following[row], memory.heard[row]
     past[0, place % PAST], past[1, place % PAST] = key, token
     memory.heard[row] = place + 1
     answer = place - APART
     if answer > 0:
-        _hash(past[0], answer, hashes)
         for size in range(len(CONTEXTS)):
-            if hashes[size]:
-                following[size, hashes[size] % SLOTS] = hashes[size] >> ID_BITS << ID_BITS | past[1, answer % PAST]
-    _hash(past[0], place + 1, hashes)
+            context = memory.hashes[row, (answer - 1) % PAST, size]
+            if context:
+                following[size, context % SLOTS] = context >> ID_BITS << ID_BITS | past[1, answer % PAST]
+    _hash(past[0], place + 1, memory.hashes[row, place % PAST])
 
 
 @compiled
 def echo(memory: EchoMemory, row: int) -> int:
     """Return the word of the echo behind the latest token."""
+    latest = (memory.heard[row] - 1) % PAST
     for size in range(len(CONTEXTS)):
-        context = memory.hashes[row, size]
+        context = memory.hashes[row, latest, size]
         entry = memory.following[row, size, context % SLOTS]
         if context and entry >> ID_BITS == context >> ID_BITS:
             return int((entry & ((1 << ID_BITS) - 1)) << ECHO_BITS | (size + 1))
