@@ -46,7 +46,9 @@ def registry_option(command: Command) -> Command:
 
 def _registry_is(_context: click.Context, _parameter: click.Parameter, uri: str | None) -> None:
     if uri is not None:
-        os.environ["MLFLOW_TRACKING_URI"] = uri
+        from infra.services.registry_address import TRACKING_VARIABLE
+
+        os.environ[TRACKING_VARIABLE] = uri
 
 
 def json_option(command: Command) -> Command:

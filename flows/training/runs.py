@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from flows.training.history import History, read_history
 from infra.digests import canonical_digest
@@ -20,6 +21,8 @@ from infra.lake import Lake
 from modeling.config import PLAIN, DrawingConfig, Preset, RunConfig, RunFormatError, read_run_config
 from modeling.training.run_folder import RunFolder, run_folders
 from tokenization.dataset import DatasetVersion
+
+Match = TypeVar("Match")
 
 TRAINING = "training"
 """Folder of the generations that a training keeps, in its run's archive."""
@@ -166,9 +169,14 @@ def find_run(lake: Lake, reference: str) -> Run:
     if reference == "latest" and finished:
         return finished[-1]
     matching = [run for run in finished if reference != "latest" and run.run_id.startswith(reference)]
-    if len(matching) > 1:
-        raise UserError(f"{reference!r} matches {len(matching)} runs; give more digits")
     if not matching:
         remedy = "train one with `musenet train --dataset NAME --preset tiny`"
         raise unknown_name("finished run", reference, [run.run_id for run in finished], remedy)
+    return only_match(reference, matching)
+
+
+def only_match(reference: str, matching: Sequence[Match]) -> Match:
+    """Return what the beginning of an id refers to, of one thing or more. Raises UserError for more than one."""
+    if len(matching) > 1:
+        raise UserError(f"{reference!r} matches {len(matching)} runs; give more digits")
     return matching[0]

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Literal
 
 from flows.training.history import History
-from flows.training.runs import Run, read_run
+from flows.training.runs import Run, only_match, read_run
 from infra.errors import UserError, unknown_name
 from infra.lake import Lake
 from infra.locks import is_held
@@ -61,10 +61,8 @@ def list_status(lake: Lake, prefix: str = "") -> list[RunStatus]:
 
 def find_any_run(lake: Lake, prefix: str) -> Run:
     """Return the run whose id begins with a prefix, finished or not. Raises UserError."""
-    found = list_status(lake, prefix)
-    if len(found) > 1:
-        raise UserError(f"{prefix!r} matches {len(found)} runs; give more digits")
-    return read_run(RunFolder(lake.runs / found[0].run_id))
+    found = only_match(prefix, list_status(lake, prefix))
+    return read_run(RunFolder(lake.runs / found.run_id))
 
 
 def _folder_status(folder: RunFolder) -> RunStatus:

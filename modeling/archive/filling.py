@@ -19,11 +19,10 @@ from numpy.typing import NDArray
 from modeling.archive.files import Generation
 from modeling.config import DrawingConfig
 from modeling.config.critic import ArchiveConfig, Sampler
-from modeling.controls import Controls
 from modeling.criticism import Generated
 from modeling.data import Split
 from modeling.generation import SamplingConfig, generate
-from modeling.generation.direction import Direction
+from modeling.generation.direction import Direction, controls_of
 from modeling.generation.executors import Executor
 from modeling.network.transformer import MuseNet
 from tokenization.dataset import TokenFormat, open_version, read_shard
@@ -61,13 +60,7 @@ def generated_of(generations: Sequence[Generation], split: Split) -> list[Genera
 
 def direction_of(drawing: DrawingConfig) -> Direction:
     """Return how pieces are led that are drawn in a way, beside the settings of sampling."""
-    return Direction(
-        controls=Controls(
-            time_temperature=drawing.time_temperature,
-            pitch_temperature=drawing.pitch_temperature,
-            tonality=drawing.tonality,
-        )
-    )
+    return Direction(controls=controls_of(drawing))
 
 
 def long_pieces(split: Split, window: int) -> NDArray[np.int64]:
@@ -142,11 +135,7 @@ class Filler:
                 prompt=prompt,
                 length=int(self.split.sizes[index]),
                 step=step,
-                temperature=sampler.temperature,
-                top_p=sampler.top_p,
-                time_temperature=sampler.time_temperature,
-                pitch_temperature=sampler.pitch_temperature,
-                tonality=sampler.tonality,
+                **sampler.model_dump(exclude={"share"}),
                 seed=seed,
                 candidate=candidate,
             )

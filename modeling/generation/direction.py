@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
+from modeling.config import DrawingConfig
 from modeling.controls import Blend, Controls
 
 
@@ -20,3 +22,9 @@ class Direction:
     """True if the instruments asked for are suggestions: others may play, but less likely (`Controls.outside`)."""
     instruments: tuple[str, ...] = ()
     """Groups or instruments that were asked for by name; empty: those of the groups that the header names."""
+
+
+def controls_of(drawing: DrawingConfig, **wishes: Any) -> Controls:
+    """Return the controls of pieces that are drawn in a way: wishes, and the settings of drawing that are controls."""
+    drawn = {name: getattr(drawing, name) for name in DrawingConfig.model_fields if name in Controls.model_fields}
+    return Controls(**wishes | drawn)

@@ -20,12 +20,11 @@ def request_for_model(
     """Return the request in the network's terms, for a piece of `length` tokens that begins with those of `prompt`, or
     of which `infill` is composed anew. `own`: how the model is drawn from where the request says nothing."""
     from modeling.generation import ExecutorConfig, Request, SamplingConfig
-    from modeling.generation.direction import Direction
+    from modeling.generation.direction import Direction, controls_of
 
     drawing = request.drawing(own)
     wishes = {name: getattr(request, name) for name in Controls.model_fields}
-    drawn = {name: getattr(drawing, name) for name in DrawingConfig.model_fields if name in wishes}
-    controls = Controls(**wishes | drawn)
+    controls = controls_of(drawing, **wishes)
     blend = None if request.blend is None else parse_blend(request.blend)
     return Request(
         style=request.style,

@@ -154,11 +154,7 @@ def _generation(
         prompt=HEADER,
         length=int(split.sizes[index]),
         step=0,
-        temperature=sampler.temperature,
-        top_p=sampler.top_p,
-        time_temperature=sampler.time_temperature,
-        pitch_temperature=sampler.pitch_temperature,
-        tonality=sampler.tonality,
+        **sampler.model_dump(exclude={"share"}),
         seed=seed,
         candidate=candidate,
     )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +9,7 @@ from pathlib import Path
 from upath import UPath
 
 from flows.ingestion.publishing.shard_plan import ShardPlan
+from infra.files import link
 from infra.object_store import Folder, read_all
 from tokenization import originality
 from tokenization.dataset.shard_index import SHARD_INDEX_FILE, ShardEntry, index_path, parse_shard_index
@@ -57,10 +56,7 @@ def reuse(
     files = [pair for plan, shard in shards for pair in shard.files(plan, with_originality)]
     if isinstance(folder, Path):
         for source, path in files:
-            try:
-                os.link(str(source), folder / path)
-            except OSError:
-                shutil.copyfile(str(source), folder / path)
+            link(str(source), str(folder / path))
     elif files:
         folder.fs.copy([UPath(source).path for source, _ in files], [(folder / path).path for _, path in files])
     kept = [shard.entry if with_originality else replace(shard.entry, originality=None) for _, shard in shards]
