@@ -5,6 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
+# Python keeps what it has compiled, even where an image forbids it: without that, every process compiles Prefect anew
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: setup demo quick test lint types imports docs unit benchmark benchmark-training clean
 
 setup: $(STAMP)
