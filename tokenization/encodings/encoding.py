@@ -60,7 +60,11 @@ class Encoding:
         Notes may come in any order; `quantised` gives what is kept of them. Raises VocabularyError for an unknown
         style and ValueError for a piece without notes or with values that MIDI does not have.
         """
-        return self.merge(self.write(self.grid(notes), style))
+        return self.tokens_of(self.grid(notes), style)
+
+    def tokens_of(self, grid: Grid, style: str | None = None) -> Tokens:
+        """Return the tokens of a piece on this encoding's grid. Raises VocabularyError for an unknown style."""
+        return self.merge(self.write(grid, style))
 
     def decode(self, tokens: Tokens, *, tick: float | None = None, stacked: bool = False) -> Notes:
         """Return the notes of any token sequence, also an incomplete or invalid one.
@@ -80,7 +84,11 @@ class Encoding:
 
     def quantised(self, notes: Notes) -> Notes:
         """Return the notes as this encoding represents them: `decode(encode(notes))` gives exactly these."""
-        return to_notes(self.grid(notes), self.vocabulary, self.time)
+        return self.notes_of(self.grid(notes))
+
+    def notes_of(self, grid: Grid) -> Notes:
+        """Return the notes of a piece on this encoding's grid."""
+        return to_notes(grid, self.vocabulary, self.time)
 
     @property
     def keeps_lengths(self) -> bool:

@@ -143,30 +143,28 @@ def to_notes(grid: Grid, vocabulary: Vocabulary, time: Time, tick: float | None 
 
     `tick`: seconds, in place of the vocabulary's tick where ticks are seconds.
     """
-    order = np.lexsort((grid.row, grid.pitch, grid.start))
-    grid = replace(grid, **{name: getattr(grid, name)[order] for name in ("start", "end", "row", "pitch", "source")})
-    instrument = vocabulary.row_instrument[grid.row]
-    drum = vocabulary.off_row[instrument] == NO_ROW
-    programs = np.array([i.output_program for i in vocabulary.instruments], np.uint8)
+    start, end, row, pitch = _by_pitch(
+        grid.start, grid.end, column_of(grid.row, np.uint8), column_of(grid.pitch, np.uint8)
+    )
     tempo_map = None
     tempo = DEFAULT_TEMPO if not len(grid.tempo) else float(vocabulary.tempos[grid.tempo[0]])
     if time is Time.SECONDS:
         rate = vocabulary.ticks_per_second if tick is None else 1 / tick
-        onset, end = grid.start / rate, grid.end / rate
+        onset, until = start / rate, end / rate
     else:
         values = vocabulary.tempo_values[grid.tempo]
         per_tick = 60.0 / (values * vocabulary.ticks_per_beat)
         begins = np.concatenate([[0.0], np.cumsum(np.diff(grid.tempo_ticks) * per_tick[:-1])])
-        onset, end = (_at(grid.tempo_ticks, begins, per_tick, column) for column in (grid.start, grid.end))
+        onset, until = (_at(grid.tempo_ticks, begins, per_tick, column) for column in (start, end))
         if len(values) > 1:
             tempo_map = TempoMap(begins, values)
-            last = float(end.max(initial=0.0))
+            last = float(until.max(initial=0.0))
             held = np.diff(np.append(np.minimum(begins, last), last))
             totals = np.bincount(grid.tempo, held)
             longest = len(totals) - 1 - int(totals[::-1].argmax())  # the fastest of those that hold equally long
             tempo = float(vocabulary.tempos[longest])
-    velocity = vocabulary.row_velocity[grid.row]
-    return Notes(onset, end - onset, grid.pitch, velocity, programs[instrument], drum, tempo, tempo_map)
+    program, drum = vocabulary.row_program[row], vocabulary.row_is_drum[row]
+    return Notes(onset, until - onset, pitch, vocabulary.row_velocity[row], program, drum, tempo, tempo_map)
 
 
 def column_of(values: NDArray[Any], dtype: type[np.generic]) -> NDArray[Any]:
@@ -309,3 +307,24 @@ def _legato_ends(
         else:
             ends[i] = min(start[i] + LEGATO_TICKS, after[instrument])
     return ends
+
+
+@compiled
+def _by_pitch(
+    start: NDArray[np.int64], end: NDArray[np.int64], row: NDArray[np.uint8], pitch: NDArray[np.uint8]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8], NDArray[np.uint8]]:
+    """Return start, end, row and pitch of notes, given in the order of their starts, by start, pitch and row.
+
+    It is an insertion sort, which is stable: each note moves among those that start together.
+    """
+    starts, ends, rows, pitches = start.copy(), end.copy(), row.copy(), pitch.copy()
+    for i in range(1, len(start)):
+        place = i
+        while place and starts[place - 1] == start[i]:
+            before = place - 1
+            if pitches[before] < pitch[i] or (pitches[before] == pitch[i] and rows[before] <= row[i]):
+                break
+            ends[place], rows[place], pitches[place] = ends[before], rows[before], pitches[before]
+            place = before
+        ends[place], rows[place], pitches[place] = end[i], row[i], pitch[i]
+    return starts, ends, rows, pitches

@@ -74,16 +74,19 @@ class Score:
         machine. Raises OverflowError if a tick is beyond 2³¹ - 1.
         """
         more = np.empty(0, np.int64) if self.sustained is None else self.sustained - self.length
-        ticks = (self.start, self.length, self.tempo_ticks, more)
-        if any(len(column) and int(column.max()) > LARGEST for column in ticks):
+        # The last of ascending ticks is the greatest.
+        greatest = *self.start[-1:], *self.tempo_ticks[-1:], self.length.max(initial=0), more.max(initial=0)
+        if max(greatest) > LARGEST:
             raise OverflowError(f"a score as bytes has ticks up to {LARGEST}")
+        steps = self.start.astype("<i4")
+        steps[1:] -= steps[:-1].copy()
         bits = sum(repair.bit for repair in self.repairs)
         return b"".join(
             (
                 _HEAD.pack(_MAGIC, len(self), len(self.tempo_ticks), self.ticks_per_beat, bits, len(more)),
                 self.tempo_beats.astype("<f8").tobytes(),
                 self.tempo_ticks.astype("<i4").tobytes(),
-                np.diff(self.start, prepend=0).astype("<i4").tobytes(),
+                steps.tobytes(),
                 self.length.astype("<i4").tobytes(),
                 self.pitch.tobytes(),
                 self.velocity.tobytes(),

@@ -7,6 +7,7 @@ of a version, and its `check` tells of a sample the longest copied span and the 
     grams         eight notes in order as a hash, and which of them are kept
     words         notes of the index as 16-bit words
     index_file    the file of a shard
+    index_writer  the content of that file
     sample_lines  the lines and grams of a sample
     alignment     how far two lines go on alike from a common gram
     search        the spans that a sample and a file have in common
@@ -15,6 +16,7 @@ of a version, and its `check` tells of a sample the longest copied span and the 
 """
 
 from tokenization.originality.index import Copy, Originality, OriginalityIndex
-from tokenization.originality.index_file import VERSION, IndexFileError, write_index
+from tokenization.originality.index_file import VERSION, IndexFileError
+from tokenization.originality.index_writer import IndexWriter, write_index
 
-__all__ = ["VERSION", "Copy", "IndexFileError", "Originality", "OriginalityIndex", "write_index"]
+__all__ = ["VERSION", "Copy", "IndexFileError", "IndexWriter", "Originality", "OriginalityIndex", "write_index"]

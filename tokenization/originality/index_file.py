@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
@@ -17,11 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from infra.errors import RunError
-from infra.object_store import Folder
-from tokenization.midi.notes import Notes
-from tokenization.originality.grams import grams, winnowed
-from tokenization.originality.lines import lines_of
-from tokenization.originality.words import to_words
 
 VERSION: Final = 1
 """Of the format and of what is indexed; files of another version are not read."""
@@ -108,51 +102,6 @@ class IndexFile:
         return bytes(self.family[number]).hex()
 
 
-def write_index(path: Folder, pieces: Iterable[tuple[str, str, Notes]]) -> None:
-    """Write the index of pieces, each with its SHA-256, its family and its notes, sorted by onset.
-
-    Not atomic on a disk: write into a staging folder.
-    """
-    path.write_bytes(index_bytes(pieces))
-
-
-def index_bytes(pieces: Iterable[tuple[str, str, Notes]]) -> bytes:
-    """Return the content of the index of some pieces (see `write_index`)."""
-    ids, families, words, starts, found = [], [], [], [], []
-    piece_line, line_note = [0], [0]
-    for piece, family, notes in pieces:
-        ids.append(bytes.fromhex(piece))
-        families.append(bytes.fromhex(family))
-        lines = lines_of(notes)
-        for begin, end in zip(lines.first[:-1].tolist(), lines.first[1:].tolist()):
-            hashes = grams(lines.pitch[begin:end])
-            kept = winnowed(hashes)
-            if not len(kept):
-                continue
-            found.append(hashes[kept] << np.uint64(HASH_BITS) | (kept + line_note[-1]).astype(np.uint64))
-            words.append(to_words(lines.pitch[begin:end], lines.onset[begin:end]))
-            starts.append(lines.onset[begin])
-            line_note.append(line_note[-1] + end - begin)
-        piece_line.append(len(starts))
-    entries = np.sort(np.concatenate(found)) if found else np.empty(0, np.uint64)
-    bits = int(np.clip(np.ceil(np.log2(max(len(entries), 1) / IN_BUCKET)), 0, HASH_BITS - LOW_BITS))
-    hashes = entries >> np.uint64(HASH_BITS)
-    firsts = np.arange(2**bits + 1, dtype=np.uint64) << np.uint64(HASH_BITS - bits)
-    columns = {
-        "piece": b"".join(ids),
-        "family": b"".join(families),
-        "piece_line": piece_line,
-        "line_note": line_note,
-        "line_start": starts,
-        "bucket": np.searchsorted(hashes, firsts),
-        "place": entries & np.uint64(2**HASH_BITS - 1),
-        "low": hashes >> np.uint64(HASH_BITS - LOW_BITS - bits) & np.uint64(2**LOW_BITS - 1),
-        "word": np.concatenate(words) if words else [],
-    }
-    content = bytearray()
-    for column in COLUMNS:
-        values = columns[column.name]
-        content += values if isinstance(values, bytes) else np.asarray(values).astype(column.dtype).tobytes()
-        content += bytes(-len(content) % 8)
-    head = _HEAD.pack(MAGIC, VERSION, len(ids), len(starts), line_note[-1], len(entries), bits, zlib.crc32(content))
-    return head.ljust(HEAD, b"\0") + bytes(content)
+def pack_head(pieces: int, lines: int, notes: int, grams: int, bits: int, checksum: int) -> bytes:
+    """Return the head of a file with so many rows. `checksum`: the CRC-32 of what follows the head."""
+    return _HEAD.pack(MAGIC, VERSION, pieces, lines, notes, grams, bits, checksum)

@@ -155,6 +155,11 @@ class IdLayout:
         drums: NDArray[np.bool_] = self.row_instrument == self.drum_instrument
         return drums
 
+    @cached_property
+    def row_program(self) -> NDArray[np.uint8]:
+        """The program that the notes of each row are written with, shape (rows,)."""
+        return np.array([i.output_program for i in self.instruments], np.uint8)[self.row_instrument]
+
     # Tables by instrument and program.
 
     @cached_property

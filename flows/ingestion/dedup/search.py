@@ -14,6 +14,8 @@ changed (`tested_pairs` keeps them). The outcome is the same as of a search of e
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,8 +25,13 @@ from flows.ingestion.dedup.links import LEAST_EVIDENCE, Rules, compare_voices, r
 from flows.ingestion.dedup.pairs import NOT_COMPARED, UNITS, Pairs, gains_of_weights, recheck
 from flows.ingestion.dedup.promise import fill, is_promising, table_for
 from flows.ingestion.dedup.sketches import MOST, Sketches, mixed, signed
+from infra.hardware import available_cores
 from tokenization.compiled import compiled
 
+PARTS = 4
+"""Parts of the search to a thread: they take unlike times, and each needs room for all voices."""
+LEAST_PART = 1 << 16
+"""Entries of a part, at least."""
 ROOM = 64
 """Sums of units that are told apart: more than those of LEAST_EVIDENCE and a further feature."""
 
@@ -49,7 +56,11 @@ def find_links(
     is_known = np.zeros(n, np.bool_) if is_known is None else is_known
     names, gains = voice_names(sketches), gains_of_weights()
     kept, relation = recheck(sketches, index, rules, gains, names, known)
-    ends = _promising(sketches, index, rules, gains, names, is_known)
+    threads = available_cores()
+    parts = _parts(sketches, is_known, threads)
+    with ThreadPoolExecutor(threads) as pool:  # the loops release the interpreter's lock
+        found = pool.map(lambda part: _promising(sketches, index, rules, gains, names, is_known, *part), parts)
+        ends = np.concatenate([*found])
     left, right = (
         np.concatenate([old[kept], new]) for old, new in zip(known[:2], (ends[:, 0], ends[:, 1]), strict=True)
     )
@@ -59,6 +70,17 @@ def find_links(
     order = np.argsort(_ranks(names, pairs), kind="stable")
     links = _join(sketches, index, rules, pairs, order, parent)
     return sketches.piece[pairs.left[links]], sketches.piece[pairs.right[links]], pairs
+
+
+def _parts(sketches: Sketches, is_known: NDArray[np.bool_], threads: int) -> list[tuple[int, int]]:
+    """Divide all voices into runs, each a first voice and an end, with about as many entries of new voices."""
+    entries = np.where(is_known[sketches.piece], 0, sketches.end - sketches.start).cumsum()
+    if not len(entries):
+        return [(0, 0)]
+    size = max(int(entries[-1]) // (PARTS * threads), LEAST_PART)
+    inner = np.searchsorted(entries, np.arange(size, entries[-1], size)) + 1
+    bounds = np.unique([0, *inner.tolist(), len(entries)])
+    return [*zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True)]
 
 
 @compiled
@@ -78,8 +100,13 @@ def _promising(
     gains: NDArray[np.uint32],
     names: NDArray[np.uint64],
     is_known: NDArray[np.bool_],
+    first: int,
+    end: int,
 ) -> NDArray[np.uint32]:
-    """Return the promising pairs with a new voice, shape (p, 2), in each pair the voice of the smaller name first."""
+    """Return the promising pairs of new voices from `first` to `end` with known ones, and new ones behind them.
+
+    Their shape is (p, 2), and in each pair the voice of the smaller name comes first.
+    """
     piece, posting, place, weight = sketches.piece, index.posting, index.place, index.weight
     found, count = np.empty((1024, 2), np.uint32), 0
     table = table_for(sketches)
@@ -88,7 +115,7 @@ def _promising(
     shared = np.zeros(len(piece), np.uint32)
     candidates = np.empty(len(piece), np.uint32)
     nexts, gains_of = np.empty(MOST, np.int64), np.empty(MOST, np.uint32)
-    for one in range(len(piece)):
+    for one in range(first, end):
         if is_known[piece[one]]:
             continue
         none, least, most = np.uint32(one * ROOM), np.uint32(one * ROOM + LEAST_EVIDENCE * UNITS), one * ROOM + ROOM - 1

@@ -55,42 +55,45 @@ def encode(job: EncodeJob, heartbeat: Heartbeat) -> list[ShardEntry]:
     shards, first = [], 0
     token_format = TokenFormat.of(job.choice.encoding)
     for plan in job.plans:
+        index = originality.IndexWriter() if job.with_originality and plan.split == TRAIN else None
         of_pieces: list[Statistics] = []
         own = scores[first : first + len(plan.pieces)]
-        rows = list(token_rows(plan, job.choice, own, of_pieces))
+        rows = list(token_rows(plan, job.choice, own, of_pieces, index))
         first += len(plan.pieces)
         sha256 = write_shard(job.folder / plan.path, rows, token_format)
         tokens = sum(len(row.tokens) for row in rows)
         statistics = json.dumps(sum(of_pieces, Statistics()).to_dict())
-        indexed = _write_originality(job, plan, own) if job.with_originality and plan.split == TRAIN else None
+        if index is not None:
+            index.write(job.folder / index_path(plan.path))
+        indexed = None if index is None else originality.VERSION
         shards.append(ShardEntry(plan.path, plan.key(job.choice), sha256, len(rows), tokens, statistics, indexed))
     return shards
 
 
-def _write_originality(job: EncodeJob, plan: ShardPlan, scores: Sequence[memoryview]) -> int:
-    """Write the originality index of a shard's pieces, in the form that its tokens have; returns its format."""
-    encoding, sustain = job.choice.encoding, job.choice.sustain
-    pieces = (
-        (sha256, family, encoding.quantised(Score.from_bytes(data).to_notes(sustain)))
-        for (sha256, family), data in zip(plan.pieces.select("sha256", "family").iter_rows(), scores)
-    )
-    originality.write_index(job.folder / index_path(plan.path), pieces)
-    return originality.VERSION
-
-
 def token_rows(
-    plan: ShardPlan, choice: EncodingChoice, scores: Sequence[memoryview], of_pieces: list[Statistics]
+    plan: ShardPlan,
+    choice: EncodingChoice,
+    scores: Sequence[memoryview],
+    of_pieces: list[Statistics],
+    index: originality.IndexWriter | None,
 ) -> Iterator[Row]:
-    """Yield the rows of a shard; the statistics of each piece, in its original form, are appended to `of_pieces`."""
+    """Yield the rows of a shard.
+
+    Of each piece in its original form, the statistics are appended to `of_pieces`, and the notes, as its tokens have
+    them, are added to `index`.
+    """
     encoding = choice.encoding
     vocabulary = encoding.vocabulary
     augmentation = choice.augmentation if plan.split == TRAIN else Augmentation()
     for (sha256, family, style), data in zip(plan.pieces.select(LABELS).iter_rows(), scores):
         notes = Score.from_bytes(data).to_notes(choice.sustain)
         for number, variant in enumerate(augmentation.variants(sha256, notes, encoding)):
-            tokens = encoding.encode(apply(notes, variant), style)
+            grid = encoding.grid(apply(notes, variant))
+            tokens = encoding.tokens_of(grid, style)
             if number == 0:
                 of_pieces.append(Statistics.of(notes, tokens, vocabulary))
+                if index is not None:
+                    index.add(sha256, family, encoding.notes_of(grid))
             groups = vocabulary.groups_of_mask(int(tokens[1]) - vocabulary.instrumentation_base)
             yield Row(
                 sha256,
