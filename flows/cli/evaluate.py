@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,9 +12,14 @@ from flows.cli.output import show
 from flows.cli.running import errors, running
 from infra.lake import Lake
 
+if TYPE_CHECKING:
+    from flows.evaluation.paired_report import PairedReport
+    from flows.evaluation.report import EvaluationReport
+
 
 @click.command()
 @click.argument("source", metavar="MODEL|FOLDER")
+@click.option("--against", metavar="MODEL", help="Compare with another model on the same pieces: champion, 3.")
 @click.option("--dataset", metavar="NAME[@DIGEST]", help="Real pieces to compare with.  [default: the model's dataset]")
 @click.option(
     "--pieces", type=click.IntRange(2), default=256, show_default=True, help="Pieces to compose for each style."
@@ -33,6 +39,7 @@ from infra.lake import Lake
 @json_option
 def evaluate(
     source: str,
+    against: str | None,
     dataset: str | None,
     pieces: int,
     styles: tuple[str, ...],
@@ -52,20 +59,50 @@ def evaluate(
         options = {"pieces": pieces, "styles": list(styles), "prompt_seconds": prompt_seconds or 0.0, "seed": seed}
         chosen = apply(EvaluationSettings, options, settings)
         parameters = EvaluateParameters(
-            source=source, dataset=dataset, settings=chosen, blind=blind, out=out, lake=lake.address
+            source=source,
+            against=against,
+            dataset=dataset,
+            settings=chosen,
+            blind=blind,
+            out=out,
+            lake=lake.address,
         )
     with running(lake):
         from flows.evaluation.flow import evaluate as flow
 
         result = flow(parameters)
-    overall = result.report.overall
+    lines = [*_lines(result.report), f"page: {result.page}", f"pieces: {result.pieces}"]
+    if result.against is not None:
+        lines += [*_differences(result.against), f"page: {result.against_page}"]
+    report = result.report.model_dump(mode="json")
+    if result.against is not None:
+        report["against"] = result.against.model_dump(mode="json")
+    show(report, lines, as_json)
+
+
+def _lines(report: EvaluationReport) -> list[str]:
+    """Return an evaluation as lines of text."""
+    overall = report.overall
     lines = [f"{'measure':<20} {'distance':>9} {'floor':>9} {'× floor':>8}"]
     for each in overall.measures:
         multiple = "–" if each.multiple is None else f"{each.multiple:.1f}"
         above = "  above the floor" if each.is_above_floor else ""
         lines.append(f"{each.measure:<20} {each.distance.value:9.3f} {each.floor.value:9.3f} {multiple:>8}{above}")
     median = "" if overall.multiple is None else f", median {overall.multiple:.1f} times the floor"
-    lines.append(f"{result.report.source}: {overall.samples:,} pieces, {overall.held_out:,} held out{median}")
-    lines.append(f"page: {result.page}")
-    lines.append(f"pieces: {result.pieces}")
-    show(result.report.model_dump(mode="json"), lines, as_json)
+    lines.append(f"{report.source}: {overall.samples:,} pieces, {overall.held_out:,} held out{median}")
+    if report.likelihood is not None:
+        nats, bits = report.likelihood.nats_per_note, report.likelihood.bits_per_second
+        lines.append(
+            f"test pieces: {nats.value:.3f} nats/note [{nats.low:.3f}, {nats.high:.3f}], {bits.value:.1f} bits/s"
+        )
+    return lines
+
+
+def _differences(report: PairedReport) -> list[str]:
+    """Return the differences of two models as lines of text."""
+    names = [each.name.split()[-1] for each in (report.model, report.against)]
+    lines = [f"{'figure':<20} {names[0]:>9} {names[1]:>9} {'difference [95 %]':>27}"]
+    for each in report.overall:
+        apart = f"{each.difference.value:+.3f} [{each.difference.low:+.3f}, {each.difference.high:+.3f}]"
+        lines.append(f"{each.figure:<20} {each.model:9.3f} {each.against:9.3f} {apart:>27}  {each.verdict}")
+    return lines + [f"note: {line}" for line in report.notices]

@@ -66,6 +66,46 @@ def multiples(lines: Sequence[Line]) -> str:
     )
 
 
+@dataclass(frozen=True)
+class Apart:
+    """The difference of two models by one figure, with its interval."""
+
+    name: str
+    value: float
+    low: float
+    high: float
+
+
+def differences(lines: Sequence[Apart]) -> str:
+    """Draw a `<figure>` with a row for each difference, on an axis whose middle is none."""
+    widest = max((max(abs(line.low), abs(line.high)) for line in lines), default=1.0) or 1.0
+    room = WIDTH - NAME_WIDTH - VALUE_WIDTH
+    height = TOP + LINE * len(lines) + BOTTOM
+
+    def at(value: float) -> float:
+        return NAME_WIDTH + room * (0.5 + value / (2 * widest))
+
+    parts = []
+    for share in (-1.0, -0.5, 0.0, 0.5, 1.0):
+        x = at(share * widest)
+        parts.append(f'<path class="{"grid" if share else "floor"}" d="M{x:.1f} {TOP}V{height - BOTTOM}"/>')
+        parts.append(_text(x, height - 12, f"{share * widest:+.2g}×" if share else "0", "middle"))
+    for number, line in enumerate(lines):
+        middle = TOP + LINE * (number + 0.5)
+        about = f"{line.name}: {line.value:+.3f} [{line.low:+.3f}, {line.high:+.3f}]"
+        parts.append(f'<g><title>{html.escape(about)}</title><rect class="hit" x="0" y="{middle - LINE / 2:.1f}" ')
+        parts.append(f'width="{WIDTH}" height="{LINE}"/>')
+        parts.append(_text(NAME_WIDTH - 12, middle + 4, line.name.partition(",")[0], "end"))
+        parts.append(f'<path class="interval" d="M{at(line.low):.1f} {middle:.1f}H{at(line.high):.1f}"/>')
+        parts.append(f'<circle class="bar" cx="{at(line.value):.1f}" cy="{middle:.1f}" r="5"/>')
+        parts.append(_text(WIDTH - 2, middle + 4, f"{line.value:+.2f}", "end"))
+        parts.append("</g>")
+    return (
+        f'<figure class="example"><svg viewBox="0 0 {WIDTH} {height}" role="img" '
+        f'aria-label="differences of distances, as multiples of the floor">{"".join(parts)}</svg></figure>'
+    )
+
+
 def two_histograms(
     title: str, unit: str, real: Sequence[float], samples: Sequence[float], labels: Sequence[tuple[float, str]]
 ) -> str:

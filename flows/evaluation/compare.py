@@ -78,11 +78,11 @@ def _report(name: str, groups: Sequence[_Weighted]) -> GroupReport:
 def _measure(measure: Measure, groups: Sequence[_Weighted]) -> MeasureReport | None:
     """Return the report of a measure, None where samples or real pieces have no value."""
     name = measure.name
-    apart = _mean(
+    apart = mean_over_groups(
         resampled(measure, group.sets.samples[name], group.sets.held_out[name], group.samples, group.held_out)
         for group in groups
     )
-    floor = _mean(
+    floor = mean_over_groups(
         splits_apart(measure, np.concatenate([group.sets.held_out[name], group.sets.real[name]]), group.split)
         for group in groups
     )
@@ -108,10 +108,10 @@ def _measure(measure: Measure, groups: Sequence[_Weighted]) -> MeasureReport | N
 
 
 def _figure(figure: Figure, groups: Sequence[_Weighted]) -> FigureReport | None:
-    samples = _mean(_mean_of(figure, group.sets.samples, group.samples) for group in groups)
+    samples = mean_over_groups(_mean_of(figure, group.sets.samples, group.samples) for group in groups)
     if np.isnan(samples.value):
         return None
-    held_out = _mean(_mean_of(figure, group.sets.held_out, group.held_out) for group in groups)
+    held_out = mean_over_groups(_mean_of(figure, group.sets.held_out, group.held_out) for group in groups)
     references = {REAL: _plain_mean(figure, groups, lambda sets: sets.real)}
     for name in _references(groups):
         references[name] = _plain_mean(figure, groups, lambda sets, name=name: sets.references.get(name))  # type: ignore[misc]
@@ -141,7 +141,7 @@ def _plain_mean(figure: Figure, groups: Sequence[_Weighted], of: Callable[[Group
     return float(_nanmean(np.array(values)[:, None])[0]) if values else float("nan")
 
 
-def _mean(found: Iterable[Resampled]) -> Resampled:
+def mean_over_groups(found: Iterable[Resampled]) -> Resampled:
     """Return the mean over groups that have a value, resample by resample."""
     all_of = [each for each in found if not np.isnan(each.value)]
     if not all_of:

@@ -6,6 +6,7 @@ A set that has been composed is read again, so that an evaluation that was stopp
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ import numpy as np
 from flows.evaluation.groups import RealGroup, RealPiece
 from flows.evaluation.settings import EvaluationSettings
 from infra.digests import canonical_digest
-from infra.files import staging_file
+from infra.files import staging_file, write_atomically
 from modeling.config import PLAIN, DrawingConfig
 from modeling.generation import Request, beginning, stream
 from modeling.generation.executors import Executor, Rows
@@ -33,12 +34,12 @@ Progress = Callable[[int], None]
 
 
 @dataclass(frozen=True)
-class Composed:
-    """A composed piece."""
+class Composition:
+    """The composed pieces of a group; piece i has the header of held-out piece i, counted around."""
 
-    tokens: Tokens
-    counterpart: RealPiece
-    """The held-out piece whose header, and beginning if there is a prompt, it has."""
+    pieces: list[Tokens]
+    seconds: float | None
+    """That composing them took; None where that was not written down."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def compose_group(
     count: int,
     settings: EvaluationSettings,
     on_progress: Progress,
-) -> list[Composed]:
+) -> Composition:
     """Compose `count` pieces of a group, or read them from the folder, where they are kept.
 
     `source` is asked only if something is to be composed; it has the `encoding`, the group's pieces have `held_out`.
@@ -81,28 +82,32 @@ def compose_group(
     """
     plans = _plans(encoding, held_out, group.held_out, count, settings)
     file = folder / f"{_slug(group.name)}.parquet"
+    clock = file.with_suffix(".seconds")
     counterparts = [group.held_out[plan.index % len(group.held_out)] for plan in plans]
     stamp = TokenFormat.of(encoding)
     if file.exists():
         found = [tokens.copy() for tokens in token_arrays(read_shard(file, stamp, ("tokens",)))]
         if len(found) == count:
             on_progress(count)
-            return [Composed(tokens, real) for tokens, real in zip(found, counterparts)]
+            return Composition(found, float(clock.read_text()) if clock.exists() else None)
     composing = source()
+    begun = time.perf_counter()
     request = request_for_model(settings.request, composing.drawing, settings.length, None)
     tokens: dict[int, Tokens] = {}
     for batch in _batches(plans):
         for plan, piece in zip(batch, _generate(composing, batch, request, settings.seed)):
             tokens[plan.index] = piece
         on_progress(len(batch))
+    seconds = round(time.perf_counter() - begun, 3)
     names = encoding.vocabulary.names
     rows = [
         Row(f"{index:06}", real.family, real.style, names[int(tokens[index][1])], tokens[index])
         for index, real in enumerate(counterparts)
     ]
+    write_atomically(clock, f"{seconds}\n".encode())
     with staging_file(file) as staged:
         write_shard(staged, rows, stamp)
-    return [Composed(tokens[index], real) for index, real in enumerate(counterparts)]
+    return Composition([tokens[plan.index] for plan in plans], seconds)
 
 
 def _plans(

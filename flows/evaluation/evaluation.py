@@ -1,9 +1,9 @@
-"""An evaluation, step by step: real pieces, composed ones, those of the baselines, measures, report and page."""
+"""What is evaluated: real pieces, composed ones and those of the baselines, and the likelihood of test pieces."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -13,30 +13,27 @@ import modeling
 import tokenization
 from flows.evaluation.baselines.executors import ngram_executor, noise_executor
 from flows.evaluation.baselines.ngram import NGram
-from flows.evaluation.compare import GroupSets, compare
-from flows.evaluation.compositions import Composed, Composing, compose_group
+from flows.evaluation.compositions import Composing, Composition, compose_group
 from flows.evaluation.folder import FolderPieces, read_folder
-from flows.evaluation.groups import RealGroup, RealPiece, merged, read_groups, training_tokens
-from flows.evaluation.measuring import Measuring, Subject, subjects_of
-from flows.evaluation.report import EvaluationReport
+from flows.evaluation.groups import RealGroup, RealPiece, merged, read_groups, read_test_pieces, training_tokens
+from flows.evaluation.likelihood import read_likelihoods
+from flows.evaluation.measuring import Subject, subjects_of
 from flows.evaluation.settings import EvaluationSettings
-from flows.originality import find_index
 from infra.digests import canonical_digest, file_sha256
 from infra.errors import UserError
 from infra.lake import Lake
 from modeling.generation import ExecutorConfig
 from registry.composer import Composer
 from registry.requests import PieceRequest
-from tokenization.dataset import DatasetVersion
+from tokenization.dataset import TEST, DatasetVersion
 from tokenization.encodings import Encoding
-from tokenization.measures import Collected, PieceMeasures, collect
 
 ORDER = 5
 """Of the n-gram."""
 NGRAM_TOKENS = 4_000_000
 """Training tokens of the n-gram, at most about."""
 NGRAM, NOISE = "ngram", "noise"
-SAMPLES, HELD_OUT, REAL = "samples", "held_out", "real"
+SAMPLES = "samples"
 EVERYTHING = "all pieces"
 """Group of a folder whose pieces have no style."""
 NOT_COMPOSED = ("references", "notes", "copying", "resamples", "rolls")
@@ -53,6 +50,8 @@ class Sets:
     encoding: Encoding
     """Of the samples."""
     references: dict[str, list[Subject]]
+    seconds: float | None = None
+    """That composing the samples took; None where that is not known."""
 
 
 class Evaluation:
@@ -129,27 +128,27 @@ class Evaluation:
         """Compose all pieces, those of the model and of the baselines; what was composed before is read."""
         sets = []
         for group in self.groups:
-            samples, encoding = self._samples(group, on_progress)
+            samples, encoding, seconds = self._samples(group, on_progress)
             references = {}
             if self.settings.references:
                 for name, source in ((NGRAM, self._ngram_source), (NOISE, self._noise_source)):
                     found = self._compose(name, source, self.version.encoding, group, on_progress)
-                    references[name] = subjects_of([piece.tokens for piece in found], self.version.encoding)
-            sets.append(Sets(group, samples, encoding, references))
+                    references[name] = subjects_of(found.pieces, self.version.encoding)
+            sets.append(Sets(group, samples, encoding, references, seconds))
         return sets
 
-    def _samples(self, group: RealGroup, on_progress: Progress) -> tuple[list[Subject], Encoding]:
+    def _samples(self, group: RealGroup, on_progress: Progress) -> tuple[list[Subject], Encoding, float | None]:
         if self.composer is not None:
             encoding = self.composer.encoding
             found = self._compose(SAMPLES, self._model_source, encoding, group, on_progress)
-            return subjects_of([piece.tokens for piece in found], encoding), encoding
+            return subjects_of(found.pieces, encoding), encoding, found.seconds
         assert self.files is not None
         own = self.files.groups.get(group.name) or self.files.groups[""]
-        return [Subject(name, notes) for name, notes in own], self.version.encoding
+        return [Subject(name, notes) for name, notes in own], self.version.encoding, None
 
     def _compose(
         self, name: str, source: Callable[[], Composing], encoding: Encoding, group: RealGroup, on_progress: Progress
-    ) -> list[Composed]:
+    ) -> Composition:
         of_model = name == SAMPLES
         settings = self.settings if of_model else self.settings.model_copy(update={"request": PieceRequest()})
         content = {key: value for key, value in settings.content().items() if key not in NOT_COMPOSED}
@@ -184,51 +183,30 @@ class Evaluation:
     def _noise_source(self) -> Composing:
         return Composing(noise_executor(self.version.vocabulary.size), self.version.encoding, NGRAM_TOKENS)
 
-    def measure(self, sets: list[Sets], on_progress: Progress) -> tuple[EvaluationReport, pl.DataFrame]:
-        """Measure all pieces and compare the sets; return the report, and a table with a row for each piece."""
-        index, reason = find_index(self.lake, str(self.version)) if self.settings.copying else (None, "")
-        notices = [*self.notices, *([f"copies are unknown: {reason}"] if reason else [])]
-        measuring = Measuring(self.settings.extract, self.settings.request.longest_note, index)
-        without_copies = replace(measuring, index=None)
-        own = self.version.encoding
-        groups, tables = {}, []
+    @cached_property
+    def test_pieces(self) -> tuple[list[RealPiece], str]:
+        """The pieces whose likelihood is measured, and the name of their split."""
+        return ([], TEST) if self.composer is None else read_test_pieces(self.version, self.settings)
 
-        def measured(kind: str, group: str, subjects: list[Subject], encoding: Encoding) -> Collected:
-            found: list[PieceMeasures] = []
-            for number, subject in enumerate(subjects):
-                checked = number < self.settings.copying and kind != NOISE
-                found.append((measuring if checked else without_copies).measure(subject, encoding))
-                on_progress(1)
-            columns = collect(found)
-            labels = {"group": group, "set": kind, "piece": [subject.name for subject in subjects]}
-            tables.append(pl.DataFrame(labels).hstack(columns.to_table()))
-            return columns
-
-        for each in sets:
-            name = each.group.name
-            groups[name] = GroupSets(
-                samples=measured(SAMPLES, name, each.samples, each.encoding),
-                held_out=measured(HELD_OUT, name, real_subjects(each.group.held_out, own), own),
-                real=measured(REAL, name, real_subjects(each.group.others, own), own),
-                references={kind: measured(kind, name, found, own) for kind, found in each.references.items()},
-            )
-        report = EvaluationReport(
-            source=self.source,
-            source_digest=self.source_digest,
-            dataset=str(self.version),
-            settings=self.settings,
-            groups=compare(groups, self.settings.resamples, self.settings.seed),
-            notices=notices,
+    def foresee(self, on_progress: Progress) -> pl.DataFrame:
+        """Return the likelihood of each test piece under the model; what was computed before is read."""
+        if self.composer is None:
+            return pl.DataFrame()
+        pieces, _ = self.test_pieces
+        key = canonical_digest(
+            {
+                "source": self.source_digest,
+                "dataset": self.version.digest,
+                "pieces": [piece.piece_id for piece in pieces],
+                "code": self._code,
+            }
         )
-        return report, pl.concat(tables, how="vertical")
+        file = self.lake.cache / "evaluation" / f"{key}.parquet"
+        composer, own = self.composer, self.version.encoding
+        return read_likelihoods(file, lambda: composer.bundle, composer.encoding, own, pieces, on_progress)
 
 
 def code_digest(package: Path) -> str:
     """Return a digest of all Python files below a folder."""
     files = sorted(package.rglob("*.py"))
     return canonical_digest({path.relative_to(package).as_posix(): file_sha256(path) for path in files})
-
-
-def real_subjects(pieces: list[RealPiece], encoding: Encoding) -> list[Subject]:
-    """Return real pieces; copies of a piece's own family do not count."""
-    return [Subject(piece.piece_id, encoding.decode(piece.tokens), piece.tokens, piece.family) for piece in pieces]

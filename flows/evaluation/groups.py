@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -80,6 +80,42 @@ def read_groups(version: DatasetVersion, settings: EvaluationSettings) -> tuple[
         drawn = [each.filter(pl.col("group").is_in(labels)).head(settings.pieces) for each in (held_out, others)]
         groups.append(RealGroup(name, *(_read(version, each) for each in drawn)))
     return groups, notices
+
+
+def known_styles(
+    version: DatasetVersion, settings: EvaluationSettings, models: Mapping[str, Collection[str]]
+) -> tuple[EvaluationSettings, list[str]]:
+    """Leave out the styles that one of the models does not have; `models`: their styles by name.
+
+    Return the settings with a notice for each model. Raises UserError for a style that was asked for.
+    """
+    styles, notices = settings.styles or version.vocabulary.styles, []
+    for name, known in models.items():
+        missing = [style for style in styles if style not in known]
+        if missing and settings.styles:
+            raise unknown_name(f"style of {name}", missing[0], known)
+        if missing:
+            styles = tuple(style for style in styles if style in known)
+            notices.append(f"left out, as {name} does not have them: {', '.join(missing)}")
+    if not styles and notices:
+        raise UserError(f"{' and '.join(models)} have no style of {version} in common")
+    return (settings.model_copy(update={"styles": tuple(styles)}) if notices else settings), notices
+
+
+def read_test_pieces(version: DatasetVersion, settings: EvaluationSettings) -> tuple[list[RealPiece], str]:
+    """Return the pieces whose likelihood is measured, in order of style, with the name of their split.
+
+    They are one of each family in the test split, as many of a style as are composed; of the validation split where
+    nothing was put aside for tests.
+    """
+    for split in (TEST, VALIDATION):
+        rows = _labels(version, (split,), settings.styles, np.random.default_rng([settings.seed, 2]))
+        if len(rows):
+            chosen = (
+                rows.group_by("group", maintain_order=True).head(settings.pieces).sort("group", maintain_order=True)
+            )
+            return _read(version, chosen), split
+    return [], TEST
 
 
 def training_tokens(version: DatasetVersion, most: int, seed: int) -> list[Tokens]:

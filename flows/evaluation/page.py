@@ -13,7 +13,8 @@ from markupsafe import Markup
 
 from flows.evaluation.charts import Line, multiples, two_histograms
 from flows.evaluation.compare import REAL
-from flows.evaluation.evaluation import NGRAM, NOISE, Sets, real_subjects
+from flows.evaluation.evaluation import NGRAM, NOISE, Sets
+from flows.evaluation.measured import real_subjects
 from flows.evaluation.report import Estimate, EvaluationReport, GroupReport
 from flows.evaluation.settings import EvaluationSettings
 from flows.pages import page_template

@@ -14,7 +14,8 @@ from flows.evaluation.settings import EvaluationSettings
 from infra.errors import RunError
 from infra.settings import one_line
 
-FORMAT: Final = 1
+FORMAT: Final = 2
+"""2: likelihoods, critic and speed."""
 REPORT_FILE = "report.json"
 ALL = "all"
 """Name of the group that averages over the others."""
@@ -87,10 +88,29 @@ class GroupReport(_Strict):
         return next((each for each in self.figures if each.figure == name), None)
 
 
+class LikelihoodReport(_Strict):
+    """How well a model foresees the held-out pieces of one style, or all of them, whole and one of each family."""
+
+    group: str
+    families: int
+    nats_per_note: Estimate
+    """Comparable between encodings."""
+    nats_per_token: Estimate
+    bits_per_second: Estimate
+
+
+class CriticFigures(_Strict):
+    """The critic of a version, on held-out pieces of its own dataset."""
+
+    auc: float
+    """0.5 is chance; it rises with the critic's skill and with the model's faults."""
+    calibration_error: float
+
+
 class EvaluationReport(_Strict):
     """An evaluation of a model's pieces, or of those in a folder."""
 
-    format: Literal[1] = FORMAT
+    format: Literal[2] = FORMAT
     source: str
     """`musenet 3` or the path of a folder."""
     source_digest: str
@@ -100,6 +120,12 @@ class EvaluationReport(_Strict):
     settings: EvaluationSettings
     groups: list[GroupReport]
     """That of ALL first, then each group."""
+    likelihoods: list[LikelihoodReport] = []
+    """That of ALL first, then each style; empty for a folder."""
+    critic: CriticFigures | None = None
+    """None for a folder and for a version without a critic."""
+    tokens_per_second: float | None = None
+    """As the pieces were composed, in batches; None for a folder."""
     notices: list[str]
     """What the figures leave out, a line each."""
 
@@ -107,6 +133,23 @@ class EvaluationReport(_Strict):
     def overall(self) -> GroupReport:
         """The average over all groups."""
         return self.groups[0]
+
+    @property
+    def likelihood(self) -> LikelihoodReport | None:
+        """The likelihood of all held-out pieces together."""
+        return self.likelihoods[0] if self.likelihoods else None
+
+    def tags(self) -> dict[str, str]:
+        """Return the figures that a model version is tagged with."""
+        tags = {"evaluated_on": self.dataset}
+        if self.overall.multiple is not None:
+            tags["distance"] = f"{self.overall.multiple:.2f}"
+        if self.likelihood is not None:
+            for name in ("nats_per_note", "bits_per_second"):
+                found: Estimate = getattr(self.likelihood, name)
+                tags[f"test_{name}"] = f"{found.value:.4f}"
+                tags[f"test_{name}_interval"] = f"{found.low:.4f} to {found.high:.4f}"
+        return tags
 
 
 def read_report(file: Path) -> EvaluationReport:

@@ -78,6 +78,8 @@ class EvaluateParameters(BaseModel):
 
     source: str
     """A folder of MIDI files, or an alias or version number of a registered model."""
+    against: str | None = None
+    """Alias or version number of a model to compare with, on the same pieces; None: none."""
     dataset: str | None = None
     """NAME or NAME@DIGEST; None: the one that the model was trained on."""
     settings: EvaluationSettings = EvaluationSettings()
@@ -91,6 +93,8 @@ class EvaluateParameters(BaseModel):
     def _folder_has_dataset(self) -> Self:
         if self.folder is not None and self.dataset is None:
             raise ValueError(f"{self.folder} is a folder: name the dataset to compare with by --dataset")
+        if self.folder is not None and self.against is not None:
+            raise ValueError(f"{self.folder} is a folder: --against compares two models")
         return self
 
     @property

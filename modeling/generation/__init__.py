@@ -11,7 +11,7 @@ from modeling.generation.decoder import Decoder
 from modeling.generation.executors import ExecutorConfig, ExecutorError, new_executor
 from modeling.generation.frame import Frame, Infill
 from modeling.generation.generate import Step, generate, stream
-from modeling.generation.likelihood import mean_log_likelihoods
+from modeling.generation.likelihood import log_likelihoods, mean_log_likelihoods
 from modeling.generation.prompt import beginning, prompt_tokens, tokens_before
 from modeling.generation.ranking import NoCriticError, Rank, check_rank
 from modeling.generation.request import Request
@@ -35,6 +35,7 @@ __all__ = [
     "check_rank",
     "compose",
     "generate",
+    "log_likelihoods",
     "mean_log_likelihoods",
     "new_executor",
     "prompt_tokens",

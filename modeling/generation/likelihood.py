@@ -1,4 +1,4 @@
-"""The likelihood of pieces under the network itself: what a critic has to beat as a ranking."""
+"""The likelihood of pieces under the network itself: the loss on real ones, and what a critic has to beat."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from modeling.data import collate
 from modeling.network.loss import IGNORED
@@ -17,11 +18,20 @@ BATCH = 8
 """Windows in one forward pass."""
 
 
-@torch.inference_mode()
 def mean_log_likelihoods(
     model: MuseNet, encoding: Encoding, pieces: Sequence[Tokens], lengths: Sequence[int], start: int = 0
 ) -> list[float]:
-    """Return the mean log-likelihood of each piece in nats per token, from body token `start` on.
+    """Return the mean log-likelihood of each piece in nats per token; arguments as those of `log_likelihoods`."""
+    total, count = log_likelihoods(model, encoding, pieces, lengths, start)
+    found: list[float] = (total / np.maximum(count, 1)).tolist()
+    return found
+
+
+@torch.inference_mode()
+def log_likelihoods(
+    model: MuseNet, encoding: Encoding, pieces: Sequence[Tokens], lengths: Sequence[int], start: int = 0
+) -> NDArray[np.float64]:
+    """Return the log-likelihood of each piece in nats from body token `start` on, and its tokens; shape (2, pieces).
 
     `lengths`: the tokens of each whole piece, as it is or as it was planned. Every token counts once, in a window that
     begins with the header.
@@ -39,5 +49,5 @@ def mean_log_likelihoods(
         counts = (targets != IGNORED).sum(1).tolist()
         for (number, _), loss, count in zip(own, losses.sum(1).tolist(), counts):
             sums[:, number] += loss, count
-    found: list[float] = (-sums[0] / np.maximum(sums[1], 1)).tolist()
-    return found
+    sums[0] *= -1
+    return sums

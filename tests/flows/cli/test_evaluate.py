@@ -28,3 +28,5 @@ def test_a_folder_needs_a_dataset(
 ) -> None:
     line = mistake(command("evaluate", tmp_path))
     assert line == f"{tmp_path} is a folder: name the dataset to compare with by --dataset"
+    line = mistake(command("evaluate", tmp_path, "--dataset", "songs", "--against", "champion"))
+    assert line == f"{tmp_path} is a folder: --against compares two models"

@@ -8,19 +8,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from flows.evaluation.against import compare_models
 from flows.evaluation.evaluation import EVERYTHING, Evaluation
-from flows.evaluation.groups import OTHERS, read_groups
+from flows.evaluation.groups import OTHERS, known_styles, read_groups, read_test_pieces
+from flows.evaluation.measured import Measured, measure
 from flows.evaluation.measuring import asked_sounding, sounding_at_end
 from flows.evaluation.page import page
+from flows.evaluation.paired_page import paired_page
+from flows.evaluation.paired_report import PairedReport, read_paired_report
 from flows.evaluation.report import EvaluationReport, read_report
 from flows.evaluation.settings import EvaluationSettings
 from flows.training.runs import Run
 from infra.errors import RunError, UserError
 from infra.lake import Lake
 from infra.settings import apply
+from modeling.generation import ModelBundle, log_likelihoods
 from registry.composer import Composer
 from registry.identity import ModelIdentity
-from tokenization.dataset import TRAIN, DatasetVersion
+from tokenization.dataset import TEST, TRAIN, DatasetVersion
 from tokenization.encodings.combined import Combined
 from tokenization.midi.notes import Notes
 from tokenization.vocabulary import Vocabulary
@@ -29,13 +34,13 @@ Studio = tuple[Lake, DatasetVersion, Run]
 SMALL = EvaluationSettings(pieces=3, references=2, length=40, least=2, resamples=20, rolls=2, copying=2)
 
 
-def run(evaluation: Evaluation) -> tuple[EvaluationReport, str]:
+def run(evaluation: Evaluation) -> tuple[Measured, str]:
     sets = evaluation.compose(lambda _: None)
-    report, table = evaluation.measure(sets, lambda _: None)
-    assert len(table) == sum(len(t) for each in sets for t in (each.samples, *each.references.values())) + sum(
+    measured = measure(evaluation, sets, evaluation.foresee(lambda _: None), lambda _: None)
+    assert len(measured.table) == sum(len(t) for each in sets for t in (each.samples, *each.references.values())) + sum(
         len(each.group.held_out) + len(each.group.others) for each in sets
     )
-    return report, page(report, sets, evaluation.version, blind=False)
+    return measured, page(measured.report, sets, evaluation.version, blind=False)
 
 
 def composer_of(bundle: Path) -> Composer:
@@ -47,7 +52,8 @@ def of_model(studio: Studio, make_bundle: Callable[..., Path]) -> tuple[Path, Ev
     """The model's files, the report of its evaluation, and the page."""
     lake, version, _ = studio
     bundle = make_bundle()
-    return (bundle, *run(Evaluation(lake, version, SMALL, composer_of(bundle))))
+    measured, html = run(Evaluation(lake, version, SMALL, composer_of(bundle)))
+    return bundle, measured.report, html
 
 
 def test_every_style_is_compared_with_its_own_pieces(of_model: tuple[Path, EvaluationReport, str]) -> None:
@@ -60,11 +66,79 @@ def test_every_style_is_compared_with_its_own_pieces(of_model: tuple[Path, Evalu
     assert ended is not None and ended.samples.value == 0.0
 
 
+def test_whole_test_pieces_are_foreseen_by_style(
+    studio: Studio, of_model: tuple[Path, EvaluationReport, str], make_bundle: Callable[..., Path]
+) -> None:
+    _, version, _ = studio
+    bundle, report, html = of_model
+    pieces, split = read_test_pieces(version, SMALL)
+    splits = dict(version.manifest.drop_nulls("sha256").select("sha256", "split").iter_rows())
+    assert split == TEST and {splits[piece.piece_id] for piece in pieces} == {TEST}
+    assert [each.group for each in report.likelihoods] == ["all", "bach", "jazz"]
+    overall = report.likelihood
+    assert overall is not None and overall.families == len(pieces)
+
+    model, encoding = ModelBundle.load(bundle), version.encoding
+    nats = -log_likelihoods(model.model, encoding, [p.tokens for p in pieces], [len(p.tokens) for p in pieces])[0]
+    notes = sum(len(encoding.decode(piece.tokens)) for piece in pieces)
+    assert overall.nats_per_note.value == pytest.approx(nats.sum() / notes)
+    assert report.tokens_per_second is not None and report.tokens_per_second > 0
+    assert f"{overall.nats_per_note.value:.3f}</dd>" in html
+    assert report.tags()["test_nats_per_note"] == f"{overall.nats_per_note.value:.4f}"
+
+
+@pytest.fixture(scope="module")
+def pair(studio: Studio, make_bundle: Callable[..., Path]) -> PairedReport:
+    lake, version, _ = studio
+    settings = SMALL.model_copy(update={"references": 0, "copying": 0, "pieces": 6})
+    both = [Evaluation(lake, version, settings, composer_of(make_bundle(seed=seed))) for seed in (0, 1)]
+    first, second = ((each, run(each)[0]) for each in both)
+    return compare_models(first, second)
+
+
+class TestAgainst:
+    def test_both_models_have_the_same_pieces(self, pair: PairedReport) -> None:
+        assert pair.model.digest != pair.against.digest
+        assert [each.group for each in pair.by_style("nats_per_note")] == ["bach", "jazz"]
+        nats = pair.of("nats_per_note")
+        assert nats is not None and nats.difference.value == pytest.approx(nats.model - nats.against)
+        assert any("was trained on songs@abab" in line for line in pair.notices), "on another version than this one"
+
+    def test_a_report_is_read_as_it_was_written(self, pair: PairedReport, tmp_path: Path) -> None:
+        file = tmp_path / "against.json"
+        file.write_text(pair.model_dump_json(), encoding="utf-8")
+        assert read_paired_report(file) == pair
+        file.write_text("{}", encoding="utf-8")
+        with pytest.raises(RunError, match="compare again"):
+            read_paired_report(file)
+
+    def test_its_page_stands_alone_and_has_every_figure(self, pair: PairedReport) -> None:
+        html = paired_page(pair)
+        assert "http" not in html and "<script" not in html
+        assert all(f"<td>{each.title}</td>" in html for each in pair.overall)
+        assert html.count("no difference</td>") == sum(
+            each.verdict == "no difference"
+            for each in pair.differences
+            if each.group == "all" or each.figure in ("nats_per_note", "nats_per_token", "bits_per_second", "distance")
+        )
+
+    def test_styles_that_a_model_does_not_have_are_left_out(self, studio: Studio) -> None:
+        _, version, _ = studio
+        chosen, notices = known_styles(version, SMALL, {"version 1": ["bach", "jazz"], "version 2": ["jazz", "rock"]})
+        assert chosen.styles == ("jazz",)
+        assert notices == ["left out, as version 2 does not have them: bach"]
+        assert known_styles(version, SMALL, {"version 1": ["jazz", "bach"]}) == (SMALL, [])
+        with pytest.raises(UserError, match="no style of version 2 'bach'; there are: jazz"):
+            known_styles(version, SMALL.model_copy(update={"styles": ("bach",)}), {"version 2": ["jazz"]})
+        with pytest.raises(UserError, match=r"version 1 and version 2 have no style of songs@.* in common"):
+            known_styles(version, SMALL, {"version 1": ["bach"], "version 2": ["jazz"]})
+
+
 def test_a_report_is_read_as_it_was_written(of_model: tuple[Path, EvaluationReport, str], tmp_path: Path) -> None:
     file = tmp_path / "report.json"
     file.write_text(of_model[1].model_dump_json(), encoding="utf-8")
     assert read_report(file) == of_model[1]
-    file.write_text('{"format": 2}', encoding="utf-8")
+    file.write_text('{"format": 1}', encoding="utf-8")
     with pytest.raises(RunError, match="evaluate again"):
         read_report(file)
 
@@ -86,7 +160,8 @@ def test_composed_pieces_are_kept_and_give_the_same_report(
     weights = next(bundle.glob("model.safetensors"))
     hidden = weights.rename(weights.with_suffix(".hidden"))
     try:
-        assert run(Evaluation(lake, version, SMALL, composer)) == (report, html)
+        again, its_page = run(Evaluation(lake, version, SMALL, composer))
+        assert (again.report, its_page) == (report, html)
     finally:
         hidden.rename(weights)
 
@@ -111,7 +186,8 @@ def test_a_folder_with_styles_is_compared_by_style(studio: Studio, song: Callabl
             (tmp_path / style / f"{seed}.mid").write_bytes(song(seed + 50))
     (tmp_path / "broken.mid").write_bytes(b"no music")
     evaluation = Evaluation(lake, version, SMALL.model_copy(update={"references": 0}), tmp_path)
-    report, _ = run(evaluation)
+    report = run(evaluation)[0].report
+    assert report.likelihoods == [] and report.tokens_per_second is None
     assert [group.group for group in report.groups] == ["all", "bach", "jazz"]
     assert any(line.startswith("broken.mid cannot be used") for line in report.notices)
     assert report.overall.measure("asked_sounding") is None
