@@ -4,7 +4,8 @@
 
 - `registry.store`: open the store (`Registry`), `registry.relocation`: of a lake that was moved
 - `registry.runs`: training runs with parameters, metrics and status
-- `registry.uploader`: upload a run's events to MLflow while it trains (`Uploader`)
+- `registry.uploader`: upload a run's events and samples to MLflow while it trains (`Uploader`), with its checkpoints
+  (`registry.checkpoints`) and plots (`registry.plots`)
 - `registry.lineage`: the dataset version of a run or model (`DatasetReference`)
 - `registry.models`: list and find model versions, `registry.aliases`: who was champion when
 - `registry.transfer`: versions as single files
@@ -12,6 +13,7 @@
 - `registry.pulling`: get a version's files, checked
 - `registry.requests`: the request for a piece (`PieceRequest`), checked, with its digest
 - `registry.prompts`: the music that a piece begins with (`Prompt`), `registry.openings`: pieces of a dataset as prompts
+- `registry.style_map`: how alike a model's styles are (`StyleMap`)
 - `registry.composer`: a model version that composes (`Composer`), `registry.piece`: the piece it made
 - `registry.tree`: candidates that go on from each other (`Tree`)
 - `registry.pyfunc_model`: the registered model behind MLflow's `predict`

@@ -62,6 +62,22 @@ def tag_version(registry: Registry, version: str, name: str, value: str) -> None
         raise RegistryError(f"version {version} cannot be tagged: {first_line(error)}") from error
 
 
+def retag_version(registry: Registry, model: RegisteredModel, name: str, values: Mapping[str, str]) -> None:
+    """Set all tags of a version whose names are `name` or begin with `name.`, by what follows; others of them go.
+
+    Raises RegistryError.
+    """
+    given = {f"{name}{rest}": value for rest, value in values.items()}
+    try:
+        for old in model.tags:
+            if (old == name or old.startswith(f"{name}.")) and old not in given:
+                registry.client.delete_model_version_tag(MODEL_NAME, model.version, old)
+    except MlflowException as error:
+        raise RegistryError(f"version {model.version} cannot be tagged: {first_line(error)}") from error
+    for tag, value in given.items():
+        tag_version(registry, model.version, tag, value)
+
+
 def list_models(registry: Registry) -> list[RegisteredModel]:
     """Return all versions, oldest first."""
     aliases = _aliases(registry)

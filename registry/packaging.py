@@ -11,7 +11,9 @@ import importlib.metadata
 import json
 import platform
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from mlflow.models import Model
@@ -39,12 +41,20 @@ EXAMPLE, SERVING_EXAMPLE = "input_example.json", "serving_input_example.json"
 CODE_MODEL = "mlflow.pyfunc.loaders.code_model"
 
 
-def write_version(folder: Path, bundle: Path, model_id: str | None = None, run_id: str | None = None) -> str:
+def write_version(
+    folder: Path,
+    bundle: Path,
+    model_id: str | None = None,
+    run_id: str | None = None,
+    pages: Mapping[str, str] = MappingProxyType({}),
+) -> str:
     """Write the folder of a version with the files of a bundle; return the digest of its manifest.
 
-    `model_id`, `run_id`: of MLflow's logged model and run.
+    `model_id`, `run_id`: of MLflow's logged model and run. `pages`: about the version, for people, by file name.
     """
     shutil.copytree(bundle, folder / FILES, copy_function=link)
+    for name, html in pages.items():
+        (folder / name).write_text(html, encoding="utf-8")
     for package in PACKAGES:
         (source,) = package.__path__
         shutil.copytree(source, folder / CODE / package.__name__, ignore=shutil.ignore_patterns("__pycache__"))

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 from mlflow.entities import LoggedModelOutput, LoggedModelStatus, Metric
 from mlflow.exceptions import MlflowException
@@ -50,11 +51,13 @@ def register(
     *,
     name: str = "bundle",
     measured: Measured | None = None,
+    pages: Mapping[str, str] = MappingProxyType({}),
 ) -> RegisteredModel:
     """Register a bundle as a new version, or return the version that already has the same files.
 
     `bundle`: folder with the files that `modeling.generation.ModelBundle.load` reads. `card`: Markdown. `name`: of the
-    logged model in MLflow. Nothing is left of a version that cannot be registered. Raises RegistryError.
+    logged model in MLflow. `pages`: kept with the version, by file name. Nothing is left of a version that cannot be
+    registered. Raises RegistryError.
     """
     digest = folder_digest(bundle)
     with exclusive(registry.cache / "register.lock"):
@@ -71,6 +74,7 @@ def register(
                 card,
                 name,
                 measured or Measured(0, 0.0),
+                pages,
             )
         except (MlflowException, OSError) as error:
             raise RegistryError(f"the model cannot be registered: {first_line(error)}") from error
@@ -86,13 +90,14 @@ def _create(
     card: str,
     name: str,
     measured: Measured,
+    pages: Mapping[str, str],
 ) -> str:
     """Create the logged model, then the version; return its number."""
     client = registry.client
     logged = client.create_logged_model(registry.experiment_id, name, run_id, tags=dict(tags), model_type=MODEL_TYPE)
     try:
         with staging_folder(bundle.parent) as folder:
-            manifest = write_version(folder, bundle, logged.model_id, run_id)
+            manifest = write_version(folder, bundle, logged.model_id, run_id, pages)
             client.log_model_artifacts(logged.model_id, str(folder))
         client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
         client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, measured.step)])

@@ -42,22 +42,34 @@ def find_run(registry: Registry, run_key: str) -> str | None:
     return runs[0].info.run_id if runs else None
 
 
-def begin_run(registry: Registry, run_key: str, name: str, parameters: Mapping[str, Any]) -> str:
-    """Create a run with musenet's id `run_key`; return MLflow's id. Nested `parameters` are logged by dotted name."""
+def begin_run(
+    registry: Registry, run_key: str, name: str, parameters: Mapping[str, Any], source: str = "musenet train"
+) -> str:
+    """Create a run with musenet's id `run_key`; return MLflow's id. Nested `parameters` are logged by dotted name.
+
+    `source`: the command that made it.
+    """
     run = registry.client.create_run(registry.experiment_id, run_name=name)
     params = [Param(key, str(value)) for key, value in flatten(parameters).items()]
-    tags = [RunTag(key, value) for key, value in {RUN_KEY: run_key, **provenance("musenet train")}.items()]
+    tags = [RunTag(key, value) for key, value in {RUN_KEY: run_key, **provenance(source)}.items()]
     # In one batch with the key: a run whose parameters cannot be logged is not found later, and created again.
     registry.client.log_batch(run.info.run_id, params=params, tags=tags)
     return str(run.info.run_id)
 
 
-def open_run(registry: Registry, key: str, name: str, parameters: Mapping[str, Any], dataset: DatasetReference) -> str:
-    """Return MLflow's id of a training run, which is created where there is none. Raises RegistryError."""
+def open_run(
+    registry: Registry,
+    key: str,
+    name: str,
+    parameters: Mapping[str, Any],
+    dataset: DatasetReference,
+    source: str = "musenet train",
+) -> str:
+    """Return MLflow's id of a run, which is created where there is none. Raises RegistryError."""
     with registry_errors():
         run_id = find_run(registry, key)
         if run_id is None:
-            run_id = begin_run(registry, key, name, parameters)
+            run_id = begin_run(registry, key, name, parameters, source)
         log_dataset(registry, run_id, dataset, "training")
     return run_id
 
@@ -89,6 +101,12 @@ def tag_of(registry: Registry, run_id: str, name: str) -> str | None:
     """Return a run's tag; None if it has none of that name."""
     value = registry.client.get_run(run_id).data.tags.get(name)
     return None if value is None else str(value)
+
+
+def keep_page(registry: Registry, run_id: str, name: str, html: str) -> None:
+    """Write a page among a run's artifacts, in the place of an earlier one of that name. Raises RegistryError."""
+    with registry_errors():
+        registry.client.log_text(run_id, html, name)
 
 
 def end_run(registry: Registry, run_id: str, status: str) -> None:

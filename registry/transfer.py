@@ -27,7 +27,7 @@ from registry.store import Registry
 FORMAT: Final = 1
 ABOUT, FOLDER = "version.json", "files"
 OF_PLACE = (BUNDLE_TAG, MANIFEST_TAG, "dataset", "gate")
-"""Tags that are made anew where a version is imported."""
+"""Tags that are made anew where a version is imported, with those whose names go on behind a point."""
 
 
 class About(BaseModel):
@@ -75,11 +75,17 @@ def import_version(registry: Registry, file: Path) -> RegisteredModel:
         check_manifest(staged / FOLDER, about.tags.get(MANIFEST_TAG, ""))
         name, _, digest = about.dataset.partition("@")
         dataset = DatasetReference(name, digest, "", {})
-        tags = {key: value for key, value in about.tags.items() if key not in OF_PLACE}
+        tags = {key: value for key, value in about.tags.items() if key.partition(".")[0] not in OF_PLACE}
         run = tags.get("run", "")
         run_id = open_run(registry, run, f"{tags.get('preset', MODEL_NAME)}-{run}", {"dataset": about.dataset}, dataset)
         tags["imported"] = f"version {about.version}"
-        return register(registry, run_id, staged / FOLDER / FILES, dataset, tags, about.card, name=f"imported-{run}")
+        files, name = staged / FOLDER / FILES, f"imported-{run}"
+        return register(registry, run_id, files, dataset, tags, about.card, name=name, pages=_pages(staged / FOLDER))
+
+
+def _pages(folder: Path) -> dict[str, str]:
+    """Return the pages about a version that lie in its folder."""
+    return {path.name: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.html"))}
 
 
 def card_of(registry: Registry, model: RegisteredModel) -> str:

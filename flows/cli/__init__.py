@@ -19,10 +19,12 @@ from flows.cli import (
     openings,
     originality,
     pictures,
+    promotion,
     quarantine,
     retention,
     sampling,
     servers,
+    sweep,
     tokens,
     versions,
 )
@@ -37,12 +39,14 @@ def musenet() -> None:
 
 for command in (
     *(ingest.ingest, datasets.datasets, datasets.why, datasets.families, quarantine.quarantine, export.export),
-    *(models.train, models.critic, models.register, sampling.sample),
+    *(models.train, sweep.sweep, models.critic, models.register, sampling.sample),
     *(evaluate.evaluate, models.demo, models.runs, versions.models),
     *(tokens.encode, tokens.decode, originality.originality, openings.openings, pictures.roll, pictures.layouts),
     *(servers.up, servers.down, servers.status, servers.open_page, retention.gc),
 ):
     musenet.add_command(command)
+for command in (promotion.compare, promotion.promote, promotion.rollback, promotion.gate_command):
+    versions.models.add_command(command)
 
 
 def main() -> None:

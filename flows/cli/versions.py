@@ -1,4 +1,4 @@
-"""The commands `musenet models …`: list, show, compare, promote and roll back, copy and delete model versions."""
+"""The commands `musenet models …` that list, show, copy and delete model versions."""
 
 from __future__ import annotations
 
@@ -20,16 +20,7 @@ if TYPE_CHECKING:
     from registry.models import RegisteredModel
     from registry.store import Registry
 
-COMPARED = ("preset", "run", "dataset", "steps", "nats_per_note", "nats_per_token", "critic")
-"""Tags that `compare` shows."""
 model_argument = click.argument("model", metavar="MODEL")
-alias_option = click.option("--alias", default="champion", show_default=True, help="Alias to move.")
-gate_option = click.option(
-    "--gate",
-    type=click.Path(path_type=Path),
-    metavar="FILE.toml",
-    help="Rules of the gate.  [default: gate.toml in the lake, if there]",
-)
 
 
 @click.group(invoke_without_command=True)
@@ -54,7 +45,7 @@ def list_command(lake: Lake, as_json: bool) -> None:
 
 
 def _list(lake: Lake, as_json: bool) -> None:
-    with _registry(lake) as registry:
+    with opened_registry(lake) as registry:
         from registry.models import list_models
 
         found = [] if registry is None else list_models(registry)
@@ -72,7 +63,7 @@ def _list(lake: Lake, as_json: bool) -> None:
 @json_option
 def show_command(model: str, lake: Lake, as_json: bool) -> None:
     """Show a version's card, its tags and the history of its aliases."""
-    with _version(model, lake) as (registry, found):
+    with opened_version(model, lake) as (registry, found):
         from registry.aliases import alias_history
         from registry.transfer import card_of
 
@@ -87,72 +78,13 @@ def show_command(model: str, lake: Lake, as_json: bool) -> None:
 
 
 @models.command()
-@click.argument("first", metavar="MODEL")
-@click.argument("second", metavar="OTHER", default="champion")
-@gate_option
-@lake_option
-@registry_option
-@json_option
-def compare(first: str, second: str, gate: Path | None, lake: Lake, as_json: bool) -> None:
-    """Show two versions side by side, and what the gate says of MODEL in the place of OTHER."""
-    with _version(first, lake) as (registry, one):
-        from flows.promotion.promotion import gate_of, judge_version
-        from registry.models import find_model
-
-        other = find_model(registry, second)
-        verdict = judge_version(lake, registry, one, other.version, gate_of(lake, gate))
-    rows = [("version", one.version, other.version), ("aliases", *(", ".join(m.aliases) or "-" for m in (one, other)))]
-    rows += [(name, *(m.tags.get(name, "-") for m in (one, other))) for name in COMPARED]
-    width = max(len(left) for _, left, _ in rows)
-    lines = [f"{name:15} {left:{width}}  {right}" for name, left, right in rows]
-    lines += [f"gate: {finding.line()}" for finding in verdict.findings]
-    report = {name: [left, right] for name, left, right in rows}
-    show({**report, "verdict": verdict.model_dump(mode="json")}, lines, as_json)
-
-
-@models.command()
-@model_argument
-@alias_option
-@gate_option
-@click.option("--force", is_flag=True, help="Promote whatever the gate says, which is recorded.")
-@lake_option
-@registry_option
-@json_option
-def promote(model: str, alias: str, gate: Path | None, force: bool, lake: Lake, as_json: bool) -> None:
-    """Make a version champion, if the gate lets it."""
-    with _version(model, lake) as (registry, _):
-        from flows.promotion.promotion import gate_of
-        from flows.promotion.promotion import promote as give
-
-        done = give(lake, registry, model, alias, gate_of(lake, gate), force)
-    lines = [f"gate: {finding.line()}" for finding in done.verdict.findings]
-    instead = f" in place of version {done.before}" if done.before not in (None, done.version) else ""
-    lines.append(f"version {done.version} is {done.alias}{instead}{' (forced)' if done.forced else ''}")
-    show({**asdict(done), "verdict": done.verdict.model_dump(mode="json")}, lines, as_json)
-
-
-@models.command()
-@alias_option
-@lake_option
-@registry_option
-@json_option
-def rollback(alias: str, lake: Lake, as_json: bool) -> None:
-    """Give an alias back to the version that had it before."""
-    with _registry(lake) as registry:
-        from registry.aliases import roll_back
-
-        before, now = roll_back(_existing(registry, lake), alias)
-    show({"alias": alias, "before": before, "version": now}, [f"version {now} is {alias}, not {before}"], as_json)
-
-
-@models.command()
 @model_argument
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @lake_option
 @registry_option
 def pull(model: str, folder: Path, lake: Lake) -> None:
     """Copy a version's files into a new folder, which MLflow can load and serve; each is checked."""
-    with _version(model, lake) as (registry, found):
+    with opened_version(model, lake) as (registry, found):
         import shutil
 
         from infra.errors import UserError
@@ -175,7 +107,7 @@ def pull(model: str, folder: Path, lake: Lake) -> None:
 @registry_option
 def export(model: str, file: Path, lake: Lake) -> None:
     """Write a version to one file, with the digests of all it holds."""
-    with _version(model, lake) as (registry, found):
+    with opened_version(model, lake) as (registry, found):
         from registry.transfer import export_version
 
         export_version(registry, found, file.absolute())
@@ -204,7 +136,7 @@ def import_command(file: Path, lake: Lake) -> None:
 @registry_option
 def delete(model: str, yes: bool, lake: Lake) -> None:
     """Delete a version without aliases, and its files."""
-    with _version(model, lake) as (registry, found):
+    with opened_version(model, lake) as (registry, found):
         if yes:
             from registry.transfer import delete_version
 
@@ -224,7 +156,7 @@ def _environment(lake: Lake) -> dict[str, str]:
 
 
 @contextmanager
-def _registry(lake: Lake) -> Iterator[Registry | None]:
+def opened_registry(lake: Lake) -> Iterator[Registry | None]:
     """Open a lake's registry, with errors in one line; None where there is none."""
     with errors():
         os.environ.update(_environment(lake))
@@ -234,7 +166,7 @@ def _registry(lake: Lake) -> Iterator[Registry | None]:
         yield Registry.open(lake) if has_registry(lake) else None
 
 
-def _existing(registry: Registry | None, lake: Lake) -> Registry:
+def existing(registry: Registry | None, lake: Lake) -> Registry:
     from infra.errors import UserError
 
     if registry is None:
@@ -243,7 +175,7 @@ def _existing(registry: Registry | None, lake: Lake) -> Registry:
 
 
 @contextmanager
-def _version(reference: str, lake: Lake) -> Iterator[tuple[Registry, RegisteredModel]]:
+def opened_version(reference: str, lake: Lake) -> Iterator[tuple[Registry, RegisteredModel]]:
     """Open a lake's registry and find a version in it, with errors in one line."""
     with errors():
         os.environ.update(_environment(lake))

@@ -1,4 +1,4 @@
-"""The figures of a version that it is judged by: its loss, and its evaluations in the lake."""
+"""The figures of versions that they are judged by: losses, and the evaluations and comparisons in the lake."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from flows.evaluation.paired_report import FILES, PairedReport, read_paired_report
 from flows.evaluation.report import REPORT_FILE, EvaluationReport, read_report
 from infra.digests import canonical_digest
 from infra.errors import RunError
@@ -34,6 +35,17 @@ def figures_of(lake: Lake, model: RegisteredModel) -> Figures:
         if report.source_digest == model.identity.digest and report.overall.multiple is not None
     }
     return Figures(model.version, model.dataset, None if loss is None else float(loss), distances)
+
+
+def comparison_of(lake: Lake, model: RegisteredModel, other: RegisteredModel) -> PairedReport | None:
+    """Return the newest comparison of two versions in a lake, None where they were not compared."""
+    found = None
+    for file in sorted(lake.evaluations.glob(f"*/{FILES}"), key=lambda file: file.stat().st_mtime):
+        with contextlib.suppress(RunError, OSError):
+            report = read_paired_report(file)
+            if (report.model.digest, report.against.digest) == (model.identity.digest, other.identity.digest):
+                found = report
+    return found
 
 
 def _reports(lake: Lake) -> list[EvaluationReport]:

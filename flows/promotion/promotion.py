@@ -1,4 +1,8 @@
-"""Promoting a version: ask the gate, keep its verdict with the version, and move the alias."""
+"""Promoting a version: ask the gate, keep its verdict with the version, and move the alias.
+
+The verdict stays with the version: an outcome in the tag `gate`, a line for each rule in the tags `gate.…`, and a page
+with every figure among the artifacts of its run in MLflow.
+"""
 
 from __future__ import annotations
 
@@ -6,25 +10,25 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.promotion.figures import figures_of
-from flows.promotion.gate import GATE_FILE, Gate, Verdict, judge
-from infra.errors import RunError
+from flows.evaluation.paired_report import PairedReport
+from flows.promotion.figures import comparison_of, figures_of
+from flows.promotion.gate import GATE_FILE, SHIPPED, Gate
+from flows.promotion.judging import judge
+from flows.promotion.verdict import Verdict
+from flows.promotion.verdict_page import verdict_page
 from infra.lake import Lake
 from registry.aliases import move_alias, version_of
-from registry.models import CHAMPION, RegisteredModel, find_model, tag_version
+from registry.models import CHAMPION, RegisteredModel, find_model, retag_version
+from registry.runs import keep_page
 from registry.store import Registry
 
 VERDICT_TAG = "gate"
-"""Tag of a version with the newest verdict on it, as JSON."""
-
-
-class NotPromoted(RunError):
-    """A version that the gate does not let pass; the message has every figure that did not."""
+"""Tag of a version with the newest verdict on it, as JSON; begins the tags with what each rule found."""
 
 
 @dataclass(frozen=True)
 class Promotion:
-    """A version that got an alias."""
+    """What became of a version that was to have an alias."""
 
     version: str
     alias: str
@@ -33,14 +37,23 @@ class Promotion:
     forced: bool
     """True if the gate did not let it pass."""
     verdict: Verdict
+    page: str
+    """The verdict with every figure, in MLflow: below the artifacts of the version's run."""
+    refused: str | None = None
+    """Why it did not get the alias; None if it did."""
+
+
+def rules_file(lake: Lake, file: Path | None) -> Path:
+    """Return the file of the rules in force: the one named, else the lake's `gate.toml`, else the shipped one."""
+    if file is not None:
+        return file
+    own = lake.root / GATE_FILE
+    return own if own.exists() else SHIPPED
 
 
 def gate_of(lake: Lake, file: Path | None) -> Gate:
-    """Return the rules in a file, else in the lake's `gate.toml`, else the default ones. Raises UserError."""
-    if file is not None:
-        return Gate.read(file)
-    own = lake.root / GATE_FILE
-    return Gate.read(own) if own.exists() else Gate()
+    """Return the rules in force. Raises UserError."""
+    return Gate.read(rules_file(lake, file))
 
 
 def promote(
@@ -48,32 +61,47 @@ def promote(
 ) -> Promotion:
     """Give a version an alias if the gate lets it, or with `force` whatever it says, which is recorded.
 
-    The gate compares it with the version that has the alias. Raises NotPromoted, UnknownModel, AliasChanged and
-    RegistryError.
+    The gate compares it with the version that has the alias; a version that it refuses is an answer, no error. Raises
+    UnknownModel, AliasChanged and RegistryError.
     """
     model = find_model(registry, reference)
     before = version_of(registry, alias)
-    verdict = judge_version(lake, registry, model, before, gate or gate_of(lake, None))
+    rules = gate or gate_of(lake, None)
+    verdict, paired = judge_version(lake, registry, model, before, rules)
     forced = force and not verdict.passed
-    tag_version(registry, model.version, VERDICT_TAG, _tag(alias, verdict, forced))
+    outcome = "forced" if forced else "passed" if verdict.passed else "refused"
+    retag_version(registry, model, VERDICT_TAG, _tags(alias, outcome, verdict))
+    page = f"gate/version-{model.version}-{alias}.html"
+    others = [model] if before is None else [model, find_model(registry, before)]
+    keep_page(registry, model.run_id, page, verdict_page(verdict, alias, outcome, rules, others, paired))
+    refused = None
     if not verdict.passed and not force:
-        broken = "; ".join(finding.line() for finding in verdict.findings if not finding.passed)
-        raise NotPromoted(
+        broken = "; ".join(finding.line() for finding in verdict.broken)
+        refused = (
             f"version {model.version} does not become {alias} in place of version {before}: {broken}; --force does it "
             "all the same"
         )
-    if before != model.version:
+    elif before != model.version:
         move_alias(registry, alias, model.version, before, "forced" if forced else "promoted")
-    return Promotion(model.version, alias, before, forced, verdict)
+    return Promotion(model.version, alias, before, forced, verdict, page, refused)
 
 
-def judge_version(lake: Lake, registry: Registry, model: RegisteredModel, against: str | None, gate: Gate) -> Verdict:
-    """Judge a version beside that of number `against`. Raises UnknownModel."""
+def judge_version(
+    lake: Lake, registry: Registry, model: RegisteredModel, against: str | None, gate: Gate
+) -> tuple[Verdict, PairedReport | None]:
+    """Judge a version beside that of number `against`; return the comparison that was judged, too.
+
+    Raises UnknownModel.
+    """
     if against is None or against == model.version:
-        return judge(figures_of(lake, model), None, gate)
-    return judge(figures_of(lake, model), figures_of(lake, find_model(registry, against)), gate)
+        return judge(figures_of(lake, model), None, gate), None
+    other = find_model(registry, against)
+    paired = comparison_of(lake, model, other)
+    return judge(figures_of(lake, model), figures_of(lake, other), gate, paired), paired
 
 
-def _tag(alias: str, verdict: Verdict, forced: bool) -> str:
-    outcome = "forced" if forced else "passed" if verdict.passed else "refused"
-    return json.dumps({"alias": alias, "outcome": outcome, **verdict.model_dump(mode="json")})
+def _tags(alias: str, outcome: str, verdict: Verdict) -> dict[str, str]:
+    """Return the tags of a verdict by what follows VERDICT_TAG."""
+    about = {"alias": alias, "outcome": outcome, "version": verdict.version, "against": verdict.against}
+    rules = {f".{finding.rule}": finding.line().partition(": ")[2] for finding in verdict.findings}
+    return {"": json.dumps(about), ".outcome": outcome, **rules}

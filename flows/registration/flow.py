@@ -32,5 +32,6 @@ def register(parameters: RegisterParameters) -> RegisterReport:
         record.reads(run_place(lake, report.run_id))
         record.writes(model_place(lake, MODEL_NAME, report.version))
     text = f"# Version {report.version}\n\nAlias `{report.alias}`, run `{report.run_id}`, dataset `{report.dataset}`.\n"
+    text += "".join(f"\n- {line}" for line in report.findings)
     create_markdown_artifact(key="model-version", markdown=text, description=f"version {report.version}")
     return report

@@ -12,8 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from flows.criticism.report import REPORT_FILE, read_report
 from flows.parameters import LakeAddress
-from flows.promotion.promotion import NotPromoted, promote
+from flows.promotion.promotion import promote
 from flows.registration.card import model_card
+from flows.registration.style_page import style_page
 from flows.training.report import build_report
 from flows.training.runs import Run, find_run, list_runs
 from infra.errors import UserError
@@ -27,10 +28,13 @@ from registry.models import CANDIDATE, CHAMPION, find_model, set_alias
 from registry.publishing import Measured, register
 from registry.runs import open_run
 from registry.store import Registry
+from registry.style_map import StyleMap
 from tokenization.dataset import DatasetVersion, find_version, write_encoding
 from tokenization.dataset.pace import Pace
 
 BEST = "best"
+STYLES_PAGE = "styles.html"
+"""Map of the styles, in the version's folder."""
 
 
 class RegisterParameters(BaseModel):
@@ -70,6 +74,8 @@ class RegisterReport:
     """None without a critic."""
     refused: str | None
     """Why it became `candidate` instead of `champion`; None where it has the alias that was asked for."""
+    findings: tuple[str, ...]
+    """What the gate found, a line each; nothing where it was not asked."""
 
 
 def newest_critic(run: Run) -> Path | None:
@@ -138,24 +144,29 @@ def register_run(parameters: RegisterParameters) -> RegisterReport:
             card=model_card(run, drawing, dataset, training, critic),
             name=run.name,
             measured=measured,
+            pages={STYLES_PAGE: style_page(StyleMap.of_files(files), run.name)},
         )
-    alias, refused = _name(lake, registry, model.version, parameters)
+    alias, refused, findings = _name(lake, registry, model.version, parameters)
     moved = find_model(registry, model.version)
     auc = None if critic is None else critic.auc
-    return RegisterReport(moved.version, alias, run.run_id, moved.dataset, training.nats_per_note, auc, refused)
+    return RegisterReport(
+        moved.version, alias, run.run_id, moved.dataset, training.nats_per_note, auc, refused, findings
+    )
 
 
-def _name(lake: Lake, registry: Registry, version: str, parameters: RegisterParameters) -> tuple[str, str | None]:
-    """Give a version its alias; return that, with the reason where it became candidate instead of champion."""
+def _name(
+    lake: Lake, registry: Registry, version: str, parameters: RegisterParameters
+) -> tuple[str, str | None, tuple[str, ...]]:
+    """Give a version its alias; return that, why it became candidate instead of champion, and what the gate found."""
     if parameters.alias != CHAMPION:
         set_alias(registry, version, parameters.alias)
-        return parameters.alias, None
-    try:
-        promote(lake, registry, version, force=parameters.force)
-    except NotPromoted as error:
+        return parameters.alias, None, ()
+    done = promote(lake, registry, version, force=parameters.force)
+    findings = tuple(finding.line() for finding in done.verdict.findings)
+    if done.refused is not None:
         set_alias(registry, version, CANDIDATE)
-        return CANDIDATE, str(error)
-    return CHAMPION, None
+        return CANDIDATE, done.refused, findings
+    return CHAMPION, None, findings
 
 
 def write_bundle(

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
-from safetensors import SafetensorError
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from infra.errors import RunError
-from modeling.config import ModelConfig
+from modeling.config import HeaderIds, ModelConfig
 from modeling.network.transformer import MuseNet
 
 MODEL_CONFIG, MODEL_WEIGHTS = "model.json", "model.safetensors"
 MODEL_FORMAT = 2
 """Format of a stored model. 2: the names of `ModelConfig` and of the weights since `d_model`, `qkv_proj`, `out_proj`,
 `up_proj`, `down_proj`; format 1 was not numbered."""
+STYLE_TABLE = "embeddings.style.weight"
 UNREADABLE = (OSError, SafetensorError, ValueError, KeyError, TypeError, RuntimeError)
 """Errors of reading: no file, a damaged file, or weights (RuntimeError) that do not fit the configuration."""
 
@@ -40,6 +43,37 @@ def save_weights(config: ModelConfig, state: Mapping[str, Tensor], folder: Path)
     save_file({name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}, folder / MODEL_WEIGHTS)
 
 
+def from_weights(config: ModelConfig, weights: Mapping[str, Tensor], device: torch.device) -> MuseNet:
+    """Return a model of weights that are in memory, in 32 bits, in evaluation mode."""
+    with torch.device("meta"):  # skips drawing initial weights
+        model = MuseNet(config)
+    model.load_state_dict(weights, assign=True)
+    return model.float().to(device).eval()
+
+
+def style_vectors(folder: Path, ids: Sequence[int]) -> NDArray[np.float32]:
+    """Return the embeddings of styles, shape (styles, d_model), from the files of a model; `ids` are their tokens.
+
+    Where the model repeats the style at every position, that embedding is added, as it is in the network. Raises
+    WeightsError.
+    """
+    try:
+        with safe_open(folder / MODEL_WEIGHTS, "pt") as file:
+            rows = torch.tensor(ids)
+            found = file.get_tensor("embeddings.token.own")[rows].float()
+            if STYLE_TABLE in file.keys():  # noqa: SIM118 (is no mapping)
+                header = HeaderIds.model_validate(
+                    json.loads((folder / MODEL_CONFIG).read_text(encoding="utf-8"))["header"]
+                )
+                slots = rows - header.style_base
+                slots = slots.where((slots >= 0) & (slots < header.styles), header.styles)
+                found = found + file.get_tensor(STYLE_TABLE)[slots].float()
+    except UNREADABLE as error:
+        raise WeightsError(f"no embeddings of styles can be read from {folder}: {error}") from error
+    vectors: NDArray[np.float32] = found.numpy()
+    return vectors
+
+
 def load_model(folder: Path, device: torch.device | str = "cpu") -> MuseNet:
     """Load the model of a folder in 32 bits, in evaluation mode. Raises WeightsError."""
     try:
@@ -51,12 +85,8 @@ def load_model(folder: Path, device: torch.device | str = "cpu") -> MuseNet:
                 "train the model again and register it"
             )
         config = ModelConfig.model_validate(content)
-        state = load_file(folder / MODEL_WEIGHTS)
-        with torch.device("meta"):  # skips drawing initial weights
-            model = MuseNet(config)
-        model.load_state_dict(state, assign=True)
+        return from_weights(config, load_file(folder / MODEL_WEIGHTS), torch.device(device))
     except WeightsError:
         raise
     except UNREADABLE as error:
         raise WeightsError(f"no model can be read from {folder}: {error}") from error
-    return model.float().to(device).eval()

@@ -24,7 +24,7 @@ from modeling.data import Split
 from modeling.generation import new_executor
 from modeling.network.batch import Batch
 from modeling.network.loss import UNHEARD
-from modeling.network.transformer import MuseNet
+from modeling.network.weights import from_weights
 from modeling.training.critic_rows import CriticRows
 from tokenization.dataset import TokenFormat
 
@@ -67,10 +67,7 @@ class JointTraining:
         if self.archive.has(name):
             return 0
         begun = time.perf_counter()
-        with torch.device("meta"):
-            model = MuseNet(config)
-        model.load_state_dict(weights, assign=True)
-        model = model.float().to(device).eval()
+        model = from_weights(config, weights, device)
         filler = Filler(model, self.split, self.families, self.settings.archive, self.window, self.run.training.seed)
         executor = new_executor(model)
         made: list[Generation] = []

@@ -15,6 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from flows.cli import musenet
+from flows.promotion.gate import SHIPPED
 from infra.lake import Lake
 from registry.identity import folder_digest
 from registry.lineage import DatasetReference
@@ -23,7 +24,7 @@ from registry.publishing import register
 from registry.runs import begin_run
 from registry.store import Registry
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_api")]
 
 LONG, SHORT = "1", "2"
 """Versions of a run of 500 steps and of one of 60."""
@@ -88,15 +89,22 @@ def test_a_worse_one_becomes_champion_by_force_only_and_a_rollback_takes_it_back
     assert shelf.champion() == LONG
     forced = json.loads(shelf("promote", SHORT, "--force", "--json").output)
     assert (forced["forced"], forced["before"], shelf.champion()) == (True, LONG, SHORT)
-    tag = json.loads(find_model(Registry.open(shelf.lake), SHORT).tags["gate"])
-    assert (tag["outcome"], tag["against"]) == ("forced", LONG)
+    registry = Registry.open(shelf.lake)
+    model = find_model(registry, SHORT)
+    tag = json.loads(model.tags["gate"])
+    assert (tag["outcome"], tag["against"], model.tags["gate.outcome"]) == ("forced", LONG, "forced")
+    assert model.tags["gate.nats_per_note"] == "not passed, 8.1000 beside 5.2000 (at most 5.2000)"
+    page = Path(registry.client.download_artifacts(model.run_id, forced["page"])).read_text()
+    assert "<td>nats_per_note</td>" in page and "It did not pass and was promoted all the same." in page
     assert shelf("rollback").output == "version 1 is champion, not 2\n"
     assert shelf.champion() == LONG
 
 
 def test_the_lake_s_own_rules_are_asked(shelf: Shelf) -> None:
     shelf("promote", LONG)
+    assert shelf("gate").output == SHIPPED.read_text()
     (shelf.lake.root / "gate.toml").write_text("[nats_per_note]\nmost_worse = 3\n")
+    assert shelf("gate").output == "[nats_per_note]\nmost_worse = 3\n"
     assert shelf("promote", SHORT).exit_code == 0
     assert shelf.champion() == SHORT
 
