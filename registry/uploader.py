@@ -8,18 +8,22 @@ command again, and a lost database is filled anew. Steps that a resumed run repe
 from __future__ import annotations
 
 import json
-import math
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from infra.lake import Lake
+from modeling.training.event_metrics import metrics_of
 from modeling.training.events import Evaluated, StepTrained, read_new_events
+from modeling.training.run_folder import RunFolder
+from registry.checkpoints import LoggedCheckpoints
 from registry.errors import RegistryError, registry_errors
 from registry.lineage import DatasetReference
+from registry.plots import NAME as PLOTS
+from registry.plots import draw_training
 from registry.runs import MetricRow, end_run, log_metrics, open_run, reopen_run, tag_of
 from registry.store import Registry
 from registry.system_metrics import SystemMetrics
@@ -31,8 +35,6 @@ BYTES_PER_UPLOAD = 1 << 18
 """Bytes of `metrics.jsonl` in one upload: about a thousand steps."""
 PROGRESS_TAG = "musenet.tracked"
 """Tag of an MLflow run that holds its UploadProgress, as JSON."""
-NOT_METRICS = ("time", "step", "tokens")
-"""Numeric fields of events that are not metrics."""
 
 OnWarning = Callable[[str], None]
 
@@ -51,6 +53,7 @@ class TrackedRun:
     """Its `metrics.jsonl`."""
     files: tuple[Path, ...] = ()
     """Further files that are kept with the run when it has ended, such as its configuration and logs."""
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,8 @@ class UploadProgress:
     """The last step whose StepTrained event is uploaded."""
     evaluation: int = -1
     """The last step whose Evaluated event is uploaded."""
+    samples: int = -1
+    """The last step whose samples are uploaded."""
 
 
 def next_rows(metrics: Path, progress: UploadProgress) -> tuple[list[MetricRow], UploadProgress]:
@@ -73,35 +78,26 @@ def next_rows(metrics: Path, progress: UploadProgress) -> tuple[list[MetricRow],
         match event:
             case StepTrained() if event.step > step:
                 step = event.step
-                rows.append(MetricRow(event.step, event.time, _metrics(event)))
+                rows.append(MetricRow(event.step, event.time, metrics_of(event)))
             case Evaluated() if event.step > evaluation:
                 evaluation = event.step
-                rows.append(MetricRow(event.step, event.time, _metrics(event)))
-    return rows, UploadProgress(offset, step, evaluation)
-
-
-def _metrics(event: StepTrained | Evaluated) -> dict[str, float]:
-    """Return the finite numbers of an event under the names that MLflow shows."""
-    metrics = {
-        name: float(value)
-        for name, value in vars(event).items()
-        if isinstance(value, int | float) and not isinstance(value, bool) and name not in NOT_METRICS
-    }
-    if isinstance(event, Evaluated):
-        by_style = {f"nats_per_token/{style}": loss for style, loss in event.by_style.items()}
-        metrics = {f"validation_{name}": value for name, value in (metrics | by_style).items()}
-    return {name: value for name, value in metrics.items() if math.isfinite(value)}
+                rows.append(MetricRow(event.step, event.time, metrics_of(event)))
+    return rows, replace(progress, offset=offset, step=step, evaluation=evaluation)
 
 
 class _Connection:
     """An open MLflow run and the progress of its upload. All methods raise RegistryError."""
 
     def __init__(self, lake: Lake, run: TrackedRun) -> None:
-        self.metrics = run.metrics
+        self.metrics, self.folder = run.metrics, RunFolder(run.metrics.parent)
         self.registry = Registry.open(lake)
         self.run_id = open_run(self.registry, run.key, run.name, run.parameters, run.dataset)
         with registry_errors():
+            log_metrics(self.registry, self.run_id, [], run.tags)
             progress = tag_of(self.registry, self.run_id, PROGRESS_TAG)
+            self.checkpoints = LoggedCheckpoints(
+                self.registry, self.run_id, run.name, run.dataset, run.parameters, self.folder.checkpoints
+            )
         self.progress = UploadProgress() if progress is None else UploadProgress(**json.loads(progress))
 
     def reopen(self) -> None:
@@ -110,23 +106,43 @@ class _Connection:
             reopen_run(self.registry, self.run_id)
 
     def upload(self) -> int:
-        """Upload all new events; return the number of rows."""
+        """Upload all new events, samples and checkpoints; return the number of rows."""
         uploaded = 0
         while True:
             rows, progress = next_rows(self.metrics, self.progress)
             if progress == self.progress:
-                return uploaded
-            with registry_errors():
-                log_metrics(self.registry, self.run_id, rows, {PROGRESS_TAG: json.dumps(asdict(progress))})
-            self.progress = progress
+                break
+            self._log(rows, progress)
             uploaded += len(rows)
+        self._upload_samples()
+        with registry_errors():
+            self.checkpoints.update(self.metrics)
+        return uploaded
+
+    def _log(self, rows: Sequence[MetricRow], progress: UploadProgress) -> None:
+        with registry_errors():
+            log_metrics(self.registry, self.run_id, rows, {PROGRESS_TAG: json.dumps(asdict(progress))})
+        self.progress = progress
+
+    def _upload_samples(self) -> None:
+        """Upload the samples of evaluations, which appear in whole folders."""
+        for folder in sorted(self.folder.samples.glob("step*")):
+            step = int(folder.name.removeprefix("step"))
+            if step > self.progress.samples:
+                with registry_errors():
+                    where = f"{self.folder.samples.name}/{folder.name}"
+                    self.registry.client.log_artifacts(self.run_id, str(folder), where)
+                self._log([], replace(self.progress, samples=step))
 
     def end(self, status: str, files: Sequence[Path] = ()) -> None:
-        """Upload files, then close the run."""
+        """Upload files and plots, then close the run."""
         with registry_errors():
             for file in files:
                 if file.exists():
                     self.registry.client.log_artifact(self.run_id, str(file))
+            if (plots := draw_training(self.metrics)) is not None:
+                self.registry.client.log_figure(self.run_id, plots, PLOTS)
+            self.checkpoints.link()
             end_run(self.registry, self.run_id, status)
 
 

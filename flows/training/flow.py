@@ -49,6 +49,8 @@ class TrainParameters(BaseModel):
     """Further attempts after a failure that may be temporary, each from the last checkpoint."""
     retry_seconds: float = Field(10.0, ge=0)
     """Pause before a further attempt."""
+    tags: dict[str, str] = {}
+    """Of its run in MLflow, such as those that make it a trial of a sweep."""
     lake: LakeAddress
 
     def hosts(self) -> tuple[Host, ...]:
@@ -65,10 +67,12 @@ def is_temporary(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> boo
 
 
 @task(persist_result=False, cache_policy=NO_CACHE, retry_condition_fn=is_temporary)
-def deepspeed_job(lake: Lake, run: Run, dataset: DatasetVersion, hosts: tuple[Host, ...], retries: int) -> None:
+def deepspeed_job(
+    lake: Lake, run: Run, dataset: DatasetVersion, hosts: tuple[Host, ...], retries: int, tags: dict[str, str]
+) -> None:
     """Run the DeepSpeed job to its end and track it in MLflow."""
     steps = run.config.training.steps
-    uploader = Uploader(lake, tracked_run(run, dataset), in_this_run(warn))
+    uploader = Uploader(lake, tracked_run(run, dataset, tags), in_this_run(warn))
     with stage(f"training {run.preset} on {dataset}", steps) as bar, uploader:
         bar.update(0, note="starting DeepSpeed")
 
@@ -114,17 +118,17 @@ def _train(
     if reused:
         tick(f"training: nothing changed, run {run.run_id} is reused")
         keep_drawing(run)
-        upload_remaining(lake, tracked_run(run, dataset), warn)
+        upload_remaining(lake, tracked_run(run, dataset, parameters.tags), warn)
     else:
         job = deepspeed_job.with_options(retries=parameters.retries, retry_delay_seconds=parameters.retry_seconds)
-        job(lake, run, dataset, hosts, parameters.retries)
+        job(lake, run, dataset, hosts, parameters.retries, parameters.tags)
     report = build_report(run, reused)
     create_markdown_artifact(key="training", markdown=report.markdown(), description=f"run {run.run_id}")
     return report
 
 
-def tracked_run(run: Run, dataset: DatasetVersion) -> TrackedRun:
+def tracked_run(run: Run, dataset: DatasetVersion, tags: dict[str, str]) -> TrackedRun:
     """Return a run as the registry tracks it."""
     folder, reference = run.folder, DatasetReference.of(dataset)
     files = (folder.config, folder.log)
-    return TrackedRun(run.run_id, run.name, run.parameters(dataset), reference, folder.metrics, files)
+    return TrackedRun(run.run_id, run.name, run.parameters(dataset), reference, folder.metrics, files, tags)

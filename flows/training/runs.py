@@ -35,9 +35,10 @@ MODEL_SETTINGS_NOT_IN_ID: dict[str, bool | set[str]] = {"critic": True, "recompu
 TRAINING_SETTINGS_NOT_IN_ID = {
     *("micro_batch_size", "zero_stage", "offload", "compile"),
     *("checkpoint_every", "checkpoint_minutes", "keep_checkpoints", "evaluate_every", "evaluation_windows"),
+    *("samples", "tensorboard"),
     *("max_minutes", "patience"),
 }
-"""Settings of training that divide the work, save or evaluate it, or end it."""
+"""Settings of training that divide the work, save, evaluate or show it, or end it."""
 
 
 @dataclass(frozen=True)

@@ -77,6 +77,10 @@ class TrainingConfig(StrictModel):
     """Steps between evaluations on the validation split."""
     evaluation_windows: int = Field(64, ge=1)
     """Windows of the validation split that an evaluation reads, always the same ones."""
+    samples: int = Field(0, ge=0)
+    """Pieces to compose at each evaluation, which MLflow shows with their piano rolls."""
+    tensorboard: bool = False
+    """True to write the run's metrics for TensorBoard, too."""
     patience: int | None = Field(None, ge=1)
     """Evaluations without improvement after which a run stops early."""
     checkpoint_every: int = Field(100, ge=1)

@@ -3,6 +3,7 @@
 Read without torch, by flows and registry:
 
 - `events`: typed training events, their codec, writer and readers (`metrics.jsonl`)
+- `event_metrics`: their numbers by name
 - `run_folder`: the layout of a run's folder (`RunFolder`)
 
 Run on every rank:
@@ -11,6 +12,7 @@ Run on every rank:
 - `engine`, `deepspeed_config`, `optimisers`, `process_group`: how the network is trained
 - `deepspeed_package`, `launch`: DeepSpeed and its launcher, loaded without what neither needs
 - `training_data`, `step`, `evaluation`: batches, one step, the loss on a split
+- `samples`: pieces composed at an evaluation; `tensorboard`: scalars for TensorBoard
 - `state`, `selection`, `best_weights`, `checkpoints`: what a run resumes from, and the weights that become its model
 
 Importing the package itself loads neither torch nor DeepSpeed.

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Annotated, Literal
@@ -202,12 +202,16 @@ class EventWriter:
     def __init__(self, path: Path | None) -> None:
         """Open the file. None: write nothing."""
         self._file = None if path is None else _open(path)
+        self.also: Callable[[Event], None] | None = None
+        """Called with each event that is written."""
 
     def write(self, event: Event) -> None:
         """Append an event. Raises OSError when the disk is full."""
         if self._file is not None:
             self._file.write(encode(event))
             self._file.flush()
+            if self.also is not None:
+                self.also(event)
 
 
 def append_event(path: Path, event: Event) -> None:

@@ -5,6 +5,8 @@ metrics.jsonl               events of all attempts (`modeling.training.events`)
 train.log                   standard output and error of the job's processes
 checkpoints/step00000300/   DeepSpeed's state (`modeling.training.checkpoints`)
 best/step00000300/          weights of the best evaluation so far
+samples/step00000300/       pieces composed at an evaluation, with piano rolls
+tensorboard/                scalars for TensorBoard, if `training.tensorboard`
 model/                      the trained model: there once training has ended
 critic/<key>/               a critic, by a digest of its settings
 hostfile, .deepspeed_env    what DeepSpeed's launcher reads for other hosts
@@ -42,6 +44,18 @@ class RunFolder:
     @property
     def best(self) -> Path:
         return self.path / "best"
+
+    @property
+    def samples(self) -> Path:
+        return self.path / "samples"
+
+    def samples_of(self, step: int) -> Path:
+        """Return the folder of an evaluation's samples, which may not exist."""
+        return self.samples / f"step{step:08d}"
+
+    @property
+    def tensorboard(self) -> Path:
+        return self.path / "tensorboard"
 
     @property
     def model(self) -> Path:

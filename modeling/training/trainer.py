@@ -66,6 +66,10 @@ class Trainer:
         self.folder = RunFolder(run.folder)
         self.best = BestWeights(self.folder.best)
         self.events = EventWriter(self.folder.metrics if rank == 0 else None)
+        if run.training.tensorboard and rank == 0:
+            from modeling.training.tensorboard import TensorBoard
+
+            self.events.also = TensorBoard(self.folder.tensorboard).add
         self.device = local_device()
         bf16 = use_bf16(run.training.precision, self.device)
         settings = load_settings(run.training.zero_stage, run.training.offload)
@@ -127,6 +131,7 @@ class Trainer:
                 done = out_of_time or state.step == training.steps
                 if done or state.step % training.evaluate_every == 0:
                     self._evaluate()
+                    begun += self._compose_samples()
                     plateau = state.selection.is_plateau(training.patience)
                 if done or plateau or save_is_due or state.step % training.checkpoint_every == 0:
                     self._save_checkpoint()
@@ -236,6 +241,20 @@ class Trainer:
         if is_best:
             self._save_weights(metrics)
         self.events.write(Evaluated(step=state.step, best=is_best, **asdict(metrics)))
+
+    def _compose_samples(self) -> float:
+        """Collective: compose a few pieces by the weights of this step; return the seconds, which do not count as
+        training: the kernels of generation are compiled at their first use on a machine."""
+        if not self.run.training.samples or not len(self.data.validation.sizes):
+            return 0.0
+        begun = time.perf_counter()
+        from modeling.training.samples import compose_samples  # and with it those kernels
+
+        folder = self.folder.samples_of(self.state.step)
+        warning = compose_samples(self.engine, self.run, folder, self.model.config, self.data.validation)
+        if warning:
+            self.events.write(Warned(step=self.state.step, message=warning))
+        return time.perf_counter() - begun
 
     def _save_weights(self, metrics: EvalMetrics | None) -> None:
         """Collective: keep the weights of this step, in 32 bits, as the best ones."""

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from mlflow.entities import LoggedModel
 
 from infra.lake import Lake
 from modeling.training.events import CheckpointSaved, Evaluated, Event, RunStarted, StepTrained, encode
@@ -164,8 +165,56 @@ class TestInMlflow:
         assert "system/cpu_utilization_percentage" in found.data.metrics
         assert [each.dataset.digest for each in found.inputs.dataset_inputs] == [home.run.dataset.digest]
         kept = home.registry.client.list_artifacts(home.run_id)
-        assert [file.path for file in kept] == ["metrics.jsonl", "train.log"]
+        assert [file.path for file in kept] == ["metrics.jsonl", "plots", "train.log"]
         assert home.warnings == []
+
+    def test_samples_are_kept_by_evaluation(self, home: Home) -> None:
+        def add(step: int) -> None:
+            folder = home.run.metrics.parent / "samples" / f"step{step:08}"
+            folder.mkdir(parents=True)
+            (folder / "bach-1.mid").write_bytes(b"MThd")
+
+        add(2)
+        home.upload_remaining()
+        add(4)
+        with home.uploader():
+            pass
+        client = home.registry.client
+        folders = [file.path for file in client.list_artifacts(home.run_id, "samples")]
+        assert folders == ["samples/step00000002", "samples/step00000004"]
+        assert [file.path for file in client.list_artifacts(home.run_id, folders[0])] == [f"{folders[0]}/bach-1.mid"]
+
+    def test_each_checkpoint_that_is_kept_is_a_logged_model_with_its_figures(self, home: Home) -> None:
+        def checkpoints(*steps: int) -> None:
+            folder = home.run.metrics.parent / "checkpoints"
+            shutil.rmtree(folder, ignore_errors=True)
+            for number in steps:
+                (folder / f"step{number:08}").mkdir(parents=True)
+
+        def logged() -> list[LoggedModel]:
+            found = home.registry.client.search_logged_models([home.registry.experiment_id])
+            return sorted(found, key=lambda model: int(model.tags["step"]))
+
+        checkpoints(1, 2)
+        with pytest.raises(RuntimeError), home.uploader():
+            raise RuntimeError
+        assert [model.name for model in logged()] == ["tiny-0123456789ab-step1", "tiny-0123456789ab-step2"]
+        checkpoints(2, 3)
+        with home.run.metrics.open("ab") as file:
+            file.write(lines(START, step(3)))
+        with home.uploader():
+            pass
+        second, third = logged()
+        assert (second.status, second.source_run_id) == ("READY", home.run_id)
+        assert {(m.key, m.value, m.step, m.dataset_digest) for m in second.metrics or ()} >= {
+            ("loss", 8.0, 2, home.run.dataset.digest),
+            ("validation_nats_per_token/bach", 1.5, 2, home.run.dataset.digest),
+        }
+        assert second.params["training.batch_size"] == "8"
+        assert second.tags["folder"].endswith("checkpoints/step00000002")
+        run = home.registry.client.get_run(home.run_id)
+        assert {output.model_id for output in run.outputs.model_outputs} >= {second.model_id, third.model_id}
+        assert home.steps == [1, 2, 3], "the points of the run are there once"
 
     def test_a_resumed_run_goes_on_where_it_was(self, home: Home) -> None:
         with pytest.raises(RuntimeError), home.uploader():

@@ -79,6 +79,14 @@ def piano_roll_svg(notes: Notes, vocabulary: Vocabulary, title: str = "", second
     )
 
 
+def standalone(svg: str) -> str:
+    """Return an inline picture as the content of an `.svg` file: dark on white."""
+    about = (
+        'xmlns="http://www.w3.org/2000/svg" width="1600" style="background:#fff;color:#23262b;font-family:sans-serif"'
+    )
+    return svg.replace("<svg ", f"<svg {about} ", 1)
+
+
 def _of_drums(roll: Roll) -> NDArray[np.uint8]:
     return roll.notes.velocity[roll.drums]
 

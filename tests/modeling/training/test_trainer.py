@@ -11,15 +11,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 import torch
 from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from modeling.config import RunConfig
 from modeling.network.weights import MODEL_WEIGHTS
 from modeling.training.best_weights import read_metrics
 from modeling.training.trainer import Trainer, TrainingError
+from tokenization.midi import read_midi
 
 MODEL = {
     "layers": 2,
@@ -89,16 +92,43 @@ def train(folder: Path, dataset: Path, model: dict[str, Any] | None = None, **tr
     return Trained(folder)
 
 
+@pytest.fixture(scope="module")
+def twice(dataset: Path, tmp_path_factory: pytest.TempPathFactory, one_rank: None) -> tuple[Trained, Trained]:
+    """A run, and the same one killed after its first checkpoint and resumed, which also shows what it does."""
+    folder = tmp_path_factory.mktemp("twice")
+    whole = train(folder / "whole", dataset, {"dropout": 0.2}, **EVERYTHING)
+    shutil.copytree(whole.folder, folder / "died")
+    shutil.rmtree(folder / "died" / "model")
+    shutil.rmtree(folder / "died" / "checkpoints" / "step00000004")
+    return whole, train(folder / "died", dataset, {"dropout": 0.2}, **EVERYTHING, samples=3, tensorboard=True)
+
+
 class TestResumption:
-    def test_the_weights_are_those_of_the_uninterrupted_run(self, dataset: Path, tmp_path: Path) -> None:
-        whole = train(tmp_path / "whole", dataset, {"dropout": 0.2}, **EVERYTHING)
-        shutil.copytree(whole.folder, tmp_path / "died")
-        shutil.rmtree(tmp_path / "died" / "model")
-        shutil.rmtree(tmp_path / "died" / "checkpoints" / "step00000004")
-        resumed = train(tmp_path / "died", dataset, {"dropout": 0.2}, **EVERYTHING)
+    def test_the_weights_are_those_of_the_uninterrupted_run(self, twice: tuple[Trained, Trained]) -> None:
+        whole, resumed = twice
         assert [report["step"] for report in resumed.of("start")] == [0, 2]
         assert resumed.losses == [*whole.losses, *whole.losses[2:]]
         assert all(torch.equal(resumed.weights[name], weight) for name, weight in whole.weights.items())
+
+    def test_samples_show_what_each_evaluation_s_weights_compose(self, twice: tuple[Trained, Trained]) -> None:
+        whole, resumed = twice
+        assert not (whole.folder / "samples").exists()
+        (folder,) = (resumed.folder / "samples").iterdir()
+        assert folder.name == "step00000004"
+        # Of the validation pieces one is bach's, one jazz's and two have no style.
+        assert sorted(file.name for file in folder.glob("*.mid")) == ["bach-2.mid", "jazz-3.mid", "no-style-1.mid"]
+        assert len(read_midi((folder / "bach-2.mid").read_bytes())) > 0
+        assert ElementTree.parse(folder / "bach-2.svg").getroot().tag == "{http://www.w3.org/2000/svg}svg"
+
+    def test_tensorboard_has_the_metrics_of_each_step(self, twice: tuple[Trained, Trained]) -> None:
+        _, resumed = twice
+        board = EventAccumulator(str(resumed.folder / "tensorboard"))
+        board.Reload()
+        assert [(each.step, each.value) for each in board.Scalars("loss")] == [
+            (3, pytest.approx(resumed.losses[-2])),
+            (4, pytest.approx(resumed.losses[-1])),
+        ]
+        assert [each.step for each in board.Scalars("validation_nats_per_token/bach")] == [4]
 
     def test_a_damaged_checkpoint_is_passed_over_and_said_so(self, dataset: Path, tmp_path: Path) -> None:
         whole = train(tmp_path / "whole", dataset)

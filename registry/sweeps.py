@@ -1,0 +1,52 @@
+"""A sweep in MLflow: a run whose children are the training runs of its trials."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+
+from infra.lake import Lake
+from registry.errors import registry_errors
+from registry.lineage import DatasetReference
+from registry.runs import MetricRow, end_run, log_metrics, open_run, reopen_run
+from registry.store import Registry
+
+SWEEP_TAG, TRIAL_TAG = "musenet.sweep", "musenet.trial"
+PAGE = "trials.md"
+
+
+class SweepRun:
+    """The run of a sweep. Methods raise RegistryError."""
+
+    def __init__(self, registry: Registry, run_id: str, name: str) -> None:
+        self._registry = registry
+        self._run_id = run_id
+        self._name = name
+
+    @classmethod
+    def open(cls, lake: Lake, name: str, parameters: Mapping[str, Any], dataset: DatasetReference) -> SweepRun:
+        """Create the run of a sweep, or take it up again."""
+        registry = Registry.open(lake)
+        run_id = open_run(registry, f"sweep:{name}", f"sweep {name}", parameters, dataset, "musenet sweep")
+        with registry_errors():
+            reopen_run(registry, run_id)
+            registry.client.set_tag(run_id, SWEEP_TAG, name)
+        return cls(registry, run_id, name)
+
+    def tags_of(self, trial: int) -> dict[str, str]:
+        """Return the tags that make a training run a child of this one."""
+        return {MLFLOW_PARENT_RUN_ID: self._run_id, SWEEP_TAG: self._name, TRIAL_TAG: str(trial)}
+
+    def log(self, name: str, value: float, trial: int) -> None:
+        """Log the outcome of a trial, with its number as the step."""
+        with registry_errors():
+            log_metrics(self._registry, self._run_id, [MetricRow(trial, time.time(), {name: value})])
+
+    def end(self, table: str) -> None:
+        """Keep the table of all trials, as Markdown, and close the run."""
+        with registry_errors():
+            self._registry.client.log_text(self._run_id, table, PAGE)
+            end_run(self._registry, self._run_id, "FINISHED")
