@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from flows.ingestion.flow import IngestReport
     from flows.registration.registration import RegisterReport
     from flows.sampling.flow import SampleReport
+    from flows.sweeps.report import SweepReport
     from flows.training.report import RunReport
     from registry.requests import RequestOptions
     from tokenization.dataset import DatasetVersion
@@ -53,6 +54,7 @@ __all__ = [
     "register",
     "sample",
     "session",
+    "sweep",
     "train",
 ]
 
@@ -114,6 +116,21 @@ def train(
                 lake=opened.address,
             )
         )
+
+
+def sweep(file: Address, *, trials: int | None = None, lake: Address | None = None) -> SweepReport:
+    """Search settings of training as a sweep file says (`flows.sweeps.sweep_file`); one that was interrupted goes on.
+
+    `trials`: training runs in all, in place of the file's. Raises MusenetError.
+    """
+    with _flow(lake) as opened:
+        from flows.sweeps.flow import SweepParameters
+        from flows.sweeps.flow import sweep as flow
+        from flows.sweeps.sweep_file import read_sweep_file
+
+        content = read_sweep_file(Path(file).expanduser())
+        chosen = content if trials is None else content.model_copy(update={"trials": trials})
+        return flow(SweepParameters(file=chosen, lake=opened.address))
 
 
 def critic(
@@ -185,6 +202,7 @@ def sample(
 def evaluate(
     source: Address,
     *,
+    against: str | None = None,
     dataset: str | None = None,
     settings: Mapping[str, Any] | None = None,
     blind: bool = False,
@@ -194,8 +212,8 @@ def evaluate(
     """Measure how far a model's pieces, or the MIDI files in a folder, are from real ones.
 
     `source` is a folder, or an alias or version number of a model. `dataset`: the real pieces, by default those that
-    the model was trained on. `settings` are those of `flows.evaluation.settings.EvaluationSettings`:
-    `{"pieces": 64, "request.temperature": 0.9}`. Raises MusenetError.
+    the model was trained on. `against`: another model, to be compared on the same pieces. `settings` are those of
+    `flows.evaluation.settings.EvaluationSettings`: `{"pieces": 64, "request.temperature": 0.9}`. Raises MusenetError.
     """
     with _flow(lake) as opened:
         from flows.evaluation.flow import evaluate as flow
@@ -205,6 +223,7 @@ def evaluate(
         return flow(
             EvaluateParameters(
                 source=os.fspath(source),
+                against=against,
                 dataset=dataset,
                 settings=apply(EvaluationSettings, {}, settings or {}),
                 blind=blind,

@@ -74,6 +74,11 @@ class Lake:
         return self.root / "evaluations"
 
     @property
+    def sweeps(self) -> Path:
+        """`<name>.db`: Optuna's trials of a sweep."""
+        return self.root / "sweeps"
+
+    @property
     def registry_database(self) -> Path:
         """MLflow's SQLite database."""
         return self.root / "registry" / "mlflow.db"
