@@ -1,0 +1,135 @@
+// What a piece begins with: nothing, the opening of a piece of the data, or a MIDI file of the user's own.
+import type { JSX } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import { fetchOpenings } from "../api/client";
+import type { Opening } from "../api/types";
+import { set, settings } from "../state/history";
+import type { Start } from "../state/project";
+import { model } from "../state/server";
+import { takeMidi } from "../state/uploads";
+import { texts } from "../texts";
+import { Icon } from "./Icon";
+import { Slider } from "./Slider";
+
+const STARTS: readonly Start[] = ["nothing", "opening", "midi"];
+const LISTED = 40;
+/** Milliseconds after the last key before names are asked for. */
+const PAUSE = 200;
+
+export function StartPicker({ name }: { name: string }): JSX.Element {
+  const { start, upload, opening } = settings.value;
+  const hasPrompt = (start === "opening" && opening !== null) || (start === "midi" && upload !== null);
+  return (
+    <fieldset class="picker">
+      <legend>{texts.start.label}</legend>
+      <div class="segments">
+        {STARTS.map((each) => (
+          <label key={each} class="segment">
+            <input type="radio" name={name} checked={start === each} onChange={() => set({ start: each })} />
+            <span>{texts.start.names[each]}</span>
+          </label>
+        ))}
+      </div>
+      {start === "opening" && <Openings name={`${name}-opening`} />}
+      {start === "midi" && <Upload />}
+      {hasPrompt && (
+        <Slider
+          label={texts.start.taken}
+          value={settings.value.promptSeconds}
+          min={1}
+          max={60}
+          step={1}
+          text={texts.seconds(settings.value.promptSeconds)}
+          onInput={(promptSeconds) => set({ promptSeconds })}
+        />
+      )}
+    </fieldset>
+  );
+}
+
+function Openings({ name }: { name: string }): JSX.Element {
+  const { style, opening } = settings.value;
+  const [search, setSearch] = useState("");
+  const [found, setFound] = useState<{ total: number; openings: Opening[] } | null>(null);
+  const [error, setError] = useState<string | null>(null);
+  const known = style !== null && model.value?.styles.includes(style) ? style : null;
+  useEffect(() => {
+    let isOver = false;
+    const timer = setTimeout(() => {
+      fetchOpenings(known, search, LISTED).then(
+        (answer) => {
+          if (isOver) return;
+          setFound(answer);
+          setError(null);
+        },
+        (reason: unknown) => {
+          if (!isOver) setError(reason instanceof Error ? reason.message : texts.errors.unknown);
+        },
+      );
+    }, PAUSE);
+    return () => {
+      isOver = true;
+      clearTimeout(timer);
+    };
+  }, [known, search, model.value?.digest]);
+  return (
+    <div class="openings">
+      <input
+        type="search"
+        class="filter"
+        aria-label={texts.start.search}
+        placeholder={texts.start.search}
+        value={search}
+        onInput={(event) => setSearch(event.currentTarget.value)}
+      />
+      {error !== null && <p class="hint warning">{error}</p>}
+      {found !== null && found.total === 0 && <p class="hint">{texts.start.noneFound}</p>}
+      <div class="list" role="radiogroup" aria-label={texts.start.names.opening}>
+        {found?.openings.map((each) => (
+          <label key={each.name} class="row">
+            <input type="radio" name={name} checked={opening === each.name} onChange={() => set({ opening: each.name })} />
+            <span>{each.name}</span>
+            <small>{texts.seconds(each.seconds)}</small>
+          </label>
+        ))}
+      </div>
+      {found !== null && found.total > found.openings.length && <p class="hint">{texts.start.more(found.openings.length, found.total)}</p>}
+    </div>
+  );
+}
+
+function Upload(): JSX.Element {
+  const [isOver, setIsOver] = useState(false);
+  const { upload } = settings.value;
+  function take(files: FileList | null | undefined): void {
+    const file = files?.[0];
+    if (file !== undefined && model.value !== null) void takeMidi(file, model.value);
+  }
+  return (
+    <label
+      class={`drop${isOver ? " over" : ""}`}
+      onDragOver={(event) => {
+        event.preventDefault();
+        setIsOver(true);
+      }}
+      onDragLeave={() => setIsOver(false)}
+      onDrop={(event) => {
+        event.preventDefault();
+        event.stopPropagation();
+        setIsOver(false);
+        take(event.dataTransfer?.files);
+      }}
+    >
+      <input
+        type="file"
+        accept=".mid,.midi,audio/midi"
+        onChange={(event) => {
+          take(event.currentTarget.files);
+          event.currentTarget.value = "";
+        }}
+      />
+      <Icon name="file" />
+      <span>{upload === null ? texts.start.drop : texts.start.dropped(upload.name)}</span>
+    </label>
+  );
+}
