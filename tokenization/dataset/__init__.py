@@ -18,7 +18,13 @@
 
 from tokenization.dataset.catalogue import dataset_versions, find_by_input, find_version
 from tokenization.dataset.description import DatasetError, Description, write_description
-from tokenization.dataset.encoding_files import EncodingInfo, read_encoding, write_encoding, write_vocabulary
+from tokenization.dataset.encoding_files import (
+    EncodingInfo,
+    read_encoding,
+    read_vocabulary,
+    write_encoding,
+    write_vocabulary,
+)
 from tokenization.dataset.manifest import Reason, Status, outcome_counts, read_manifest, write_manifest
 from tokenization.dataset.shard_index import ShardEntry, parse_shard_index, write_shard_index
 from tokenization.dataset.shards import Row, ShardError, TokenFormat, read_shard, token_arrays, write_shard
@@ -49,6 +55,7 @@ __all__ = [
     "read_encoding",
     "read_manifest",
     "read_shard",
+    "read_vocabulary",
     "token_arrays",
     "write_description",
     "write_encoding",
