@@ -18,7 +18,7 @@ from infra.digests import canonical_digest
 from infra.errors import UserError, unknown_name
 from infra.files import write_atomically
 from infra.lake import Lake
-from modeling.config import PLAIN, DrawingConfig, Preset, RunConfig, RunFormatError, read_run_config
+from modeling.config import PLAIN, DrawingConfig, ParentModel, Preset, RunConfig, RunFormatError, read_run_config
 from modeling.training.run_folder import RunFolder, run_folders
 from tokenization.dataset import DatasetVersion
 
@@ -36,9 +36,10 @@ TRAINING_SETTINGS_NOT_IN_ID = {
     *("micro_batch_size", "zero_stage", "offload", "compile"),
     *("checkpoint_every", "checkpoint_minutes", "keep_checkpoints", "evaluate_every", "evaluation_windows"),
     *("samples", "tensorboard"),
-    *("max_minutes", "patience"),
+    *("max_minutes", "patience", "parent"),
 }
-"""Settings of training that divide the work, save, evaluate or show it, or end it."""
+"""Settings of training that divide the work, save, evaluate or show it, or end it; and the name of the parent, whose
+weights are part of the id."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +62,11 @@ class Run:
 
     def parameters(self, dataset: DatasetVersion) -> dict[str, Any]:
         """Return the run's parameters in MLflow, nested; `dataset` is its dataset version."""
+        parent = {} if self.config.parent is None else {"parent": self.config.parent.model_dump(exclude_none=True)}
         return {
             "dataset": self.dataset,
             "preset": self.preset,
+            **parent,
             "ranks": self.config.world_size,
             "model": self.config.model.over(dataset.vocabulary).model_dump(),
             "training": self.config.training.model_dump(),
@@ -86,12 +89,15 @@ class Run:
         return over or plateau
 
 
-def prepare_run(lake: Lake, dataset: DatasetVersion, preset: Preset, ranks: int) -> Run:
+def prepare_run(
+    lake: Lake, dataset: DatasetVersion, preset: Preset, ranks: int, parent: ParentModel | None = None
+) -> Run:
     """Return the run of a dataset version and a preset for `ranks` processes, in a new folder or the existing one.
 
-    An existing folder keeps its `run.json` until `write_run`: another process may be training from it.
+    `parent`: the model that it begins with, whose files are put into the folder before it is trained. An existing
+    folder keeps its `run.json` until `write_run`: another process may be training from it.
     """
-    run_id = run_id_of(dataset.digest, preset)
+    run_id = run_id_of(dataset.digest, preset, parent)
     folder = RunFolder(lake.runs / run_id)
     config = RunConfig(
         dataset=dataset.path,
@@ -101,6 +107,7 @@ def prepare_run(lake: Lake, dataset: DatasetVersion, preset: Preset, ranks: int)
         world_size=ranks,
         archive=lake.archive / run_id / TRAINING,
         cache=lake.cache / TOKENS,
+        parent=parent,
     )
     run = Run(run_id, folder, config, preset.name, f"{dataset.name}@{dataset.digest}", preset.drawing)
     if not folder.config.exists():
@@ -108,13 +115,16 @@ def prepare_run(lake: Lake, dataset: DatasetVersion, preset: Preset, ranks: int)
     return run
 
 
-def run_id_of(dataset_digest: str, preset: Preset) -> str:
-    """Return the id of the run of a dataset version and a preset."""
+def run_id_of(dataset_digest: str, preset: Preset, parent: ParentModel | None = None) -> str:
+    """Return the id of the run of a dataset version, a preset and a parent."""
     model = preset.model.model_dump(mode="json", exclude=MODEL_SETTINGS_NOT_IN_ID)
     training = preset.training.model_dump(mode="json", exclude=TRAINING_SETTINGS_NOT_IN_ID)
     if training["critic"] is None:  # as before there were critics
         del training["critic"]
-    return canonical_digest({"dataset": dataset_digest, "model": model, "training": training})[:RUN_ID_LENGTH]
+    content = {"dataset": dataset_digest, "model": model, "training": training}
+    if parent is not None:
+        content["parent"] = parent.weights
+    return canonical_digest(content)[:RUN_ID_LENGTH]
 
 
 def write_run(run: Run) -> None:

@@ -4,6 +4,7 @@
 - `TrainingConfig`, `MixupSchedule`: how a model is trained.
 - `CriticConfig`, `JointCritic`, `ArchiveConfig`, `Sampler`: how a critic is trained, and on which generations.
 - `DrawingConfig`: how pieces are drawn from a model where a request says nothing.
+- `ParentModel`, `Leaks`, `shape_difference`: the model that a run begins with, and the held-out pieces it knows.
 - `RunConfig`, `read_run_config`: one training run, as `run.json` holds it.
 - `Preset`, `load_preset`, `preset_names`, `with_settings`: models with the training that suits them, by name.
 
@@ -13,13 +14,24 @@ Every class is a `StrictModel`: immutable, and unknown keys are errors.
 from modeling.config.base import StrictModel
 from modeling.config.critic import ArchiveConfig, CriticConfig, JointCritic, Sampler
 from modeling.config.drawing import DRAWING_FILE, PLAIN, DrawingConfig
-from modeling.config.model import STRUCTURE, HeaderIds, ModelConfig, SparsityConfig, StructureName
+from modeling.config.model import (
+    MODEL_CONFIG,
+    MODEL_WEIGHTS,
+    STRUCTURE,
+    HeaderIds,
+    ModelConfig,
+    SparsityConfig,
+    StructureName,
+)
+from modeling.config.parent import Leaks, ParentModel, SplitLeaks, shape_difference
 from modeling.config.preset import Preset, PresetError, load_preset, preset_names, with_settings
 from modeling.config.run import RUN_FORMAT, RunConfig, RunFormatError, read_run_config
 from modeling.config.training import MixupSchedule, TrainingConfig
 
 __all__ = [
     "DRAWING_FILE",
+    "MODEL_CONFIG",
+    "MODEL_WEIGHTS",
     "PLAIN",
     "RUN_FORMAT",
     "STRUCTURE",
@@ -28,19 +40,23 @@ __all__ = [
     "DrawingConfig",
     "HeaderIds",
     "JointCritic",
+    "Leaks",
     "MixupSchedule",
     "ModelConfig",
+    "ParentModel",
     "Preset",
     "PresetError",
     "RunConfig",
     "RunFormatError",
     "Sampler",
     "SparsityConfig",
+    "SplitLeaks",
     "StrictModel",
     "StructureName",
     "TrainingConfig",
     "load_preset",
     "preset_names",
     "read_run_config",
+    "shape_difference",
     "with_settings",
 ]

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from tokenization.vocabulary import Vocabulary
 
 
+MODEL_CONFIG, MODEL_WEIGHTS = "model.json", "model.safetensors"
+"""The files of a trained model (`modeling.network.weights`)."""
+
+
 class SparsityConfig(StrictModel):
     """The attention pattern: which earlier positions a position attends to.
 

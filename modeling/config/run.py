@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from infra.errors import UserError
 from modeling.config.base import StrictModel
 from modeling.config.model import ModelConfig
+from modeling.config.parent import ParentModel
 from modeling.config.training import TrainingConfig
 
 RUN_FORMAT: Literal[2] = 2
@@ -38,6 +39,8 @@ class RunConfig(StrictModel):
     """Folder of past generations, where `training.critic` is set."""
     cache: Path | None = None
     """Folder of the token cache, shared by the ranks of a machine. None: tokens are held in memory."""
+    parent: ParentModel | None = None
+    """The model that `training.parent` names, whose files are in the run's folder; None: weights are drawn."""
 
     @model_validator(mode="after")
     def _batch_divides(self) -> RunConfig:

@@ -89,6 +89,10 @@ class TrainingConfig(StrictModel):
     """Age of the last checkpoint, in minutes, at which another one is saved in any case."""
     keep_checkpoints: int = Field(2, ge=1)
     """Newest checkpoints that are kept; the weights of the best evaluation are kept separately."""
+    parent: str | None = None
+    """The model whose weights training begins with, with a fresh optimiser: an alias or version number, `run:ID`, or
+    the path of an exported file or of a run's folder, as `musenet train --from` takes it. None: weights are drawn by
+    the seed. A run's identity depends on these weights, not on the name by which they were found."""
     seed: int = Field(0, ge=0)
 
     @model_validator(mode="after")

@@ -119,7 +119,7 @@ def load_critic(folder: Path, model: MuseNet) -> Critic:
             with torch.device("meta"):  # skips drawing initial weights
                 trunk = MuseNet(model.config)
             trunk.load_state_dict(_part(weights, TRUNK), assign=True)
-            trunk = trunk.to(model.norm.weight.device).eval()
+            trunk = trunk.float().to(model.norm.weight.device).eval()
         calibration = Calibration(**content["calibration"])
     except WeightsError:
         raise

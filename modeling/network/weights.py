@@ -14,10 +14,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from infra.errors import RunError
-from modeling.config import HeaderIds, ModelConfig
+from modeling.config import MODEL_CONFIG, MODEL_WEIGHTS, ModelConfig
 from modeling.network.transformer import MuseNet
 
-MODEL_CONFIG, MODEL_WEIGHTS = "model.json", "model.safetensors"
 MODEL_FORMAT = 2
 """Format of a stored model. 2: the names of `ModelConfig` and of the weights since `d_model`, `qkv_proj`, `out_proj`,
 `up_proj`, `down_proj`; format 1 was not numbered."""
@@ -62,9 +61,7 @@ def style_vectors(folder: Path, ids: Sequence[int]) -> NDArray[np.float32]:
             rows = torch.tensor(ids)
             found = file.get_tensor("embeddings.token.own")[rows].float()
             if STYLE_TABLE in file.keys():  # noqa: SIM118 (is no mapping)
-                header = HeaderIds.model_validate(
-                    json.loads((folder / MODEL_CONFIG).read_text(encoding="utf-8"))["header"]
-                )
+                header = read_config(folder).header
                 slots = rows - header.style_base
                 slots = slots.where((slots >= 0) & (slots < header.styles), header.styles)
                 found = found + file.get_tensor(STYLE_TABLE)[slots].float()
@@ -76,17 +73,44 @@ def style_vectors(folder: Path, ids: Sequence[int]) -> NDArray[np.float32]:
 
 def load_model(folder: Path, device: torch.device | str = "cpu") -> MuseNet:
     """Load the model of a folder in 32 bits, in evaluation mode. Raises WeightsError."""
+    config = read_config(folder)
+    try:
+        return from_weights(config, load_file(folder / MODEL_WEIGHTS), torch.device(device))
+    except UNREADABLE as error:
+        raise _unreadable(folder, error) from error
+
+
+def read_config(folder: Path) -> ModelConfig:
+    """Return the configuration of the model of a folder. Raises WeightsError."""
     try:
         content = json.loads((folder / MODEL_CONFIG).read_text(encoding="utf-8"))
         found = content.pop("format", 1)
-        if found != MODEL_FORMAT:
-            raise WeightsError(
-                f"{folder / MODEL_CONFIG} has format {found}, this version of musenet reads format {MODEL_FORMAT}: "
-                "train the model again and register it"
-            )
-        config = ModelConfig.model_validate(content)
-        return from_weights(config, load_file(folder / MODEL_WEIGHTS), torch.device(device))
-    except WeightsError:
-        raise
-    except UNREADABLE as error:
-        raise WeightsError(f"no model can be read from {folder}: {error}") from error
+        if found == MODEL_FORMAT:
+            return ModelConfig.model_validate(content)
+    except (*UNREADABLE, AttributeError) as error:
+        raise _unreadable(folder, error) from error
+    raise WeightsError(
+        f"{folder / MODEL_CONFIG} has format {found}, this version of musenet reads format {MODEL_FORMAT}: "
+        "train the model again and register it"
+    )
+
+
+def _unreadable(folder: Path, error: Exception) -> WeightsError:
+    return WeightsError(f"no model can be read from {folder}: {error}")
+
+
+def round_weights(folder: Path) -> None:
+    """Round all weights in a folder, those of a critic too, to 16 bits (float16): half the size. Raises WeightsError.
+
+    Not atomic: pass a staging folder. They are loaded in 32 bits as before. Of the two formats of 16 bits this one has
+    the shorter steps, and no weight of a network is near its greatest value.
+    """
+    for file in sorted(folder.glob("*.safetensors")):
+        try:
+            state = {name: tensor.half() for name, tensor in load_file(file).items()}
+        except UNREADABLE as error:
+            raise WeightsError(f"{file} cannot be read: {error}") from error
+        if not all(bool(tensor.isfinite().all()) for tensor in state.values()):
+            raise WeightsError(f"{file} has weights that 16 bits cannot hold")
+        file.unlink()  # it may be a second name of a file that stays as it is
+        save_file(state, file)

@@ -7,10 +7,13 @@ from typing import Any
 import torch
 
 from modeling.config import RunConfig, TrainingConfig
+from modeling.network.inheritance import inherit
 from modeling.network.transformer import MuseNet
 from modeling.training.deepspeed_package import deepspeed
 from modeling.training.optimisers import build_optimiser, build_schedule
 from modeling.training.process_group import quiet
+from modeling.training.run_folder import RunFolder
+from tokenization.dataset import read_vocabulary
 from tokenization.vocabulary import Vocabulary
 
 
@@ -22,10 +25,15 @@ def local_device() -> torch.device:
 
 
 def build_model(run: RunConfig, vocabulary: Vocabulary) -> MuseNet:
-    """Return a network of the run's configuration for a vocabulary, its weights drawn from the run's seed."""
+    """Return a network of the run's configuration for a vocabulary, its weights drawn from the run's seed, or those of
+    the run's parent. Raises WeightsError for a parent whose weights do not fit."""
     config, critic = run.model.over(vocabulary), run.training.critic
     torch.manual_seed(run.training.seed)
-    return MuseNet(config if critic is None else config.model_copy(update={"critic": critic.hidden}))
+    model = MuseNet(config if critic is None else config.model_copy(update={"critic": critic.hidden}))
+    if run.parent is not None:
+        parent = RunFolder(run.folder).parent
+        inherit(model, parent, read_vocabulary(parent), vocabulary)
+    return model
 
 
 def build_engine(

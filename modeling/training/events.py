@@ -84,6 +84,8 @@ class Evaluated(Event):
     tokens: int
     by_style: dict[str, float]
     """Nats per token by style."""
+    nats_per_token_all: float | None = None
+    nats_per_note_all: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,6 +150,9 @@ class Finished(Event):
     nats_per_token: float | None
     """Validation loss of the model; None without validation pieces."""
     nats_per_note: float | None
+    nats_per_token_all: float | None = None
+    """With the pieces that the parent knows; None where all or none of them are clean."""
+    nats_per_note_all: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

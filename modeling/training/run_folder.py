@@ -1,6 +1,7 @@
 """The layout of a run's folder.
 
 run.json                    configuration; written by the training flow, read by every rank
+parent/                     the model that the run begins with, and the held-out pieces it knows; where there is one
 metrics.jsonl               events of all attempts (`modeling.training.events`)
 train.log                   standard output and error of the job's processes
 checkpoints/step00000300/   DeepSpeed's state (`modeling.training.checkpoints`)
@@ -9,6 +10,7 @@ samples/step00000300/       pieces composed at an evaluation, with piano rolls
 tensorboard/                scalars for TensorBoard, if `training.tensorboard`
 model/                      the trained model: there once training has ended
 critic/<key>/               a critic, by a digest of its settings
+identities.parquet          what the model was trained on, once it is asked for (`tokenization.identities`)
 hostfile, .deepspeed_env    what DeepSpeed's launcher reads for other hosts
 .lock                       held by the process that trains the run
 """
@@ -28,6 +30,10 @@ class RunFolder:
     @property
     def config(self) -> Path:
         return self.path / "run.json"
+
+    @property
+    def parent(self) -> Path:
+        return self.path / "parent"
 
     @property
     def metrics(self) -> Path:
@@ -69,6 +75,10 @@ class RunFolder:
     @property
     def critics(self) -> Path:
         return self.path / "critic"
+
+    @property
+    def identities(self) -> Path:
+        return self.path / "identities.parquet"
 
     @property
     def hostfile(self) -> Path:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from infra.errors import RunError
-from modeling.config import RunConfig
+from modeling.config import Leaks, RunConfig
 from modeling.data import Prefetcher
 from modeling.network.batch import Batch
 from modeling.network.flops import flops_per_token, peak_flops
@@ -60,7 +60,8 @@ class Trainer:
     """One rank's part of a training run: engine, data and state."""
 
     def __init__(self, run: RunConfig, rank: int) -> None:
-        """Build engine and data, and resume from a checkpoint. Raises ShardError, SettingsError and CheckpointError."""
+        """Build engine and data, and resume from a checkpoint. Raises ShardError, SettingsError, WeightsError and
+        CheckpointError."""
         self.run = run
         self.rank = rank
         self.folder = RunFolder(run.folder)
@@ -80,6 +81,8 @@ class Trainer:
         self.engine = build_engine(self.model, run.training, config, self.device)
         self.flops = flops_per_token(self.model.config)
         self.peak = peak_flops(self.device, torch.bfloat16 if bf16 else torch.float32) * run.world_size
+        leaks = Leaks.read(self.folder.parent)
+        self.leaked = frozenset(() if leaks is None else leaks.validation.leaked)
         self.state = self._resume()
         self.saved_at = time.perf_counter()
         self.events.write(
@@ -235,6 +238,7 @@ class Trainer:
             self.rank,
             self.run.world_size,
             all_reduce,
+            self.leaked,
         )
         state.selection = state.selection.after(state.step, metrics)
         is_best = state.selection.best_step == state.step
@@ -292,5 +296,7 @@ class Trainer:
                 seconds=self.state.seconds,
                 nats_per_token=metrics.nats_per_token if metrics else None,
                 nats_per_note=metrics.nats_per_note if metrics else None,
+                nats_per_token_all=metrics.nats_per_token_all if metrics else None,
+                nats_per_note_all=metrics.nats_per_note_all if metrics else None,
             )
         )

@@ -9,15 +9,18 @@ from pydantic import BaseModel, ValidationError
 
 from infra.settings import SettingError
 from modeling.config import (
+    Leaks,
     ModelConfig,
     PresetError,
     RunConfig,
     RunFormatError,
     SparsityConfig,
+    SplitLeaks,
     TrainingConfig,
     load_preset,
     preset_names,
     read_run_config,
+    shape_difference,
     with_settings,
 )
 
@@ -144,6 +147,73 @@ class TestRun:
         old = {"dataset": "d", "folder": "f", "model": model, "training": TRAINING, "ranks": 1}
         with pytest.raises(RunFormatError, match=r"has format 1, .* reads format 2: remove the run's folder and train"):
             read_run_config(old)
+
+
+class TestParent:
+    """What a run may change beside the model that it begins with, and what it says of the pieces that one knows."""
+
+    @pytest.mark.parametrize(
+        ("changes", "difference"),
+        [
+            ({}, ""),
+            ({"dropout": 0.5, "recompute": True, "critic": 8}, ""),
+            ({"vocabulary_size": 7, "note_tokens": 128}, ""),
+            ({"context": 1024}, ""),
+            ({"layers": 6}, "model.layers is 6, not 4"),
+            ({"norm": "layer", "qk_norm": False}, "model.norm is layer, not rms, model.qk_norm is False, not True"),
+            ({"positions": "learned"}, "model.positions is learned, not rotary"),
+            ({"structure": ("time",)}, "model.structure is time, not chord,"),
+            ({"kv_heads": 2}, "model.kv_heads is 2, not 4"),
+            ({"kv_heads": 4}, ""),
+            ({"sparsity": {"mode": "dense"}}, "model.sparsity.mode is dense, not strided"),
+            ({"sparsity": {"block": 64, "stride": 32, "backend": "dense_mask"}}, ""),
+        ],
+    )
+    def test_its_shape_is_that_of_the_run(self, changes: dict[str, object], difference: str) -> None:
+        parent = load_preset("tiny").model
+        child = ModelConfig.model_validate({**parent.model_dump(), **changes})
+        found = shape_difference(parent, child)
+        assert found.startswith(difference) if difference else not found
+
+    def test_learned_positions_are_as_many_as_before(self) -> None:
+        parent = load_preset("musenet").model
+        longer = parent.model_copy(update={"context": 8192})
+        assert shape_difference(parent, longer) == "model.context is 8192, not 4096"
+
+    @pytest.mark.parametrize(
+        ("validation", "test", "complete", "line"),
+        [
+            ((), (), True, ""),
+            (
+                ("a",),
+                (),
+                True,
+                "1 of 3 validation pieces, or relatives of them, are among what the parent",
+            ),
+            (("a",), ("b", "c"), True, "1 of 3 validation pieces and 2 of 2 test pieces, or relatives"),
+            (("a", "b", "c"), (), True, "no validation piece is clean"),
+            (
+                (),
+                ("a",),
+                True,
+                "among what the parent was trained on: the validation pieces are clean",
+            ),
+            ((), (), False, "what the parent was trained on is not wholly known"),
+            (("a",), (), False, "losses are given of the clean ones, and of all; what the parent"),
+        ],
+    )
+    def test_the_leaks_are_said_in_one_line(
+        self, validation: tuple[str, ...], test: tuple[str, ...], complete: bool, line: str, tmp_path: Path
+    ) -> None:
+        leaks = Leaks(
+            complete=complete,
+            validation=SplitLeaks(pieces=3, leaked=validation),
+            test=SplitLeaks(pieces=2, leaked=test),
+        )
+        assert line in leaks.line if line else leaks.line == ""
+        leaks.write(tmp_path)
+        assert Leaks.read(tmp_path) == leaks
+        assert Leaks.read(tmp_path / "nowhere") is None
 
 
 class TestPresets:

@@ -19,6 +19,7 @@ from modeling.network.weights import (
     MODEL_WEIGHTS,
     WeightsError,
     load_model,
+    round_weights,
     save_model,
     save_weights,
 )
@@ -156,3 +157,25 @@ class TestDamage:
         (folder / MODEL_CONFIG).write_text(json.dumps({**content, "experts": 8}))
         with pytest.raises(WeightsError, match="experts"):
             load_model(folder)
+
+
+class TestRounding:
+    def test_halves_the_file_and_moves_no_weight_far(self, folder: Path, make_model: MakeModel) -> None:
+        second = folder.parent / "second"
+        second.mkdir()
+        for file in folder.iterdir():
+            (second / file.name).hardlink_to(file)
+        before = (folder / MODEL_WEIGHTS).stat().st_size
+        round_weights(second)
+        assert (second / MODEL_WEIGHTS).stat().st_size < 0.6 * before
+        assert (folder / MODEL_WEIGHTS).stat().st_size == before, "the file of the same content stays"
+        rounded, whole = load_model(second), make_model()
+        assert all(parameter.dtype == torch.float32 for parameter in rounded.parameters())
+        for name, weight in whole.state_dict().items():
+            torch.testing.assert_close(rounded.state_dict()[name], weight, rtol=2**-11, atol=1e-7)
+
+    def test_refuses_weights_that_are_too_large(self, folder: Path) -> None:
+        state = load_file(folder / MODEL_WEIGHTS)
+        save_file({**state, "norm.weight": state["norm.weight"] + 1e5}, folder / MODEL_WEIGHTS)
+        with pytest.raises(WeightsError, match="that 16 bits cannot hold"):
+            round_weights(folder)

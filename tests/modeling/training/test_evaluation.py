@@ -106,3 +106,38 @@ class TestBehaviour:
     def test_a_split_without_styles(self, guesser: MuseNet, short: Split, vocabulary: Vocabulary) -> None:
         found = evaluate(guesser, replace(short, styles=[None] * len(short.pieces)), 64, 4)
         assert list(found.by_style) == ["(none)"]
+
+
+class TestLeaks:
+    """Of pieces that a parent knows, the loss is given beside that of the clean ones."""
+
+    def without(self, split: Split, names: set[str]) -> Split:
+        kept = [i for i, name in enumerate(split.piece_ids) if name not in names]
+        return Split(
+            *([column[i] for i in kept] for column in (split.pieces, split.piece_ids, split.styles)), split.encoding
+        )
+
+    def test_both_figures_are_those_of_the_pieces(self, make_model: Callable[..., MuseNet], short: Split) -> None:
+        model, known = make_model(), {short.piece_ids[0], short.piece_ids[2]}
+        found = evaluate(model, short, 64, 2, leaked=frozenset(known))
+        clean, every = evaluate(model, self.without(short, known), 64, 2), evaluate(model, short, 64, 2)
+        assert (found.nats_per_token, found.nats_per_note) == pytest.approx((clean.nats_per_token, clean.nats_per_note))
+        assert found.tokens == clean.tokens
+        assert found.by_style == pytest.approx(clean.by_style)
+        both = (found.nats_per_token_all, found.nats_per_note_all)
+        assert both == pytest.approx((every.nats_per_token, every.nats_per_note))
+        assert found.nats_per_token != pytest.approx(every.nats_per_token, abs=1e-6)
+
+    def test_clean_pieces_get_as_many_windows_as_all(self, guesser: MuseNet, split: Split) -> None:
+        for limit in (1, 2, 3):
+            known = frozenset(split.piece_ids[:-2])
+            found = evaluate(guesser, split, 64, 2, limit=limit, leaked=known)
+            only = evaluate(guesser, self.without(split, set(known)), 64, 2, limit=100)
+            assert 0 < found.tokens <= min(limit * (65 - HEADER), only.tokens)
+
+    def test_where_none_or_all_leak_there_is_one_figure(self, make_model: Callable[..., MuseNet], split: Split) -> None:
+        model = make_model()
+        plain = evaluate(model, split, 64, 4)
+        assert plain.nats_per_token_all is None
+        assert evaluate(model, split, 64, 4, leaked=frozenset(["another"])) == plain
+        assert evaluate(model, split, 64, 4, leaked=frozenset(split.piece_ids)) == plain

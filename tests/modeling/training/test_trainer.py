@@ -18,7 +18,7 @@ import torch
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from modeling.config import RunConfig
+from modeling.config import Leaks, ParentModel, RunConfig, SplitLeaks
 from modeling.network.weights import MODEL_WEIGHTS
 from modeling.training.best_weights import read_metrics
 from modeling.training.trainer import Trainer, TrainingError
@@ -85,8 +85,14 @@ class Trained:
         return sorted(path.name for path in (self.folder / "checkpoints").iterdir() if path.is_dir())
 
 
-def train(folder: Path, dataset: Path, model: dict[str, Any] | None = None, **training: Any) -> Trained:
-    content = {"model": {**MODEL, **(model or {})}, "training": {**TRAINING, **training}}
+def train(
+    folder: Path,
+    dataset: Path,
+    model: dict[str, Any] | None = None,
+    parent: ParentModel | None = None,
+    **training: Any,
+) -> Trained:
+    content = {"model": {**MODEL, **(model or {})}, "training": {**TRAINING, **training}, "parent": parent}
     folder.mkdir(exist_ok=True)
     Trainer(RunConfig.model_validate({"dataset": dataset, "folder": folder, **content}), rank=0).train()
     return Trained(folder)
@@ -142,6 +148,54 @@ class TestResumption:
         assert "step00000004" in warning["message"] and largest.name in warning["message"]
         assert [report["step"] for report in resumed.of("start")] == [0, 2]
         assert all(torch.equal(resumed.weights[name], weight) for name, weight in whole.weights.items())
+
+
+@pytest.fixture(scope="module")
+def first(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    return train(tmp_path_factory.mktemp("runs") / "first", dataset)
+
+
+class TestAParent:
+    """A run that begins with another model's weights."""
+
+    @pytest.fixture
+    def child(self, first: Trained, dataset: Path, tmp_path: Path) -> Callable[..., Trained]:
+        """Trains a run that begins with the model of a first one, to which some validation pieces may be known."""
+
+        def run(name: str, leaked: tuple[str, ...] = (), **training: Any) -> Trained:
+            parent = tmp_path / name / "parent"
+            parent.mkdir(parents=True)
+            for file in (first.folder / "model" / "model.json", first.folder / "model" / MODEL_WEIGHTS):
+                shutil.copyfile(file, parent / file.name)
+            shutil.copyfile(dataset / "vocabulary.json", parent / "vocabulary.json")
+            none = SplitLeaks(pieces=0)
+            Leaks(complete=True, validation=SplitLeaks(pieces=4, leaked=leaked), test=none).write(parent)
+            return train(tmp_path / name, dataset, parent=ParentModel(weights="ab", name="version 1"), **training)
+
+        return run
+
+    @pytest.mark.parametrize("zero_stage", [1, 3])
+    def test_gives_the_weights_that_the_first_step_begins_with(
+        self, zero_stage: int, child: Callable[..., Trained], first: Trained
+    ) -> None:
+        still = {"learning_rate": 1e-30, "weight_decay": 0.0, "steps": 2}
+        begun = child("child", zero_stage=zero_stage, **still)
+        assert all(torch.equal(begun.weights[name], weight) for name, weight in first.weights.items())
+
+    def test_does_not_change_how_a_run_is_resumed(self, child: Callable[..., Trained], dataset: Path) -> None:
+        whole, died = child("whole"), child("died")
+        shutil.rmtree(died.folder / "model")
+        shutil.rmtree(died.folder / "checkpoints" / "step00000004")
+        resumed = train(died.folder, dataset, parent=ParentModel(weights="ab", name="version 1"))
+        assert [report["step"] for report in resumed.of("start")] == [0, 2]
+        assert all(torch.equal(resumed.weights[name], weight) for name, weight in whole.weights.items())
+
+    def test_has_its_leaks_told_apart_in_every_evaluation(self, child: Callable[..., Trained]) -> None:
+        run = child("child", leaked=("piece-8", "piece-9"))
+        for report in (*run.of("evaluation"), *run.of("finished")):
+            assert report["nats_per_note_all"] is not None
+            assert report["nats_per_note_all"] != report["nats_per_note"]
+        assert read_metrics(run.folder / "model")[1].nats_per_token_all is not None
 
 
 class TestTheBatch:
