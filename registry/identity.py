@@ -9,7 +9,9 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict
 
-from infra.digests import file_sha256
+from infra.digests import canonical_digest, file_sha256
+from modeling.config import MODEL_CONFIG, MODEL_WEIGHTS
+from tokenization.dataset.encoding_files import ENCODING_FILE, VOCABULARY_FILE
 
 MODEL_NAME = EXPERIMENT = "musenet"
 BUNDLE = "bundle"
@@ -18,6 +20,9 @@ FILES = f"artifacts/{BUNDLE}"
 """Their folder in that of a version."""
 LINEAGE_FILE = "lineage.json"
 """File of a bundle that names the training run and the dataset version."""
+
+PARENT_FILES = (MODEL_CONFIG, MODEL_WEIGHTS, VOCABULARY_FILE, ENCODING_FILE)
+"""Files of a bundle from which another training can go on."""
 
 
 class ModelIdentity(BaseModel):
@@ -50,3 +55,11 @@ def folder_digest(folder: Path) -> str:
         whole.update(f"{path.relative_to(folder).as_posix()}\0".encode())
         whole.update(bytes.fromhex(file_sha256(path)))
     return whole.hexdigest()
+
+
+def weights_digest(bundle: Path) -> str:
+    """Return a digest of a model's weights and of what gives them meaning: shape, vocabulary and encoding.
+
+    It is the same for a run's model and for a version of it, whatever else that has. Raises OSError.
+    """
+    return canonical_digest({name: file_sha256(bundle / name) for name in PARENT_FILES})

@@ -10,8 +10,9 @@ from typing import Any
 from mlflow.entities import Metric, Param, RunStatus, RunTag
 
 from infra.settings import flatten
+from modeling.config import ParentModel
 from registry.errors import registry_errors
-from registry.lineage import DatasetReference, log_dataset
+from registry.lineage import DatasetReference, log_dataset, log_parent, parent_tags
 from registry.provenance import provenance
 from registry.store import Registry
 
@@ -43,17 +44,25 @@ def find_run(registry: Registry, run_key: str) -> str | None:
 
 
 def begin_run(
-    registry: Registry, run_key: str, name: str, parameters: Mapping[str, Any], source: str = "musenet train"
+    registry: Registry,
+    run_key: str,
+    name: str,
+    parameters: Mapping[str, Any],
+    source: str = "musenet train",
+    parent: ParentModel | None = None,
 ) -> str:
     """Create a run with musenet's id `run_key`; return MLflow's id. Nested `parameters` are logged by dotted name.
 
-    `source`: the command that made it.
+    `source`: the command that made it. `parent`: the model that it began with.
     """
     run = registry.client.create_run(registry.experiment_id, run_name=name)
     params = [Param(key, str(value)) for key, value in flatten(parameters).items()]
-    tags = [RunTag(key, value) for key, value in {RUN_KEY: run_key, **provenance(source)}.items()]
+    about = {RUN_KEY: run_key, **provenance(source), **parent_tags(parent)}
+    tags = [RunTag(key, value) for key, value in about.items()]
     # In one batch with the key: a run whose parameters cannot be logged is not found later, and created again.
     registry.client.log_batch(run.info.run_id, params=params, tags=tags)
+    if parent is not None:
+        log_parent(registry, run.info.run_id, parent)
     return str(run.info.run_id)
 
 
@@ -64,12 +73,16 @@ def open_run(
     parameters: Mapping[str, Any],
     dataset: DatasetReference,
     source: str = "musenet train",
+    parent: ParentModel | None = None,
 ) -> str:
-    """Return MLflow's id of a run, which is created where there is none. Raises RegistryError."""
+    """Return MLflow's id of a run, which is created where there is none. Raises RegistryError.
+
+    `parent`: the model that the run began with.
+    """
     with registry_errors():
         run_id = find_run(registry, key)
         if run_id is None:
-            run_id = begin_run(registry, key, name, parameters, source)
+            run_id = begin_run(registry, key, name, parameters, source, parent)
         log_dataset(registry, run_id, dataset, "training")
     return run_id
 

@@ -1,33 +1,55 @@
 """Versions as single files, which go from one registry to another, and versions that are deleted.
 
-A file is a tar: `version.json`, then the version's folder below `files/`, whose manifest has the SHA-256 of each file.
+A file is a tar that holds
+
+    version.json     what it is: format, tags, precision
+    card.md          its card
+    bundle/          the version's files: weights, configuration, vocabulary, encoding, critic, lineage, and the
+                     identities of what it was trained on
+    pages/           pages about it, for people
+    manifest.json    the SHA-256 of each of these
+
+and no code: a version gets that of the installation that imports it. Files of format 1, which hold the version's whole
+folder, are read, too.
 """
 
 from __future__ import annotations
 
+import shutil
 import tarfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from infra.errors import UserError, message_of
-from infra.files import discard, staging_file, staging_folder
+from infra.files import discard, link, staging_file, staging_folder
 from infra.settings import one_line
 from registry.errors import RegistryError, registry_errors
-from registry.identity import FILES, MODEL_NAME
-from registry.lineage import DatasetReference
-from registry.manifest import check_manifest
+from registry.identity import BUNDLE, FILES, MODEL_NAME, weights_digest
+from registry.lineage import PARENT_TAG, WEIGHTS_TAG, DatasetReference
+from registry.manifest import MANIFEST, check_manifest, write_manifest
 from registry.models import BUNDLE_TAG, MANIFEST_TAG, RegisteredModel
 from registry.publishing import register
 from registry.pulling import cache_folder, local_folder, pull_version
 from registry.runs import open_run
 from registry.store import Registry
 
-FORMAT: Final = 1
-ABOUT, FOLDER = "version.json", "files"
-OF_PLACE = (BUNDLE_TAG, MANIFEST_TAG, "dataset", "gate")
-"""Tags that are made anew where a version is imported, with those whose names go on behind a point."""
+FORMAT: Final = 2
+ABOUT, CARD, PAGES = "version.json", "card.md", "pages"
+FOLDER_1 = "files"
+"""The version's folder in a file of format 1."""
+OF_PLACE = (BUNDLE_TAG, MANIFEST_TAG, PARENT_TAG, WEIGHTS_TAG, "dataset", "gate")
+"""Tags that are made anew where a version is imported or mean nothing there, with those whose names go on behind a
+point."""
+PRECISION_TAG = "precision"
+ROUNDED = (
+    "\n\n## Precision\n\nIts weights were rounded to 16 bits (float16) from those of version {version}, whose files "
+    "had the digest `{digest}`.\n"
+)
 
 
 class About(BaseModel):
@@ -35,56 +57,114 @@ class About(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    format: Literal[1] = FORMAT
+    format: Literal[1, 2] = FORMAT
     version: str
     """Its number where it was exported."""
-    dataset: str
+    dataset: str = Field(pattern=r"^[^@]+@[0-9a-f]{1,36}$")
+    """`name@digest` of the dataset version that it was trained on."""
     tags: dict[str, str]
+    card: str | None = None
+    """In a file of format 1; one of format 2 has `card.md`."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """An exported version, unpacked and checked."""
+
+    about: About
+    bundle: Path
+    """Folder of its files."""
     card: str
+    pages: Mapping[str, str]
+    """By file name."""
+
+    @classmethod
+    def read(cls, folder: Path, source: Path) -> Self:
+        """Read an unpacked file; `source` names it in errors. Raises UserError and ChangedFile."""
+        try:
+            about = About.model_validate_json((folder / ABOUT).read_bytes())
+            if about.format == 1:
+                check_manifest(folder / FOLDER_1, about.tags.get(MANIFEST_TAG, ""))
+                whole = folder / FOLDER_1
+                return cls(about, whole / FILES, about.card or "", _pages(whole))
+            check_manifest(folder)
+            card = (folder / CARD).read_text(encoding="utf-8")
+            return cls(about, folder / BUNDLE, card, _pages(folder / PAGES))
+        except ValidationError as error:
+            raise UserError(f"{source} is no version of a format up to {FORMAT}: {one_line(error, About)}") from error
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"{source} is no exported version: {message_of(error)}") from error
 
 
-def export_version(registry: Registry, model: RegisteredModel, file: Path) -> None:
-    """Write a version to a file, atomically. Raises RegistryError, and UserError for a file that cannot be written."""
-    folder = pull_version(registry, model)
-    card = card_of(registry, model)
-    about = About(version=model.version, dataset=model.dataset, tags=dict(model.tags), card=card)
+def export_version(registry: Registry, model: RegisteredModel, file: Path, half: bool = False) -> None:
+    """Write a version to a file, atomically; `half`: with its weights rounded to 16 bits, which its card says.
+
+    Raises RegistryError, WeightsError, and UserError for a file that cannot be written.
+    """
+    version, card = pull_version(registry, model), card_of(registry, model)
+    tags = dict(model.tags)
     try:
         with staging_folder(file.parent) as staged, staging_file(file) as written:
-            (staged / ABOUT).write_text(about.model_dump_json(indent=1), encoding="utf-8")
+            shutil.copytree(version / FILES, staged / BUNDLE, copy_function=link)
+            (staged / PAGES).mkdir()
+            for name, html in _pages(version).items():
+                (staged / PAGES / name).write_text(html, encoding="utf-8")
+            if half:
+                from modeling.network.weights import round_weights  # and with it PyTorch
+
+                round_weights(staged / BUNDLE)
+                card += ROUNDED.format(version=model.version, digest=model.identity.digest)
+                tags[PRECISION_TAG] = "float16"
+            about = About(version=model.version, dataset=model.dataset, tags=tags)
+            (staged / ABOUT).write_text(about.model_dump_json(indent=1, exclude_none=True), encoding="utf-8")
+            (staged / CARD).write_text(card, encoding="utf-8")
+            write_manifest(staged)
             with tarfile.open(written, "w") as tar:
-                tar.add(staged / ABOUT, ABOUT, filter=_plain)
-                tar.add(folder, FOLDER, filter=_plain)
+                for name in (ABOUT, CARD, MANIFEST, BUNDLE, PAGES):
+                    tar.add(staged / name, name, filter=_plain)
     except OSError as error:
         raise UserError(f"{file} cannot be written: {error.strerror or message_of(error)}") from error
 
 
-def import_version(registry: Registry, file: Path) -> RegisteredModel:
+@contextmanager
+def opened_export(source: Path, scratch: Path) -> Iterator[Exported]:
+    """Unpack an exported version below `scratch` for the block, or read a folder that one was unpacked into.
+
+    All its files are checked first. Raises UserError for what is none, and ChangedFile.
+    """
+    if source.is_dir():
+        yield Exported.read(source, source)
+        return
+    with staging_folder(scratch) as staged:
+        try:
+            with tarfile.open(source) as tar:
+                tar.extractall(staged, filter="data")
+        except (OSError, tarfile.TarError) as error:
+            raise UserError(f"{source} is no exported version: {message_of(error)}") from error
+        yield Exported.read(staged, source)
+
+
+def import_version(registry: Registry, source: Path) -> RegisteredModel:
     """Register the version in a file, or return the one that has its bundle; all its files are checked first.
 
-    It gets the code of this installation. Raises UserError for a file that is none, ChangedFile and RegistryError.
+    It gets the code of this installation. `source`: the file, or a folder that it was unpacked into. Raises UserError
+    for what is no exported version, ChangedFile and RegistryError.
     """
-    with staging_folder(registry.cache) as staged:
-        try:
-            with tarfile.open(file) as tar:
-                tar.extractall(staged, filter="data")
-            about = About.model_validate_json((staged / ABOUT).read_bytes())
-        except ValidationError as error:
-            raise UserError(f"{file} is no version of format {FORMAT}: {one_line(error, About)}") from error
-        except (OSError, tarfile.TarError) as error:
-            raise UserError(f"{file} is no exported version: {message_of(error)}") from error
-        check_manifest(staged / FOLDER, about.tags.get(MANIFEST_TAG, ""))
+    with opened_export(source, registry.cache) as found, staging_folder(registry.cache) as staged:
+        about = found.about
         name, _, digest = about.dataset.partition("@")
         dataset = DatasetReference(name, digest, "", {})
         tags = {key: value for key, value in about.tags.items() if key.partition(".")[0] not in OF_PLACE}
         run = tags.get("run", "")
         run_id = open_run(registry, run, f"{tags.get('preset', MODEL_NAME)}-{run}", {"dataset": about.dataset}, dataset)
-        tags["imported"] = f"version {about.version}"
-        files, name = staged / FOLDER / FILES, f"imported-{run}"
-        return register(registry, run_id, files, dataset, tags, about.card, name=name, pages=_pages(staged / FOLDER))
+        tags |= {"imported": f"version {about.version}", WEIGHTS_TAG: weights_digest(found.bundle)}
+        shutil.copytree(found.bundle, staged / BUNDLE, copy_function=link)
+        bundle, name = staged / BUNDLE, f"imported-{run}"
+        return register(registry, run_id, bundle, dataset, tags, found.card, name=name, pages=found.pages)
 
 
 def _pages(folder: Path) -> dict[str, str]:
-    """Return the pages about a version that lie in its folder."""
+    """Return the pages about a version that lie in a folder."""
     return {path.name: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.html"))}
 
 

@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any
 
 from infra.lake import Lake
+from modeling.config import ParentModel
 from modeling.training.event_metrics import metrics_of
 from modeling.training.events import Evaluated, StepTrained, read_new_events
 from modeling.training.run_folder import RunFolder
@@ -54,6 +55,8 @@ class TrackedRun:
     files: tuple[Path, ...] = ()
     """Further files that are kept with the run when it has ended, such as its configuration and logs."""
     tags: Mapping[str, str] = field(default_factory=dict)
+    parent: ParentModel | None = None
+    """The model that it began with."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,7 @@ class _Connection:
     def __init__(self, lake: Lake, run: TrackedRun) -> None:
         self.metrics, self.folder = run.metrics, RunFolder(run.metrics.parent)
         self.registry = Registry.open(lake)
-        self.run_id = open_run(self.registry, run.key, run.name, run.parameters, run.dataset)
+        self.run_id = open_run(self.registry, run.key, run.name, run.parameters, run.dataset, parent=run.parent)
         with registry_errors():
             log_metrics(self.registry, self.run_id, [], run.tags)
             progress = tag_of(self.registry, self.run_id, PROGRESS_TAG)

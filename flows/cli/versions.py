@@ -103,23 +103,24 @@ def pull(model: str, folder: Path, lake: Lake) -> None:
 @models.command()
 @model_argument
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--half", is_flag=True, help="Round the weights to 16 bits: half the size, which the card says.")
 @lake_option
 @registry_option
-def export(model: str, file: Path, lake: Lake) -> None:
+def export(model: str, file: Path, half: bool, lake: Lake) -> None:
     """Write a version to one file, with the digests of all it holds."""
     with opened_version(model, lake) as (registry, found):
         from registry.transfer import export_version
 
-        export_version(registry, found, file.absolute())
+        export_version(registry, found, file.absolute(), half)
     click.echo(f"version {found.version}: {file}, {file.stat().st_size / 1e6:,.1f} MB")
 
 
 @models.command(name="import")
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("file", metavar="FILE|FOLDER", type=click.Path(path_type=Path))
 @lake_option
 @registry_option
 def import_command(file: Path, lake: Lake) -> None:
-    """Register the version in a file that `export` wrote, once its digests are checked."""
+    """Register the version in a file that `export` wrote, or its unpacked content, once all digests are checked."""
     with errors():
         os.environ.update(_environment(lake))
         from registry.store import Registry

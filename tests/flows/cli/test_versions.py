@@ -6,21 +6,26 @@ import json
 import logging
 import re
 import shutil
+import tarfile
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import torch
 from click.testing import CliRunner, Result
 
 from flows.cli import musenet
 from flows.promotion.gate import SHIPPED
+from infra.digests import file_sha256
 from infra.lake import Lake
+from modeling.generation import ModelBundle
 from registry.identity import folder_digest
 from registry.lineage import DatasetReference
 from registry.models import find_model, list_models
 from registry.publishing import register
+from registry.pulling import pull, pull_version
 from registry.runs import begin_run
 from registry.store import Registry
 
@@ -121,12 +126,63 @@ def test_one_goes_to_another_lake_as_a_file(shelf: Shelf, make_registry: Callabl
     assert model.tags["nats_per_note"] == "8.1000"
 
     data = file.read_bytes()
-    at = data.index(b"__metadata__") if b"__metadata__" in data else data.index(b"safetensors") + 2000
+    with tarfile.open(file) as tar:
+        weights = tar.getmember("bundle/model.safetensors")
+    at = weights.offset_data + weights.size // 2
     file.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
     refused = there("import", file)
     assert refused.exit_code == 1 and "was changed after it was registered" in refused.output
     file.write_bytes(b"no version")
     assert there("import", file).exit_code == 2
+
+
+def test_its_weights_are_rounded_where_that_is_asked_for(
+    shelf: Shelf, make_registry: Callable[[Lake], Registry], tmp_path: Path
+) -> None:
+    whole, half, unpacked = tmp_path / "whole.tar", tmp_path / "half.tar", tmp_path / "unpacked"
+    for file, option in ((whole, ()), (half, ("--half",))):
+        assert shelf("export", SHORT, file, *option).exit_code == 0
+    shutil.unpack_archive(half, unpacked, filter="data")
+    assert {path.name for path in unpacked.iterdir()} == {"version.json", "card.md", "manifest.json", "bundle", "pages"}
+    digests = json.loads((unpacked / "manifest.json").read_text())["files"]
+    assert digests["bundle/model.safetensors"] == file_sha256(unpacked / "bundle" / "model.safetensors")
+    with tarfile.open(whole) as tar:
+        weights = tar.getmember("bundle/model.safetensors").size
+    assert (unpacked / "bundle" / "model.safetensors").stat().st_size < 0.6 * weights
+
+    other = Lake(tmp_path / "other")
+    make_registry(other)
+    assert "version 1, run run60" in Shelf(other)("import", unpacked).output
+    (model,) = list_models(Registry.open(other))
+    original = find_model(Registry.open(shelf.lake), SHORT)
+    assert model.tags["precision"] == "float16"
+    shown = Shelf(other)("show", "1").output
+    assert "A model of 60 steps." in shown and f"rounded to 16 bits (float16) from those of version {SHORT}" in shown
+    assert original.identity.digest in shown and model.identity.digest != original.identity.digest
+    loaded = ModelBundle.load(pull(Registry.open(other), model))
+    assert loaded.critic is not None
+    for network in (loaded.model, loaded.critic.trunk, loaded.critic.head):
+        assert {parameter.dtype for parameter in network.parameters()} == {torch.float32}
+
+    (unpacked / "bundle" / "pace.json").write_text("{}")
+    refused = Shelf(other)("import", unpacked)
+    assert refused.exit_code == 1 and "pace.json was changed after it was registered" in refused.output
+
+
+def test_a_file_of_format_1_is_read(shelf: Shelf, make_registry: Callable[[Lake], Registry], tmp_path: Path) -> None:
+    """Which held the version's whole folder, and its card in `version.json`."""
+    registry = Registry.open(shelf.lake)
+    model = find_model(registry, LONG)
+    tags = {"format": 1, "version": LONG, "dataset": model.dataset, "tags": dict(model.tags), "card": "An old card."}
+    (tmp_path / "version.json").write_text(json.dumps(tags))
+    with tarfile.open(tmp_path / "old.tar", "w") as tar:
+        tar.add(tmp_path / "version.json", "version.json")
+        tar.add(pull_version(registry, model), "files")
+    other = Lake(tmp_path / "other")
+    make_registry(other)
+    assert "version 1, run run500" in Shelf(other)("import", tmp_path / "old.tar").output
+    assert find_model(Registry.open(other), "1").identity.digest == model.identity.digest
+    assert "An old card." in Shelf(other)("show", "1").output
 
 
 def test_one_is_copied_into_a_folder_and_deleted(shelf: Shelf, tmp_path: Path) -> None:
