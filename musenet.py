@@ -90,7 +90,8 @@ def ingest(
 def train(
     dataset: str,
     *,
-    preset: str = "tiny",
+    preset: str | None = None,
+    parent: str | None = None,
     settings: Mapping[str, Any] | None = None,
     ranks: int | None = None,
     hostfile: Address | None = None,
@@ -99,7 +100,9 @@ def train(
 ) -> RunReport:
     """Train a preset on a dataset, `NAME` or `NAME@DIGEST`; resume an unfinished run, reuse a finished one.
 
-    `ranks` is the number of data-parallel processes, by default one, or the slots of the hostfile. Raises MusenetError.
+    `parent`: a model whose weights training begins with, as `musenet train --from` takes it. `preset`: by default
+    `tiny`, or the parent's. `ranks` is the number of data-parallel processes, by default one, or the slots of the
+    hostfile. Raises MusenetError.
     """
     with _flow(lake) as opened:
         from flows.training.flow import TrainParameters
@@ -109,7 +112,7 @@ def train(
             TrainParameters(
                 dataset=dataset,
                 preset=preset,
-                settings=dict(settings or {}),
+                settings={**({} if parent is None else {"training.parent": parent}), **(settings or {})},
                 ranks=ranks,
                 hostfile=None if hostfile is None else str(Path(hostfile).expanduser().absolute()),
                 retries=retries,

@@ -18,7 +18,13 @@ from infra.wording import counted
 
 @click.command()
 @click.option("--dataset", help="NAME or NAME@DIGEST.")
-@click.option("--preset", help="sketch, tiny, small, base or musenet.  [default: tiny]")
+@click.option("--preset", help="sketch, tiny, small, base or musenet.  [default: tiny; with --from that model's]")
+@click.option(
+    "--from",
+    "parent",
+    metavar="MODEL",
+    help="Begin with a model's weights: an alias, version, run:ID, exported file or folder.",
+)
 @click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="Run file: these options as TOML.")
 @settings_option("Change a setting: training.steps=400.")
 @click.option("--ranks", type=click.IntRange(1), help="Data-parallel processes.  [default: 1, or the hostfile's slots]")
@@ -33,6 +39,7 @@ from infra.wording import counted
 @json_option
 def train(
     config: Path | None,
+    parent: str | None,
     settings: dict[str, str],
     hostfile: Path | None,
     retries: int,
@@ -45,13 +52,16 @@ def train(
         from flows.training.config_file import merge_choices
 
         line = {**choices, "hostfile": None if hostfile is None else str(hostfile.expanduser().absolute())}
-        chosen = merge_choices(config, line, settings)
+        named = {} if parent is None else {"training.parent": parent}
+        chosen = merge_choices(config, line, {**named, **settings})
     with running(lake):
         from flows.training.flow import TrainParameters
         from flows.training.flow import train as train_flow
 
         report = train_flow(TrainParameters(**chosen, retries=retries, lake=lake.address))
     held_out = "" if report.nats_per_note is None else f", {report.nats_per_note:.3f} nats/note held out"
+    if report.nats_per_note_all is not None:
+        held_out += f" ({report.nats_per_note_all:.3f} with pieces that the parent knows)"
     early = " (stopped early)" if report.stopped_early else ""
     show(
         asdict(report),

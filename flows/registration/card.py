@@ -11,11 +11,17 @@ from modeling.config import DrawingConfig
 from tokenization.dataset import TEST, TRAIN, VALIDATION, DatasetVersion
 from tokenization.dataset.manifest import ACCEPTED
 from tokenization.dataset.shard_index import ORIGINALITY
+from tokenization.identities import Identities
 from tokenization.originality import OriginalityIndex
 
 
 def model_card(
-    run: Run, drawing: DrawingConfig, dataset: DatasetVersion, training: RunReport, critic: CriticReport | None
+    run: Run,
+    drawing: DrawingConfig,
+    dataset: DatasetVersion,
+    training: RunReport,
+    critic: CriticReport | None,
+    identities: Identities,
 ) -> str:
     """Return the version's model card, as Markdown."""
     return "\n\n".join(
@@ -23,10 +29,10 @@ def model_card(
             _model(run, training),
             _use(),
             f"## Quality\n\n{_quality(run, training)}\n\n{_critic(critic)}",
-            f"## Data\n\n{_data(run, dataset)}\n\n{_originality(dataset)}",
+            f"## Data\n\n{_data(run, dataset)}\n\n{_originality(dataset)}\n\n{_identities(run, identities)}",
             f"## Drawing\n\n{_drawing(drawing)}",
-            f"## Lineage\n\nRun `{run.run_id}` on dataset `{run.dataset}`; each sample's JSON file names the version "
-            "and the digest of its files.\n",
+            f"## Lineage\n\nRun `{run.run_id}` on dataset `{run.dataset}`{_parent(run)}; each sample's JSON file names "
+            "the version and the digest of its files.\n",
         ]
     )
 
@@ -38,6 +44,11 @@ def _model(run: Run, training: RunReport) -> str:
         f"{model.heads} heads, context {model.context}, {model.sparsity.mode} attention. Trained "
         f"{counted(training.steps, 'step')} ({training.seconds / 60:.1f} min, {training.precision})."
     )
+
+
+def _parent(run: Run) -> str:
+    parent = run.config.parent
+    return "" if parent is None else f", begun with the weights of {parent.in_words}"
 
 
 def _use() -> str:
@@ -55,6 +66,13 @@ def _quality(run: Run, training: RunReport) -> str:
         f"**{training.nats_per_note:.3f} nats per note** on validation pieces ({training.nats_per_token:.3f} per "
         "token): the lower, the better it predicts music that it has not seen. Compare models of one dataset only."
     )
+    if training.nats_per_note_all is not None:
+        text += (
+            f" That is of the clean ones; with those that its parent knows it is {training.nats_per_note_all:.3f} "
+            f"({training.nats_per_token_all:.3f} per token)."
+        )
+    if training.leaks is not None:
+        text += f"\n\n**Leaks.** {training.leaks[0].upper()}{training.leaks[1:]}."
     best = run.history().best
     if best is None or not best.by_style:
         return text
@@ -104,4 +122,13 @@ def _originality(dataset: DatasetVersion) -> str:
         f"Samples are compared with its {counted(index.pieces, 'training piece')}, in any key and at any tempo: the "
         f"longest span in common and the nearest pieces stand in each sample's JSON file, and "
         f"`musenet originality FILE --dataset {dataset.name}` checks any other."
+    )
+
+
+def _identities(run: Run, identities: Identities) -> str:
+    of_parent = "" if run.config.parent is None else ", its parent's and those of that one's parents included"
+    unknown = "" if identities.complete else "; of others nothing is known"
+    return (
+        f"It carries the identities of {counted(len(identities), 'training piece')}{of_parent}{unknown}: by them it is "
+        "told which held-out pieces a model that begins with it knows already."
     )

@@ -17,13 +17,14 @@ from flows.registration.card import model_card
 from flows.registration.style_page import style_page
 from flows.training.report import build_report
 from flows.training.runs import Run, find_run, list_runs
+from flows.warm_start.heard import identities_of
 from infra.errors import UserError
 from infra.files import link, staging_folder
 from infra.lake import Lake
 from infra.settings import apply
 from modeling.config import DRAWING_FILE, DrawingConfig
-from registry.identity import BUNDLE, LINEAGE_FILE
-from registry.lineage import DatasetReference
+from registry.identity import BUNDLE, LINEAGE_FILE, weights_digest
+from registry.lineage import WEIGHTS_TAG, DatasetReference, parent_tags
 from registry.models import CANDIDATE, CHAMPION, find_model, set_alias
 from registry.publishing import Measured, register
 from registry.runs import open_run
@@ -31,10 +32,15 @@ from registry.store import Registry
 from registry.style_map import StyleMap
 from tokenization.dataset import DatasetVersion, find_version, write_encoding
 from tokenization.dataset.pace import Pace
+from tokenization.identities import IDENTITIES_FILE
 
 BEST = "best"
 STYLES_PAGE = "styles.html"
 """Map of the styles, in the version's folder."""
+LOSSES = ("nats_per_note", "nats_per_token", "nats_per_note_all", "nats_per_token_all")
+"""Figures of a version. Where the parent knows some validation pieces, the first two are of the others."""
+LEAKS_TAG = "leaks"
+"""Tag of a version with what is to be said of held-out pieces that its parent knew."""
 
 
 class RegisterParameters(BaseModel):
@@ -114,8 +120,9 @@ def register_run(parameters: RegisterParameters) -> RegisterReport:
     training = build_report(run, reused=True)
     reference = DatasetReference.of(dataset)
     registry = Registry.open(lake)
-    run_id = open_run(registry, run.run_id, run.name, run.parameters(dataset), reference)
-    losses = {"nats_per_note": training.nats_per_note, "nats_per_token": training.nats_per_token}
+    identities = identities_of(run, dataset)
+    run_id = open_run(registry, run.run_id, run.name, run.parameters(dataset), reference, parent=run.config.parent)
+    losses = {name: getattr(training, name) for name in LOSSES}
     figures = {name: loss for name, loss in losses.items() if loss is not None}
     measured = Measured(
         training.steps,
@@ -129,6 +136,7 @@ def register_run(parameters: RegisterParameters) -> RegisterReport:
         files = staged / BUNDLE
         files.mkdir()
         write_bundle(files, run, drawing, dataset, critic_folder)
+        identities.write(files / IDENTITIES_FILE)
         model = register(
             registry,
             run_id,
@@ -139,9 +147,12 @@ def register_run(parameters: RegisterParameters) -> RegisterReport:
                 "preset": run.preset,
                 "steps": str(training.steps),
                 "critic": str(critic is not None).lower(),
+                WEIGHTS_TAG: weights_digest(files),
+                **parent_tags(run.config.parent),
+                **({} if training.leaks is None else {LEAKS_TAG: training.leaks}),
                 **{name: f"{loss:.4f}" for name, loss in figures.items()},
             },
-            card=model_card(run, drawing, dataset, training, critic),
+            card=model_card(run, drawing, dataset, training, critic, identities),
             name=run.name,
             measured=measured,
             pages={STYLES_PAGE: style_page(StyleMap.of_files(files), run.name)},
@@ -179,5 +190,12 @@ def write_bundle(
     write_encoding(folder, dataset.encoding)
     Pace.of(dataset).write(folder)
     (folder / DRAWING_FILE).write_text(drawing.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    lineage = {"run": run.run_id, "dataset": dataset.name, "digest": dataset.digest, "preset": run.preset}
+    lineage: dict[str, Any] = {
+        "run": run.run_id,
+        "dataset": dataset.name,
+        "digest": dataset.digest,
+        "preset": run.preset,
+    }
+    if run.config.parent is not None:
+        lineage["parent"] = run.config.parent.model_dump(exclude_none=True)
     (folder / LINEAGE_FILE).write_text(json.dumps(lineage, indent=1) + "\n", encoding="utf-8")

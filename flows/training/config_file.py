@@ -45,7 +45,10 @@ class ConfigFile(BaseModel):
 
 
 def read_config_file(path: Path) -> ConfigFile:
-    """Read a configuration file, its hostfile's path made absolute. Raises UserError naming the file and the key."""
+    """Read a configuration file, the paths of hostfile and parent made absolute.
+
+    Raises UserError naming the file and the key.
+    """
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -56,9 +59,14 @@ def read_config_file(path: Path) -> ConfigFile:
         file = ConfigFile.model_validate(content)
     except ValidationError as error:
         raise UserError(f"{path}: {one_line(error, ConfigFile)}") from error
-    if file.hostfile is None:
-        return file
-    return file.model_copy(update={"hostfile": str(path.absolute().parent / Path(file.hostfile).expanduser())})
+    home = path.absolute().parent
+    changes: dict[str, Any] = {}
+    if file.hostfile is not None:
+        changes["hostfile"] = str(home / Path(file.hostfile).expanduser())
+    parent = file.training.get("parent")
+    if isinstance(parent, str) and (home / Path(parent).expanduser()).exists():  # else the name of a model or run
+        changes["training"] = {**file.training, "parent": str(home / Path(parent).expanduser())}
+    return file.model_copy(update=changes)
 
 
 def merge_choices(path: Path | None, options: Mapping[str, Any], settings: Mapping[str, str]) -> dict[str, Any]:
@@ -69,13 +77,13 @@ def merge_choices(path: Path | None, options: Mapping[str, Any], settings: Mappi
     """
     file = ConfigFile() if path is None else read_config_file(path)
     given = {key: value for key, value in options.items() if value is not None}
-    choices = {"preset": DEFAULT_PRESET, **file.model_dump(exclude_none=True, exclude={"model", "training"}), **given}
+    choices = {**file.model_dump(exclude_none=True, exclude={"model", "training"}), **given}
     if "dataset" not in choices:
         raise UserError(
             "no dataset is named; give --dataset NAME" + ("" if path is None else f", or dataset in {path}")
         )
     from_file = flatten({"model": file.model, "training": file.training})
-    preset = load_preset(choices["preset"])
+    preset = load_preset(choices.get("preset") or DEFAULT_PRESET)
     try:
         with_settings(preset, {**from_file, **settings})
     except SettingError:

@@ -13,9 +13,9 @@ from prefect.context import TaskRunContext
 from prefect.runtime import flow_run
 from pydantic import BaseModel, ConfigDict, Field
 
-from flows.lineage import dataset_place, recorded, run_place
+from flows.lineage import Record, dataset_place, recorded, run_place
 from flows.parameters import LakeAddress
-from flows.progress import in_this_run, stage, tick, warn
+from flows.progress import in_this_run, say, stage, tick, warn
 from flows.retention.guard import in_use
 from flows.training.config_file import DEFAULT_PRESET
 from flows.training.hostfile import Host, read_hostfile, select_hosts
@@ -37,7 +37,8 @@ class TrainParameters(BaseModel):
 
     dataset: str
     """`NAME` for its newest version, or `NAME@DIGEST`."""
-    preset: str = DEFAULT_PRESET
+    preset: str | None = None
+    """None: `tiny`, or with `training.parent` the parent's, in its shape."""
     settings: dict[str, Any] = {}
     """Changes to the preset by dotted key: `{"training.steps": 400}`."""
     ranks: int | None = Field(None, ge=1)
@@ -104,11 +105,34 @@ def train(parameters: TrainParameters) -> RunReport:
             version = find_version(lake, parameters.dataset)
             record.reads(dataset_place(lake, version))
             dataset = version.local(lake)
-            preset = with_settings(load_preset(parameters.preset), parameters.settings)
-            run = prepare_run(lake, dataset, preset, sum(host.slots for host in hosts))
+            preset = with_settings(load_preset(parameters.preset or DEFAULT_PRESET), parameters.settings)
+            ranks = sum(host.slots for host in hosts)
+            if preset.training.parent is None:
+                run = prepare_run(lake, dataset, preset, ranks)
+            else:
+                run = _warm_run(parameters, preset.training.parent, lake, dataset, ranks, record)
         report = _train(parameters, lake, hosts, dataset, run)
         record.writes(run_place(lake, report.run_id))
     return report
+
+
+def _warm_run(
+    parameters: TrainParameters, reference: str, lake: Lake, dataset: DatasetVersion, ranks: int, record: Record
+) -> Run:
+    """Prepare a run that begins with another model, and say which held-out pieces that one knows."""
+    from flows.warm_start.fitting import check_tokens, warm_preset  # and with them the search for related pieces
+    from flows.warm_start.parent import open_parent
+
+    with open_parent(lake, reference) as parent:
+        record.reads(parent.place)
+        check_tokens(parent, dataset)
+        preset = warm_preset(parent, parameters.preset, parameters.settings)
+        run = prepare_run(lake, dataset, preset, ranks, parent.model)
+        say(f"training begins with the weights of {parent.model.in_words}")
+        leaks = parent.adopt(run, dataset)
+    if leaks.line:
+        warn(leaks.line)
+    return run
 
 
 def _train(
@@ -131,4 +155,5 @@ def tracked_run(run: Run, dataset: DatasetVersion, tags: dict[str, str]) -> Trac
     """Return a run as the registry tracks it."""
     folder, reference = run.folder, DatasetReference.of(dataset)
     files = (folder.config, folder.log)
-    return TrackedRun(run.run_id, run.name, run.parameters(dataset), reference, folder.metrics, files, tags)
+    parameters, parent = run.parameters(dataset), run.config.parent
+    return TrackedRun(run.run_id, run.name, parameters, reference, folder.metrics, files, tags, parent)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from flows.training.runs import Run
 from infra.wording import counted
+from modeling.config import Leaks
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,13 @@ class RunReport:
     nats_per_token: float | None
     """Loss on the validation split."""
     nats_per_note: float | None
+    nats_per_token_all: float | None
+    """Loss with the validation pieces that the parent knows, where they are left out above; else None."""
+    nats_per_note_all: float | None
+    parent: str | None
+    """The model that the run began with, in words."""
+    leaks: str | None
+    """What is to be said of held-out pieces that the parent knows; None where there is nothing."""
     stopped_early: bool
     """True if the time limit or a plateau ended the run before its last step."""
     reused: bool
@@ -31,10 +39,14 @@ class RunReport:
     def markdown(self) -> str:
         """Format the report as a page for Prefect."""
         loss = "no validation pieces" if self.nats_per_token is None else f"{self.nats_per_token:.3f} nats/token"
+        if self.nats_per_token_all is not None:
+            loss += f" of clean pieces, {self.nats_per_token_all:.3f} of all"
+        parent = "" if self.parent is None else f" It began with {self.parent}."
+        leaks = "" if self.leaks is None else f"\n{self.leaks[0].upper()}{self.leaks[1:]}.\n"
         return (
             f"# Run {self.run_id}\n\nPreset `{self.preset}` ({self.parameters / 1e6:.1f} M parameters) on "
-            f"`{self.dataset}`: {counted(self.steps, 'step')} in {self.seconds / 60:.1f} min ({self.precision}).\n\n"
-            f"Validation loss: {loss}.\n"
+            f"`{self.dataset}`: {counted(self.steps, 'step')} in {self.seconds / 60:.1f} min "
+            f"({self.precision}).{parent}\n\nValidation loss: {loss}.\n{leaks}"
         )
 
 
@@ -54,6 +66,10 @@ def build_report(run: Run, reused: bool) -> RunReport:
         precision=start.precision,
         nats_per_token=finished.nats_per_token,
         nats_per_note=finished.nats_per_note,
+        nats_per_token_all=finished.nats_per_token_all,
+        nats_per_note_all=finished.nats_per_note_all,
+        parent=None if run.config.parent is None else run.config.parent.in_words,
+        leaks=(leaks.line or None) if (leaks := Leaks.read(run.folder.parent)) else None,
         stopped_early=finished.step < run.config.training.steps,
         reused=reused,
     )

@@ -11,7 +11,10 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PAGES = [
     *("README.md", "CONTRIBUTING.md", "docs/quickstart.md"),
-    *(f"docs/guides/{name}.md" for name in ("data-engineers", "ml-engineers", "musicians", "operations")),
+    *(
+        f"docs/guides/{name}.md"
+        for name in ("data-engineers", "ml-engineers", "warm-starts", "musicians", "operations")
+    ),
     *(f"docs/{name}.md" for name in ("encodings", "network", "benchmarks")),
 ]
 """The pages with blocks; `test_pages.py` checks that no other has any."""

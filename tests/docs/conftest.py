@@ -47,6 +47,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory, song: Callable[[int], bytes
 
     from flows.criticism.parameters import CriticParameters
     from flows.training import flow as training_flow
+    from flows.warm_start import fitting
     from infra.services import down, prefect_server
     from modeling.config import load_preset, with_settings
 
@@ -66,7 +67,8 @@ def reader(tmp_path_factory: pytest.TempPathFactory, song: Callable[[int], bytes
         patch.chdir(work)
         patch.setenv("HOME", str(home))
         patch.setenv(LAKE_VARIABLE, str(lake.root))
-        patch.setattr(training_flow, "load_preset", lambda name: with_settings(load_preset(name), SMALL))
+        for module in (training_flow, fitting):
+            patch.setattr(module, "load_preset", lambda name: with_settings(load_preset(name), SMALL))
         changed = CriticParameters.changed
         patch.setattr(CriticParameters, "changed", lambda given, settings: changed(given, {**SMALL_CRITIC, **settings}))
         lake.services.mkdir(parents=True)

@@ -180,15 +180,21 @@ def finished_run(lake: Lake, dataset: DatasetVersion, seed: int = 0) -> Run:
 
 
 @pytest.fixture(scope="session")
-def songs_lake(tmp_path_factory: pytest.TempPathFactory, song: SongMaker) -> Lake:
-    """A lake with the dataset `songs`: 24 tunes of styles bach and jazz, half of them held out. Tests only read it."""
+def songs_folder(tmp_path_factory: pytest.TempPathFactory, song: SongMaker) -> Path:
+    """24 tunes of styles bach and jazz."""
     home = tmp_path_factory.mktemp("songs")
     for seed in range(24):
         folder = home / "songs" / ("bach" if seed % 2 else "jazz")
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{seed:02}.mid").write_bytes(song(seed))
-    lake = Lake(home / "lake")
-    ingest_plainly(lake, "songs", home / "songs", splits=SplitShares(validation=0.3, test=0.2))
+    return home / "songs"
+
+
+@pytest.fixture(scope="session")
+def songs_lake(songs_folder: Path) -> Lake:
+    """A lake with the dataset `songs`: these tunes, half of them held out. Tests only read it."""
+    lake = Lake(songs_folder.parent / "lake")
+    ingest_plainly(lake, "songs", songs_folder, splits=SplitShares(validation=0.3, test=0.2))
     return lake
 
 

@@ -34,6 +34,7 @@ from registry.models import find_model
 from registry.pulling import pull
 from registry.store import Registry
 from tokenization.dataset import TRAIN, find_version
+from tokenization.identities import Identities
 
 pytestmark = pytest.mark.slow
 
@@ -157,7 +158,9 @@ def test_a_run_without_a_critic_becomes_a_version_without_one(studio, tmp_path: 
     (tmp_path / "bundle").mkdir()
     write_bundle(tmp_path / "bundle", run, PLAIN, dataset, None)
     assert ModelBundle.load(tmp_path / "bundle").critic is None
-    assert "It has no critic" in model_card(run, PLAIN, dataset, build_report(run, reused=True), None)
+    assert "It has no critic" in model_card(
+        run, PLAIN, dataset, build_report(run, reused=True), None, Identities.unknown()
+    )
 
 
 def test_a_version_is_drawn_as_its_run_s_preset_or_the_registration_says(studio) -> None:

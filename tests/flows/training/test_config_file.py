@@ -58,9 +58,16 @@ def test_the_command_line_wins_and_settings_win_over_both(tmp_path: Path) -> Non
 
 def test_without_a_file_the_command_line_is_all_there_is() -> None:
     line = {"dataset": "mine", "preset": None}
-    assert merge_choices(None, line, {}) == {"dataset": "mine", "preset": "tiny", "settings": {}}
+    assert merge_choices(None, line, {}) == {"dataset": "mine", "settings": {}}
     with pytest.raises(UserError, match=r"no dataset is named; give --dataset NAME$"):
         merge_choices(None, {}, {})
+
+
+def test_a_parent_beside_the_file_is_found_from_anywhere(tmp_path: Path) -> None:
+    path = written(tmp_path, 'dataset = "x"\n[training]\nparent = "starter.tar"')
+    assert merge_choices(path, {}, {})["settings"] == {"training.parent": "starter.tar"}, "the name of a model"
+    (tmp_path / "starter.tar").touch()
+    assert merge_choices(path, {}, {})["settings"] == {"training.parent": str(tmp_path / "starter.tar")}
 
 
 def test_an_empty_file_says_nothing(tmp_path: Path) -> None:
