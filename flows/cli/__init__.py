@@ -24,6 +24,7 @@ from flows.cli import (
     retention,
     sampling,
     servers,
+    starter,
     sweep,
     tokens,
     versions,
@@ -40,7 +41,7 @@ def musenet() -> None:
 for command in (
     *(ingest.ingest, datasets.datasets, datasets.why, datasets.families, quarantine.quarantine, export.export),
     *(models.train, sweep.sweep, models.critic, models.register, sampling.sample),
-    *(evaluate.evaluate, models.demo, models.runs, versions.models),
+    *(evaluate.evaluate, models.demo, models.runs, versions.models, starter.starter),
     *(tokens.encode, tokens.decode, originality.originality, openings.openings, pictures.roll, pictures.layouts),
     *(servers.up, servers.down, servers.status, servers.open_page, retention.gc),
 ):

@@ -30,7 +30,7 @@ class Preset(StrictModel):
 
 def preset_names() -> list[str]:
     """Return the names of all presets, small to large."""
-    order = ["sketch", "tiny", "small", "base", "musenet"]
+    order = ["sketch", "tiny", "starter", "small", "base", "musenet"]
     found = {entry.name.removesuffix(".toml") for entry in (resources.files("modeling.config") / "presets").iterdir()}
     return [name for name in order if name in found] + sorted(found - {*order})
 

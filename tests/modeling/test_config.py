@@ -218,7 +218,7 @@ class TestParent:
 
 class TestPresets:
     def test_they_are_named_small_to_large(self) -> None:
-        assert preset_names() == ["sketch", "tiny", "small", "base", "musenet"]
+        assert preset_names() == ["sketch", "tiny", "starter", "small", "base", "musenet"]
 
     @pytest.mark.parametrize("name", preset_names())
     def test_each_one_loads_and_trains_on_one_rank(self, name: str) -> None:
@@ -234,7 +234,9 @@ class TestPresets:
         assert not model.factored_notes
 
     def test_an_unknown_preset_lists_those_that_exist(self) -> None:
-        with pytest.raises(PresetError, match="no preset 'huge'; there are: sketch, tiny, small, base, musenet"):
+        with pytest.raises(
+            PresetError, match="no preset 'huge'; there are: sketch, tiny, starter, small, base, musenet"
+        ):
             load_preset("huge")
 
 

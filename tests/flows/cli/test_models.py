@@ -62,7 +62,7 @@ class TestMistakes:
         train = ("train", "--dataset", "songs")
         lake = studio[0].root
         assert mistake(command(*train, "--preset", "huge", lake=lake)) == (
-            "no preset 'huge'; there are: sketch, tiny, small, base, musenet"
+            "no preset 'huge'; there are: sketch, tiny, starter, small, base, musenet"
         )
         assert mistake(command(*train, "--set", "training.step=4", lake=lake)) == (
             "no setting 'training.step'; nearest: 'training.steps'"
