@@ -18,7 +18,9 @@ from infra.wording import counted
 
 @click.command()
 @click.option("--dataset", help="NAME or NAME@DIGEST.")
-@click.option("--preset", help="sketch, tiny, starter, small, base or musenet.  [default: tiny; with --from that model's]")
+@click.option(
+    "--preset", help="sketch, tiny, starter, small, base or musenet.  [default: tiny; with --from that model's]"
+)
 @click.option(
     "--from",
     "parent",

@@ -74,7 +74,7 @@ def make_starter(parameters: StarterParameters) -> StarterReport:
         file = Path(parameters.out).expanduser().resolve()
         with stage("exporting") as bar:
             registry = Registry.open(lake)
-            export_version(registry, find_model(registry, registered.version), file)
+            export_version(registry, find_model(registry, registered.version), file, half=True)
             bar.update(0, note=file.name)
     return StarterReport(
         str(file),
