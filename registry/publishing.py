@@ -94,7 +94,8 @@ def _create(
 ) -> str:
     """Create the logged model, then the version; return its number."""
     client = registry.client
-    logged = client.create_logged_model(registry.experiment_id, name, run_id, tags=dict(tags), model_type=MODEL_TYPE)
+    parameters = dict(client.get_run(run_id).data.params)
+    logged = client.create_logged_model(registry.experiment_id, name, run_id, dict(tags), parameters, MODEL_TYPE)
     try:
         with staging_folder(bundle.parent) as folder:
             manifest = write_version(folder, bundle, logged.model_id, run_id, pages)

@@ -15,6 +15,8 @@ from registry.runs import MetricRow, end_run, log_metrics, open_run, reopen_run
 from registry.store import Registry
 
 SWEEP_TAG, TRIAL_TAG = "musenet.sweep", "musenet.trial"
+BEST_TAG = "musenet.best"
+"""The training run with the lowest loss."""
 PAGE = "trials.md"
 
 
@@ -40,13 +42,15 @@ class SweepRun:
         """Return the tags that make a training run a child of this one."""
         return {MLFLOW_PARENT_RUN_ID: self._run_id, SWEEP_TAG: self._name, TRIAL_TAG: str(trial)}
 
-    def log(self, name: str, value: float, trial: int) -> None:
-        """Log the outcome of a trial, with its number as the step."""
+    def log(self, name: str, value: float, best: float, trial: int) -> None:
+        """Log the loss of a trial and the best one so far, with the trial's number as the step."""
         with registry_errors():
-            log_metrics(self._registry, self._run_id, [MetricRow(trial, time.time(), {name: value})])
+            row = MetricRow(trial, time.time(), {name: value, f"best_{name}": best})
+            log_metrics(self._registry, self._run_id, [row])
 
-    def end(self, table: str) -> None:
-        """Keep the table of all trials, as Markdown, and close the run."""
+    def end(self, table: str, best: str | None) -> None:
+        """Keep the table of all trials, as Markdown, and the best training run, and close the run."""
         with registry_errors():
             self._registry.client.log_text(self._run_id, table, PAGE)
+            log_metrics(self._registry, self._run_id, [], {} if best is None else {BEST_TAG: best})
             end_run(self._registry, self._run_id, "FINISHED")

@@ -46,8 +46,8 @@ def compare(first: str, second: str, gate: Path | None, lake: Lake, as_json: boo
         verdict, paired = judge_version(lake, registry, one, other.version, gate_of(lake, gate))
     rows = [("version", one.version, other.version), ("aliases", *(", ".join(m.aliases) or "-" for m in (one, other)))]
     rows += [(name, *(m.tags.get(name, "-") for m in (one, other))) for name in COMPARED]
-    width = max(len(left) for _, left, _ in rows)
-    lines = [f"{name:15} {left:{width}}  {right}" for name, left, right in rows]
+    names, width = (max(len(row[column]) for row in rows) for column in (0, 1))
+    lines = [f"{name:{names}}  {left:{width}}  {right}" for name, left, right in rows]
     lines += [f"gate: {finding.line()}" for finding in verdict.findings]
     report: dict[str, Any] = {name: [left, right] for name, left, right in rows}
     report["verdict"] = verdict.model_dump(mode="json")

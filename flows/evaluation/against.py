@@ -50,7 +50,8 @@ def _trained_on(evaluation: Evaluation) -> str:
 
 
 def _is_elsewhere(evaluation: Evaluation) -> bool:
-    return _trained_on(evaluation) != str(evaluation.version)
+    version = evaluation.version  # whose short form names it, whereas a model keeps the whole digest
+    return _trained_on(evaluation) != f"{version.name}@{version.digest}"
 
 
 def _may_have_seen(evaluation: Evaluation) -> str:

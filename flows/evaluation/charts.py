@@ -9,11 +9,13 @@ import html
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 
 LINE, NAME_WIDTH, WIDTH, VALUE_WIDTH = 26, 190, 940, 60
 TOP, BOTTOM = 8, 30
 LEAST, MOST = 0.5, 64.0
 """Multiples of the floor between which the axis lies at most; what is beyond stands at its end."""
+WIDEST = 4.0
 CHART_WIDTH, CHART_HEIGHT, LEFT, FOOT = 440, 150, 10, 26
 
 
@@ -77,13 +79,17 @@ class Apart:
 
 
 def differences(lines: Sequence[Apart]) -> str:
-    """Draw a `<figure>` with a row for each difference, on an axis whose middle is none."""
-    widest = max((max(abs(line.low), abs(line.high)) for line in lines), default=1.0) or 1.0
+    """Draw a `<figure>` with a row for each difference, on an axis whose middle is none.
+
+    It ends at WIDEST times the median difference: what is beyond stands at its end.
+    """
+    sizes = [max(abs(line.low), abs(line.high)) for line in lines]
+    widest = min(max(sizes, default=1.0), WIDEST * median(sizes or [1.0])) or 1.0
     room = WIDTH - NAME_WIDTH - VALUE_WIDTH
     height = TOP + LINE * len(lines) + BOTTOM
 
     def at(value: float) -> float:
-        return NAME_WIDTH + room * (0.5 + value / (2 * widest))
+        return NAME_WIDTH + room * (0.5 + min(max(value / widest, -1.0), 1.0) / 2)
 
     parts = []
     for share in (-1.0, -0.5, 0.0, 0.5, 1.0):

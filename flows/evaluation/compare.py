@@ -14,6 +14,8 @@ from tokenization.measures import FIGURES, MEASURES, Collected, Figure, Measure,
 from tokenization.measures.distances import Weights, draw_splits, draw_weights, splits_apart, weighted_mean
 
 REAL = "real"
+FLAT = 1e-9
+"""Floor below which real pieces are all alike, but for rounding."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ def _measure(measure: Measure, groups: Sequence[_Weighted]) -> MeasureReport | N
         unit=measure.unit,
         distance=_estimate(apart),
         floor=_spread(floor),
-        multiple=apart.value / floor.value if floor.value > 0 else None,
+        multiple=apart.value / floor.value if floor.value > FLAT else None,
         references=references,
     )
 

@@ -44,7 +44,7 @@ class MeasureReport(_Strict):
     floor: Estimate
     """Of real pieces to each other: the mean and 95 % of random splits into sets as large."""
     multiple: float | None
-    """The distance as a multiple of the floor; None for a floor of 0."""
+    """The distance as a multiple of the floor; None where real pieces are all alike."""
     references: dict[str, float]
     """Distances of the references, `ngram` and `noise`, to held-out pieces."""
 

@@ -46,7 +46,7 @@ def _styles(rule: StylesRule, paired: PairedReport | None, remedy: str) -> Findi
     """Judge the style that has become worse the most, of those that have enough families to tell."""
     told = [each for each in paired.by_style(NATS) if each.families >= LEAST_FAMILIES] if paired is not None else []
     if not told:
-        why = remedy if paired is None else f"no style has {LEAST_FAMILIES} held-out families"
+        why = f"not compared; {remedy}" if paired is None else f"no style has {LEAST_FAMILIES} held-out families"
         return _unknown("styles", rule.required, why)
     broken = [each for each in told if not _passes(each, rule.most_worse, must_improve=False)]
     worst = max(broken or told, key=lambda each: each.difference.value)
@@ -70,7 +70,8 @@ def _distance(
 def _measure(name: str, rule: MeasureRule, paired: PairedReport | None, remedy: str) -> Finding:
     found = None if paired is None else paired.of(name)
     if found is None:
-        return _unknown(f"measures.{name}", rule.required, remedy if paired is None else "it was not measured")
+        why = f"not compared; {remedy}" if paired is None else "it was not measured"
+        return _unknown(f"measures.{name}", rule.required, why)
     return _paired(f"measures.{name}", found, rule.most_worse, rule.must_improve)
 
 

@@ -77,7 +77,7 @@ def _quality(run: Run, training: RunReport) -> str:
     if best is None or not best.by_style:
         return text
     rows = "\n".join(f"| {style} | {loss:.3f} |" for style, loss in sorted(best.by_style.items()))
-    return f"{text}\n\n| style | nats per token |\n|---|---|\n{rows}"
+    return f"{text}\n\n| style | nats per token |\n|---|---:|\n{rows}"
 
 
 def _critic(critic: CriticReport | None) -> str:
@@ -100,7 +100,7 @@ def _data(run: Run, dataset: DatasetVersion) -> str:
     return (
         f"`{run.dataset}`: {counted(sum(about.pieces.values()), 'piece')} ({splits}), {counted(about.notes, 'note')}, "
         f"{about.hours:.1f} h; styles: {', '.join(about.styles)}.\n\n"
-        + "\n".join(["| collection | licence | pieces |", "|---|---|---|", *rows])
+        + "\n".join(["| collection | licence | pieces |", "|---|---|---:|", *rows])
     )
 
 

@@ -37,18 +37,19 @@ def sweep(parameters: SweepParameters) -> SweepReport:
     file, lake = parameters.file, Lake.at(parameters.lake)
     with recorded("sweep", flow_run) as record, open_trials(lake, file) as trials:
         version = find_version(lake, trials.dataset or file.dataset)
-        trials.keep_dataset(str(version))
+        dataset = f"{version.name}@{version.digest}"
+        trials.keep_dataset(dataset)
         record.reads(dataset_place(lake, version))
         tracked = SweepRun.open(lake, file.name, _parameters(file), DatasetReference.of(version))
         while len(trials.done()) < file.trials:
             number, chosen = trials.suggest()
             shown = ", ".join(f"{key}={value}" for key, value in chosen.items())
             say(f"trial {len(trials.done()) + 1} of {file.trials}: {shown}")
-            run = _try(parameters, str(version), trials, tracked, number, chosen)
+            run = _try(parameters, dataset, trials, tracked, number, chosen)
             if run is not None:
                 record.writes(run_place(lake, run))
-        report = SweepReport(file.name, str(version), file.minimise, ranked(trials.done()), trials.importances())
-        tracked.end(report.markdown())
+        report = SweepReport(file.name, dataset, file.minimise, ranked(trials.done()), trials.importances())
+        tracked.end(report.markdown(), None if report.best is None else report.best.run)
     create_markdown_artifact(key="sweep", markdown=report.markdown(), description=f"sweep {file.name}")
     if report.best is None:
         raise RunError(f"no trial of the sweep {file.name} has finished; the last: {report.trials[-1].why}")
@@ -87,7 +88,8 @@ def _try(
     if value is None:
         raise UserError(f"{dataset} has no validation pieces: a sweep has nothing to minimise")
     trials.tell(number, report.run_id, value)
-    tracked.log(file.minimise, value, number)
+    best = min(trial.value for trial in trials.done() if trial.value is not None)
+    tracked.log(file.minimise, value, best, number)
     return report.run_id
 
 

@@ -96,6 +96,20 @@ def pair(studio: Studio, make_bundle: Callable[..., Path]) -> PairedReport:
     return compare_models(first, second)
 
 
+def test_a_model_of_the_same_data_has_not_seen_what_is_held_out(
+    studio: Studio, make_bundle: Callable[..., Path]
+) -> None:
+    lake, version, _ = studio
+    settings = SMALL.model_copy(update={"references": 0, "copying": 0, "pieces": 2, "styles": ("bach",)})
+    bundle = make_bundle()
+    identity = ModelIdentity.of_files(bundle).model_copy(update={"dataset": f"{version.name}@{version.digest}"})
+    evaluation = Evaluation(lake, version, settings, Composer(bundle, identity))
+    measured = run(evaluation)[0]
+    report = compare_models((evaluation, measured), (evaluation, measured))
+    assert not any("may have seen" in line for line in report.notices)
+    assert {each.verdict for each in report.differences} == {"no difference"}
+
+
 class TestAgainst:
     def test_both_models_have_the_same_pieces(self, pair: PairedReport) -> None:
         assert pair.model.digest != pair.against.digest
