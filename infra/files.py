@@ -67,6 +67,13 @@ def write_atomically(path: Folder, data: bytes) -> None:
         path.write_bytes(data)
 
 
+def write_private(path: Path, data: bytes) -> None:
+    """Write a file as `write_atomically` does, for its owner's eyes only."""
+    with staging_file(path) as staged:
+        staged.touch(mode=0o600)
+        staged.write_bytes(data)
+
+
 def publish_folder(staged: Path, final: Path) -> None:
     """Give a staged folder its final name once all its bytes are on disk.
 

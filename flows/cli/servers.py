@@ -26,6 +26,8 @@ def up(lake: Lake, as_json: bool) -> None:
     with errors():
         services = _start(lake)
     show_services(services, as_json, "started", "was running")
+    if not as_json:
+        _say_where_the_password_is(lake)
 
 
 @click.command()
@@ -64,7 +66,15 @@ def open_page(page: str, lake: Lake) -> None:
     with errors():
         url = next(service.url for service in _start(lake) if service.name == page)
     click.echo(f"{page}: {url}   (stop both servers with `{command_prefix()} down`)")
+    if page == "prefect":
+        _say_where_the_password_is(lake)
     click.launch(str(url))
+
+
+def _say_where_the_password_is(lake: Lake) -> None:
+    from infra.services import password_file
+
+    click.echo(f"prefect's page asks for the password in {password_file(lake)}")
 
 
 def _start(lake: Lake) -> list[Service]:

@@ -9,6 +9,7 @@ Neither library is imported into the calling process: both run in processes of t
 
 from infra.services.environment import library_environment, library_settings
 from infra.services.health import ServiceError
+from infra.services.password import password_file
 from infra.services.prefect_api import prefect_server
 from infra.services.servers import Service, down, status, up
 
@@ -18,6 +19,7 @@ __all__ = [
     "down",
     "library_environment",
     "library_settings",
+    "password_file",
     "prefect_server",
     "status",
     "up",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from infra.lake import Lake
 from infra.services import run_prefect
-from infra.services.environment import HOST
+from infra.services.environment import HOST, OWN_NAMES, own_origins
 from infra.services.registry_address import ARTIFACTS_VARIABLE, registry_address
 
 
@@ -18,8 +18,12 @@ def server_command(lake: Lake, name: str, url: str) -> list[str]:
     """Return the command of a background server, `prefect` or `mlflow`."""
     if name == "prefect":
         return prefect_command(url, parent=0)
+    port = url.rpartition(":")[2]
     return [
-        *(sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", url.rpartition(":")[2]),
+        *(sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", port),
+        # By default it also answers to every name in a private network.
+        *("--allowed-hosts", ",".join(f"{name}:{port}" for name in OWN_NAMES)),
+        *("--cors-allowed-origins", own_origins(url)),
         *("--backend-store-uri", registry_address(lake)),
         # Clients write to the same database and artifacts themselves: the server only shows them.
         *("--default-artifact-root", os.environ.get(ARTIFACTS_VARIABLE) or lake.registry_artifacts.as_uri()),

@@ -8,10 +8,13 @@ from contextlib import contextmanager
 from typing import Literal
 
 from infra.lake import LAKE_VARIABLE, LOCAL_VARIABLE, Lake
+from infra.services.password import SERVER_AUTH_VARIABLE
 from infra.services.registry_address import OWN_VARIABLE, TRACKING_VARIABLE, own_registry, registry_address
 
 HOST = "127.0.0.1"
 """Address that all local servers listen on."""
+OWN_NAMES = (HOST, "localhost")
+"""Names by which a browser on this machine reaches them."""
 
 
 def library_environment(lake: Lake) -> dict[str, str]:
@@ -55,8 +58,18 @@ def library_settings(lake: Lake) -> Iterator[None]:
         os.environ.update(before)
 
 
-def server_environment(lake: Lake, kind: Literal["prefect", "mlflow", "private"], url: str) -> dict[str, str]:
-    """Return the variables of a server process; `private` is a Prefect server without pages and schedules."""
+def own_origins(url: str) -> str:
+    """Return the origins of a local server's own pages, with commas between."""
+    return ",".join(f"http://{name}:{url.rpartition(':')[2]}" for name in OWN_NAMES)
+
+
+def server_environment(
+    lake: Lake, kind: Literal["prefect", "mlflow", "private"], url: str, password: str
+) -> dict[str, str]:
+    """Return the variables of a server process; `private` is a Prefect server without pages and schedules.
+
+    `password`: what Prefect's API asks for.
+    """
     # The user's own Prefect settings may name another database, and another API for the pages to ask.
     inherited = {key: value for key, value in os.environ.items() if not key.startswith("PREFECT_")}
     ours = {
@@ -66,6 +79,9 @@ def server_environment(lake: Lake, kind: Literal["prefect", "mlflow", "private"]
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "PREFECT_SERVER_API_HOST": HOST,
         "PREFECT_SERVER_API_PORT": url.rpartition(":")[2],
+        SERVER_AUTH_VARIABLE: password,
+        # By default pages of any site may read from and write to the API.
+        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": own_origins(url),
         "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(lake.prefect_home / "pages"),
         # By default each event of a task run is a transaction: slower than tasks can be.
         "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "100",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import http
 import http.client
 import socket
 import subprocess
@@ -62,6 +64,18 @@ def refusal(url: str) -> str | None:
         return None
     except (OSError, ValueError, http.client.HTTPException) as error:
         return message_of(error)
+
+
+def is_closed(url: str, password: str) -> bool:
+    """True if a server refuses a request with this password, `USER:SECRET` (status 401)."""
+    headers = {"Authorization": f"Basic {base64.b64encode(password.encode()).decode()}"} if password else {}
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=ANSWER_SECONDS):
+            return False
+    except urllib.error.HTTPError as error:
+        return error.code == http.HTTPStatus.UNAUTHORIZED
+    except (OSError, http.client.HTTPException):
+        return False
 
 
 def wait_until_healthy(name: str, url: str, log: Path, process: subprocess.Popen[bytes] | None) -> None:

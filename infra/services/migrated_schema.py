@@ -29,7 +29,7 @@ def migrated_schema() -> str:
     with tempfile.TemporaryDirectory() as folder:
         lake = Lake(Path(folder))
         lake.prefect_home.mkdir()
-        environment = server_environment(lake, "private", "http://127.0.0.1:0")
+        environment = server_environment(lake, "private", "http://127.0.0.1:0", "")
         subprocess.run([sys.executable, "-c", MIGRATE], env=environment, check=True, stdout=subprocess.DEVNULL)
         with sqlite3.connect(database(lake)) as content:
             dump = "\n".join([release(), *content.iterdump()]) + "\n"

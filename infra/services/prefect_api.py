@@ -6,14 +6,15 @@ import contextlib
 import importlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from infra.lake import Lake
 from infra.processes import end_groups
 from infra.services.commands import prefect_command, start_server
 from infra.services.database import create_database
 from infra.services.environment import server_environment
-from infra.services.health import ServiceError, address, answers, refusal, wait_until_healthy
+from infra.services.health import ServiceError, address, answers, is_closed, refusal, wait_until_healthy
+from infra.services.password import AUTH_VARIABLE, make_password, read_password
 from infra.services.records import read_record, services_lock
 from infra.services.run_prefect import DRAIN_TIMEOUT_S, STOP_TIMEOUT_S
 
@@ -28,17 +29,18 @@ def prefect_server(lake: Lake) -> Iterator[str]:
     the duration. Several private servers may share a lake: SQLite's write-ahead log orders their writes, and the lock
     lets only one of them create or migrate the database.
 
-    `$PREFECT_API_URL` is set inside the block; import Prefect, and the flows, inside it too. On leaving it, everything
-    the flows reported has reached the database, whatever ended the block. A private server also ends by itself when
-    this process is killed.
+    `$PREFECT_API_URL` and, for a server of the lake, its password are set inside the block; import Prefect, and the
+    flows, inside it too. On leaving it, everything the flows reported has reached the database, whatever ended the
+    block. A private server also ends by itself when this process is killed.
 
-    Raises ServiceError when the private server does not start, and when nothing answers at `$PREFECT_API_URL`.
+    Raises ServiceError when the private server does not start, and when nothing answers at `$PREFECT_API_URL`, or asks
+    for another password.
     """
     if given := os.environ.get("PREFECT_API_URL"):
-        if why := refusal(f"{given.rstrip('/')}/health"):
-            raise ServiceError(f"no Prefect API answers at {given} ($PREFECT_API_URL): {why}; start it, or unset it")
-        lake.prefect_home.mkdir(parents=True, exist_ok=True)
-        yield given
+        with _client_settings(_credentials(lake, given)):
+            _check(given)
+            lake.prefect_home.mkdir(parents=True, exist_ok=True)
+            yield given
         return
     with contextlib.ExitStack() as stack:
         record = read_record(lake, "prefect")
@@ -46,16 +48,53 @@ def prefect_server(lake: Lake) -> Iterator[str]:
             url = record.url
         else:
             url = stack.enter_context(_private_server(lake))
-        os.environ["PREFECT_API_URL"] = f"{url}/api"
-        _refresh_settings()
+        api = f"{url}/api"
+        stack.enter_context(_client_settings({"PREFECT_API_URL": api, AUTH_VARIABLE: read_password(lake) or ""}))
         try:
-            yield f"{url}/api"
+            yield api
         finally:
-            try:
-                drain()
-            finally:
-                os.environ.pop("PREFECT_API_URL", None)
-                _refresh_settings()
+            drain()
+
+
+def _credentials(lake: Lake, api: str) -> dict[str, str]:
+    """Return the password of the lake's own server as a variable, if that is at `api` and none is set."""
+    record, password = read_record(lake, "prefect"), read_password(lake)
+    is_own = record is not None and api.rstrip("/") == f"{record.url}/api"
+    return {AUTH_VARIABLE: password} if is_own and password and not os.environ.get(AUTH_VARIABLE) else {}
+
+
+def _check(api: str) -> None:
+    """Raise ServiceError unless the API in `$PREFECT_API_URL` answers to these credentials."""
+    if why := refusal(f"{api.rstrip('/')}/health"):
+        raise ServiceError(f"no Prefect API answers at {api} ($PREFECT_API_URL): {why}; start it, or unset it")
+    if "PREFECT_API_KEY" not in os.environ and is_closed(
+        f"{api.rstrip('/')}/admin/version", os.environ.get(AUTH_VARIABLE, "")
+    ):
+        raise ServiceError(
+            f"the Prefect API at {api} asks for another password: set {AUTH_VARIABLE}; that of a lake's servers is in "
+            "its services/password"
+        )
+
+
+@contextlib.contextmanager
+def _client_settings(variables: dict[str, str]) -> Iterator[None]:
+    """Set Prefect's variables for a block; a value of "" sets none."""
+    before = {name: os.environ.get(name) for name in variables}
+    _set(variables)
+    try:
+        yield
+    finally:
+        _set(before)
+
+
+def _set(variables: Mapping[str, str | None]) -> None:
+    for name, value in variables.items():
+        if value:
+            os.environ[name] = value
+        else:
+            os.environ.pop(name, None)
+    if context := sys.modules.get("prefect.context"):  # it reads its settings once, when it is imported
+        context.refresh_global_settings_context()
 
 
 def drain() -> None:
@@ -76,7 +115,8 @@ def _private_server(lake: Lake) -> Iterator[str]:
     with contextlib.ExitStack() as start:
         start.enter_context(services_lock(lake))
         create_database(lake)
-        command, environment = prefect_command(url, os.getpid()), server_environment(lake, "private", url)
+        environment = server_environment(lake, "private", url, make_password(lake))
+        command = prefect_command(url, os.getpid())
         process = start_server(command, environment, log)
         try:
             importlib.import_module("prefect.flows")  # takes half as long as the server's start: side by side
@@ -86,9 +126,3 @@ def _private_server(lake: Lake) -> Iterator[str]:
         finally:
             end_groups([process.pid], STOP_TIMEOUT_S)
             process.wait()
-
-
-def _refresh_settings() -> None:
-    """Make Prefect read the address again: it reads its settings once, when it is imported."""
-    if context := sys.modules.get("prefect.context"):
-        context.refresh_global_settings_context()

@@ -13,8 +13,12 @@ import signal
 import socket
 import sys
 import time
+from typing import TYPE_CHECKING
 
 from infra.processes import end_with_parent, exit_now
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
 
 DRAIN_TIMEOUT_S = 30.0
 """Longest time to wait for events that were sent, or accepted, but not recorded yet."""
@@ -40,12 +44,22 @@ def serve(host: str, port: int, parent: int) -> bool:
 
     if parent:
         end_with_parent(_stop, parent)
-    app = "prefect.server.api.server:create_app"
-    config = uvicorn.Config(app, factory=True, host=host, port=port, log_level="error")
+    config = uvicorn.Config(lambda: _app(host), factory=True, host=host, port=port, log_level="error")
     config.timeout_graceful_shutdown = KEEP_ALIVE_TIMEOUT_S
     server = Server(config)
     server.run()
     return server.started
+
+
+def _app(host: str) -> ASGIApp:
+    """Return Prefect's server, closed to requests by any other name than its own.
+
+    A page whose name has come to mean this machine (DNS rebinding) is no other origin to a browser.
+    """
+    from prefect.server.api.server import create_app
+    from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+    return TrustedHostMiddleware(create_app(), allowed_hosts=[host, "localhost"], www_redirect=False)
 
 
 def _stop() -> None:

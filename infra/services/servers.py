@@ -14,6 +14,7 @@ from infra.services.commands import server_command, start_server
 from infra.services.database import create_database
 from infra.services.environment import server_environment
 from infra.services.health import address, answers, wait_until_healthy
+from infra.services.password import make_password
 from infra.services.records import Record, identities, read_record, remove_record, services_lock, write_record
 from infra.services.registry_address import is_server, registry_address
 from infra.services.run_prefect import STOP_TIMEOUT_S
@@ -47,10 +48,11 @@ def up(lake: Lake) -> list[Service]:
         records = {name: record for name in PREFERRED_PORTS if (record := read_record(lake, name))}
         processes: dict[ServerName, subprocess.Popen[bytes]] = {}
         create_database(lake)
+        password = make_password(lake)
         try:
             for name in own_servers(lake) - records.keys():
                 url, log = address(PREFERRED_PORTS[name]), lake.services / f"{name}.log"
-                command, environment = server_command(lake, name, url), server_environment(lake, name, url)
+                command, environment = server_command(lake, name, url), server_environment(lake, name, url, password)
                 processes[name] = start_server(command, environment, log)
                 started_at = datetime.now(UTC).isoformat(timespec="seconds")
                 records[name] = Record(url, str(log), started_at, identities(processes[name].pid))

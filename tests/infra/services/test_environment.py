@@ -33,7 +33,7 @@ def test_the_lake_is_found_again_by_child_processes(
 
 def test_a_server_has_no_prefect_settings_of_the_user_s(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PREFECT_API_DATABASE_CONNECTION_URL", "sqlite:///elsewhere.db")
-    environment = server_environment(Lake(tmp_path), "private", "http://127.0.0.1:4321")
+    environment = server_environment(Lake(tmp_path), "private", "http://127.0.0.1:4321", "us:secret")
     assert "PREFECT_API_DATABASE_CONNECTION_URL" not in environment
     assert environment["PREFECT_SERVER_API_PORT"] == "4321"
     assert environment["PREFECT_SERVER_UI_ENABLED"] == "0"

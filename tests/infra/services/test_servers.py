@@ -11,6 +11,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -122,6 +123,31 @@ def page(url: str, accept: str = "text/html") -> str:
         return str(response.read().decode())
 
 
+def answer(url: str, body: str | None = None, **headers: str) -> tuple[int, str | None]:
+    """Status, and the origin whose pages may read the answer."""
+    request = urllib.request.Request(url, None if body is None else body.encode(), headers)
+    try:
+        with urllib.request.urlopen(request) as response:
+            return response.status, response.headers["Access-Control-Allow-Origin"]
+    except urllib.error.HTTPError as error:
+        return error.code, error.headers["Access-Control-Allow-Origin"]
+
+
+def assert_closed_to_strangers(prefect: str, mlflow: str) -> None:
+    """Neither pages of other sites nor a name that was made to mean this machine get at the servers."""
+    elsewhere, flows = "https://elsewhere.example", f"{prefect}/api/flows/filter"
+    assert answer(flows, "{}", Origin=elsewhere) == (401, None), "no password, and no word to that page"
+    assert answer(flows, "{}", Authorization="Basic bXVzZW5ldDpndWVzcw==")[0] == 401
+    assert answer(f"{prefect}/api/health", Origin=prefect) == (200, prefect), "its own pages ask its API"
+    assert answer(f"{prefect}/api/health", Origin=elsewhere) == (200, None)
+    search, every = f"{mlflow}/api/2.0/mlflow/experiments/search", json.dumps({"max_results": 1})
+    assert answer(search, every, **{"Content-Type": "application/json"})[0] == 200
+    assert answer(search, every, Origin=elsewhere)[0] == 403
+    for url in (f"{prefect}/api/health", search):
+        assert answer(url, Host="elsewhere.example")[0] in (400, 403)
+        assert answer(url, Host="192.168.0.7:5000")[0] in (400, 403)
+
+
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
     lake = Lake(tmp_path_factory.mktemp("lake"))
@@ -174,6 +200,7 @@ def test_up_serves_pages_and_commands_until_down(lake: Lake) -> None:
 
     prefect, mlflow = (str(service.url) for service in started)
     assert json.loads(page(f"{prefect}/ui-settings", "*/*"))["api_url"] == f"{prefect}/api"
+    assert_closed_to_strangers(prefect, mlflow)
     for url in (prefect, mlflow):
         (script,) = re.findall(r'<script[^>]+src="([^"]+\.js)"', page(url))[:1]
         assert len(page(f"{url}/{script.lstrip('/')}", "*/*")) > 100_000
