@@ -121,12 +121,19 @@ def _in_partitions(context: IngestContext, inventory: Inventory) -> pl.DataFrame
 def parse_new(
     context: IngestContext, inventory: Inventory, engine: Engine, progress: Callable[[int, int, int], None]
 ) -> ParsedFiles:
-    """Parse the files that the store lacks, a partition at a time. `progress`: files parsed, of how many, refused."""
+    """Parse the files that the store lacks, a partition or several small ones at a time.
+
+    `progress`: files parsed, of how many, refused.
+    """
     pieces = context.lake.pieces
     known, lacking = unparsed_files(context, inventory)
     # The rows of a partition stand together; the largest come first, so that no worker is left with one at the end.
     partitions = lacking.group_by("partition", maintain_order=True).len("files")
-    spans = partitions.select("files", first=pl.col("files").cum_sum() - pl.col("files")).sort("files", descending=True)
+    # Small ones share a job: a further worker's start costs more than reading hundreds of files.
+    jobs = partitions.with_columns(first=pl.col("files").cum_sum() - pl.col("files"))
+    together = (pl.col("first") // context.parameters.partition_files).alias("job")
+    spans = jobs.group_by(together, maintain_order=True).agg(pl.col("files").sum(), pl.col("first").min())
+    spans = spans.select("files", "first").sort("files", descending=True)
 
     def job(number: int) -> ParseJob:
         files, first = spans.row(number)

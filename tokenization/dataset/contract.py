@@ -88,7 +88,8 @@ RULES = (
     Rule(
         "family",
         "`family` is the `sha256` of a file in it",
-        pl.col("family").is_null() | (pl.col("family") == pl.col("sha256")).any().over("family"),
+        pl.col("family").is_null()
+        | pl.col("family").is_in(pl.col("sha256").filter(pl.col("family") == pl.col("sha256")).implode()),
     ),
     Rule(
         "linked",

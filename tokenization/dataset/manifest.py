@@ -139,7 +139,7 @@ def write_manifest(path: Folder, manifest: pl.DataFrame) -> None:
     """Write a manifest, its columns and types as in SCHEMA. Not atomic: write into a staging folder."""
     rows = manifest.select(pl.col(name).cast(kind) for name, kind in SCHEMA.items())
     with path.open("wb") as file:
-        rows.write_parquet(file, compression="zstd")
+        rows.write_parquet(file, compression="zstd", compression_level=1)  # hashes do not get smaller by more effort
 
 
 def read_manifest(path: Folder) -> pl.DataFrame:

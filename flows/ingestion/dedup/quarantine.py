@@ -46,13 +46,18 @@ def quarantine(files: pl.DataFrame, limits: Limits) -> pl.DataFrame:
     `files`: an inventory's files joined with the store's facts, whose own detail is the column `detail_parsed`. The
     first reason found counts: unreadable, refused by the reader, then the limits in the order of `_rules`.
     """
-    reason = pl.coalesce("reason", "refusal")
-    detail = pl.coalesce("detail", "detail_parsed")
-    for exceeded, rule_reason, rule_detail in _rules(limits):
-        applies = reason.is_null() & exceeded.fill_null(False)
-        detail = pl.when(applies).then(rule_detail).otherwise(detail)
-        reason = pl.when(applies).then(pl.lit(str(rule_reason))).otherwise(reason)
-    return files.with_columns(reason.alias("reason"), detail.alias("detail"))
+    table = files.with_columns(
+        pl.coalesce("reason", "refusal").alias("reason"), pl.coalesce("detail", "detail_parsed").alias("detail")
+    )
+    rules = _rules(limits)
+    exceeds = pl.any_horizontal(exceeded.fill_null(False) for exceeded, *_ in rules)
+    refused = table.select((pl.col("reason").is_null() & exceeds).arg_true()).to_series()
+    reason, detail = pl.lit(None, pl.String), pl.lit(None, pl.String)
+    for exceeded, rule_reason, rule_detail in reversed(rules):
+        reason = pl.when(exceeded).then(pl.lit(str(rule_reason))).otherwise(reason)
+        detail = pl.when(exceeded).then(rule_detail).otherwise(detail)
+    found = table[refused].select(reason.alias("reason"), detail.alias("detail"))  # for these few alone
+    return table.with_columns(table[name].scatter(refused, found[name]) for name in ("reason", "detail"))
 
 
 def _rules(limits: Limits) -> list[tuple[pl.Expr, Reason, pl.Expr]]:

@@ -117,7 +117,9 @@ def _family_findings(manifest: pl.DataFrame, gates: Gates) -> Iterator[Finding]:
     members = manifest.drop_nulls("family")
     if members.is_empty():
         return
-    family, largest = members["family"].value_counts().sort("count", "family").row(-1)
+    sizes = members["family"].value_counts()
+    is_largest = pl.col("count") == pl.col("count").max()
+    family, largest = sizes.filter(is_largest).max().row(0)
     best = members.filter(pl.col("sha256") == family).select("collection", "path").row(0)
     detail = f"{counted(largest, 'file')} like {'/'.join(best)}"
     if gates.max_family_files is not None:

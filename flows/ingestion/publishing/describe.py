@@ -27,7 +27,7 @@ def describe(digest: str, manifest: pl.DataFrame, shards: Sequence[ShardEntry], 
     vocabulary = choice.encoding.vocabulary
     accepted = manifest.filter(ACCEPTED)
     styles = accepted.group_by(pl.col("style").fill_null("(none)")).len().sort("style")
-    families = manifest.drop_nulls("family").group_by("family").len()["len"]
+    families = manifest["family"].drop_nulls().value_counts()["count"]
     by_split = {split: [shard for shard in shards if split_of(shard.path) == split] for split in SPLITS}
     statistics = sum((Statistics.from_dict(json.loads(shard.statistics)) for shard in shards), Statistics())
     return Description(

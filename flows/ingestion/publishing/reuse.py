@@ -6,8 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from upath import UPath
-
 from flows.ingestion.publishing.shard_plan import ShardPlan
 from infra.files import link
 from infra.object_store import Folder, read_all
@@ -58,6 +56,8 @@ def reuse(
         for source, path in files:
             link(str(source), str(folder / path))
     elif files:
+        from upath import UPath  # 0.15 s, which no lake on a disk has to pay
+
         folder.fs.copy([UPath(source).path for source, _ in files], [(folder / path).path for _, path in files])
     kept = [shard.entry if with_originality else replace(shard.entry, originality=None) for _, shard in shards]
     return [replace(entry, path=plan.path) for (plan, _), entry in zip(shards, kept)]

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import uuid
 from pathlib import Path
-from typing import IO, cast
-
-from fsspec import AbstractFileSystem
-from fsspec.core import split_protocol, url_to_fs
+from typing import IO, TYPE_CHECKING, cast
 
 from infra.errors import UserError
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
 
 EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs", "az": "az", "abfs": "az", "abfss": "az", "adl": "az"}
 """The extra of this package that installs a protocol's library."""
@@ -28,14 +28,16 @@ def is_url(location: str) -> bool:
 
 def local_path(location: str) -> str | None:
     """Return the absolute local path of a location; None for one in an object store."""
-    protocol, path = split_protocol(location)
-    if is_url(location) and protocol not in ("file", "local"):
+    protocol, separator, path = location.partition("://")
+    if separator and protocol not in ("file", "local"):
         return None
-    return str(Path(path if is_url(location) else location).expanduser().absolute())
+    return str(Path(path if separator else location).expanduser().absolute())
 
 
 def store_of(url: str) -> tuple[AbstractFileSystem, str]:
     """Return the store of a URL and the path in it. Raises UserError if its protocol is unknown or not installed."""
+    from fsspec.core import url_to_fs  # 0.1 s, which no worker that reads a disk has to pay
+
     protocol = url.split("://")[0]
     try:
         store, path = url_to_fs(url)

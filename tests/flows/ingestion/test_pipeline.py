@@ -338,7 +338,7 @@ class TestASecondRun:
     def test_heals_a_store_that_was_damaged(self, songs: Path, steps: Any, lake: Lake) -> None:
         first = steps(lake, "songs", songs, partition_files=16)
         parts = Store(lake.pieces).parts()
-        assert len(parts) > 1
+        assert 1 < len(parts) < first.manifest["partition"].n_unique(), "small partitions are read together"
         lost = len(Store(lake.pieces).facts(parts[:1]))
         (lake.pieces / Store(lake.pieces).folder.name / parts[0]).write_bytes(b"damage")
         again = steps(lake, "songs", songs, partition_files=16)

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from flows.ingestion.dedup import search as link_search
 from flows.ingestion.dedup.grown_index import Growth, grow_index
 from flows.ingestion.dedup.index import Standing, build_index
 from flows.ingestion.dedup.links import Rules, measure
@@ -73,6 +74,15 @@ class TestSearch:
         left, right, _ = find_links(collection, build_index(collection), RULES, parent)
         roots = {root(parent, i) for i in range(len(parent))}
         assert len(left) == len(right) == len(parent) - len(roots)
+
+    def test_in_many_parts_finds_the_same(self, different: Sketches, monkeypatch: pytest.MonkeyPatch) -> None:
+        index, parent, others = build_index(different), *(np.arange(len(different.total)) for _ in range(2))
+        *_, whole = find_links(different, index, RULES, parent)
+        monkeypatch.setattr(link_search, "LEAST_PART", 1)
+        *_, divided = find_links(different, index, RULES, others)
+        for one, other in zip(whole, divided, strict=True):
+            assert one.tolist() == other.tolist()
+        assert parent.tolist() == others.tolist()
 
     def test_among_nothing_finds_nothing(self, sketch_all: SketchAll) -> None:
         sketches = sketch_all([])

@@ -279,7 +279,7 @@ class TestConcurrentIngestions:
 class TestRequests:
     def test_a_part_costs_three_and_a_shard_one(self, story: Story) -> None:
         parts = methods(story.first_requests, r"/pieces/.*\.parquet")
-        assert parts == {"PUT": 3, "HEAD": 6, "GET": 6}, "written once, its facts and its notes read once"
+        assert parts == {"PUT": 2, "HEAD": 4, "GET": 4}, "written once, its facts and its notes read once"
         written = [path.split("/")[0] for path in story.first.description.shards]
         shards = methods(story.first_requests, r"/(validation|test)/\d+\.parquet")
         assert shards == {"PUT": written.count("validation") + written.count("test")}
