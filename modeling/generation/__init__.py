@@ -6,41 +6,52 @@ come from an executor (`executors`, `ExecutorConfig`).
 """
 
 from modeling.generation.bundle import ModelBundle
-from modeling.generation.composition import Candidate, compose
+from modeling.generation.composition import Candidate, Watch, compose, composing, rows_at_most
 from modeling.generation.decoder import Decoder
-from modeling.generation.executors import ExecutorConfig, ExecutorError, new_executor
+from modeling.generation.executors import Executor, ExecutorConfig, ExecutorError, SharedExecutor, new_executor, share
 from modeling.generation.frame import Frame, Infill
 from modeling.generation.generate import Step, generate, stream
 from modeling.generation.likelihood import log_likelihoods, mean_log_likelihoods
 from modeling.generation.prompt import beginning, prompt_tokens, tokens_before
-from modeling.generation.ranking import NoCriticError, Rank, check_rank
+from modeling.generation.ranking import Merit, NoCriticError, Rank, check_rank, merits
 from modeling.generation.request import Request
 from modeling.generation.sampling import SamplingConfig, sample
 from modeling.generation.seam import seam_losses
+from modeling.generation.turns import Turns, at_a_stretch
 
 __all__ = [
     "Candidate",
     "Decoder",
+    "Executor",
     "ExecutorConfig",
     "ExecutorError",
     "Frame",
     "Infill",
+    "Merit",
     "ModelBundle",
     "NoCriticError",
     "Rank",
     "Request",
     "SamplingConfig",
+    "SharedExecutor",
     "Step",
+    "Turns",
+    "Watch",
+    "at_a_stretch",
     "beginning",
     "check_rank",
     "compose",
+    "composing",
     "generate",
     "log_likelihoods",
     "mean_log_likelihoods",
+    "merits",
     "new_executor",
     "prompt_tokens",
+    "rows_at_most",
     "sample",
     "seam_losses",
+    "share",
     "stream",
     "tokens_before",
 ]

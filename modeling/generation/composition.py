@@ -7,15 +7,19 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from infra.errors import RunError
 from modeling.generation.bundle import ModelBundle
+from modeling.generation.executors import Executor
 from modeling.generation.frame import Frame
-from modeling.generation.generate import generate
+from modeling.generation.generate import Growth, Step, grown
+from modeling.generation.mixture import Mixture
 from modeling.generation.prompt import prompt_tokens
 from modeling.generation.pruning import prune_while_composing, pruned_tokens
 from modeling.generation.ranking import check_rank, merits
 from modeling.generation.request import Request
 from modeling.generation.seam import seam_losses
-from tokenization.vocabulary import Tokens
+from modeling.generation.turns import Turns, at_a_stretch
+from tokenization.vocabulary import Tokens, Vocabulary
 
 MAX_BATCH = 32
 """Most candidates that are generated at once."""
@@ -40,28 +44,67 @@ class Candidate:
     """Tokens up to the end of windows along the piece, and the critic's probability that each is real."""
 
 
+@dataclass(frozen=True)
+class Watch:
+    """What is told of a composition while it is made, and what may end it."""
+
+    on_progress: Progress | None = None
+    on_begin: Callable[[Tokens], None] | None = None
+    """Called with the tokens that all candidates begin with."""
+    on_step: Callable[[list[int], Step], None] | None = None
+    """Called with every step, and the numbers of the candidates whose tokens it has."""
+    is_over: Callable[[], bool] = lambda: False
+    """True once no more tokens are to be drawn: candidates are then ranked as far as they are."""
+    is_in_haste: Callable[[], bool] = lambda: False
+    """True if candidates are not to be ranked any more: they come by their numbers."""
+
+
 def compose(bundle: ModelBundle, request: Request, on_progress: Progress | None = None) -> list[Candidate]:
     """Generate `best_of` candidates and return them, the best first; if they are pruned, those that are left.
 
     Raises NoCriticError where a critic should rank them and there is none, VocabularyError for an unknown style or
     instrument and for controls that leave no note, and UserError for a prompt that leaves no room.
     """
+    return at_a_stretch(composing(bundle, request, bundle.executor(request.executor), Watch(on_progress)))
+
+
+def composing(bundle: ModelBundle, request: Request, executor: Executor, watch: Watch) -> Turns[list[Candidate]]:
+    """Compose in turn with others. The executor may be shared with them, and candidates are ranked aside.
+
+    Returns what `compose` does, and fewer candidates, or shorter ones, if it is over before.
+    """
     check_rank(bundle.critic is not None, request.rank, request.best_of)
     prompt = prompt_tokens(bundle.encoding, request)
-    if request.infill is None:
-        drawn, numbers = _generate_candidates(bundle, request, prompt, on_progress)
-        return _rank(bundle, request, prompt, drawn, numbers)
-    frame = Frame(bundle.encoding, prompt, request.infill, request.sampling.longest_note)
-    asked = replace(
-        request, length=frame.capacity, stop=None, prune=False, direction=replace(request.direction, seconds=None)
-    )
-    drawn, numbers = _generate_candidates(bundle, asked, frame.prefix, on_progress, frame)
-    return _rank(bundle, asked, frame.prefix, [frame.whole(tokens) for tokens in drawn], numbers, frame)
+    frame = None
+    if request.infill is not None:
+        frame = Frame(bundle.encoding, prompt, request.infill, request.sampling.longest_note)
+        direction = replace(request.direction, seconds=None)
+        request = replace(request, length=frame.capacity, stop=None, prune=False, direction=direction)
+        prompt = frame.prefix
+    if watch.on_begin is not None:
+        watch.on_begin(prompt)
+    drawn, numbers = yield from _generate_candidates(bundle, request, prompt, executor, watch, frame)
+    pieces = drawn if frame is None else [frame.whole(tokens) for tokens in drawn]
+    if watch.is_in_haste():
+        return [Candidate(piece, None, number) for piece, number in zip(pieces, numbers)]
+    found: list[Candidate] = yield lambda: _rank(bundle, request, prompt, pieces, numbers, frame)
+    return found
+
+
+def rows_at_most(vocabulary: Vocabulary, request: Request) -> int:
+    """Return the rows of an executor that a request takes at most: its candidates, each under every header."""
+    headers = Mixture(vocabulary, request.direction, request.sampling.guidance).headers
+    return min(request.best_of, MAX_BATCH) * len(headers)
 
 
 def _generate_candidates(
-    bundle: ModelBundle, request: Request, prompt: Tokens, on_progress: Progress | None, frame: Frame | None = None
-) -> tuple[list[Tokens], list[int]]:
+    bundle: ModelBundle,
+    request: Request,
+    prompt: Tokens,
+    executor: Executor,
+    watch: Watch,
+    frame: Frame | None,
+) -> Turns[tuple[list[Tokens], list[int]]]:
     """Generate the pieces of a request; return them with their numbers."""
     numbers = list(range(request.first, request.first + request.best_of))
     given, longest = len(prompt), request.length if request.stop is None else min(request.length, request.stop)
@@ -70,46 +113,55 @@ def _generate_candidates(
         total = pruned_tokens(request.best_of, given, longest)
     done = 0
 
-    def generated(pieces: list[Tokens], own: list[int], stop: int | None) -> list[Tokens]:
+    def generated(pieces: list[Tokens], own: list[int], stop: int | None) -> Turns[list[Tokens]]:
         nonlocal done
-        until = request.stop if stop is None else stop
         found: list[Tokens] = []
         for first in range(0, len(pieces), MAX_BATCH):
-            batch, before = pieces[first : first + MAX_BATCH], done
+            if watch.is_over():
+                return found + pieces[first:]
+            batch, numbers_of = pieces[first : first + MAX_BATCH], own[first : first + MAX_BATCH]
             begun = len(batch[0]) if request.prune else 0
-
-            def progress(
-                position: int, _: int, before: int = before, count: int = len(batch), begun: int = begun
-            ) -> None:
-                if on_progress is not None:
-                    on_progress(min(before + (position - begun) * count, total), total)
-
-            found += generate(
-                bundle.model,
+            growth = Growth(
+                executor,
+                bundle.model.config.context,
                 bundle.encoding,
                 np.stack(batch),
                 [request.length] * len(batch),
                 request.sampling,
-                seed=request.seed,
-                stop=until,
-                on_progress=progress,
-                candidates=own[first : first + MAX_BATCH],
-                direction=request.direction,
-                executor=bundle.executor(request.executor),
-                frame=frame,
+                request.seed,
+                request.stop if stop is None else stop,
+                numbers_of,
+                request.direction,
+                frame,
             )
+
+            def tell(step: Step, before: int = done, batch: list[int] = numbers_of, begun: int = begun) -> bool:
+                if watch.on_progress is not None:
+                    watch.on_progress(min(before + (step.position + 1 - begun) * len(batch), total), total)
+                if watch.on_step is not None:
+                    watch.on_step([batch[row] for row in step.pieces.tolist()], step)
+                return not watch.is_over()
+
+            found += yield from grown(growth, tell)
             done += ((longest if stop is None else stop) - begun) * len(batch)
         return found
 
-    if not request.prune:
-        return generated([prompt for _ in numbers], numbers, None), numbers
+    if request.prune:
 
-    def ranked(pieces: list[Tokens]) -> list[float]:
-        lengths = [request.length] * len(pieces)
-        return [each.key(request.rank) for each in merits(bundle, pieces, lengths, given, request.rank)]
+        def ranked(pieces: list[Tokens]) -> list[float]:
+            lengths = [request.length] * len(pieces)
+            return [each.key(request.rank) for each in merits(bundle, pieces, lengths, given, request.rank)]
 
-    end = bundle.vocabulary.end
-    return prune_while_composing(prompt, numbers, longest, generated, ranked, lambda piece: int(piece[-1]) == end)
+        end = bundle.vocabulary.end
+        made, numbers = yield from prune_while_composing(
+            prompt, numbers, longest, generated, ranked, lambda piece: int(piece[-1]) == end, watch.is_over
+        )
+    else:
+        made = yield from generated([prompt for _ in numbers], numbers, None)
+    begun = [index for index, piece in enumerate(made) if len(piece) > given]
+    if not begun:
+        raise RunError("the time was over before a token was composed")
+    return [made[index] for index in begun], [numbers[index] for index in begun]
 
 
 def _rank(

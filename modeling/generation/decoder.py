@@ -20,11 +20,17 @@ class Decoder:
         self.executor = executor
         self.headers = headers
         self._state: DecodingState | None = None
+        self._pieces = 0
 
     @property
     def cached(self) -> int:
         """Positions in the cache."""
         return 0 if self._state is None else self._state.cached
+
+    @property
+    def is_ready(self) -> bool:
+        """True if logits are there; an executor that is shared computes them when all have asked."""
+        return self._filled.is_ready
 
     def prefill(self, windows: Fields, capacity: int) -> None:
         """Fill the cache, anew if there is one, with windows that begin with a header.
@@ -38,7 +44,8 @@ class Decoder:
                 if token != KEPT:
                     copy[0, :, place] = token
             copies.append(copy)
-        self._state = None  # its memory is free for the new one
+        self.release()  # its memory is free for the new one
+        self._pieces = windows.shape[1]
         self._state = self.executor.prefill(np.concatenate(copies, axis=1), capacity)
 
     def decode_step(self, latest: Fields) -> None:
@@ -61,8 +68,15 @@ class Decoder:
 
     def keep(self, rows: Rows) -> None:
         """Keep these pieces, in this order; one that is named more than once is copied."""
-        pieces = len(self._filled.logits) // len(self.headers)
-        self._filled.keep(np.concatenate([rows + number * pieces for number in range(len(self.headers))]))
+        copies = [rows + number * self._pieces for number in range(len(self.headers))]
+        self._filled.keep(np.concatenate(copies))
+        self._pieces = len(rows)
+
+    def release(self) -> None:
+        """Give back the memory of the cache."""
+        if self._state is not None:
+            self._state.release()
+            self._state = None
 
     @property
     def _filled(self) -> DecodingState:

@@ -30,6 +30,8 @@ class TokenExecutor:
 
 
 class _State:
+    is_ready = True
+
     def __init__(self, executor: TokenExecutor, tokens: Rows) -> None:
         self._executor = executor
         self._latest = tokens[:, max(tokens.shape[1] - executor.width, 0) :]
@@ -46,6 +48,10 @@ class _State:
     def keep(self, rows: Rows) -> None:
         """Keep these rows, in this order."""
         self._latest, self.logits = self._latest[rows], self.logits[rows]
+
+    def release(self) -> None:
+        """Free the last tokens."""
+        del self._latest
 
 
 def ngram_executor(model: NGram) -> Executor:

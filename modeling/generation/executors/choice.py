@@ -11,6 +11,7 @@ from modeling.config.base import StrictModel
 from modeling.generation.executors.compiled import CompiledExecutor
 from modeling.generation.executors.eager import EagerExecutor
 from modeling.generation.executors.executor import Executor
+from modeling.generation.executors.shared import SharedExecutor
 from modeling.network.transformer import MuseNet
 
 
@@ -44,3 +45,11 @@ def new_executor(model: MuseNet, config: ExecutorConfig | None = None) -> Execut
     if config.weights == "int8":
         raise ExecutorError("weights=int8 is for executor=compiled, on a CPU: take weights=fp32")
     return EagerExecutor(model)
+
+
+def share(executor: Executor, slots: int, capacity: int) -> Executor:
+    """Return an executor of `slots` rows for several batches at once: a shared one where it is compiled.
+
+    An eager one computes for each batch by itself, whenever that asks.
+    """
+    return SharedExecutor(executor, slots, capacity) if isinstance(executor, CompiledExecutor) else executor

@@ -31,7 +31,7 @@ class CompiledExecutor:
         self.network = pack_network(model, quantise)
         self._forward: Callable[..., None] | None = None
         self._embeddings = model.embeddings
-        self.cache_shape = (config.layers, config.kv_heads or config.heads, config.d_head)
+        self._cache_shape = (config.layers, config.kv_heads or config.heads, config.d_head)
 
     def label_rows(self, windows: Fields) -> Rows:
         """Return the rows of the tables of styles and instrumentations that the headers of windows name, (2, rows)."""
@@ -43,6 +43,12 @@ class CompiledExecutor:
         if groups is not None and labels.shape[1] > 1:
             rows[1] = groups.masks(labels[:, 1]).numpy()
         return rows
+
+    def new_cache(self, slots: int, capacity: int) -> KeyValues:
+        """Return an empty cache; its memory is taken where positions are written."""
+        layers, heads, size = self._cache_shape
+        shape = (layers, slots, heads, capacity, size)
+        return KeyValues(np.empty(shape, np.float32), np.empty(shape, np.float32))
 
     def forward(self, *arguments: object) -> None:
         """Call `forward` with this network; other arguments as there, arrays in C order."""
@@ -63,12 +69,14 @@ class CompiledExecutor:
 class CompiledState:
     """Rows, each with a slot of a cache."""
 
+    is_ready = True
+
     def __init__(self, executor: CompiledExecutor, windows: Fields, capacity: int) -> None:
         _, rows, length = windows.shape
         self._executor = executor
         self._capacity = capacity
         self._labels = executor.label_rows(windows)
-        self._cache = self._new_cache(rows)
+        self._cache = executor.new_cache(rows, capacity)
         self._slots = np.arange(rows)
         self._buffers = new_buffers(executor.network, max(PASS, rows), capacity)
         self.logits: Floats
@@ -87,7 +95,7 @@ class CompiledState:
         """Keep these rows, in this order."""
         chosen = self._slots[rows]
         if len(np.unique(chosen)) < len(chosen):
-            old, self._cache = self._cache, self._new_cache(len(rows))
+            old, self._cache = self._cache, self._executor.new_cache(len(rows), self._capacity)
             for before, after in zip(old, self._cache):
                 after[:, :, :, : self.cached] = before[:, chosen, :, : self.cached]
             chosen = np.arange(len(rows))
@@ -97,10 +105,9 @@ class CompiledState:
         self._labels = self._labels[:, rows]
         self.logits = self.logits[rows]
 
-    def _new_cache(self, slots: int) -> KeyValues:
-        layers, heads, size = self._executor.cache_shape
-        shape = (layers, slots, heads, self._capacity, size)
-        return KeyValues(np.empty(shape, np.float32), np.empty(shape, np.float32))
+    def release(self) -> None:
+        """Free the cache."""
+        del self._cache
 
     def _append(self, fields: Fields, last: bool) -> None:
         """Append positions, shape (FIELDS, rows, positions); compute logits after the `last` one."""

@@ -36,6 +36,8 @@ class EagerExecutor:
 class EagerState:
     """Rows with a key-value cache of tensors."""
 
+    is_ready = True
+
     def __init__(self, executor: EagerExecutor, windows: Fields, capacity: int) -> None:
         model = executor.model
         self._executor = executor
@@ -55,6 +57,10 @@ class EagerState:
         with torch.inference_mode():
             self._cache.keep(chosen)
         self.logits = self.logits[rows]
+
+    def release(self) -> None:
+        """Free the cache."""
+        del self._cache
 
     def _append(self, fields: Fields) -> Floats:
         model, device = self._executor.model, self._executor.device

@@ -20,6 +20,8 @@ class DecodingState(Protocol):
     """Shape (rows, ids or more); ids follow by their number."""
     cached: int
     """Positions in the cache, of every row."""
+    is_ready: bool
+    """True if `logits` follow the latest tokens; of an executor that is shared, once it has run."""
 
     def decode_step(self, latest: Fields) -> None:
         """Append the latest token of every row, shape (FIELDS, rows), and update the logits."""
@@ -27,6 +29,10 @@ class DecodingState(Protocol):
 
     def keep(self, rows: Rows) -> None:
         """Keep these rows, in this order; one that is named more than once is copied."""
+        ...
+
+    def release(self) -> None:
+        """Give back the rows; nothing is asked of the state afterwards."""
         ...
 
 

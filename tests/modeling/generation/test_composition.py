@@ -9,8 +9,26 @@ from pathlib import Path
 
 import pytest
 
+from infra.errors import RunError
 from modeling.criticism import CriticConfig, judge
-from modeling.generation import ModelBundle, Request, beginning, compose, composition, prompt_tokens
+from modeling.generation import (
+    Candidate,
+    ExecutorConfig,
+    Infill,
+    ModelBundle,
+    Request,
+    SamplingConfig,
+    SharedExecutor,
+    Step,
+    Watch,
+    at_a_stretch,
+    beginning,
+    compose,
+    composing,
+    composition,
+    prompt_tokens,
+    share,
+)
 from tokenization.encodings import ENCODINGS, Time
 from tokenization.midi import read_midi
 from tokenization.midi.notes import Notes
@@ -95,3 +113,100 @@ class TestCompose:
             bundle, make_request(prompt=bundle.encoding.encode(beginning(prompt, count=20))[:-1], length=200, best_of=1)
         )
         assert len(bundle.encoding.decode(found.tokens)) > 0
+
+
+class TestTurns:
+    """Requests that are composed in turn, by one executor for all."""
+
+    @pytest.fixture
+    def shared(self, bundle: ModelBundle) -> SharedExecutor:
+        executor = share(bundle.executor(ExecutorConfig()), 24, bundle.model.config.context)
+        assert isinstance(executor, SharedExecutor)
+        return executor
+
+    def test_each_is_what_it_is_alone(
+        self, bundle: ModelBundle, shared: SharedExecutor, tune: Notes, make_request: MakeRequest
+    ) -> None:
+        prompt = bundle.encoding.encode(tune)[:-1]
+        requests = [
+            make_request(length=150),  # the window moves twice
+            make_request(best_of=6, length=100, prune=True, seed=1),
+            make_request(best_of=2, prompt=prompt, length=len(prompt) + 40, rank="likelihood"),
+            make_request(best_of=2, sampling=SamplingConfig(top_p=0.9, guidance=2.0)),
+            make_request(best_of=2, prompt=prompt, infill=Infill(0.2, 0.6)),
+        ]
+        expected = [compose(bundle, request) for request in requests]
+        free = sorted(shared.free)
+        works = {n: composing(bundle, request, shared, Watch()) for n, request in enumerate(requests)}
+        found: dict[int, list[Candidate]] = {}
+        waiting = list(works)
+        running: list[int] = []
+        answers: dict[int, object] = {}
+        for turn in itertools.count():
+            if turn % 7 == 0 and waiting:  # they join one after the other
+                running.append(waiting.pop(0))
+            for number in list(running):
+                try:
+                    aside = works[number].send(answers.pop(number, None))
+                except StopIteration as done:
+                    found[number] = done.value
+                    running.remove(number)
+                else:
+                    if aside is not None:
+                        answers[number] = aside()
+            shared.run()
+            if not (running or waiting):
+                break
+        assert [
+            [(c.index, c.tokens.tolist(), c.score, c.likelihood, c.seam) for c in found[n]]
+            for n in range(len(requests))
+        ] == [[(c.index, c.tokens.tolist(), c.score, c.likelihood, c.seam) for c in each] for each in expected]
+        assert sorted(shared.free) == free
+
+    def test_one_that_is_given_up_leaves_its_rows(
+        self, bundle: ModelBundle, shared: SharedExecutor, make_request: MakeRequest
+    ) -> None:
+        work = composing(bundle, make_request(), shared, Watch())
+        next(work)
+        shared.run()
+        next(work)
+        assert len(shared.free) == 21
+        work.close()
+        assert len(shared.free) == 24
+
+    @pytest.mark.parametrize("prune", [True, False])
+    def test_one_that_is_over_before_its_end_is_what_was_made(
+        self, prune: bool, bundle: ModelBundle, make_request: MakeRequest
+    ) -> None:
+        request = make_request(best_of=3, length=120, prune=prune)
+        whole = {c.index: c.tokens.tolist() for c in compose(bundle, replace(request, prune=False))}
+        drawn: list[int] = []
+        watch = Watch(on_step=lambda numbers, step: drawn.append(step.position), is_over=lambda: len(drawn) >= 30)
+        executor = bundle.executor(ExecutorConfig())
+        found = at_a_stretch(composing(bundle, request, executor, watch))
+        assert [c.tokens.tolist() for c in found] == [whole[c.index][:34] for c in found]
+        assert len(found) == 3
+        assert all(c.score is not None for c in found)
+
+    def test_one_in_haste_is_not_ranked(self, bundle: ModelBundle, make_request: MakeRequest) -> None:
+        watch = Watch(is_in_haste=lambda: True)
+        found = at_a_stretch(composing(bundle, make_request(), bundle.executor(ExecutorConfig()), watch))
+        assert [(c.index, c.score) for c in found] == [(0, None), (1, None), (2, None)]
+
+    def test_one_that_is_over_before_its_first_token_says_so(
+        self, bundle: ModelBundle, make_request: MakeRequest
+    ) -> None:
+        work = composing(bundle, make_request(), bundle.executor(ExecutorConfig()), Watch(is_over=lambda: True))
+        with pytest.raises(RunError, match="before a token was composed"):
+            at_a_stretch(work)
+
+    def test_steps_name_their_candidates(self, bundle: ModelBundle, make_request: MakeRequest) -> None:
+        pieces: dict[int, list[int]] = {}
+
+        def told(numbers: list[int], step: Step) -> None:
+            for number, token in zip(numbers, step.tokens.tolist()):
+                pieces.setdefault(number, []).append(token)
+
+        request = make_request(first=5)
+        found = at_a_stretch(composing(bundle, request, bundle.executor(ExecutorConfig()), Watch(on_step=told)))
+        assert {c.index: c.tokens[4:].tolist() for c in found} == pieces

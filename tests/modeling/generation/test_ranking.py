@@ -12,6 +12,7 @@ import torch
 from modeling.criticism import judge
 from modeling.generation import ModelBundle, NoCriticError, Request, compose, mean_log_likelihoods
 from modeling.generation.pruning import PRUNED_AT, prune_while_composing, pruned_tokens
+from modeling.generation.turns import Turns, at_a_stretch
 
 MakeRequest = Callable[..., Request]
 
@@ -80,8 +81,9 @@ class TestPruning:
     def test_the_worse_half_goes_each_time_and_ended_pieces_stay_as_they_are(self) -> None:
         end = 99
 
-        def generated(pieces: list[np.ndarray], numbers: list[int], stop: int | None) -> list[np.ndarray]:
+        def generated(pieces: list[np.ndarray], numbers: list[int], stop: int | None) -> Turns[list[np.ndarray]]:
             until = 300 if stop is None else stop
+            yield None
             return [
                 np.array([*piece, end]) if number == 7 else np.full(until, number)
                 for piece, number in zip(pieces, numbers)
@@ -93,8 +95,10 @@ class TestPruning:
             asked.append(len(pieces))
             return [1000.0 if piece[-1] == end else float(piece[-1]) for piece in pieces]
 
-        pieces, left = prune_while_composing(
-            np.zeros(4, np.int64), range(8), 300, generated, ranked, lambda piece: int(piece[-1]) == end
+        pieces, left = at_a_stretch(
+            prune_while_composing(
+                np.zeros(4, np.int64), range(8), 300, generated, ranked, lambda piece: int(piece[-1]) == end
+            )
         )
         assert asked == [8, 4, 2]
         assert left == [7]
