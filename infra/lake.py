@@ -69,6 +69,11 @@ class Lake:
         return self.root / "samples"
 
     @property
+    def served(self) -> Path:
+        """`<digest>.json`: answers of `musenet serve`, to be had again by their link."""
+        return self.root / "served"
+
+    @property
     def evaluations(self) -> Path:
         """`<digest>/`: default output folders of `musenet evaluate`."""
         return self.root / "evaluations"

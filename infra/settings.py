@@ -75,11 +75,16 @@ def one_line(error: ValidationError, model: type[BaseModel] | None = None) -> st
 
     An unknown key comes first, for a misspelt key is also missing; with `model`, the nearest known one is named.
     """
-    fault = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
+    return sentence_of(error.errors(), model)
+
+
+def sentence_of(faults: Sequence[Mapping[str, Any]], model: type[BaseModel] | None = None) -> str:
+    """Describe the first of pydantic's faults, as `one_line` does."""
+    fault = min(faults, key=lambda each: each["type"] != "extra_forbidden")
     key = ".".join(map(str, fault["loc"]))
     if fault["type"] == "extra_forbidden":
         return f"no setting {key!r}{nearest(key, _siblings(model, fault['loc']))}"
-    problem = fault["msg"].removeprefix("Value error, ")
+    problem: str = fault["msg"].removeprefix("Value error, ")
     if not key:
         return problem
     value = f" = {fault['input']!r}" if isinstance(fault["input"], str | int | float | None) else ""

@@ -16,6 +16,7 @@
 - `registry.style_map`: how alike a model's styles are (`StyleMap`)
 - `registry.composer`: a model version that composes (`Composer`), `registry.piece`: the piece it made
 - `registry.tree`: candidates that go on from each other (`Tree`)
+- `registry.serving`: a model over HTTP
 - `registry.pyfunc_model`: the registered model behind MLflow's `predict`
 
 Names are imported from these modules: importing the package itself loads neither MLflow nor PyTorch.

@@ -33,7 +33,7 @@ from tokenization.encodings import HEADER, Encoding
 from tokenization.vocabulary import Tokens
 
 if TYPE_CHECKING:
-    from modeling.generation import Infill, ModelBundle, Request
+    from modeling.generation import Executor, ExecutorConfig, Infill, ModelBundle, Request, Turns, Watch
     from registry.openings import Opening
     from tokenization.originality import Originality, OriginalityIndex
 
@@ -152,7 +152,7 @@ class Composer:
         """
         vocabulary = self.encoding.vocabulary
         asked = vocabulary.group_mask(request.instruments)
-        begins = self._prepare(request, prompt).prompt
+        begins = self.prepare(request, prompt).prompt
         if begins is None:
             return []
         found = int(begins[1]) - vocabulary.instrumentation_base
@@ -180,7 +180,7 @@ class Composer:
     def _tokens(self, request: PieceRequest, prompt: Prompt | None) -> Tokens | None:
         return None if prompt is None else prompt.tokens(self.encoding, *request.prompt_part)
 
-    def _prepare(self, request: PieceRequest, prompt: Prompt | None) -> Request:
+    def prepare(self, request: PieceRequest, prompt: Prompt | None) -> Request:
         """Return the request for the network, checked. Raises UserError."""
         from modeling.generation import Frame, check_rank, prompt_tokens
 
@@ -225,11 +225,28 @@ class Composer:
 
         `stop`: tokens after which they stop, whatever their planned length, to be continued.
         """
-        prepared = replace(self._prepare(request, prompt), stop=stop)
-        from modeling.generation import compose
+        from modeling.generation import Watch, at_a_stretch
 
+        return at_a_stretch(self.composing(request, prompt, Watch(on_progress), stop))
+
+    def composing(
+        self,
+        request: PieceRequest,
+        prompt: Prompt | None,
+        watch: Watch,
+        stop: int | None = None,
+        executor_of: Callable[[ExecutorConfig], Executor] | None = None,
+    ) -> Turns[list[Piece]]:
+        """Compose the candidates of a request in turn with others: see `modeling.generation.composing`.
+
+        `executor_of`: the executor of a configuration; None: the bundle's own. Raises UserError and WeightsError.
+        """
+        from modeling.generation import composing
+
+        prepared = replace(self.prepare(request, prompt), stop=stop)
         bundle = self.bundle
-        found = compose(bundle, prepared, on_progress)
+        executor = (executor_of or bundle.executor)(prepared.executor)
+        found = yield from composing(bundle, prepared, executor, watch)
         device = str(next(bundle.model.parameters()).device)
         about = request, prompt, self.identity, self.encoding
         return [

@@ -35,6 +35,8 @@ REQUIREMENTS = (
     *("scikit-learn", "scipy", "tokenizers", "torch", "universal-pathlib"),
 )
 """Packages of others that these import to compose."""
+LEFT_OUT = ("__pycache__", "serving", "studio")
+"""Of their folders: those that are not needed to compose."""
 CODE, CODE_FILE = "code", "musenet_model.py"
 CONDA, PYTHON_ENVIRONMENT, PIP = "conda.yaml", "python_env.yaml", "requirements.txt"
 EXAMPLE, SERVING_EXAMPLE = "input_example.json", "serving_input_example.json"
@@ -57,7 +59,7 @@ def write_version(
         (folder / name).write_text(html, encoding="utf-8")
     for package in PACKAGES:
         (source,) = package.__path__
-        shutil.copytree(source, folder / CODE / package.__name__, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(source, folder / CODE / package.__name__, ignore=shutil.ignore_patterns(*LEFT_OUT))
     shutil.copyfile(Path(registry.__path__[0]) / "model_code.py", folder / CODE_FILE)
     _write_environment(folder)
     model = Model(signature=signature(), run_id=run_id, model_id=model_id, saved_input_example_info=_example(folder))

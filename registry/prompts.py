@@ -6,6 +6,7 @@ that still sound included, so that a piece can go on from any of its tokens.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -53,6 +54,19 @@ class Prompt:
     def of_tokens(cls, tokens: Tokens, vocabulary: Vocabulary, name: str) -> Prompt:
         """Return tokens as a prompt, to be called `name` in messages."""
         return cls((vocabulary.to_text(tokens) + "\n").encode(), name + TEXT)
+
+    @classmethod
+    def of_text(cls, text: str, name: str) -> Prompt:
+        """Return a prompt from text: a MIDI file in base64, or tokens. It is called `name` in messages.
+
+        Raises UserError for a file that is none with notes.
+        """
+        try:
+            prompt = cls(base64.b64decode(text, validate=True), name + MIDI)
+        except ValueError:
+            return cls(text.encode(errors="replace"), name + TEXT)
+        prompt.notes  # noqa: B018 (raises for a file without music)
+        return prompt
 
     @cached_property
     def sha256(self) -> str:

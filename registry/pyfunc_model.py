@@ -8,7 +8,6 @@ are refused: see `registry.refusals`.
 from __future__ import annotations
 
 import base64
-import binascii
 import time
 from collections.abc import Hashable, Mapping
 from pathlib import Path
@@ -28,7 +27,7 @@ from registry.composer import Composer
 from registry.identity import BUNDLE, ModelIdentity
 from registry.manifest import check_manifest
 from registry.piece import Piece
-from registry.prompts import MIDI, TEXT
+from registry.prompts import Prompt
 from registry.refusals import Refusals
 from registry.requests import PieceRequest
 from registry.requests.table import scalar_default, scalar_fields
@@ -127,14 +126,9 @@ def _request(row: Mapping[Hashable, Any], settings: dict[str, Any], file: Path) 
         raise UserError(one_line(error, PieceRequest)) from error
 
 
-def _write_prompt(prompt: str, file: Path) -> str:
-    """Write a prompt as a file of its kind: text in base64 is a MIDI file, other text is tokens."""
-    try:
-        data = base64.b64decode(prompt, validate=True)
-    except (binascii.Error, ValueError):
-        data, suffix = prompt.encode(), TEXT
-    else:
-        suffix = MIDI
-    path = file.with_suffix(suffix)
-    path.write_bytes(data)
+def _write_prompt(text: str, file: Path) -> str:
+    """Write a prompt as a file of its kind: text in base64 is a MIDI file, other text is tokens. Raises UserError."""
+    prompt = Prompt.of_text(text, "prompt")
+    path = file.with_suffix(prompt.suffix)
+    path.write_bytes(prompt.data)
     return str(path)

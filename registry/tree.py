@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Literal, Unpack
@@ -69,7 +69,7 @@ class Node(BaseModel):
     @property
     def has_ended(self) -> bool:
         """True if its last token is `end`."""
-        return self.tokens.split()[-1] == "end"
+        return self.tokens.split()[-1:] == ["end"]
 
 
 def continued(request: PieceRequest, length: int, candidate: int, changes: Mapping[str, Any]) -> PieceRequest:
@@ -92,6 +92,47 @@ def continued(request: PieceRequest, length: int, candidate: int, changes: Mappi
         return PieceRequest.model_validate({**fields, **changes})
     except ValidationError as error:
         raise UserError(one_line(error, PieceRequest)) from error
+
+
+def way_on(composer: Composer, node: Node, at: int | None, changes: Mapping[str, Any]) -> tuple[PieceRequest, Prompt]:
+    """Return the request and the prompt by which a model goes on from a node; arguments as for `Tree.branch`.
+
+    Raises UserError where nothing can follow.
+    """
+    tokens = composer.encoding.vocabulary.from_text(node.tokens)
+    kept = len(tokens) - node.has_ended if at is None else at
+    if not HEADER <= kept <= len(tokens) - node.has_ended:
+        raise UserError(f"a branch keeps {HEADER} to {len(tokens) - node.has_ended} tokens of its node, not {kept}")
+    if at is None and node.has_ended:
+        raise UserError(f"the piece {node.digest[:12]} has ended: say from which of its tokens to go on")
+    if node.request.length is None and node.request.seconds is None:
+        raise UserError("the request of a node says how long its piece is: this one has neither length nor seconds")
+    request = continued(node.request, node.request.length or 0, node.candidate, changes)
+    return request, Prompt.of_tokens(tokens[:kept], composer.encoding.vocabulary, f"node {node.digest[:12]}")
+
+
+def beginning_of(composer: Composer, request: PieceRequest, prompt: Prompt | None) -> int:
+    """Return the tokens that all candidates of a request have from its prompt, or of their header. Raises UserError."""
+    return HEADER if prompt is None else len(prompt.tokens(composer.encoding, *request.prompt_part))
+
+
+def nodes_of(
+    composer: Composer, request: PieceRequest, prompt: Prompt | None, pieces: Sequence[Piece], parent: str | None
+) -> list[Node]:
+    """Return the nodes of pieces that were composed for a request; `parent`: the digest of the node they go on from."""
+    onwards = continued(request, composer.length_of(request, prompt), request.candidate, {})
+    return [
+        Node(
+            model=composer.identity.digest,
+            request=onwards.model_copy(update={"best_of": request.best_of}),
+            tokens=piece.text,
+            candidate=piece.candidate,
+            score=piece.score,
+            parent=parent,
+            at=beginning_of(composer, request, prompt),
+        )
+        for piece in pieces
+    ]
 
 
 class Tree:
@@ -120,15 +161,7 @@ class Tree:
 
         `at`: the tokens of the node that are kept, all unless given. Raises UserError where nothing can follow.
         """
-        tokens = self.composer.encoding.vocabulary.from_text(node.tokens)
-        kept = len(tokens) - node.has_ended if at is None else at
-        if not HEADER <= kept <= len(tokens) - node.has_ended:
-            raise UserError(f"a branch keeps {HEADER} to {len(tokens) - node.has_ended} tokens of its node, not {kept}")
-        if at is None and node.has_ended:
-            raise UserError(f"the piece {node.digest[:12]} has ended: say from which of its tokens to go on")
-        assert node.request.length is not None or node.request.seconds is not None
-        request = continued(node.request, node.request.length or 0, node.candidate, changes)
-        prompt = Prompt.of_tokens(tokens[:kept], self.composer.encoding.vocabulary, f"node {node.digest[:12]}")
+        request, prompt = way_on(self.composer, node, at, changes)
         return self._grow(request, prompt, ahead, node)
 
     def go_on(self, node: Node, ahead: int | None = None) -> Node:
@@ -136,21 +169,9 @@ class Tree:
         return self.branch(node, ahead=ahead)[0]
 
     def _grow(self, request: PieceRequest, prompt: Prompt | None, ahead: int | None, parent: Node | None) -> list[Node]:
-        begins = HEADER if prompt is None else len(prompt.tokens(self.composer.encoding, *request.prompt_part))
-        stop = None if ahead is None else begins + ahead
-        onwards = continued(request, self.composer.length_of(request, prompt), request.candidate, {})
-        found = [
-            Node(
-                model=self.composer.identity.digest,
-                request=onwards.model_copy(update={"best_of": request.best_of}),
-                tokens=piece.text,
-                candidate=piece.candidate,
-                score=piece.score,
-                parent=None if parent is None else parent.digest,
-                at=begins,
-            )
-            for piece in self.composer.candidates(request, prompt, stop=stop)
-        ]
+        stop = None if ahead is None else beginning_of(self.composer, request, prompt) + ahead
+        pieces = self.composer.candidates(request, prompt, stop=stop)
+        found = nodes_of(self.composer, request, prompt, pieces, None if parent is None else parent.digest)
         self.nodes |= {node.digest: node for node in found}
         return found
 

@@ -23,6 +23,7 @@ from flows.cli import (
     quarantine,
     retention,
     sampling,
+    serve,
     servers,
     starter,
     sweep,
@@ -43,7 +44,7 @@ for command in (
     *(models.train, sweep.sweep, models.critic, models.register, sampling.sample),
     *(evaluate.evaluate, models.demo, models.runs, versions.models, starter.starter),
     *(tokens.encode, tokens.decode, originality.originality, openings.openings, pictures.roll, pictures.layouts),
-    *(servers.up, servers.down, servers.status, servers.open_page, retention.gc),
+    *(serve.serve, servers.up, servers.down, servers.status, servers.open_page, retention.gc),
 ):
     musenet.add_command(command)
 for command in (promotion.compare, promotion.promote, promotion.rollback, promotion.gate_command):

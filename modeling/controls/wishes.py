@@ -19,7 +19,7 @@ Nats = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 class Controls(BaseModel):
     """Musical wishes for one piece; the defaults wish for nothing."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     time_temperature: Factor | None = None
     """Factor of the temperature among waits: below 1 the rhythm is more regular, and as often as before time passes;
@@ -42,7 +42,7 @@ class Controls(BaseModel):
     """Least velocity of a note; the vocabulary's steps nearest to it and to `loudest` bound the choice."""
     loudest: Velocity = 127
     """Greatest velocity of a note."""
-    most_voices: Annotated[int, Field(ge=1)] | None = None
+    most_voices: Annotated[int, Field(ge=1, lt=2**31)] | None = None
     """Most notes that sound at a time, drums aside; of encodings without ends, that start at a time."""
     density: Factor | None = None
     """Notes a second to aim at, over some seconds."""
@@ -53,7 +53,7 @@ class Controls(BaseModel):
     repetition: Nats = 0.0
     """Nats by which a note becomes less likely for each time its phrase (the last intervals of its instrument) has been
     heard lately, beyond `repeats`."""
-    repeats: Annotated[int, Field(ge=0)] = 2
+    repeats: Annotated[int, Field(ge=0, lt=2**31)] = 2
     """Times that a phrase may be heard without a penalty."""
     tonality: Nats | None = None
     """How closely notes keep to the pitch classes that were heard lately: the exponent of their share among the last

@@ -29,7 +29,9 @@ OPENING_BARS: Final = 4.0
 
 def _names(value: Any) -> Any:
     """Split text at its commas: `piano, strings`."""
-    return tuple(name.strip() for name in value.split(",") if name.strip()) if isinstance(value, str) else value
+    if isinstance(value, str):
+        return tuple(name.strip() for name in value.split(",") if name.strip())
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _path(value: Any) -> Any:
@@ -62,13 +64,13 @@ class PieceRequest(Controls):
     """Of all tokens; None: the model's own, most often 1."""
     top_p: float | None = Field(None, gt=0, le=1)
     """Probability mass of the tokens that are sampled from (nucleus sampling); None: the model's own."""
-    top_k: int = Field(0, ge=0)
+    top_k: int = Field(0, ge=0, le=2**16)
     """Number of the most probable tokens that are sampled from; 0: all."""
     min_p: float = Field(0.0, ge=0, le=1)
     """Least probability of a token that is sampled, as a share of the most probable one's."""
     typical: float = Field(1.0, gt=0, le=1)
     """Locally typical sampling: probability mass of the tokens that are kept; 1: all."""
-    longest_note: float = Field(8.0, gt=0, allow_inf_nan=False)
+    longest_note: float = Field(8.0, gt=0, le=LONGEST_TIME)
     """Seconds after which a sounding note is ended."""
     guidance: float = Field(1.0, ge=1, allow_inf_nan=False)
     """Strength of classifier-free guidance towards style and instruments; 1: none."""
@@ -79,6 +81,7 @@ class PieceRequest(Controls):
     prune: bool = False
     """True to drop the worse half of the candidates after 64, 128 and 192 tokens, so that many more cost as much."""
     seed: int = Field(0, ge=0)
+    """Of the random numbers: the same seed gives the same piece."""
     weights: Literal["fp32", "int8"] = "fp32"
     """`int8`: the network's matrices rounded to 8 bits, which is faster; on a CPU only."""
     prompt: Annotated[Path | None, BeforeValidator(_path)] = None
@@ -92,7 +95,7 @@ class PieceRequest(Controls):
     opening: str | None = None
     """A piece of the model's dataset to begin like, `style/name`; its first OPENING_BARS bars unless others are
     given."""
-    candidate: int = Field(0, ge=0)
+    candidate: int = Field(0, ge=0, lt=2**31)
     """Number of the first candidate; a seed's candidates are the same whichever of them are asked for."""
     infill: str | None = None
     """Span of the prompt, a whole piece then, that is composed anew, `12s-20s` or `4bars-8bars`: see

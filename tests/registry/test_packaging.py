@@ -6,7 +6,7 @@ import ast
 import sys
 from pathlib import Path
 
-from registry.packaging import PACKAGES, REQUIREMENTS, requirements
+from registry.packaging import LEFT_OUT, PACKAGES, REQUIREMENTS, requirements
 
 NAMES = {"sklearn": "scikit-learn", "upath": "universal-pathlib"}
 """Packages whose modules are called otherwise."""
@@ -22,6 +22,8 @@ NOT_TO_COMPOSE = {
 def imported(package: Path) -> set[str]:
     found = set()
     for file in package.rglob("*.py"):
+        if {*LEFT_OUT} & {*file.relative_to(package).parts}:
+            continue
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
                 found |= {alias.name.split(".")[0] for alias in node.names}

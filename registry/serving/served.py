@@ -1,0 +1,99 @@
+"""The model that is served: its composer, and the decoder of all that is asked of it."""
+
+from __future__ import annotations
+
+import threading
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from infra.lake import Lake
+from registry.composer import CRITIC_FILE, Composer
+from registry.loading import open_composer
+from registry.models import RegisteredModel
+from registry.requests import PieceRequest
+from registry.serving.answers import InstrumentAnswer, ModelAnswer, StylesAnswer
+from registry.serving.settings import Limits
+from registry.serving.style_map import style_map
+from registry.store import Registry
+from registry.transfer import card_of
+
+if TYPE_CHECKING:
+    from modeling.generation import Executor, ExecutorConfig
+
+FIRST = PieceRequest(length=48, best_of=1)
+"""What a model composes before it is served, so that no request waits for code to be compiled."""
+
+
+class ServedModel:
+    """A version in memory, ready to decode."""
+
+    def __init__(self, reference: str, composer: Composer, card: str, limits: Limits) -> None:
+        """`reference`: by which it was found; `card`: Markdown. Raises WeightsError."""
+        self.reference, self.composer, self.card, self.limits = reference, composer, card, limits
+        self._executors: dict[ExecutorConfig, Executor] = {}
+        self._lock = threading.Lock()
+        composer.bundle  # noqa: B018 (loads it)
+
+    @classmethod
+    def load(
+        cls, reference: str, registry: Registry, model: RegisteredModel, device: str, lake: Lake, limits: Limits
+    ) -> ServedModel:
+        """Load a registered version, and compose a little with it. Raises RegistryError, WeightsError."""
+        composer = open_composer(registry, model, device, lake)
+        composer.answer(FIRST)
+        return cls(reference, composer, card_of(registry, model), limits)
+
+    def executor_of(self, config: ExecutorConfig) -> Executor:
+        """Return the executor of all requests with a configuration. Raises ExecutorError."""
+        from modeling.generation import share
+
+        with self._lock:
+            if config not in self._executors:
+                bundle = self.composer.bundle
+                own = bundle.executor(config)
+                self._executors[config] = share(own, self.limits.rows, bundle.model.config.context)
+            return self._executors[config]
+
+    def run(self) -> int:
+        """Make a pass of all executors; return its tokens. Those that are not shared compute by themselves."""
+        from modeling.generation import SharedExecutor
+
+        with self._lock:
+            executors = [*self._executors.values()]
+        return sum(executor.run() for executor in executors if isinstance(executor, SharedExecutor))
+
+    @cached_property
+    def about(self) -> ModelAnswer:
+        """What is said of it."""
+        composer, vocabulary = self.composer, self.composer.encoding.vocabulary
+        return ModelAnswer(
+            reference=self.reference,
+            **composer.identity.model_dump(),
+            card=self.card,
+            has_critic=(composer.files / CRITIC_FILE).exists(),
+            encoding=composer.encoding.name,
+            time=composer.encoding.time.value,
+            context=composer.bundle.model.config.context,
+            styles=[*composer.styles],
+            groups=[*reversed(vocabulary.groups)],
+            instruments=[
+                InstrumentAnswer(
+                    name=each.name,
+                    group=each.group,
+                    program=each.output_program,
+                    drums=each.drum,
+                    lowest=each.range[0],
+                    highest=each.range[1],
+                )
+                for each in vocabulary.instruments
+            ],
+            limits=self.limits,
+        )
+
+    @cached_property
+    def styles(self) -> StylesAnswer:
+        """The map of its styles."""
+        from modeling.network.styles import style_similarities
+
+        composer = self.composer
+        return style_map(composer.styles, style_similarities(composer.bundle.model, composer.encoding.vocabulary))
