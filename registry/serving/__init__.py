@@ -6,7 +6,7 @@
 - `registry.serving.served`: the model that is served, `registry.serving.following`: by the alias that it has
 - `registry.serving.service`: from a request to its answer, `registry.serving.scoring`: judgements of given pieces
 - `registry.serving.listening`: notes while they are made, `registry.serving.streams`: as events
-- `registry.serving.kept`: answers by their link, `registry.serving.style_map`: the map of styles
+- `registry.serving.kept`: answers by their link
 - `registry.serving.guards`: who may ask, and how much, `registry.serving.metrics`: figures for Prometheus
 - `registry.serving.app`, `registry.serving.routes`: the application, `registry.serving.server`: uvicorn
 

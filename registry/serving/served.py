@@ -6,15 +6,17 @@ import threading
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from infra.lake import Lake
 from registry.composer import CRITIC_FILE, Composer
 from registry.loading import open_composer
 from registry.models import RegisteredModel
 from registry.requests import PieceRequest
-from registry.serving.answers import InstrumentAnswer, ModelAnswer, StylesAnswer
+from registry.serving.answers import InstrumentAnswer, ModelAnswer, StyleAnswer, StylesAnswer
 from registry.serving.settings import Limits
-from registry.serving.style_map import style_map
 from registry.store import Registry
+from registry.style_map import StyleMap
 from registry.transfer import card_of
 
 if TYPE_CHECKING:
@@ -22,6 +24,10 @@ if TYPE_CHECKING:
 
 FIRST = PieceRequest(length=48, best_of=1)
 """What a model composes before it is served, so that no request waits for code to be compiled."""
+
+
+NEAREST = 5
+"""Styles that are named as most like another one."""
 
 
 class ServedModel:
@@ -92,8 +98,11 @@ class ServedModel:
 
     @cached_property
     def styles(self) -> StylesAnswer:
-        """The map of its styles."""
-        from modeling.network.styles import style_similarities
-
-        composer = self.composer
-        return style_map(composer.styles, style_similarities(composer.bundle.model, composer.encoding.vocabulary))
+        """The map of its styles. Raises WeightsError."""
+        found = StyleMap.of_files(self.composer.files)
+        places = np.round(2 * found.places - 1, 4).tolist()
+        styles = []
+        for number, (name, (x, y)) in enumerate(zip(found.styles, places)):
+            nearest = [found.styles[other] for other, _ in found.neighbours(number, NEAREST)]
+            styles.append(StyleAnswer(name=name, x=x, y=y, nearest=nearest))
+        return StylesAnswer(styles=styles)
