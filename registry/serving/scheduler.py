@@ -80,12 +80,14 @@ class Scheduler:
         with self._changed:
             if self.is_draining:
                 raise Unavailable("the server is shutting down", retry_after=5)
+            self._admit()
             waiting = len(self._queue)
             if waiting >= self.limits.queue and (waiting or not self._fits(job)):
                 after = max(1, round(self._mean_seconds))
                 self._metrics.ended.labels("refused").inc()
                 raise Busy(f"{waiting} requests are waiting already; try again in {after} s", after)
             self._queue.append(job)
+            self._admit()
             self._changed.notify()
 
     def position(self, job: Job[Any]) -> int | None:
