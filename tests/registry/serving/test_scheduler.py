@@ -131,17 +131,18 @@ def event_that_is_set() -> threading.Event:
 
 
 def test_a_cancelled_job_ends_at_its_next_turn(scheduler: Scheduler, metrics: Metrics) -> None:
-    cleaned = threading.Event()
+    begun, cleaned = threading.Event(), threading.Event()
 
     def work(_: Job[Any]) -> Work:
         try:
             while True:
+                begun.set()
                 yield None
         finally:
             cleaned.set()
 
     running = submitted(scheduler, work, 4)
-    wait_until(lambda: scheduler.running == 1)
+    assert begun.wait(WAIT)
     waiting = submitted(scheduler, work)
     scheduler.cancel(waiting)
     scheduler.cancel(running)
