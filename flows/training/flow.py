@@ -24,7 +24,7 @@ from flows.training.report import RunReport, build_report
 from flows.training.runs import Run, keep_drawing, prepare_run
 from infra.lake import Lake
 from modeling.config import load_preset, with_settings
-from modeling.training.events import Event, StepTrained, Warned
+from modeling.training.events import Event, Interrupted, StepTrained, Warned
 from registry.lineage import DatasetReference
 from registry.uploader import TrackedRun, Uploader, upload_remaining
 from tokenization.dataset import DatasetVersion, find_version
@@ -84,6 +84,8 @@ def deepspeed_job(
                     bar.update(event.step, note=note)
                 case Warned():
                     warn(event.message)
+                case Interrupted():
+                    tick(f"training stopped at step {event.step:,}, which is saved; the same command goes on from it")
 
         try:
             launch(lake, run, hosts, on_event)

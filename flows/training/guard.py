@@ -5,7 +5,7 @@
 The guard leads the job's process group. Its standard input is a pipe that the training flow holds open and never writes
 to. When it closes, however the flow has ended, the whole group is killed: launchers, ranks, compilers, and the
 connections to other hosts, whose ranks end with them. The job's standard input is a pipe that the guard holds in the
-same way, so that ranks that watch it end when the guard itself is killed.
+same way, so that ranks that watch it end when the guard itself is killed. SIGTERM ends neither guard nor launchers.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from infra.processes import end_with_stdin
 
 def main() -> int:
     """Run the command to its end; return its exit status, or 128 plus the signal's number for a killed one."""
+    # It is for the ranks, which unblock it (`modeling.training.stopping`): launchers would kill them.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     job = subprocess.Popen(sys.argv[1:], stdin=subprocess.PIPE)
     end_with_stdin(lambda: os.killpg(os.getpgrp(), signal.SIGKILL))
     status = job.wait()

@@ -12,6 +12,7 @@ from modeling.training.events import (
     Event,
     Failed,
     Finished,
+    Interrupted,
     OutOfTime,
     RunStarted,
     StepTrained,
@@ -35,7 +36,7 @@ class History:
     """Seconds since the epoch."""
     error: str | None = None
     """The message of the error that ended the newest attempt."""
-    stopped: OutOfTime | StoppedEarly | None = None
+    stopped: OutOfTime | StoppedEarly | Interrupted | None = None
     """The event that ended the newest attempt before the last step."""
     evaluations: tuple[Evaluated, ...] = ()
     """By step; of a step that was evaluated several times, the newest."""
@@ -69,7 +70,9 @@ def read_history(metrics: Path) -> History:
         step=next((event.step for event in reversed(events) if isinstance(event, StepTrained | Finished)), 0),
         last_event_time=events[-1].time if events else None,
         error=None if error is None else error.message,
-        stopped=next((event for event in reversed(attempt) if isinstance(event, OutOfTime | StoppedEarly)), None),
+        stopped=next(
+            (event for event in reversed(attempt) if isinstance(event, OutOfTime | StoppedEarly | Interrupted)), None
+        ),
         evaluations=tuple(evaluations[step] for step in sorted(evaluations)),
     )
 

@@ -14,16 +14,20 @@ from infra.hardware import available_cores
 from infra.lake import Lake
 from infra.services import library_environment
 
-CARRIED = ("MUSENET_", "OMP_", "TORCH", "TRITON_", "NCCL_", "GLOO_", "CUDA_", "DS_", "HF_")
+CARRIED = ("MUSENET_", "OMP_", "TORCH", "TRITON_", "NCCL_", "GLOO_", "CUDA_", "DS_")
 """Prefixes of the variables that other hosts need as well; DeepSpeed itself adds those of Python."""
 NOT_CARRIED = ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "DS_ENV_FILE")
 """Variables that hold for this machine only, or are set for each host."""
+NOT_FOR_RANKS = ("MLFLOW_", "PREFECT_")
+"""Prefixes of variables for the flow alone, passwords among them; DeepSpeed would put MLflow's into its log."""
+SECRET = re.compile(r"(?:^|_)(?:TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?|KEY|AUTH_STRING)(?:_|$)")
+"""Part of the names of variables that hold secrets, of which training needs none."""
 DEVICES = "CUDA_VISIBLE_DEVICES"
 EXTENSIONS = "TORCH_EXTENSIONS_DIR"
 
 
 def job_environment(lake: Lake, hosts: Sequence[Host], remote_environment: Path) -> dict[str, str]:
-    """Return the job's environment: cores shared among the ranks, compiled extensions kept between runs.
+    """Return the job's environment: cores shared among the ranks, compiled extensions kept between runs, no secrets.
 
     `remote_environment`: the file in the job's working folder from which DeepSpeed takes the other hosts' variables.
     """
@@ -37,7 +41,12 @@ def job_environment(lake: Lake, hosts: Sequence[Host], remote_environment: Path)
     # Ninja and the compiler wrappers of the virtual environment must be found even when it is not activated.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     fixed = {"PATH": path, "PYTHONUNBUFFERED": "1", "DS_ENV_FILE": remote_environment.name}
-    return {**defaults, **os.environ, **library_environment(lake), **fixed}
+    everything = {**defaults, **os.environ, **library_environment(lake), **fixed}
+    return {
+        name: value
+        for name, value in everything.items()
+        if not name.startswith(NOT_FOR_RANKS) and not SECRET.search(name.upper())
+    }
 
 
 def format_remote_environment(environment: Mapping[str, str]) -> str:

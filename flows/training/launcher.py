@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -22,17 +22,28 @@ from flows.training.job_environment import EXTENSIONS, chosen_devices, format_re
 from flows.training.job_log import failure_reason
 from flows.training.runs import Run, write_run
 from infra.errors import RunError
-from infra.files import write_atomically
+from infra.files import write_private
 from infra.lake import Lake
 from infra.locks import exclusive
 from infra.processes import group_members, still_runs
-from modeling.training.events import Event, Failed, Finished, append_event, read_new_events
+from modeling.training.events import (
+    Event,
+    Failed,
+    Finished,
+    Interrupted,
+    StepTrained,
+    append_event,
+    read_new_events,
+)
 from modeling.training.run_folder import RunFolder
+from modeling.training.stopping import ask_to_stop
 
 RANK_MODULE = "modeling.training.train"
 """The module that each rank runs."""
 LOOPBACK = "127.0.0.1"
 POLL_SECONDS = 0.3
+STOP_SECONDS = 20.0
+"""Longest wait for the checkpoint of an interrupted job; Prefect's workers kill a cancelled flow after 30."""
 END_SECONDS = 30.0
 """Longest wait for the processes of a killed job to be gone."""
 
@@ -51,30 +62,45 @@ class JobFailed(RunError):
 def launch(lake: Lake, run: Run, hosts: Sequence[Host], on_event: OnEvent) -> None:
     """Run the job to its end, resuming an earlier attempt; `on_event` gets each event of this attempt.
 
-    Raises JobFailed when training fails and UserError when another process trains this run. All processes of the job
-    have ended when this function returns or raises.
+    Raises JobFailed when training fails and UserError when another process trains this run. An interruption (Ctrl-C,
+    SIGTERM, cancelling) waits for a checkpoint of the present step, STOP_SECONDS at most. All processes of the job have
+    ended when this function returns or raises.
     """
     folder = run.folder
     with exclusive(folder.lock, f"run {run.run_id} is being trained by another process"), _full_disk_is_final(folder):
         environment = job_environment(lake, hosts, folder.remote_environment)
         launcher, process_group = _launcher(run, hosts)
         write_run(run)
-        write_atomically(folder.remote_environment, format_remote_environment(environment).encode())
         folder.metrics.touch()
         folder.log.touch()
         events_start, log_start = folder.metrics.stat().st_size, folder.log.stat().st_size
         finished, failed = False, None
+        trained = False
+        stopped: Interrupted | None = None
         with (
+            _files_for_hosts(folder, hosts, environment),
             compiled_extensions(Path(environment[EXTENSIONS])),
             folder.log.open("ab") as log,
             _job(folder, launcher, {**environment, **process_group}, log) as process,
         ):
-            for event in _follow(folder.metrics, events_start, process):
-                failed = event if isinstance(event, Failed) else failed
-                finished |= isinstance(event, Finished)
-                on_event(event)
+            try:
+                for event in _follow(folder.metrics, events_start, process):
+                    failed = event if isinstance(event, Failed) else failed
+                    stopped = event if isinstance(event, Interrupted) else stopped
+                    finished |= isinstance(event, Finished)
+                    trained |= isinstance(event, StepTrained)
+                    on_event(event)
+            except Exception:
+                raise
+            except BaseException:  # interrupted, terminated or cancelled
+                if trained:
+                    _stop(folder, process, on_event)
+                raise
         if finished and folder.has_model:
             return
+        if stopped is not None and failed is None:
+            message = f"training was stopped by SIGTERM at step {stopped.step}; started again, it goes on from there"
+            raise JobFailed(message, permanent=False)
         if failed is None:
             reason = failure_reason(folder.log, log_start)
             reason = reason or _way_to_end(process.returncode)
@@ -97,13 +123,12 @@ def _way_to_end(status: int) -> str:
 def _launcher(run: Run, hosts: Sequence[Host]) -> tuple[list[str], dict[str, str]]:
     """Return the words that start the ranks, in front of their own, and the environment variables that they need.
 
-    DeepSpeed's `runner` reaches the hosts of a hostfile, which is written here, over ssh and starts `launch` on each.
-    Each would only be one more process that takes seconds to load DeepSpeed where nothing is left for it to do: on
-    this machine `launch` is started at once, and a single rank without it. Raises UserError.
+    DeepSpeed's `runner` reaches the hosts of a hostfile over ssh and starts `launch` on each. Each would only be one
+    more process that takes seconds to load DeepSpeed where nothing is left for it to do: on this machine `launch` is
+    started at once, and a single rank without it. Raises UserError.
     """
     port = str(_free_port())
     if not is_local(hosts):
-        write_atomically(run.folder.hostfile, format_hostfile(hosts).encode())
         # A single remote host would otherwise be taken for this machine.
         where = ["--hostfile", str(run.folder.hostfile), "--force_multi", "--master_port", port]
         return ["deepspeed.launcher.runner", *where, "--module", RANK_MODULE], {}
@@ -119,10 +144,25 @@ def _launcher(run: Run, hosts: Sequence[Host]) -> tuple[list[str], dict[str, str
 
 
 @contextlib.contextmanager
+def _files_for_hosts(folder: RunFolder, hosts: Sequence[Host], environment: Mapping[str, str]) -> Iterator[None]:
+    """Write what DeepSpeed's `runner` reads, for the block; nothing where all ranks are on this machine."""
+    files = (folder.hostfile, folder.remote_environment)
+    try:
+        if not is_local(hosts):
+            write_private(folder.hostfile, format_hostfile(hosts).encode())
+            write_private(folder.remote_environment, format_remote_environment(environment).encode())
+        yield
+    finally:
+        for file in files:  # those of a killed attempt, too
+            file.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
 def _job(
     folder: RunFolder, launcher: list[str], environment: dict[str, str], log: IO[bytes]
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Start the job in a session of its own, led by its guard (`flows.training.guard`); end it with the block."""
+    folder.stop.write_bytes(b"")
     ranks = [sys.executable, "-u", "-m", *launcher, "--config", str(folder.config), "--end-with-stdin"]
     process = subprocess.Popen(
         [sys.executable, "-m", "flows.training.guard", *ranks],
@@ -137,6 +177,18 @@ def _job(
         yield process
     finally:
         _end(process)
+        folder.stop.unlink(missing_ok=True)
+
+
+def _stop(folder: RunFolder, process: subprocess.Popen[bytes], on_event: OnEvent) -> None:
+    """Ask the ranks for a checkpoint of the present step, and wait until they have ended, STOP_SECONDS at most."""
+    offset = folder.metrics.stat().st_size
+    ask_to_stop(folder.stop)
+    deadline = time.monotonic() + STOP_SECONDS
+    while process.poll() is None and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
+    for event in read_new_events(folder.metrics, offset)[0]:
+        on_event(event)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -11,7 +11,7 @@ from flows.training.runs import Run, only_match, read_run
 from infra.errors import UserError, unknown_name
 from infra.lake import Lake
 from infra.locks import is_held
-from modeling.training.events import OutOfTime, StoppedEarly
+from modeling.training.events import Interrupted, OutOfTime, StoppedEarly
 from modeling.training.run_folder import RunFolder, run_folders
 
 State = Literal["running", "finished", "failed", "unfinished", "unreadable"]
@@ -39,8 +39,8 @@ class RunStatus:
 
     def line(self) -> str:
         """Format the status as one line."""
-        state = f"{self.state} ({self.reason})" if self.state == "finished" and self.reason else self.state
-        state = f"{state}: {self.reason}" if self.state in ("failed", "unreadable") else state
+        state = f"{self.state} ({self.reason})" if self.reason else self.state
+        state = f"{self.state}: {self.reason}" if self.state in ("failed", "unreadable") else state
         best = "-" if self.nats_per_note is None else f"{self.nats_per_note:.3f} nats/note"
         when = "-" if self.when is None else f"{datetime.fromtimestamp(self.when):%Y-%m-%d %H:%M}"
         progress = f"step {self.step:,} of {self.steps:,}"
@@ -97,13 +97,13 @@ def _state(run: Run, history: History) -> tuple[State, str | None]:
     if history.error is not None:
         return "failed", history.error
     if not run.is_complete():
-        return "unfinished", None
+        return "unfinished", "stopped on request" if isinstance(history.stopped, Interrupted) else None
     match history.stopped:
         case OutOfTime():
             return "finished", "time limit"
         case StoppedEarly():
             return "finished", "no further improvement"
-        case None:
+        case _:
             return "finished", None
 
 

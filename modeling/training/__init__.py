@@ -5,6 +5,7 @@ Read without torch, by flows and registry:
 - `events`: typed training events, their codec, writer and readers (`metrics.jsonl`)
 - `event_metrics`: their numbers by name
 - `run_folder`: the layout of a run's folder (`RunFolder`)
+- `stopping`: how ranks are asked to save a checkpoint and end
 
 Run on every rank:
 

@@ -138,6 +138,14 @@ class OutOfTime(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Interrupted(Event):
+    """An attempt ends on request, with a checkpoint of this step; the next one goes on from it."""
+
+    event: Literal["interrupted"] = "interrupted"
+    step: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Finished(Event):
     """The model is published."""
 
@@ -175,6 +183,7 @@ _ANY: TypeAdapter[Event] = TypeAdapter(
         | Warned
         | StoppedEarly
         | OutOfTime
+        | Interrupted
         | Finished
         | Failed,
         Field(discriminator="event"),

@@ -47,9 +47,7 @@ def sum_over_ranks(value: Tensor) -> Tensor:
     return value
 
 
-def broadcast_flags(flags: list[bool], device: torch.device) -> list[bool]:
-    """Collective: return rank 0's flags on all ranks."""
-    tensor = torch.tensor(flags, dtype=torch.uint8, device=device)
-    if comm.get_world_size() > 1:
-        comm.broadcast(tensor, src=0)
-    return [bool(flag) for flag in tensor.tolist()]
+def true_on_any_rank(flags: list[bool], device: torch.device) -> list[bool]:
+    """Collective: return on all ranks which flags any of them has set."""
+    counts = sum_over_ranks(torch.tensor(flags, dtype=torch.int32, device=device))
+    return [bool(count) for count in counts.tolist()]

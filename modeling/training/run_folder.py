@@ -11,8 +11,9 @@ tensorboard/                scalars for TensorBoard, if `training.tensorboard`
 model/                      the trained model: there once training has ended
 critic/<key>/               a critic, by a digest of its settings
 identities.parquet          what the model was trained on, once it is asked for (`tokenization.identities`)
-hostfile, .deepspeed_env    what DeepSpeed's launcher reads for other hosts
+hostfile, .deepspeed_env    what DeepSpeed's launcher reads for other hosts; there while a job runs on them
 .lock                       held by the process that trains the run
+.stop                       by which it asks the ranks to save a checkpoint and end; there while they run
 """
 
 from __future__ import annotations
@@ -92,6 +93,10 @@ class RunFolder:
     @property
     def lock(self) -> Path:
         return self.path / ".lock"
+
+    @property
+    def stop(self) -> Path:
+        return self.path / ".stop"
 
     @property
     def run_id(self) -> str:

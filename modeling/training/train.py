@@ -25,6 +25,7 @@ from modeling.training.deepspeed_package import comm
 from modeling.training.events import Failed, append_event
 from modeling.training.process_group import process_group
 from modeling.training.run_folder import RunFolder
+from modeling.training.stopping import StopRequest
 from modeling.training.trainer import Trainer
 
 
@@ -44,8 +45,10 @@ def explain(error: Exception) -> str | None:
 
 def train(run: RunConfig, rank: int) -> int:
     """Run this rank's part of the job; return the exit status. Errors that a user cannot fix are raised."""
+    stop = StopRequest(RunFolder(run.folder).stop if rank == 0 else None)
+    stop.listen()
     try:
-        Trainer(run, rank).train()
+        Trainer(run, rank, stop).train()
     except Exception as error:
         message = explain(error)
         if message is None:

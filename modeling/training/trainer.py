@@ -32,6 +32,7 @@ from modeling.training.events import (
     Evaluated,
     EventWriter,
     Finished,
+    Interrupted,
     OutOfTime,
     RunStarted,
     StepTrained,
@@ -39,10 +40,11 @@ from modeling.training.events import (
     Warned,
 )
 from modeling.training.precision import use_bf16
-from modeling.training.process_group import broadcast_flags, sum_over_ranks
+from modeling.training.process_group import sum_over_ranks, true_on_any_rank
 from modeling.training.run_folder import RunFolder
 from modeling.training.state import TrainingState
 from modeling.training.step import train_on_batch
+from modeling.training.stopping import StopRequest
 from modeling.training.training_data import load_data
 
 if TYPE_CHECKING:
@@ -59,12 +61,13 @@ class TrainingError(RunError):
 class Trainer:
     """One rank's part of a training run: engine, data and state."""
 
-    def __init__(self, run: RunConfig, rank: int) -> None:
+    def __init__(self, run: RunConfig, rank: int, stop: StopRequest | None = None) -> None:
         """Build engine and data, and resume from a checkpoint. Raises ShardError, SettingsError, WeightsError and
         CheckpointError."""
         self.run = run
         self.rank = rank
         self.folder = RunFolder(run.folder)
+        self.stop = stop or StopRequest(None)
         self.best = BestWeights(self.folder.best)
         self.events = EventWriter(self.folder.metrics if rank == 0 else None)
         if run.training.tensorboard and rank == 0:
@@ -117,7 +120,7 @@ class Trainer:
         return TrainingState.from_checkpoint(checkpoint.step, checkpoints.restore(self.engine, checkpoint))
 
     def train(self) -> None:
-        """Run all remaining steps, evaluations and checkpoints, then write the model.
+        """Run all remaining steps, evaluations and checkpoints, then write the model; not if it is asked to stop.
 
         Raises TrainingError and CheckpointError, on all ranks alike.
         """
@@ -130,19 +133,23 @@ class Trainer:
                 self._fill_archive(time.perf_counter() - begun)
                 self.train_step(*next(batches))
                 state.seconds = time.perf_counter() - begun
-                out_of_time, save_is_due = self._check_clock()
+                out_of_time, save_is_due, stop = self._check_clock()
                 done = out_of_time or state.step == training.steps
                 if done or state.step % training.evaluate_every == 0:
                     self._evaluate()
-                    begun += self._compose_samples()
+                    if not stop:  # which has to end soon
+                        begun += self._compose_samples()
                     plateau = state.selection.is_plateau(training.patience)
-                if done or plateau or save_is_due or state.step % training.checkpoint_every == 0:
+                if done or plateau or save_is_due or stop or state.step % training.checkpoint_every == 0:
                     self._save_checkpoint()
                 if plateau and not done:
                     self.events.write(StoppedEarly(step=state.step, best_step=state.selection.best_step))
                 if out_of_time and state.step < training.steps:
                     self.events.write(OutOfTime(step=state.step, minutes=state.seconds / 60))
                     break
+                if stop and not (done or plateau):
+                    self.events.write(Interrupted(step=state.step))
+                    return
         self._finish()
 
     def _batch(self, number: int) -> tuple[Batch, Tensor]:
@@ -190,7 +197,7 @@ class Trainer:
             # Of all time, generation included, so that the share is kept though the clock goes on.
             budget = joint.settings.share * seconds - state.archive_seconds
             made = joint.fill(state.step, self.model.config, weights, self.device, budget)
-        broadcast_flags([True], self.device)  # the file is there when a rank goes on
+        true_on_any_rank([True], self.device)  # the file is there when a rank goes on
         spent = time.perf_counter() - begun
         state.archive_seconds += spent
         self.events.write(
@@ -210,14 +217,17 @@ class Trainer:
             return int(torch.cuda.max_memory_allocated())
         return int(psutil.Process().memory_info().rss)
 
-    def _check_clock(self) -> tuple[bool, bool]:
-        """Return whether the time limit has passed and whether a checkpoint is due, by rank 0's clock on all ranks."""
+    def _check_clock(self) -> tuple[bool, bool, bool]:
+        """Collective: return whether the time limit has passed and whether a checkpoint is due, by rank 0's clock, and
+        whether any rank was asked to stop."""
         training = self.run.training
         limit, interval = training.max_minutes, training.checkpoint_minutes
         out_of_time = limit is not None and self.state.seconds > limit * 60
         save_is_due = interval is not None and time.perf_counter() - self.saved_at > interval * 60
-        out_of_time, save_is_due = broadcast_flags([out_of_time, save_is_due], self.device)
-        return out_of_time, save_is_due
+        keeps_time = self.rank == 0
+        own = [keeps_time and out_of_time, keeps_time and save_is_due, self.stop.is_requested()]
+        out_of_time, save_is_due, stop = true_on_any_rank(own, self.device)
+        return out_of_time, save_is_due, stop
 
     def _evaluate(self) -> None:
         """Collective: evaluate on the validation split, unless it is empty, and keep the weights if they are the

@@ -24,6 +24,7 @@ import pytest
 from flows.ingestion.starter import classical
 from flows.ingestion.starter.works import COMPOSERS
 from infra.lake import LAKE_VARIABLE, Lake
+from infra.services import password_file
 from tokenization.dataset.manifest import read_manifest
 from tokenization.midi import read_midi
 
@@ -39,6 +40,17 @@ TINY = {
 }
 
 
+SECRETS = {
+    "HF_TOKEN": "planted-hub",
+    "AWS_SECRET_ACCESS_KEY": "planted-store",
+    "OPENAI_API_KEY": "planted-api",
+    "MLFLOW_TRACKING_PASSWORD": "planted-registry",
+    "PREFECT_API_KEY": "planted-cloud",
+    "DATABASE_PASSWORD": "planted-database",
+    "NCCL_TOKEN": "planted-network",
+}
+
+
 def arguments(**settings: int) -> list[str]:
     changes = {**TINY, **{f"training.{key}": value for key, value in settings.items()}}
     return [word for key, value in changes.items() for word in ("--set", f"{key}={value}")]
@@ -49,7 +61,7 @@ def start(lake: Lake, *words: str) -> subprocess.Popen[str]:
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("PREFECT_", "MLFLOW_"))}
     return subprocess.Popen(
         [MUSENET, *words],
-        env={**environment, LAKE_VARIABLE: str(lake.root)},
+        env={**environment, **SECRETS, LAKE_VARIABLE: str(lake.root)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -183,6 +195,14 @@ class TestTheDemo:
         }
         assert not list(lake.root.rglob(".staging-*"))
 
+    def test_writes_no_secret_to_disk(self, demo: tuple[dict[str, Any], str], lake: Lake) -> None:
+        """Neither those in the environment nor the servers' password, in any file, log or database."""
+        password = password_file(lake).read_text().strip()
+        secrets = [secret.encode() for secret in (*SECRETS.values(), password, password.partition(":")[2])]
+        files = [path for path in lake.root.rglob("*") if path.is_file() and path != password_file(lake)]
+        assert {"train.log", "prefect.db", "mlflow.db", "prefect-private.log"} <= {path.name for path in files}
+        assert [(path, secret) for path in files for secret in secrets if secret in path.read_bytes()] == []
+
 
 @pytest.mark.usefixtures("demo")
 class TestInterrupted:
@@ -218,5 +238,10 @@ class TestInterrupted:
             assert time.monotonic() < deadline, "no step in two minutes"
             time.sleep(0.2)
         assert len(processes(lake)) >= 3, "command, launcher and rank"
-        assert self.end(process, lake, "") == []
+        (line,) = self.end(process, lake, "")
+        said = re.fullmatch(
+            r"✓ training stopped at step ([\d,]+), which is saved; the same command goes on from it", line
+        )
+        assert said is not None
+        assert (found[0].parent / "checkpoints" / f"step{int(said[1].replace(',', '')):08}").is_dir()
         assert not (found[0].parent / "model").exists()

@@ -55,6 +55,27 @@ def test_threads_are_shared_among_the_ranks_of_a_machine(monkeypatch: pytest.Mon
     assert job_environment(Lake(tmp_path), [Host("a", 1)], remote)["OMP_NUM_THREADS"] == "7"
 
 
+SECRETS = {
+    "HF_TOKEN": "planted-1",
+    "AWS_SECRET_ACCESS_KEY": "planted-2",
+    "OPENAI_API_KEY": "planted-3",
+    "MLFLOW_TRACKING_PASSWORD": "planted-4",
+    "MLFLOW_TRACKING_URI": "postgresql://me:planted-5@db/mlflow",
+    "PREFECT_API_AUTH_STRING": "me:planted-6",
+    "MUSENET_HUB_TOKEN": "planted-7",
+    "GOOGLE_APPLICATION_CREDENTIALS": "planted-8",
+    "nccl_password": "planted-9",
+}
+
+
+def test_secrets_reach_no_rank(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name, value in {**SECRETS, "TOKENIZERS_PARALLELISM": "true", "SSH_AUTH_SOCK": "/run/agent"}.items():
+        monkeypatch.setenv(name, value)
+    environment = job_environment(Lake(tmp_path), [Host("a", 1)], tmp_path / ".deepspeed_env")
+    assert "planted" not in str(environment)
+    assert (environment["TOKENIZERS_PARALLELISM"], environment["SSH_AUTH_SOCK"]) == ("true", "/run/agent")
+
+
 class TestDevices:
     def test_are_those_that_the_user_left_visible(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,2,3")

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import shutil
+import stat
 from pathlib import Path
+from typing import ClassVar
 
 import psutil
 import pytest
 
 from flows.training.hostfile import Host
-from flows.training.launcher import JobFailed, launch
+from flows.training.launcher import JobFailed, _files_for_hosts, launch
 from flows.training.runs import Run, prepare_run
 from infra.errors import UserError
 from infra.lake import Lake
 from infra.locks import exclusive
 from modeling.config import load_preset, with_settings
 from modeling.training.events import Event, Failed
+from modeling.training.run_folder import RunFolder
 from tokenization.dataset import open_version
 
 pytestmark = pytest.mark.slow
@@ -65,3 +68,22 @@ def test_a_rank_alone_that_is_killed_is_told_so(run: Run, tmp_path: Path, monkey
     (run.folder.path / "rank.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
     with pytest.raises(JobFailed, match="training failed: a rank was killed by signal 9; the whole log"):
         launch(Lake(tmp_path), run, HERE, lambda _: None)
+
+
+class TestFilesForOtherHosts:
+    ENVIRONMENT: ClassVar = {"NCCL_SOCKET_IFNAME": "eth0"}
+
+    def test_are_the_owner_s_and_gone_with_the_job(self, tmp_path: Path) -> None:
+        folder = RunFolder(tmp_path)
+        with _files_for_hosts(folder, [Host("a", 1), Host("b", 2)], self.ENVIRONMENT):
+            assert folder.hostfile.read_text() == "a slots=1\nb slots=2\n"
+            assert "NCCL_SOCKET_IFNAME=eth0\n" in folder.remote_environment.read_text()
+            assert {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()} == {0o600}
+        assert list(tmp_path.iterdir()) == []
+
+    def test_are_none_for_this_machine(self, tmp_path: Path) -> None:
+        folder = RunFolder(tmp_path)
+        folder.remote_environment.write_text("HF_TOKEN=of a killed job of an earlier version")
+        with _files_for_hosts(folder, HERE, self.ENVIRONMENT):
+            assert not folder.hostfile.exists()
+        assert list(tmp_path.iterdir()) == []

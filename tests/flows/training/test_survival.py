@@ -22,7 +22,7 @@ from flows.training.runs import Run, prepare_run
 from infra.lake import Lake
 from infra.processes import still_runs
 from modeling.config import load_preset, with_settings
-from modeling.training.events import CheckpointSaved, Event, RunStarted, StepTrained, Warned, read_events
+from modeling.training.events import CheckpointSaved, Event, Interrupted, RunStarted, StepTrained, Warned, read_events
 from tokenization.dataset import DatasetVersion
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -96,7 +96,8 @@ def whole(studio, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 
 
 def test_whatever_is_killed_the_weights_are_the_same(studio, whole: dict[str, bytes], tmp_path: Path) -> None:
-    """One run: first a rank is killed, then the flow, then the newest checkpoint is torn; launches cost seconds."""
+    """One run: first a rank is killed, then it is interrupted, then the flow is killed, then the newest checkpoint is
+    torn; launches cost seconds."""
     lake = Lake(tmp_path)
     run = prepared(lake, studio[1])
     job: list[psutil.Process] = []
@@ -112,6 +113,18 @@ def test_whatever_is_killed_the_weights_are_the_same(studio, whole: dict[str, by
     assert not error.value.permanent, "another attempt may succeed"
     assert len(job) == 4, "guard, launcher and two ranks"
     assert not any(map(still_runs, job))
+
+    def interrupt(event: Event) -> None:
+        stopped.extend([event] if isinstance(event, Interrupted) else [])
+        if isinstance(event, StepTrained) and not stopped:
+            raise KeyboardInterrupt
+
+    stopped: list[Interrupted] = []
+    with pytest.raises(KeyboardInterrupt):
+        launch(lake, run, HOSTS, interrupt)
+    assert (run.folder.checkpoints / f"step{stopped[0].step:08}").is_dir(), (
+        "both ranks have saved the step they were at"
+    )
 
     before = checkpoints(run)
     flow = subprocess.Popen([sys.executable, "-c", LAUNCH, tmp_path, run.folder.path])

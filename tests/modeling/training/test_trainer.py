@@ -21,6 +21,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from modeling.config import Leaks, ParentModel, RunConfig, SplitLeaks
 from modeling.network.weights import MODEL_WEIGHTS
 from modeling.training.best_weights import read_metrics
+from modeling.training.run_folder import RunFolder
+from modeling.training.stopping import StopRequest, ask_to_stop
 from modeling.training.trainer import Trainer, TrainingError
 from tokenization.midi import read_midi
 
@@ -94,7 +96,8 @@ def train(
 ) -> Trained:
     content = {"model": {**MODEL, **(model or {})}, "training": {**TRAINING, **training}, "parent": parent}
     folder.mkdir(exist_ok=True)
-    Trainer(RunConfig.model_validate({"dataset": dataset, "folder": folder, **content}), rank=0).train()
+    run = RunConfig.model_validate({"dataset": dataset, "folder": folder, **content})
+    Trainer(run, 0, StopRequest(RunFolder(folder).stop)).train()
     return Trained(folder)
 
 
@@ -135,6 +138,21 @@ class TestResumption:
             (4, pytest.approx(resumed.losses[-1])),
         ]
         assert [each.step for each in board.Scalars("validation_nats_per_token/bach")] == [4]
+
+    def test_a_run_that_is_asked_to_stop_saves_its_step_and_goes_on_from_it(
+        self, dataset: Path, tmp_path: Path
+    ) -> None:
+        whole = train(tmp_path / "whole", dataset)
+        folder = RunFolder(tmp_path / "asked")
+        folder.path.mkdir()
+        ask_to_stop(folder.stop)
+        asked = train(folder.path, dataset)
+        assert (asked.checkpoints, folder.has_model) == (["step00000001"], False)
+        assert [report["step"] for report in asked.of("interrupted")] == [1]
+        folder.stop.unlink()
+        resumed = train(folder.path, dataset)
+        assert [report["step"] for report in resumed.of("start")] == [0, 1]
+        assert all(torch.equal(resumed.weights[name], weight) for name, weight in whole.weights.items())
 
     def test_a_damaged_checkpoint_is_passed_over_and_said_so(self, dataset: Path, tmp_path: Path) -> None:
         whole = train(tmp_path / "whole", dataset)
