@@ -18,7 +18,7 @@ from typing import Any
 from infra.lake import Lake
 from modeling.config import ParentModel
 from modeling.training.event_metrics import metrics_of
-from modeling.training.events import Evaluated, StepTrained, read_new_events
+from modeling.training.events import Evaluated, StepTrained, early_end, newest_attempt, read_events, read_new_events
 from modeling.training.run_folder import RunFolder
 from registry.checkpoints import LoggedCheckpoints
 from registry.errors import RegistryError, registry_errors
@@ -36,6 +36,8 @@ BYTES_PER_UPLOAD = 1 << 18
 """Bytes of `metrics.jsonl` in one upload: about a thousand steps."""
 PROGRESS_TAG = "musenet.tracked"
 """Tag of an MLflow run that holds its UploadProgress, as JSON."""
+STOPPED_TAG = "musenet.stopped_early"
+"""Tag with the reason why training ended before its last step, empty where it did not."""
 
 OnWarning = Callable[[str], None]
 
@@ -146,6 +148,8 @@ class _Connection:
             if (plots := draw_training(self.metrics)) is not None:
                 self.registry.client.log_figure(self.run_id, plots, PLOTS)
             self.checkpoints.link()
+            stopped = early_end(newest_attempt(list(read_events(self.metrics))))
+            log_metrics(self.registry, self.run_id, [], {STOPPED_TAG: "" if stopped is None else stopped.reason})
             end_run(self.registry, self.run_id, status)
 
 

@@ -13,7 +13,6 @@ from flows.cli.options import json_option, lake_option, registry_option, seed_op
 from flows.cli.output import command_prefix, show
 from flows.cli.running import FAILED, errors, running
 from infra.lake import Lake
-from infra.wording import counted
 
 
 @click.command()
@@ -64,10 +63,9 @@ def train(
     held_out = "" if report.nats_per_note is None else f", {report.nats_per_note:.3f} nats/note held out"
     if report.nats_per_note_all is not None:
         held_out += f" ({report.nats_per_note_all:.3f} with pieces that the parent knows)"
-    early = " (stopped early)" if report.stopped_early else ""
     show(
         asdict(report),
-        [f"run {report.run_id}: {counted(report.steps, 'step')}{early}{held_out}  {report.folder}"],
+        [f"run {report.run_id}: {report.extent()}{held_out}  {report.folder}"],
         as_json,
     )
 

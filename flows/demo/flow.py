@@ -111,7 +111,7 @@ def _demo(parameters: DemoParameters) -> DemoReport:
             str(version.folder),
             ingested.reused,
         ),
-        StageReport("train", f"{counted(trained.steps, 'step')}, {held_out}", trained.folder, trained.reused),
+        StageReport("train", f"{trained.extent()}, {held_out}", trained.folder, trained.reused),
         StageReport("critic", f"AUC {critic.auc:.3f} on held-out pieces", critic.folder, critic.reused),
         StageReport("register", f"version {registered.version}, alias {registered.alias}", str(lake.registry_database)),
         StageReport(

@@ -42,7 +42,7 @@ def _model(run: Run, training: RunReport) -> str:
     return (
         f"MuseNet, preset `{run.preset}`: {training.parameters / 1e6:.1f} M parameters, {model.layers} layers, "
         f"{model.heads} heads, context {model.context}, {model.sparsity.mode} attention. Trained "
-        f"{counted(training.steps, 'step')} ({training.seconds / 60:.1f} min, {training.precision})."
+        f"{training.extent()} ({training.seconds / 60:.1f} min, {training.precision})."
     )
 
 

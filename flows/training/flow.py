@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from prefect import Task, flow, task
 from prefect.artifacts import create_markdown_artifact
@@ -11,6 +11,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.context import TaskRunContext
 from prefect.runtime import flow_run
+from prefect.states import Completed
 from pydantic import BaseModel, ConfigDict, Field
 
 from flows.lineage import Record, dataset_place, recorded, run_place
@@ -23,7 +24,7 @@ from flows.training.launcher import JobFailed, launch
 from flows.training.report import RunReport, build_report
 from flows.training.runs import Run, keep_drawing, prepare_run
 from infra.lake import Lake
-from modeling.config import load_preset, with_settings
+from modeling.config import choose_preset, lifts_limit, load_preset
 from modeling.training.events import Event, Interrupted, StepTrained, Warned
 from registry.lineage import DatasetReference
 from registry.uploader import TrackedRun, Uploader, upload_remaining
@@ -107,14 +108,20 @@ def train(parameters: TrainParameters) -> RunReport:
             version = find_version(lake, parameters.dataset)
             record.reads(dataset_place(lake, version))
             dataset = version.local(lake)
-            preset = with_settings(load_preset(parameters.preset or DEFAULT_PRESET), parameters.settings)
+            preset = choose_preset(load_preset(parameters.preset or DEFAULT_PRESET), parameters.settings)
             ranks = sum(host.slots for host in hosts)
             if preset.training.parent is None:
                 run = prepare_run(lake, dataset, preset, ranks)
             else:
                 run = _warm_run(parameters, preset.training.parent, lake, dataset, ranks, record)
+        given = load_preset(run.preset)
+        if lifts_limit(given, parameters.settings):
+            minutes = given.training.max_minutes
+            tick(f"training: steps are given, so that {given.name}'s limit of {minutes:g} minutes does not hold")
         report = _train(parameters, lake, hosts, dataset, run)
         record.writes(run_place(lake, report.run_id))
+    if report.stopped_early:  # callers get the data of such a state
+        return cast(RunReport, Completed(message=report.extent(), data=report))
     return report
 
 

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import TypeVar
 
 from modeling.training.events import (
+    EarlyEnd,
     Evaluated,
     Event,
     Failed,
     Finished,
-    Interrupted,
-    OutOfTime,
     RunStarted,
     StepTrained,
-    StoppedEarly,
+    early_end,
+    newest_attempt,
     read_events,
 )
 
@@ -36,7 +36,7 @@ class History:
     """Seconds since the epoch."""
     error: str | None = None
     """The message of the error that ended the newest attempt."""
-    stopped: OutOfTime | StoppedEarly | Interrupted | None = None
+    stopped: EarlyEnd | None = None
     """The event that ended the newest attempt before the last step."""
     evaluations: tuple[Evaluated, ...] = ()
     """By step; of a step that was evaluated several times, the newest."""
@@ -60,8 +60,7 @@ class History:
 def read_history(metrics: Path) -> History:
     """Read the history from a run's `metrics.jsonl`; an empty one where there is no file."""
     events = list(read_events(metrics))
-    starts = [index for index, event in enumerate(events) if isinstance(event, RunStarted)]
-    attempt = events[starts[-1] :] if starts else events
+    attempt = newest_attempt(events)
     error = _last(attempt, Failed)
     evaluations = {event.step: event for event in events if isinstance(event, Evaluated)}
     return History(
@@ -70,9 +69,7 @@ def read_history(metrics: Path) -> History:
         step=next((event.step for event in reversed(events) if isinstance(event, StepTrained | Finished)), 0),
         last_event_time=events[-1].time if events else None,
         error=None if error is None else error.message,
-        stopped=next(
-            (event for event in reversed(attempt) if isinstance(event, OutOfTime | StoppedEarly | Interrupted)), None
-        ),
+        stopped=early_end(attempt),
         evaluations=tuple(evaluations[step] for step in sorted(evaluations)),
     )
 

@@ -31,10 +31,20 @@ class RunReport:
     """The model that the run began with, in words."""
     leaks: str | None
     """What is to be said of held-out pieces that the parent knows; None where there is nothing."""
+    planned_steps: int
     stopped_early: bool
     """True if the time limit or a plateau ended the run before its last step."""
+    reason: str | None
+    """The reason for that, in words."""
     reused: bool
     """True if the run had finished before this call."""
+
+    def extent(self) -> str:
+        """Say how far the run has come: `500 steps`, or `123 of 500 steps, stopped early (time limit)`."""
+        if not self.stopped_early:
+            return counted(self.steps, "step")
+        reason = "" if self.reason is None else f" ({self.reason})"
+        return f"{self.steps:,} of {counted(self.planned_steps, 'step')}, stopped early{reason}"
 
     def markdown(self) -> str:
         """Format the report as a page for Prefect."""
@@ -45,8 +55,8 @@ class RunReport:
         leaks = "" if self.leaks is None else f"\n{self.leaks[0].upper()}{self.leaks[1:]}.\n"
         return (
             f"# Run {self.run_id}\n\nPreset `{self.preset}` ({self.parameters / 1e6:.1f} M parameters) on "
-            f"`{self.dataset}`: {counted(self.steps, 'step')} in {self.seconds / 60:.1f} min "
-            f"({self.precision}).{parent}\n\nValidation loss: {loss}.\n{leaks}"
+            f"`{self.dataset}`: {self.extent()}; {self.seconds / 60:.1f} min ({self.precision})."
+            f"{parent}\n\nValidation loss: {loss}.\n{leaks}"
         )
 
 
@@ -70,6 +80,8 @@ def build_report(run: Run, reused: bool) -> RunReport:
         nats_per_note_all=finished.nats_per_note_all,
         parent=None if run.config.parent is None else run.config.parent.in_words,
         leaks=(leaks.line or None) if (leaks := Leaks.read(run.folder.parent)) else None,
+        planned_steps=run.config.training.steps,
         stopped_early=finished.step < run.config.training.steps,
+        reason=None if history.stopped is None else history.stopped.reason,
         reused=reused,
     )

@@ -11,7 +11,6 @@ from flows.training.runs import Run, only_match, read_run
 from infra.errors import UserError, unknown_name
 from infra.lake import Lake
 from infra.locks import is_held
-from modeling.training.events import Interrupted, OutOfTime, StoppedEarly
 from modeling.training.run_folder import RunFolder, run_folders
 
 State = Literal["running", "finished", "failed", "unfinished", "unreadable"]
@@ -96,15 +95,8 @@ def _state(run: Run, history: History) -> tuple[State, str | None]:
         return "running", None
     if history.error is not None:
         return "failed", history.error
-    if not run.is_complete():
-        return "unfinished", "stopped on request" if isinstance(history.stopped, Interrupted) else None
-    match history.stopped:
-        case OutOfTime():
-            return "finished", "time limit"
-        case StoppedEarly():
-            return "finished", "no further improvement"
-        case _:
-            return "finished", None
+    reason = None if history.stopped is None else history.stopped.reason
+    return "finished" if run.is_complete() else "unfinished", reason
 
 
 def is_running(folder: RunFolder) -> bool:

@@ -9,7 +9,7 @@ from flows.training.config_file import DEFAULT_PRESET
 from flows.warm_start.parent import Parent
 from infra.errors import UserError
 from infra.wording import counted
-from modeling.config import Preset, load_preset, preset_names, shape_difference, with_settings
+from modeling.config import Preset, choose_preset, load_preset, preset_names, shape_difference
 from modeling.config.parent import as_shape
 from tokenization.dataset import DatasetVersion
 from tokenization.dataset.encoding_files import EncodingInfo
@@ -29,7 +29,7 @@ def warm_preset(parent: Parent, name: str | None, settings: Mapping[str, Any]) -
     preset = load_preset(name or (parent.model.preset if parent.model.preset in preset_names() else DEFAULT_PRESET))
     if name is None:
         preset = preset.model_copy(update={"model": as_shape(parent.config, preset.model)})
-    preset = with_settings(preset, settings)
+    preset = choose_preset(preset, settings)
     difference = shape_difference(parent.config, preset.model)
     if difference:
         raise UserError(

@@ -6,7 +6,8 @@
 - `DrawingConfig`: how pieces are drawn from a model where a request says nothing.
 - `ParentModel`, `Leaks`, `shape_difference`: the model that a run begins with, and the held-out pieces it knows.
 - `RunConfig`, `read_run_config`: one training run, as `run.json` holds it.
-- `Preset`, `load_preset`, `preset_names`, `with_settings`: models with the training that suits them, by name.
+- `Preset`, `load_preset`, `preset_names`, `choose_preset`, `with_settings`: models with the training that suits
+  them, by name.
 
 Every class is a `StrictModel`: immutable, and unknown keys are errors.
 """
@@ -24,7 +25,15 @@ from modeling.config.model import (
     StructureName,
 )
 from modeling.config.parent import Leaks, ParentModel, SplitLeaks, shape_difference
-from modeling.config.preset import Preset, PresetError, load_preset, preset_names, with_settings
+from modeling.config.preset import (
+    Preset,
+    PresetError,
+    choose_preset,
+    lifts_limit,
+    load_preset,
+    preset_names,
+    with_settings,
+)
 from modeling.config.run import RUN_FORMAT, RunConfig, RunFormatError, read_run_config
 from modeling.config.training import MixupSchedule, TrainingConfig
 
@@ -54,6 +63,8 @@ __all__ = [
     "StrictModel",
     "StructureName",
     "TrainingConfig",
+    "choose_preset",
+    "lifts_limit",
     "load_preset",
     "preset_names",
     "read_run_config",

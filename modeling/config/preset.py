@@ -14,6 +14,8 @@ from modeling.config.drawing import DrawingConfig
 from modeling.config.model import ModelConfig
 from modeling.config.training import TrainingConfig
 
+LIMIT = "training.max_minutes"
+
 
 class PresetError(UserError, ValueError):
     """An unknown preset; the message lists those that exist."""
@@ -41,6 +43,19 @@ def load_preset(name: str) -> Preset:
         raise PresetError(f"no preset {name!r}; there are: {', '.join(preset_names())}")
     text = (resources.files("modeling.config") / "presets" / f"{name}.toml").read_text(encoding="utf-8")
     return Preset(name=name, **tomllib.loads(text))
+
+
+def choose_preset(preset: Preset, settings: Mapping[str, Any]) -> Preset:
+    """Return a preset with settings changed, as `with_settings` does; a number of steps that is given lifts its limit.
+
+    The time limit of a small preset is for its own number of steps. Raises SettingError.
+    """
+    return with_settings(preset, {**settings, LIMIT: None} if lifts_limit(preset, settings) else settings)
+
+
+def lifts_limit(preset: Preset, settings: Mapping[str, Any]) -> bool:
+    """True if settings name the steps, but no time limit, of a preset that has one."""
+    return preset.training.max_minutes is not None and "training.steps" in settings and LIMIT not in settings
 
 
 def with_settings(preset: Preset, settings: Mapping[str, Any]) -> Preset:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Annotated, Literal
@@ -126,6 +126,10 @@ class StoppedEarly(Event):
     step: int
     best_step: int | None
 
+    @property
+    def reason(self) -> str:
+        return "no further improvement"
+
 
 @dataclass(frozen=True, kw_only=True)
 class OutOfTime(Event):
@@ -136,6 +140,10 @@ class OutOfTime(Event):
     minutes: float
     """Time spent in training, all attempts together."""
 
+    @property
+    def reason(self) -> str:
+        return "time limit"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Interrupted(Event):
@@ -143,6 +151,10 @@ class Interrupted(Event):
 
     event: Literal["interrupted"] = "interrupted"
     step: int
+
+    @property
+    def reason(self) -> str:
+        return "stopped on request"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,6 +184,9 @@ class Failed(Event):
     permanent: bool
     """True if the same job would fail again: something has to be fixed first."""
 
+
+EarlyEnd = StoppedEarly | OutOfTime | Interrupted
+"""What ends an attempt before its last step; `reason` says it in words."""
 
 _ANY: TypeAdapter[Event] = TypeAdapter(
     Annotated[
@@ -256,6 +271,17 @@ def read_events(path: Path) -> Iterator[Event]:
         step = b""
     if (event := decode(step)) is not None:
         yield event
+
+
+def newest_attempt(events: Sequence[Event]) -> Sequence[Event]:
+    """Return the events from the last start on."""
+    starts = [index for index, event in enumerate(events) if isinstance(event, RunStarted)]
+    return events[starts[-1] :] if starts else events
+
+
+def early_end(attempt: Sequence[Event]) -> EarlyEnd | None:
+    """Return the event that ended an attempt before its last step, None if none did."""
+    return next((event for event in reversed(attempt) if isinstance(event, EarlyEnd)), None)
 
 
 def read_new_events(path: Path, offset: int, limit: int = -1) -> tuple[list[Event], int]:

@@ -17,6 +17,7 @@ from modeling.config import (
     SparsityConfig,
     SplitLeaks,
     TrainingConfig,
+    choose_preset,
     load_preset,
     preset_names,
     read_run_config,
@@ -270,6 +271,20 @@ class TestSettings:
         assert changed.training.learning_rate == 3e-4
         assert changed.model.recompute is True
         assert changed.training.max_minutes is None
+
+    @pytest.mark.parametrize(
+        ("settings", "minutes"),
+        [
+            ({}, 4),
+            ({"training.steps": "90"}, None),
+            ({"training.steps": "90", "training.max_minutes": "7"}, 7),
+            ({"training.seed": "1"}, 4),
+        ],
+    )
+    def test_steps_that_are_given_lift_the_preset_s_time_limit(
+        self, settings: dict[str, str], minutes: float | None
+    ) -> None:
+        assert choose_preset(load_preset("tiny"), settings).training.max_minutes == minutes
 
     def test_nothing_changes_nothing(self) -> None:
         assert with_settings(load_preset("small"), {}) == load_preset("small")

@@ -238,7 +238,7 @@ class TestInterrupted:
             assert time.monotonic() < deadline, "no step in two minutes"
             time.sleep(0.2)
         assert len(processes(lake)) >= 3, "command, launcher and rank"
-        (line,) = self.end(process, lake, "")
+        *_, line = self.end(process, lake, "")
         said = re.fullmatch(
             r"✓ training stopped at step ([\d,]+), which is saved; the same command goes on from it", line
         )
