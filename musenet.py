@@ -287,12 +287,14 @@ def _flow(address: Address | None) -> Iterator[Lake]:
     """
     from pydantic import ValidationError
 
+    from flows.dead_runs import report_dead
     from infra.services import library_settings, prefect_server
     from infra.settings import one_line
 
     lake = Lake.at(address)
     try:
-        with library_settings(lake), prefect_server(lake):
+        with library_settings(lake), prefect_server(lake) as api:
+            report_dead(lake, api)
             yield lake
     except ValidationError as error:
         raise UserError(one_line(error)) from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -120,6 +120,16 @@ def keep_page(registry: Registry, run_id: str, name: str, html: str) -> None:
     """Write a page among a run's artifacts, in the place of an earlier one of that name. Raises RegistryError."""
     with registry_errors():
         registry.client.log_text(run_id, html, name)
+
+
+def close_dead_runs(registry: Registry, is_dead: Callable[[str], bool]) -> int:
+    """Close as `KILLED` the running ones whose key is that of a dead run; return how many. Raises RegistryError."""
+    with registry_errors():
+        running = registry.client.search_runs([registry.experiment_id], filter_string="attributes.status = 'RUNNING'")
+        dead = [run for run in running if RUN_KEY in run.data.tags and is_dead(run.data.tags[RUN_KEY])]
+        for run in dead:
+            end_run(registry, run.info.run_id, "KILLED")
+    return len(dead)
 
 
 def end_run(registry: Registry, run_id: str, status: str) -> None:

@@ -29,7 +29,10 @@ def running(lake: Lake) -> Iterator[None]:
         from infra.services import library_environment, prefect_server
 
         os.environ.update(library_environment(lake))
-        with prefect_server(lake):
+        with prefect_server(lake) as api:
+            from flows.dead_runs import report_dead
+
+            report_dead(lake, api)
             yield
 
 

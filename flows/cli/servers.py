@@ -79,11 +79,17 @@ def _say_where_the_password_is(lake: Lake) -> None:
 
 def _start(lake: Lake) -> list[Service]:
     """Start the servers that do not run; that of MLflow shows the files of this lake, which may have been moved."""
+    from flows.dead_runs import report_dead
     from infra.services import up as start
+    from infra.services.password import read_password
     from registry.relocation import relocate
 
     relocate(lake)
-    return start(lake)
+    services = start(lake)
+    for service in services:
+        if service.name == "prefect":
+            report_dead(lake, f"{service.url}/api", read_password(lake))
+    return services
 
 
 def show_services(services: list[Service], as_json: bool, changed: str, unchanged: str) -> None:

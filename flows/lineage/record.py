@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +14,8 @@ from flows.lineage.emission import Emitter, is_configured
 from flows.lineage.places import Place
 from flows.progress import warn
 from infra.errors import message_of
+from infra.lake import LAKE_VARIABLE, Lake
+from infra.services.liveness import alive
 
 PREFECT_FLOW = "prefect-flow"
 """Job name of a parent flow that is not musenet's own."""
@@ -43,11 +46,25 @@ _current: contextvars.ContextVar[Record | None] = contextvars.ContextVar("lineag
 
 @contextmanager
 def recorded(job: str, flow_run: Any, *inputs: Place) -> Iterator[Record]:
-    """Emit the events of a run of the flow `job` around the block: START, then COMPLETE, FAIL or ABORT.
+    """Keep the flow run's sign of life for the block, and emit the events of a run of the flow `job` around it: START,
+    then COMPLETE, FAIL or ABORT.
 
     `flow_run`: `prefect.runtime.flow_run`, whose id the run gets. `inputs` are known before; more are added to the
     record. A transport that fails costs one warning.
     """
+    with _alive(flow_run), _emitting(job, flow_run, *inputs) as record:
+        yield record
+
+
+def _alive(flow_run: Any) -> AbstractContextManager[None]:
+    """Return the sign of life of a flow run, where there are both a run and a lake to keep it in."""
+    if flow_run.id is None or not os.environ.get(LAKE_VARIABLE):
+        return nullcontext()
+    return alive(Lake.at(), str(flow_run.id))
+
+
+@contextmanager
+def _emitting(job: str, flow_run: Any, *inputs: Place) -> Iterator[Record]:
     if not is_configured():
         yield Record(job, "")
         return

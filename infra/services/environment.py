@@ -13,6 +13,8 @@ from infra.services.registry_address import OWN_VARIABLE, TRACKING_VARIABLE, own
 
 HOST = "127.0.0.1"
 """Address that all local servers listen on."""
+HEARTBEAT_SECONDS = 30
+"""Time between two signs of life of a flow run; the least that Prefect takes."""
 OWN_NAMES = (HOST, "localhost")
 """Names by which a browser on this machine reaches them."""
 
@@ -32,6 +34,7 @@ def library_environment(lake: Lake) -> dict[str, str]:
         "PREFECT_LOGGING_INTERNAL_LEVEL": "CRITICAL",
         "PREFECT_LOGGING_EXTRA_LOGGERS": "musenet",  # progress, notices and warnings: see `flows.progress`
         "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS),
         "PREFECT_RESULTS_PERSIST_BY_DEFAULT": "false",
         "DO_NOT_TRACK": "true",  # Prefect takes 1 or true, MLflow true only
         "MLFLOW_DISABLE_TELEMETRY": "true",

@@ -14,9 +14,11 @@ from infra.services.commands import server_command, start_server
 from infra.services.database import create_database
 from infra.services.environment import server_environment
 from infra.services.health import address, answers, wait_until_healthy
+from infra.services.liveness import install_automation
 from infra.services.password import make_password
 from infra.services.records import Record, identities, read_record, remove_record, services_lock, write_record
 from infra.services.registry_address import is_server, registry_address
+from infra.services.rest import PrefectAPI
 from infra.services.run_prefect import STOP_TIMEOUT_S
 
 ServerName = Literal["prefect", "mlflow"]
@@ -59,6 +61,8 @@ def up(lake: Lake) -> list[Service]:
                 write_record(lake, name, records[name])
             for name, record in records.items():
                 wait_until_healthy(name, record.url, Path(record.log), processes.get(name))
+            if "prefect" in processes:
+                install_automation(PrefectAPI(f"{records['prefect'].url}/api", password))
             for name, process in processes.items():  # by now they have their children
                 write_record(lake, name, replace(records[name], processes=identities(process.pid)))
         except BaseException:

@@ -7,7 +7,17 @@ import uuid
 import pytest
 
 from registry.lineage import DatasetReference
-from registry.runs import MetricRow, begin_run, end_run, find_run, log_metrics, open_run, reopen_run, tag_of
+from registry.runs import (
+    MetricRow,
+    begin_run,
+    close_dead_runs,
+    end_run,
+    find_run,
+    log_metrics,
+    open_run,
+    reopen_run,
+    tag_of,
+)
 from registry.store import Registry
 
 
@@ -37,6 +47,14 @@ class TestARun:
         assert registry.client.get_run(run_id).info.status == "RUNNING"
         end_run(registry, run_id, "FINISHED")
         assert registry.client.get_run(run_id).info.status == "FINISHED"
+
+    def test_is_closed_when_nobody_works_on_it_any_more(self, registry: Registry, key: str) -> None:
+        dead, alive, done = (begin_run(registry, f"{key}-{name}", name, {}) for name in ("dead", "alive", "done"))
+        end_run(registry, done, "FINISHED")
+        assert close_dead_runs(registry, lambda run: run in (f"{key}-dead", f"{key}-done")) == 1
+        status = [registry.client.get_run(run).info.status for run in (dead, alive, done)]
+        assert status == ["KILLED", "RUNNING", "FINISHED"]
+        end_run(registry, alive, "FINISHED")
 
     def test_another_key_has_none(self, registry: Registry, key: str) -> None:
         assert find_run(registry, key) is None

@@ -28,7 +28,7 @@ def flow_run(parent: str | None = None) -> SimpleNamespace:
 class TestConfiguration:
     def test_off_unless_configured(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert not is_configured({})
-        with recorded("ingest", SimpleNamespace()) as record:  # not even asked for its id
+        with recorded("ingest", SimpleNamespace(id=None)) as record:  # not even asked for its parent
             record.writes(file_place("a.mid"))
         assert capsys.readouterr().err == ""
 

@@ -23,6 +23,9 @@ from infra import services
 from infra.lake import Lake
 from infra.services import health
 from infra.services import servers as background
+from infra.services.liveness import alive, install_automation, report_dead_runs
+from infra.services.password import read_password
+from infra.services.rest import PrefectAPI
 
 pytestmark = pytest.mark.slow
 
@@ -31,6 +34,7 @@ REPOSITORY = Path(__file__).parents[3]
 COMMAND = """
 import os, signal, sys, time
 from infra.services import library_environment, prefect_server
+from infra.services.liveness import alive
 from infra.lake import Lake
 
 lake, tasks, ending = Lake.at(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
@@ -38,6 +42,7 @@ os.environ.update(library_environment(lake))
 try:
     with prefect_server(lake):
         from prefect import flow, task
+        from prefect.runtime import flow_run
 
         @task
         def double(number):
@@ -53,9 +58,10 @@ try:
 
         @flow(name=ending)
         def count():
-            for number in range(tasks):
-                double(number)
-            end()
+            with alive(lake, str(flow_run.id)):
+                for number in range(tasks):
+                    double(number)
+                end()
 
         count()
 except KeyboardInterrupt:
@@ -148,6 +154,19 @@ def assert_closed_to_strangers(prefect: str, mlflow: str) -> None:
         assert answer(url, Host="192.168.0.7:5000")[0] in (400, 403)
 
 
+def assert_the_dead_are_reported(lake: Lake, prefect: PrefectAPI) -> None:
+    """The command that was killed has left its flow run Running."""
+    assert sorted(recorded(lake, "waits")[0]) == ["Crashed", "Running"]
+    (dead,) = report_dead_runs(lake, prefect)
+    run = prefect.get(f"flow_runs/{dead}")
+    assert (run["name"] != "", run["state"]["message"]) == (True, "its process was killed, and could not say so")
+    assert recorded(lake, "waits")[0] == ["Crashed", "Crashed"]
+    assert report_dead_runs(lake, prefect) == [], "once"
+    with alive(lake, dead):
+        assert report_dead_runs(lake, prefect) == [], "this process lives"
+    assert not install_automation(prefect), "`up` has done so"
+
+
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
     lake = Lake(tmp_path_factory.mktemp("lake"))
@@ -205,6 +224,8 @@ def test_up_serves_pages_and_commands_until_down(lake: Lake) -> None:
         (script,) = re.findall(r'<script[^>]+src="([^"]+\.js)"', page(url))[:1]
         assert len(page(f"{url}/{script.lstrip('/')}", "*/*")) > 100_000
 
+    assert_the_dead_are_reported(lake, PrefectAPI(f"{prefect}/api", read_password(lake)))
+
     before = servers(lake)
     process = command(lake, 5, "waits")
     wait_until_it_waits(process)
@@ -214,7 +235,8 @@ def test_up_serves_pages_and_commands_until_down(lake: Lake) -> None:
 
     assert [(service.running, service.changed) for service in services.down(lake)] == [(False, True)] * 2
     tasks = recorded(lake, "waits")[1]
-    assert (tasks["Completed"], tasks["Crashed"]) == (8, 2)
+    assert tasks["Completed"] == 8
+    assert set(tasks) == {"Completed", "Crashed"}
     assert servers(lake) == []
     assert [(service.running, service.changed) for service in services.down(lake)] == [(False, False)] * 2
 

@@ -1,0 +1,48 @@
+"""Runs whose process was killed: Prefect and MLflow are told, so that they do not stay Running for ever."""
+
+from __future__ import annotations
+
+from flows.progress import warn
+from infra.errors import message_of
+from infra.lake import Lake
+from infra.locks import is_held
+from infra.services.liveness import report_dead_runs
+from infra.services.registry_address import has_registry
+from infra.services.rest import PrefectAPI
+from infra.wording import counted
+from modeling.training.run_folder import RunFolder
+
+
+def report_dead(lake: Lake, api: str, password: str | None = None) -> None:
+    """Close what killed processes of this machine have left open. What does not answer is left as it is.
+
+    `api`: Prefect's; `password`: None for that of Prefect's variables.
+    """
+    try:
+        dead = report_dead_runs(lake, PrefectAPI(api, password))
+    except OSError as error:
+        warn(f"flow runs that were killed are still shown as running: {message_of(error)}")
+        return
+    if not dead:
+        return
+    warn(f"{counted(len(dead), 'flow run')} whose process had been killed: now Crashed")
+    if has_registry(lake):
+        _close_in_registry(lake)
+
+
+def _close_in_registry(lake: Lake) -> None:
+    from registry.errors import RegistryError
+    from registry.runs import close_dead_runs
+    from registry.store import Registry
+
+    try:
+        close_dead_runs(Registry.open(lake), lambda key: _is_dead(lake, key))
+    except RegistryError as error:
+        warn(f"MLflow: {message_of(error)}; runs that were killed are still shown as running")
+
+
+def _is_dead(lake: Lake, key: str) -> bool:
+    """True for a run of this lake that no process works on: see `RunFolder.lock` and `open_trials`."""
+    kind, _, name = key.rpartition(":")
+    lock = lake.sweeps / f"{name}.lock" if kind == "sweep" else RunFolder(lake.runs / key).lock
+    return lock.exists() and not is_held(lock)
