@@ -21,6 +21,7 @@ NOT_SAID = ("positive_data_acceptance",)
 """What no schema can say: which styles there are, and which fields exclude each other."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
 def test_answers_are_as_the_document_says(mode: GenerationMode, make_service: MakeService) -> None:
     load_all_checks()
