@@ -18,7 +18,7 @@ MIN_PIECES = 4
 class CriticParameters(BaseModel):
     """The model whose critic to train, and the size of the training."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     run: str = "latest"
     """Id of a finished training run (a prefix is enough), or `latest`."""

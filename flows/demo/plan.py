@@ -24,7 +24,7 @@ FREEDOOM_LICENCE = "BSD-3-Clause"
 class DemoParameters(BaseModel):
     """Parameters of the demo; the defaults are for two processor cores."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     dataset: str = "starter"
     tokens: TokenSettings = TokenSettings(encoding="note", time=Time.BEATS)

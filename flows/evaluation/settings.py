@@ -24,7 +24,7 @@ OF_EVALUATION = frozenset(
 class EvaluationSettings(BaseModel):
     """What is composed, what of it is measured, and how sets are compared."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     pieces: int = Field(256, ge=2)
     """Pieces to compose for each style, and real ones at most to compare with."""
@@ -74,7 +74,7 @@ class EvaluationSettings(BaseModel):
 class EvaluateParameters(BaseModel):
     """What to evaluate, against which dataset, and where to write."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     source: str
     """A folder of MIDI files, or an alias or version number of a registered model."""

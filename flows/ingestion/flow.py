@@ -124,7 +124,7 @@ def publish_task(
     return published
 
 
-@flow(name="ingest", persist_result=False)
+@flow(name="ingest", flow_run_name="{parameters.name}", persist_result=False)
 def ingest(parameters: IngestParameters) -> IngestReport:
     """Ingest collections; files and settings that were ingested before give the version made then.
 

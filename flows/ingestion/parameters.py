@@ -25,7 +25,7 @@ from infra.settings import apply, one_line
 class IngestParameters(BaseModel):
     """The collections to ingest, the dataset to make of them, and all settings."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     collections: list[Collection] = Field(min_length=1)
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")

@@ -21,7 +21,7 @@ from registry.models import CHAMPION, MODEL_NAME
 class PromoteParameters(BaseModel):
     """The version to promote, and by which rules."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     model: str
     """Alias or version number."""

@@ -23,7 +23,7 @@ def register_task(parameters: RegisterParameters) -> RegisterReport:
     return report
 
 
-@flow(name="register", persist_result=False)
+@flow(name="register", flow_run_name="{parameters.run} as {parameters.alias}", persist_result=False)
 def register(parameters: RegisterParameters) -> RegisterReport:
     """Register a run as a model version in MLflow; a bundle with the same files is registered once."""
     lake = Lake.at(parameters.lake)

@@ -46,7 +46,7 @@ LEAKS_TAG = "leaks"
 class RegisterParameters(BaseModel):
     """The run to register, and the alias of its version."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     run: str
     """Id of a finished training run (a prefix is enough), `latest`, or `best`: see `choose_run`."""

@@ -63,7 +63,7 @@ def compose_task(composer: Composer, request: PieceRequest, prompt: Prompt | Non
     return piece
 
 
-@flow(name="sample", persist_result=False)
+@flow(name="sample", flow_run_name="{parameters.model}, seed {parameters.seed}", persist_result=False)
 def sample(parameters: SampleParameters) -> SampleReport:
     """Compose pieces with a registered model. Raises UserError, UnknownModel and VocabularyError."""
     lake = Lake.at(parameters.lake)

@@ -19,7 +19,7 @@ from registry.requests import PieceRequest
 class OutputParameters(BaseModel):
     """Where and how pieces are written."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     out: Path | None = None
     """Folder to write into; None: `samples/` in the lake."""

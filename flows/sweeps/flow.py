@@ -25,7 +25,7 @@ from tokenization.dataset import find_version
 class SweepParameters(BaseModel):
     """What is searched, and where."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     file: SweepFile
     lake: LakeAddress

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, cast
 
 from prefect import Task, flow, task
@@ -12,15 +11,14 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.context import TaskRunContext
 from prefect.runtime import flow_run
 from prefect.states import Completed
-from pydantic import BaseModel, ConfigDict, Field
 
 from flows.lineage import Record, dataset_place, recorded, run_place
-from flows.parameters import LakeAddress
 from flows.progress import in_this_run, say, stage, tick, warn
 from flows.retention.guard import in_use
 from flows.training.config_file import DEFAULT_PRESET
-from flows.training.hostfile import Host, read_hostfile, select_hosts
+from flows.training.hostfile import Host
 from flows.training.launcher import JobFailed, launch
+from flows.training.parameters import TrainParameters
 from flows.training.report import RunReport, build_report
 from flows.training.runs import Run, keep_drawing, prepare_run
 from infra.lake import Lake
@@ -29,37 +27,6 @@ from modeling.training.events import Event, Interrupted, StepTrained, Warned
 from registry.lineage import DatasetReference
 from registry.uploader import TrackedRun, Uploader, upload_remaining
 from tokenization.dataset import DatasetVersion, find_version
-
-
-class TrainParameters(BaseModel):
-    """The preset to train, its dataset version, and the hosts of the ranks."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    dataset: str
-    """`NAME` for its newest version, or `NAME@DIGEST`."""
-    preset: str | None = None
-    """None: `tiny`, or with `training.parent` the parent's, in its shape."""
-    settings: dict[str, Any] = {}
-    """Changes to the preset by dotted key: `{"training.steps": 400}`."""
-    ranks: int | None = Field(None, ge=1)
-    """Processes of data-parallel training, one per GPU where there are GPUs; None: one per slot of the hostfile, or
-    one without a hostfile."""
-    hostfile: str | None = None
-    """Hosts to train on; None: this machine."""
-    retries: int = Field(2, ge=0)
-    """Further attempts after a failure that may be temporary, each from the last checkpoint."""
-    retry_seconds: float = Field(10.0, ge=0)
-    """Pause before a further attempt."""
-    tags: dict[str, str] = {}
-    """Of its run in MLflow, such as those that make it a trial of a sweep."""
-    lake: LakeAddress
-
-    def hosts(self) -> tuple[Host, ...]:
-        """Return the hosts of the ranks. Raises UserError."""
-        if self.hostfile is None:
-            return (Host("localhost", self.ranks or 1),)
-        return select_hosts(read_hostfile(Path(self.hostfile)), self.ranks)
 
 
 def is_temporary(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
@@ -98,7 +65,7 @@ def deepspeed_job(
             raise
 
 
-@flow(name="train", persist_result=False)
+@flow(name="train", flow_run_name="{parameters.title}", persist_result=False)
 def train(parameters: TrainParameters) -> RunReport:
     """Train a model; an unfinished earlier attempt is resumed, a finished one reused. Raises UserError."""
     lake = Lake.at(parameters.lake)

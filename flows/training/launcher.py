@@ -20,6 +20,7 @@ from flows.training.compiled_extensions import compiled_extensions
 from flows.training.hostfile import Host, format_hostfile, is_local
 from flows.training.job_environment import EXTENSIONS, chosen_devices, format_remote_environment, job_environment
 from flows.training.job_log import failure_reason
+from flows.training.remote_hosts import check_hosts
 from flows.training.runs import Run, write_run
 from infra.errors import RunError
 from infra.files import write_private
@@ -129,6 +130,7 @@ def _launcher(run: Run, hosts: Sequence[Host]) -> tuple[list[str], dict[str, str
     """
     port = str(_free_port())
     if not is_local(hosts):
+        check_hosts(hosts)
         # A single remote host would otherwise be taken for this machine.
         where = ["--hostfile", str(run.folder.hostfile), "--force_multi", "--master_port", port]
         return ["deepspeed.launcher.runner", *where, "--module", RANK_MODULE], {}

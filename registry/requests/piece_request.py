@@ -41,7 +41,7 @@ def _path(value: Any) -> Any:
 class PieceRequest(Controls):
     """One piece to compose. Two requests with the same `digest` ask for the same piece of the same model."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     style: str | None = None
     """A style of the model's dataset; None: the model chooses."""

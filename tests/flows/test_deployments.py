@@ -19,3 +19,15 @@ def test_a_deployment_is_a_flow_of_that_name(deployment: dict[str, Any]) -> None
     flow = load_flow_from_entrypoint(f"{ROOT / deployment['entrypoint']}", use_placeholder_flow=False)
     assert flow.name == deployment["name"]
     assert deployment["work_pool"]["name"] == "musenet"
+    assert deployment["description"].endswith(".")
+    assert "musenet" in deployment["tags"]
+
+
+def test_a_form_explains_its_fields_and_offers_the_presets() -> None:
+    from flows.training.flow import train
+    from modeling.config import preset_names
+
+    form = train.parameters.definitions["TrainParameters"]["properties"]
+    assert form["preset"]["anyOf"][0]["enum"] == preset_names()
+    assert form["dataset"]["description"] == "`NAME` for its newest version, or `NAME@DIGEST`."
+    assert all("description" in field for field in form.values())

@@ -6,6 +6,7 @@ import pytest
 
 from flows.training.report import RunReport, build_report
 from flows.training.runs import Run
+from infra.services.rest import PrefectAPI
 from modeling.training.events import Finished, OutOfTime, append_event
 
 
@@ -64,4 +65,5 @@ def test_the_flow_s_state_says_it_too_and_callers_get_the_report(
     assert training.train(parameters) == report
     state = training.train(parameters, return_state=True)
     assert isinstance(state, State)
+    assert PrefectAPI(prefect_api).get(f"flow_runs/{state.state_details.flow_run_id}")["name"] == "tiny on songs"
     assert (state.name, state.message) == ("Completed", "3 of 4 steps, stopped early (time limit)")

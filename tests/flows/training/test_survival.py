@@ -115,16 +115,16 @@ def test_whatever_is_killed_the_weights_are_the_same(studio, whole: dict[str, by
     assert not any(map(still_runs, job))
 
     def interrupt(event: Event) -> None:
-        stopped.extend([event] if isinstance(event, Interrupted) else [])
-        if isinstance(event, StepTrained) and not stopped:
+        seen.append(event)
+        if isinstance(event, StepTrained) and sum(isinstance(each, StepTrained) for each in seen) == 1:
             raise KeyboardInterrupt
 
-    stopped: list[Interrupted] = []
+    seen: list[Event] = []
     with pytest.raises(KeyboardInterrupt):
         launch(lake, run, HOSTS, interrupt)
-    assert (run.folder.checkpoints / f"step{stopped[0].step:08}").is_dir(), (
-        "both ranks have saved the step they were at"
-    )
+    stopped = seen[-1]
+    assert isinstance(stopped, Interrupted)
+    assert (run.folder.checkpoints / f"step{stopped.step:08}").is_dir(), "both ranks have saved the step they were at"
 
     before = checkpoints(run)
     flow = subprocess.Popen([sys.executable, "-c", LAUNCH, tmp_path, run.folder.path])
