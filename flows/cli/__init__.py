@@ -12,6 +12,8 @@ import click
 
 from flows.cli import (
     datasets,
+    deployments,
+    doctor,
     evaluate,
     export,
     ingest,
@@ -44,7 +46,8 @@ for command in (
     *(models.train, sweep.sweep, models.critic, models.register, sampling.sample),
     *(evaluate.evaluate, models.demo, models.runs, versions.models, starter.starter),
     *(tokens.encode, tokens.decode, originality.originality, openings.openings, pictures.roll, pictures.layouts),
-    *(serve.serve, servers.up, servers.down, servers.status, servers.open_page, retention.gc),
+    *(serve.serve, servers.up, servers.down, servers.status, servers.open_page),
+    *(deployments.deploy, deployments.worker, doctor.doctor, retention.gc),
 ):
     musenet.add_command(command)
 for command in (promotion.compare, promotion.promote, promotion.rollback, promotion.gate_command):
