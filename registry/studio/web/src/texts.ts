@@ -183,7 +183,8 @@ export const texts = {
     busy: "A composition is under way.",
     select: "Select a span in the roll, or an instrument.",
     full: "The piece is as long as this server allows.",
-    otherModel: (version: string) => `This piece is of version ${version} of the model, and another one is served now. Export it as MIDI and begin with that.`,
+    otherModel: (version: string) => `This piece is of ${version === "" ? "another model" : `version ${version} of the model`}, and it cannot go on with the one that is served now.`,
+    beginWithIt: "Begin a new piece with its music",
     submit: (action: Action, count: number) =>
       action === "begin"
         ? count === 1

@@ -2,7 +2,7 @@
 import { computed, signal } from "@preact/signals";
 import { player } from "../player/player";
 import { compose, job } from "./composing";
-import { current, settings } from "./history";
+import { current, set, settings } from "./history";
 import type { Infilled } from "./project";
 import { composed, continued, infilled } from "./requests";
 import { isReady, model } from "./server";
@@ -61,6 +61,21 @@ export const hindrance = computed<string | null>(() => {
   const isWhole = span.begin <= 0 && span.end >= piece.candidate.seconds;
   return isWhole && span.instruments.length === 0 ? texts.actions.select : null;
 });
+
+/** True if the chosen piece is of another version of the model, so that only its music can be taken on. */
+export const isOfOtherModel = computed(() => {
+  const [piece, served] = [current.value, model.value];
+  return action.value !== "begin" && piece !== null && served !== null && piece.model.digest !== served.digest;
+});
+
+/** Begin a new piece with the music of the chosen one. */
+export function beginWithIt(): void {
+  const piece = current.value;
+  if (piece === null) return;
+  const promptSeconds = Math.max(Math.floor(piece.candidate.seconds), 1);
+  set({ start: "midi", upload: { name: piece.title, base64: piece.candidate.midi }, promptSeconds });
+  action.value = "begin";
+}
 
 /** Do it. */
 export function act(): void {

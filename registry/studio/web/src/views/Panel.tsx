@@ -2,7 +2,7 @@
 import type { JSX } from "preact";
 import { useMemo } from "preact/hooks";
 import { player } from "../player/player";
-import { act, ACTIONS, action, cut, hindrance, part, parts, setCut } from "../state/action";
+import { act, ACTIONS, action, beginWithIt, cut, hindrance, isOfOtherModel, part, parts, setCut } from "../state/action";
 import { cancel, job } from "../state/composing";
 import { current, set, settings } from "../state/history";
 import { model } from "../state/server";
@@ -42,6 +42,11 @@ export function Panel(): JSX.Element {
       </div>
       <div class="panel-foot">
         {hindrance.value !== null && !isRunning && <p class="hint">{hindrance.value}</p>}
+        {isOfOtherModel.value && (
+          <button type="button" onClick={beginWithIt}>
+            {texts.actions.beginWithIt}
+          </button>
+        )}
         {isRunning ? (
           <button type="button" class="large" onClick={cancel}>
             {texts.stage.cancel}

@@ -37,7 +37,7 @@ export function StartPicker({ name }: { name: string }): JSX.Element {
           label={texts.start.taken}
           value={settings.value.promptSeconds}
           min={1}
-          max={60}
+          max={Math.max(60, settings.value.promptSeconds)}
           step={1}
           text={texts.seconds(settings.value.promptSeconds)}
           onInput={(promptSeconds) => set({ promptSeconds })}
