@@ -74,6 +74,11 @@ class Lake:
         return self.root / "served"
 
     @property
+    def prepared(self) -> Path:
+        """`<bundle digest>/`: samples of models that `musenet studio --prepare` composed."""
+        return self.root / "prepared"
+
+    @property
     def evaluations(self) -> Path:
         """`<digest>/`: default output folders of `musenet evaluate`."""
         return self.root / "evaluations"

@@ -30,6 +30,7 @@ from tokenization.dataset import DatasetVersion, find_version, read_encoding
 from tokenization.dataset.pace import Pace
 from tokenization.dataset.shard_index import ORIGINALITY
 from tokenization.encodings import HEADER, Encoding
+from tokenization.midi.notes import Notes
 from tokenization.vocabulary import Tokens
 
 if TYPE_CHECKING:
@@ -125,7 +126,11 @@ class Composer:
 
         Raises UserError where the dataset is not in the lake, IndexFileError where it has no index.
         """
-        return self._training_pieces.check(piece.notes)
+        return self.find_copies(piece.notes)
+
+    def find_copies(self, notes: Notes) -> Originality:
+        """Look for spans of music that the model's encoding has decoded. Raises as `originality`."""
+        return self._training_pieces.check(notes)
 
     def find_opening(self, request: PieceRequest) -> Opening | None:
         """Return the piece of the dataset that a request begins like, None where it names none. Raises UserError."""

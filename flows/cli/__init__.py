@@ -28,6 +28,7 @@ from flows.cli import (
     serve,
     servers,
     starter,
+    studio,
     sweep,
     tokens,
     versions,
@@ -46,7 +47,7 @@ for command in (
     *(models.train, sweep.sweep, models.critic, models.register, sampling.sample),
     *(evaluate.evaluate, models.demo, models.runs, versions.models, starter.starter),
     *(tokens.encode, tokens.decode, originality.originality, openings.openings, pictures.roll, pictures.layouts),
-    *(serve.serve, servers.up, servers.down, servers.status, servers.open_page),
+    *(serve.serve, studio.studio, servers.up, servers.down, servers.status, servers.open_page),
     *(deployments.deploy, deployments.worker, doctor.doctor, retention.gc),
 ):
     musenet.add_command(command)

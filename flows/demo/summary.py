@@ -27,6 +27,8 @@ def print_summary(report: DemoReport, command: str, lake_option: str) -> None:
     console.print(
         f"\nListen to [bold]{_short(report.best.midi)}[/] and look at [bold]{_short(report.best.picture)}[/]."
     )
+    console.print("Hear the model, and compose with it:")
+    console.print(f"  {command} studio{lake_option}")
     console.print("The pages with these runs:")
     console.print(f"  {command} open prefect{lake_option}")
     console.print(f"  {command} open mlflow{lake_option}")

@@ -25,6 +25,7 @@ from registry.serving.routes import v1
 from registry.serving.scheduler import Busy, Unavailable
 from registry.serving.service import Service
 from registry.serving.streams import DEFECT
+from registry.studio.routes import studio
 
 LOG = logging.getLogger(__name__)
 PAGE = Path(registry.__path__[0]) / "studio" / "built"
@@ -44,6 +45,7 @@ def create_app(service: Service, page: Path = PAGE) -> FastAPI:
     app.add_exception_handler(MusenetError, _failed)
     app.add_exception_handler(Exception, _defect)
     app.include_router(v1(service), dependencies=needs_token)
+    app.include_router(studio(service), dependencies=needs_token)
 
     @app.get("/healthz")
     def health() -> HealthAnswer:

@@ -22,7 +22,9 @@ PROTECTED = ("/v1", "/metrics", "/openapi.json")
 """Beginnings of the paths that need the token."""
 HEADERS = {
     "Content-Security-Policy": (
-        "default-src 'self'; worker-src 'self' blob:; img-src 'self' data: blob:; media-src 'self' blob:; "
+        # The player decodes compressed soundfonts in WebAssembly.
+        "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; "
+        "worker-src 'self' blob:; img-src 'self' data: blob:; media-src 'self' blob:; "
         "object-src 'none'; base-uri 'self'; frame-ancestors 'none'"
     ),
     "X-Content-Type-Options": "nosniff",

@@ -176,6 +176,10 @@ class Service:
 
         return asked, Job(rows, model, work)
 
+    def answer_of(self, model: ServedModel, piece: Piece) -> bytes:
+        """Return the answer to the request of a piece that was composed before, and keep it."""
+        return self._answer(Asked(model, piece.request, piece.prompt, None, None, []), [piece], None)
+
     def _answer(self, asked: Asked, pieces: list[Piece], cut: str | None) -> bytes:
         """Return the answer as JSON, and keep it if it is complete."""
         digest = asked.digest

@@ -13,7 +13,7 @@ PAGES = [
     *("README.md", "CONTRIBUTING.md", "docs/quickstart.md"),
     *(
         f"docs/guides/{name}.md"
-        for name in ("data-engineers", "ml-engineers", "warm-starts", "musicians", "operations")
+        for name in ("data-engineers", "ml-engineers", "warm-starts", "musicians", "operations", "studio", "serving")
     ),
     *(f"docs/{name}.md" for name in ("encodings", "network", "benchmarks")),
 ]
@@ -27,7 +27,10 @@ NOT_RUN = {
     "make runs the project's own checks": "the tests would start themselves; tests/flows/demo runs the demo",
     "activates the environment of the shell": "no command of ours",
     "opens a browser": "there is none in CI",
-    "needs a Prefect server that stays": "tests/flows/test_deployments.py loads what is deployed",
+    "serves until it is stopped": "tests/registry/serving starts one",
+    "needs the server": "tests/registry/serving asks it",
+    "needs Node": "tests/registry/studio compares the build with its sources",
+    "needs a server that stays": "tests/infra/services starts one",
     "needs a Dask cluster and an object store": "tests/flows/ingestion has both, in other tests",
     "needs an object store": "tests/flows/ingestion/publishing/test_object_store_lake.py has one",
     "needs an MLflow server": "tests/registry/test_stores.py has one",

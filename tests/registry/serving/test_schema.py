@@ -47,6 +47,7 @@ def test_every_answer_has_a_model(client: TestClient) -> None:
         *(f"/v1/{name}" for name in ("compose", "continue", "infill", "score", "models", "styles", "openings")),
         "/v1/pieces/{digest}",
         "/v1/pieces/{digest}/midi",
+        *(f"/v1/{name}" for name in ("samples", "samples/{name}", "originality", "soundfont", "soundfont/file")),
         "/healthz",
         "/readyz",
         "/metrics",

@@ -80,7 +80,7 @@ export function StyleMap(): JSX.Element {
                   <circle class="target" r={22} />
                   <circle class="point" r={8} />
                   {isNamed && (
-                    <text y={-16} text-anchor="middle">
+                    <text y={-22} text-anchor="middle">
                       {texts.style.named(style.name)}
                     </text>
                   )}
