@@ -44,7 +44,7 @@ class ServingSettings(StrictModel):
     limits: Limits = Field(default_factory=Limits)
     poll_seconds: float = Field(2.0, gt=0, le=5)
     """Between looks at the alias."""
-    drain_seconds: float = Field(8.0, ge=0, le=9)
+    drain_seconds: float = Field(6.0, ge=0, le=8)
     """For which requests go on after SIGTERM; they are then answered with what is there."""
     kept: int = Field(1000, ge=0)
     """Answers that are kept to be had again by their link."""

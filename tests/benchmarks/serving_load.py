@@ -65,6 +65,11 @@ class Load:
                     goes_after = self.random.expovariate(1.0) if self.random.random() < LEAVING else None
                 try:
                     self._ask(client, path, body, goes_after)
+                except httpx.ReadTimeout as error:
+                    if goes_after is not None:
+                        self._count("left")
+                    else:
+                        self._fault(f"{path}: {error!r}")
                 except httpx.HTTPError as error:
                     self._fault(f"{path}: {error!r}")
 
@@ -94,19 +99,13 @@ class Load:
     def _ask(self, client: httpx.Client, path: str, body: dict[str, Any], goes_after: float | None) -> None:
         begun, text, first = time.monotonic(), [], None
         with client.stream("POST", f"/v1/{path}", json=body, timeout=goes_after or 300) as answer:
-            try:
-                for part in answer.iter_text():
-                    text.append(part)
-                    if first is None and "event: notes" in part:
-                        first = time.monotonic() - begun
-                    if goes_after is not None and time.monotonic() - begun > goes_after:
-                        self._count("left")
-                        return
-            except httpx.ReadTimeout:
-                if goes_after is None:
-                    raise
-                self._count("left")
-                return
+            for part in answer.iter_text():
+                text.append(part)
+                if first is None and "event: notes" in part:
+                    first = time.monotonic() - begun
+                if goes_after is not None and time.monotonic() - begun > goes_after:
+                    self._count("left")
+                    return
         content = "".join(text)
         if body.get("stream") and answer.status_code == 200:
             content = content.rsplit("event: finished\ndata: ", 1)[-1].strip()
