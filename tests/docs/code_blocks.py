@@ -31,6 +31,7 @@ NOT_RUN = {
     "needs the server": "tests/registry/serving asks it",
     "needs Node": "tests/registry/studio compares the build with its sources",
     "needs a server that stays": "tests/infra/services starts one",
+    "needs a Prefect server that stays, and goes on until it is stopped": "tests/flows/test_deployments.py loads them",
     "needs a Dask cluster and an object store": "tests/flows/ingestion has both, in other tests",
     "needs an object store": "tests/flows/ingestion/publishing/test_object_store_lake.py has one",
     "needs an MLflow server": "tests/registry/test_stores.py has one",
