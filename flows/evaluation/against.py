@@ -6,6 +6,7 @@ from flows.evaluation.evaluation import Evaluation
 from flows.evaluation.measured import Measured
 from flows.evaluation.paired import LEAST_FAMILIES, compare_likelihoods, compare_pieces
 from flows.evaluation.paired_report import ModelFigures, PairedReport
+from flows.warm_start.heard import read_identities
 from infra.errors import UserError
 from infra.wording import counted
 
@@ -17,7 +18,7 @@ def compare_models(first: tuple[Evaluation, Measured], second: tuple[Evaluation,
     differences = compare_likelihoods(model.likelihoods, other.likelihoods, settings.resamples, settings.seed)
     differences += compare_pieces(model.groups, other.groups, model.report.groups, settings.resamples, settings.seed)
     few = sorted({each.group for each in differences if each.families < LEAST_FAMILIES})
-    notices = [*model.report.notices, *(_may_have_seen(each) for each, _ in (first, second) if _is_elsewhere(each))]
+    notices = [*model.report.notices, *(_may_have_seen(each) for each, _ in (first, second) if _is_unknown(each))]
     if few:
         notices.append(
             f"fewer than {counted(LEAST_FAMILIES, 'family', 'families')}, so nothing is told: {', '.join(few)}"
@@ -49,9 +50,12 @@ def _trained_on(evaluation: Evaluation) -> str:
     return evaluation.composer.identity.dataset
 
 
-def _is_elsewhere(evaluation: Evaluation) -> bool:
+def _is_unknown(evaluation: Evaluation) -> bool:
+    """True for a model of another dataset that does not say what it was trained on."""
     version = evaluation.version  # whose short form names it, whereas a model keeps the whole digest
-    return _trained_on(evaluation) != f"{version.name}@{version.digest}"
+    is_elsewhere = _trained_on(evaluation) != f"{version.name}@{version.digest}"
+    composer = evaluation.composer
+    return is_elsewhere and composer is not None and not read_identities(composer.files).complete
 
 
 def _may_have_seen(evaluation: Evaluation) -> str:

@@ -58,14 +58,23 @@ class Evaluation:
     """The evaluation of a model, or of a folder of MIDI files, against a dataset version on this machine's disk."""
 
     def __init__(
-        self, lake: Lake, version: DatasetVersion, settings: EvaluationSettings, source: Composer | Path
+        self,
+        lake: Lake,
+        version: DatasetVersion,
+        settings: EvaluationSettings,
+        source: Composer | Path,
+        leaked: frozenset[str] = frozenset(),
     ) -> None:
-        """Draw the real pieces. Raises UserError as `read_groups` and `read_folder` do."""
+        """Draw the real pieces. Raises UserError as `read_groups` and `read_folder` do.
+
+        `leaked`: held-out pieces that a model knows. None is composed for or compared with, unless too few are clean.
+        """
         self.lake = lake
         self.version = version
         self.settings = settings
         self.composer = source if isinstance(source, Composer) else None
-        groups, self.notices = read_groups(version, settings)
+        self.leaked = leaked
+        groups, self.notices = self._clean_groups()
         self.files: FolderPieces | None = None
         if isinstance(source, Path):
             self.files = read_folder(source, version.encoding, [group.name for group in groups])
@@ -73,6 +82,15 @@ class Evaluation:
             groups = self._groups_of_files(groups, self.files)
         self.groups = groups
         self.source = str(source) if self.composer is None else self._model_name(self.composer)
+
+    def _clean_groups(self) -> tuple[list[RealGroup], list[str]]:
+        if not self.leaked:
+            return read_groups(self.version, self.settings)
+        try:
+            return read_groups(self.version, self.settings, self.leaked)
+        except UserError:
+            groups, notices = read_groups(self.version, self.settings)
+            return groups, ["too few held-out pieces are clean: distances are to all of them", *notices]
 
     @staticmethod
     def _model_name(composer: Composer) -> str:
@@ -106,6 +124,7 @@ class Evaluation:
                 "source": self.source_digest,
                 "dataset": self.version.digest,
                 "settings": self.settings.content(),
+                **({"leaked": sorted(self.leaked)} if self.leaked else {}),
                 "code": [*self._code, code_digest(Path(tokenization.__file__).parent / "measures")],
             }
         )

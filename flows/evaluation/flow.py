@@ -26,6 +26,7 @@ from flows.evaluation.report import REPORT_FILE, EvaluationReport
 from flows.evaluation.settings import EvaluateParameters, EvaluationSettings
 from flows.lineage import Record, dataset_place, file_place, location_place, model_place, recorded
 from flows.progress import say, stage
+from flows.warm_start.leaks import known_to
 from infra.errors import UserError
 from infra.files import write_atomically
 from infra.lake import Lake
@@ -82,10 +83,12 @@ def evaluate(parameters: EvaluateParameters) -> EvaluateReport:
     lake = Lake.at(parameters.lake)
     with recorded("evaluate", flow_run) as record:
         sources, version, settings, notices = _open(parameters, lake, record)
+        bundles = {source.name: source.music.files for source in sources if isinstance(source.music, Composer)}
+        leaked, leaks = known_to(bundles, version)
         done = []
         for number, source in enumerate(sources):
-            evaluation = Evaluation(lake, version, settings, source.music)
-            evaluation.notices += notices
+            evaluation = Evaluation(lake, version, settings, source.music, leaked)
+            evaluation.notices += [*notices, *leaks]
             for line in evaluation.notices:
                 say(line)
             sets = compose_task(evaluation)
@@ -115,6 +118,10 @@ class _Source:
     music: Composer | Path
     registry: Registry | None = None
     model: RegisteredModel | None = None
+
+    @property
+    def name(self) -> str:
+        return str(self.music) if self.model is None else f"version {self.model.version}"
 
     def tag(self, report: EvaluationReport) -> None:
         """Write the figures of a report beside the version, for others to filter and compare by."""

@@ -41,10 +41,13 @@ class RealGroup:
     """Of the training split, at most as many as pieces are composed."""
 
 
-def read_groups(version: DatasetVersion, settings: EvaluationSettings) -> tuple[list[RealGroup], list[str]]:
+def read_groups(
+    version: DatasetVersion, settings: EvaluationSettings, leaked: frozenset[str] = frozenset()
+) -> tuple[list[RealGroup], list[str]]:
     """Return the groups of a version on this machine's disk, and a notice for each style that is left out.
 
-    Pieces are drawn by the settings' seed. Raises UserError for a style that the dataset has not, and for a dataset
+    Pieces are drawn by the settings' seed. `leaked`: held-out pieces that do not count, nor do others of their
+    families. Raises UserError for a style that the dataset has not, and for a dataset
     with too few held-out pieces.
     """
     known = version.vocabulary.styles
@@ -52,7 +55,7 @@ def read_groups(version: DatasetVersion, settings: EvaluationSettings) -> tuple[
         if style not in known:
             raise unknown_name(f"style of {version.name}", style, known)
     random = np.random.default_rng(settings.seed)
-    held_out = _labels(version, (VALIDATION, TEST), settings.styles, random)
+    held_out = _labels(version, (VALIDATION, TEST), settings.styles, random, leaked)
     others = _labels(version, (TRAIN,), settings.styles, random)
     counts = [dict(each.group_by("group").len().iter_rows()) for each in (held_out, others)]
     names = sorted({*counts[0], *counts[1]})
@@ -141,7 +144,11 @@ def merged(groups: Sequence[RealGroup], name: str, most: int, seed: int) -> Real
 
 
 def _labels(
-    version: DatasetVersion, splits: Sequence[str], styles: Sequence[str], random: np.random.Generator
+    version: DatasetVersion,
+    splits: Sequence[str],
+    styles: Sequence[str],
+    random: np.random.Generator,
+    leaked: frozenset[str] = frozenset(),
 ) -> pl.DataFrame:
     """Return a row for each family in some splits, in random order: its first piece, where the shards have it."""
     tables = []
@@ -153,6 +160,9 @@ def _labels(
         return pl.DataFrame(schema={"group": pl.String, "n_tokens": pl.Int32, "path": pl.String, "row": pl.UInt32})
     rows = pl.concat(tables).filter(transpose=0, velocity_shift=0, stretch=1.0)
     rows = rows.with_columns(pl.col("style").fill_null(UNLABELLED).alias("group"))
+    if leaked:
+        families = rows.filter(pl.col("piece_id").is_in(list(leaked)))["family"]
+        rows = rows.filter(~pl.col("family").is_in(families.implode()))
     if styles:
         rows = rows.filter(pl.col("group").is_in(styles))
     return rows[random.permutation(len(rows))].unique("family", keep="first", maintain_order=True)

@@ -33,7 +33,7 @@ class Measured:
     """A row for each piece."""
     groups: Mapping[str, GroupSets]
     likelihoods: pl.DataFrame
-    """A row for each test piece; empty for a folder."""
+    """A row for each clean test piece, for all where none is clean; empty for a folder."""
 
 
 def measure(evaluation: Evaluation, sets: Sequence[Sets], likelihoods: pl.DataFrame, on_progress: Progress) -> Measured:
@@ -43,6 +43,19 @@ def measure(evaluation: Evaluation, sets: Sequence[Sets], likelihoods: pl.DataFr
     notices = [*evaluation.notices, *([f"copies are unknown: {reason}"] if reason else [])]
     if evaluation.test_pieces[1] != TEST:
         notices.append(f"likelihoods are of the {evaluation.test_pieces[1]} split: no piece was put aside for tests")
+    every = likelihood_reports(likelihoods, settings.resamples, settings.seed)
+    clean = likelihoods
+    if len(likelihoods) and evaluation.leaked:
+        clean = likelihoods.filter(~pl.col("piece").is_in(list(evaluation.leaked)))
+    if 0 == len(clean) < len(likelihoods):
+        clean = likelihoods
+        notices.append("no test piece is clean: likelihoods say how well models remember, not what they have learned")
+    is_one = len(clean) == len(likelihoods)
+    if not is_one:
+        notices.append(
+            f"{len(likelihoods) - len(clean)} of {len(likelihoods)} test pieces are left out; with them it is "
+            f"{every[0].nats_per_note.value:.3f} nats a note, {every[0].nats_per_token.value:.3f} a token"
+        )
     measuring = Measuring(settings.extract, settings.request.longest_note, index)
     without_copies = replace(measuring, index=None)
     own = evaluation.version.encoding
@@ -73,12 +86,13 @@ def measure(evaluation: Evaluation, sets: Sequence[Sets], likelihoods: pl.DataFr
         dataset=str(evaluation.version),
         settings=settings,
         groups=compare(groups, settings.resamples, settings.seed),
-        likelihoods=likelihood_reports(likelihoods, settings.resamples, settings.seed),
+        likelihoods=every if is_one else likelihood_reports(clean, settings.resamples, settings.seed),
+        likelihoods_all=[] if is_one else every,
         critic=_critic(evaluation.composer),
         tokens_per_second=_speed(sets),
         notices=notices,
     )
-    return Measured(report, pl.concat(tables, how="vertical"), groups, likelihoods)
+    return Measured(report, pl.concat(tables, how="vertical"), groups, clean)
 
 
 def _critic(composer: Composer | None) -> CriticFigures | None:

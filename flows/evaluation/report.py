@@ -122,6 +122,8 @@ class EvaluationReport(_Strict):
     """That of ALL first, then each group."""
     likelihoods: list[LikelihoodReport] = []
     """That of ALL first, then each style; empty for a folder."""
+    likelihoods_all: list[LikelihoodReport] = []
+    """The same with the test pieces that a model knows, where those above are without; empty where none does."""
     critic: CriticFigures | None = None
     """None for a folder and for a version without a critic."""
     tokens_per_second: float | None = None
@@ -149,6 +151,8 @@ class EvaluationReport(_Strict):
                 found: Estimate = getattr(self.likelihood, name)
                 tags[f"test_{name}"] = f"{found.value:.4f}"
                 tags[f"test_{name}_interval"] = f"{found.low:.4f} to {found.high:.4f}"
+        if self.likelihoods_all:
+            tags["test_nats_per_note_all"] = f"{self.likelihoods_all[0].nats_per_note.value:.4f}"
         return tags
 
 

@@ -6,6 +6,9 @@ training pieces, or if it would be in a family with one of them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+
 import numpy as np
 import polars as pl
 
@@ -13,6 +16,7 @@ from flows.ingestion.dedup.equal_music import Duplicates
 from flows.ingestion.dedup.families import find_families
 from flows.ingestion.dedup.links import Rules
 from flows.ingestion.dedup.sketches import MOST_ENTRIES, Sketches
+from flows.warm_start.heard import read_identities
 from modeling.config import Leaks, SplitLeaks
 from tokenization.dataset import TEST, VALIDATION, DatasetVersion
 from tokenization.identities import Identities
@@ -31,6 +35,30 @@ def find_leaks(known: Identities, version: DatasetVersion) -> Leaks:
         own = [sha256.hex() for sha256 in pieces.table["sha256"]]
         found[split] = SplitLeaks(pieces=len(own), leaked=tuple(name for name in own if name in leaked))
     return Leaks(complete=known.complete, **found)
+
+
+def known_to(models: Mapping[str, Path], version: DatasetVersion) -> tuple[frozenset[str], list[str]]:
+    """Return the SHA-256 of the held-out pieces of a version that one of some models knows, and a notice for each model
+    that knows any.
+
+    `models`: the folders of their files, by name; those that carry no identities are left out. Raises ShardError, and
+    IdentitiesError for a damaged file.
+    """
+    leaked: set[str] = set()
+    notices = []
+    for name, bundle in models.items():
+        known = read_identities(bundle)
+        if not len(known):
+            continue
+        leaks = find_leaks(known, version)
+        found = {*leaks.validation.leaked, *leaks.test.leaked}
+        if found:
+            every = leaks.validation.pieces + leaks.test.pieces
+            notices.append(
+                f"{len(found)} of {every} held-out pieces, or relatives of them, are among what {name} was trained on"
+            )
+        leaked |= found
+    return frozenset(leaked), notices
 
 
 def leaked_of(known: Identities, held_out: Identities) -> frozenset[str]:

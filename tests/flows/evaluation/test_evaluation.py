@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 from flows.evaluation.against import compare_models
@@ -19,14 +21,16 @@ from flows.evaluation.paired_report import PairedReport, read_paired_report
 from flows.evaluation.report import EvaluationReport, read_report
 from flows.evaluation.settings import EvaluationSettings
 from flows.training.runs import Run
+from flows.warm_start.leaks import known_to
 from infra.errors import RunError, UserError
 from infra.lake import Lake
 from infra.settings import apply
 from modeling.generation import ModelBundle, log_likelihoods
 from registry.composer import Composer
 from registry.identity import ModelIdentity
-from tokenization.dataset import TEST, TRAIN, DatasetVersion
+from tokenization.dataset import TEST, TRAIN, VALIDATION, DatasetVersion
 from tokenization.encodings.combined import Combined
+from tokenization.identities import IDENTITIES_FILE, Identities
 from tokenization.midi.notes import Notes
 from tokenization.vocabulary import Vocabulary
 
@@ -146,6 +150,49 @@ class TestAgainst:
             known_styles(version, SMALL.model_copy(update={"styles": ("bach",)}), {"version 2": ["jazz"]})
         with pytest.raises(UserError, match=r"version 1 and version 2 have no style of songs@.* in common"):
             known_styles(version, SMALL, {"version 1": ["bach"], "version 2": ["jazz"]})
+
+
+class TestLeaks:
+    """Held-out pieces that the model was trained on, or relatives of which it was."""
+
+    def test_they_are_neither_composed_for_nor_counted_but_told(
+        self, studio: Studio, make_bundle: Callable[..., Path], tmp_path: Path
+    ) -> None:
+        lake, version, _ = studio
+        bundle = tmp_path / "bundle"
+        shutil.copytree(make_bundle(), bundle)
+        manifest = version.manifest.sort("sha256")
+        known = {*manifest.filter(split=TEST)["sha256"].head(1), *manifest.filter(split=VALIDATION)["sha256"].head(2)}
+        of_all = Identities.of(version, TRAIN, VALIDATION, TEST)
+        trained = of_all.table.filter(pl.col("sha256").bin.encode("hex").is_in([*known]))
+        Identities(trained).write(bundle / IDENTITIES_FILE)
+        leaked, notices = known_to({"version 1": bundle}, version)
+        assert leaked == known
+        assert notices == ["3 of 12 held-out pieces, or relatives of them, are among what version 1 was trained on"]
+
+        settings = SMALL.model_copy(update={"pieces": 8, "references": 0, "copying": 0, "rolls": 0})
+        evaluation = Evaluation(lake, version, settings, composer_of(bundle), leaked)
+        assert not known & {piece.piece_id for group in evaluation.groups for piece in group.held_out}
+        measured, html = run(evaluation)
+        every = evaluation.foresee(lambda _: None)
+        assert set(every["piece"]) - set(measured.likelihoods["piece"]) == known & set(every["piece"])
+        report = measured.report
+        assert report.likelihood is not None
+        left = len(every) - len(measured.likelihoods)
+        assert (report.likelihood.families, report.likelihoods_all[0].families) == (len(every) - left, len(every))
+        assert f"{left} of {len(every)} test pieces are left out; with them it is " in html
+        assert report.tags()["test_nats_per_note_all"] == f"{report.likelihoods_all[0].nats_per_note.value:.4f}"
+
+    def test_where_no_piece_is_clean_there_is_one_figure_with_a_warning(
+        self, studio: Studio, make_bundle: Callable[..., Path]
+    ) -> None:
+        lake, version, _ = studio
+        settings = SMALL.model_copy(update={"references": 0, "copying": 0, "rolls": 0})
+        everything = frozenset(version.manifest["sha256"])
+        measured, _ = run(Evaluation(lake, version, settings, composer_of(make_bundle()), everything))
+        assert measured.report.likelihoods and not measured.report.likelihoods_all
+        assert any(line.startswith("no test piece is clean") for line in measured.report.notices)
+        assert any(line.startswith("too few held-out pieces are clean") for line in measured.report.notices)
 
 
 def test_a_report_is_read_as_it_was_written(of_model: tuple[Path, EvaluationReport, str], tmp_path: Path) -> None:
