@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 # Python keeps what it has compiled, even where an image forbids it: without that, every process compiles Prefect anew
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup demo quick test lint types imports docs unit benchmark benchmark-training clean
+.PHONY: setup demo quick test lint types imports docs unit thorough benchmark benchmark-training clean
 
 setup: $(STAMP)
 
@@ -50,8 +50,12 @@ docs: setup
 FIRST := tests/tokenization tests/modeling tests/docs tests/flows
 REST := $(filter-out $(FIRST) tests/__pycache__,$(patsubst %/,%,$(wildcard tests/*/)) $(wildcard tests/test_*.py))
 unit: setup
-	@$(BIN)/pytest -m "not alone" -n 2 --dist loadfile --no-loadscope-reorder $(FIRST) $(REST)
-	@$(BIN)/pytest -m alone
+	@$(BIN)/pytest -m "not alone and not thorough" -n 2 --dist loadfile --no-loadscope-reorder $(FIRST) $(REST)
+	@$(BIN)/pytest -m "alone and not thorough"
+
+# What takes longer than a change should wait for: the commands of all guides
+thorough: setup
+	@$(BIN)/pytest -m thorough
 
 # Each prints a table and fails when a bar is missed: make benchmark CORPUS=~/midi
 benchmark: setup

@@ -5,14 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from _pytest.mark import ParameterSet
 from code_blocks import PAGES, blocks_of
 from reader import Reader
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
-def pages_with(language: str) -> list[str]:
-    return [page for page in PAGES if any(b.language == language and b.reason is None for b in blocks_of(page))]
+def pages_with(language: str) -> list[ParameterSet]:
+    """The pages with commands to run; the guides take minutes, and are left to `make thorough`."""
+    pages = [page for page in PAGES if any(b.language == language and b.reason is None for b in blocks_of(page))]
+    thorough = (pytest.mark.thorough,)
+    return [pytest.param(page, marks=thorough if page.startswith("docs/guides/") else ()) for page in pages]
 
 
 @pytest.mark.parametrize("page", pages_with("sh"))
