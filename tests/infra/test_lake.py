@@ -50,7 +50,7 @@ def places(lake: Lake) -> list[object]:
 
 def test_every_folder_lies_below_the_root(tmp_path: Path) -> None:
     found = places(Lake(tmp_path))
-    assert len(found) == len(set(found)) == 13
+    assert len(found) == len(set(found)) == 16
     assert all(isinstance(place, Path) and place.is_relative_to(tmp_path) for place in found)
 
 
@@ -65,7 +65,7 @@ class TestALakeInAnObjectStore:
         assert (lake.root, lake.remote, lake.address) == (tmp_path, self.URL, self.URL)
         assert [str(place) for place in (lake.datasets, lake.pieces)] == [f"{self.URL}/datasets", f"{self.URL}/pieces"]
         others = [place for place in places(lake) if isinstance(place, Path)]
-        assert len(others) == 11
+        assert len(others) == 14
         assert all(place.is_relative_to(tmp_path) for place in others)
 
     def test_a_url_of_this_machine_is_a_folder(self, tmp_path: Path) -> None:

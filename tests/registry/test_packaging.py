@@ -15,6 +15,8 @@ NOT_TO_COMPOSE = {
     "deepspeed": "training",
     "matplotlib": "pictures",
     "pandera": "publishing datasets",
+    "prefect": "Prefect's server",
+    "starlette": "Prefect's server",
     "uvicorn": "Prefect's server",
 }
 

@@ -377,10 +377,3 @@ class TestGuidance:
     def test_less_than_1_has_no_meaning(self, guidance: float) -> None:
         with pytest.raises(ValueError, match="guidance must be at least 1"):
             SamplingConfig(guidance=guidance)
-
-
-class TestProgress:
-    def test_it_is_told_after_every_token(self, run: Generate, header: Tokens) -> None:
-        told: list[tuple[int, int]] = []
-        run(prompts=header[None], lengths=[12], on_progress=lambda done, total: told.append((done, total)))
-        assert told == [(done, 12) for done in range(5, 13)]
