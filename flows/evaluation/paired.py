@@ -9,7 +9,6 @@ are better the lower they are.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -19,20 +18,12 @@ from flows.evaluation.compare import GroupSets, mean_over_groups
 from flows.evaluation.likelihood import RATIOS, draw_families, parts_of, ratio_of
 from flows.evaluation.paired_report import DISTANCE, Difference
 from flows.evaluation.report import ALL, Estimate, GroupReport
-from tokenization.measures import MEASURES, Measure, resampled
+from tokenization.measures import MEASURES, Measure, Resampled, resampled
 from tokenization.measures.distances import CONFIDENCE, Weights, draw_weights
 
 LEAST_FAMILIES: Final = 6
 """With fewer, all of them pointing the same way would still be chance (sign test at 5 %): nothing is told apart."""
 UNIT: Final = "× floor"
-
-
-@dataclass(frozen=True)
-class _Drawn:
-    """A figure of a model, of all pieces and of each resample."""
-
-    value: float
-    draws: np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 
 
 def compare_likelihoods(first: pl.DataFrame, second: pl.DataFrame, resamples: int, seed: int) -> list[Difference]:
@@ -50,7 +41,7 @@ def compare_likelihoods(first: pl.DataFrame, second: pl.DataFrame, resamples: in
             if ratio.column == "tokens" and not first["tokens"].equals(second["tokens"]):
                 continue
             model, other = (
-                _Drawn(float(ratio_of(ratio, table, rows, once)[0]), ratio_of(ratio, table, rows, weights))
+                Resampled(float(ratio_of(ratio, table, rows, once)[0]), ratio_of(ratio, table, rows, weights))
                 for table in (first, second)
             )
             found.append(_difference(ratio.name, ratio.title, ratio.unit, group, model, other, int(rows.sum())))
@@ -76,7 +67,7 @@ def compare_pieces(
     for report in floors:
         names = [*first] if report.group == ALL else [report.group]
         families = sum(len(first[name].held_out) for name in names)
-        pairs: list[tuple[_Drawn, _Drawn]] = []
+        pairs: list[tuple[Resampled, Resampled]] = []
         rows = []
         for measure in MEASURES:
             about = report.measure(measure.name)
@@ -98,7 +89,7 @@ def compare_pieces(
     return found
 
 
-def _multiples(measure: Measure, floor: float, groups: Sequence[GroupSets], weights: Sequence[Weights]) -> _Drawn:
+def _multiples(measure: Measure, floor: float, groups: Sequence[GroupSets], weights: Sequence[Weights]) -> Resampled:
     """Return the mean distance over some groups as a multiple of the floor; `weights`: of their held-out families."""
     drawn = []
     for sets, held_out in zip(groups, weights):
@@ -106,19 +97,19 @@ def _multiples(measure: Measure, floor: float, groups: Sequence[GroupSets], weig
         samples, real = sets.samples[measure.name], sets.held_out[measure.name]
         drawn.append(resampled(measure, samples, real, of_samples, held_out))
     apart = mean_over_groups(drawn)
-    return _Drawn(apart.value / floor, apart.resamples / floor)
+    return Resampled(apart.value / floor, apart.resamples / floor)
 
 
-def _median(drawn: Sequence[_Drawn]) -> _Drawn:
+def _median(drawn: Sequence[Resampled]) -> Resampled:
     values = np.array([each.value for each in drawn])
-    return _Drawn(float(np.median(values)), np.nanmedian(np.stack([each.draws for each in drawn]), axis=0))
+    return Resampled(float(np.median(values)), np.nanmedian(np.stack([each.resamples for each in drawn]), axis=0))
 
 
 def _difference(
-    figure: str, title: str, unit: str, group: str, model: _Drawn, against: _Drawn, families: int
+    figure: str, title: str, unit: str, group: str, model: Resampled, against: Resampled, families: int
 ) -> Difference:
     value = model.value - against.value
-    apart = model.draws - against.draws
+    apart = model.resamples - against.resamples
     apart = apart[~np.isnan(apart)]
     # Resampled sets repeat pieces and are further apart than the sets themselves; what is left of that is taken away.
     low, high = np.quantile(apart, ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2)) - apart.mean() + value
