@@ -14,7 +14,7 @@ import polars as pl
 
 from infra.errors import RunError, unknown_name
 from registry.prompts import Prompt
-from tokenization.dataset import TRAIN, DatasetVersion, TokenFormat, read_shard, token_arrays
+from tokenization.dataset import ORIGINAL, TRAIN, DatasetVersion, TokenFormat, read_shard, token_arrays
 from tokenization.dataset.manifest import ACCEPTED
 from tokenization.vocabulary import Tokens
 
@@ -22,8 +22,6 @@ DIGITS = 6
 """Of a digest, in the names of pieces that are called alike."""
 UNLABELLED = "unlabelled"
 """In place of a style, in the names of pieces that have none."""
-ORIGINAL = ("transpose", "velocity_shift", "stretch"), (0, 0, 1.0)
-"""Columns of a shard, and their values in the row of a piece as it is."""
 
 
 @dataclass(frozen=True)
@@ -68,13 +66,12 @@ def find_opening(version: DatasetVersion, name: str) -> Opening:
 def read_opening(version: DatasetVersion, opening: Opening) -> Prompt:
     """Return a piece of a version on this machine's disk as a prompt. Raises RunError for a damaged version."""
     expected = TokenFormat.of(version.encoding)
-    columns, values = ORIGINAL
     for shard in version.shards(opening.split):
-        rows = pl.from_arrow(read_shard(version.path / shard, expected, ("piece_id", *columns)))
+        rows = pl.from_arrow(read_shard(version.path / shard, expected, ("piece_id", *ORIGINAL)))
         assert isinstance(rows, pl.DataFrame)
         wanted = rows.select(
             (pl.col("piece_id") == opening.piece)
-            & pl.all_horizontal(pl.col(column) == value for column, value in zip(columns, values))
+            & pl.all_horizontal(pl.col(column) == value for column, value in ORIGINAL.items())
         ).to_series()
         if wanted.any():
             table = read_shard(version.path / shard, expected, ("tokens",))

@@ -18,13 +18,12 @@ import polars as pl
 from infra.errors import RunError, message_of
 from infra.files import staging_file
 from tokenization import fingerprint
-from tokenization.dataset import DatasetVersion, TokenFormat, read_shard, token_arrays
+from tokenization.dataset import ORIGINAL, DatasetVersion, TokenFormat, read_shard, token_arrays
 
 IDENTITIES_FILE: Final = "identities.parquet"
 FORMAT: Final = 1
 ABOUT: Final = "musenet.identities"
 SCHEMA: dict[str, pl.DataType] = {"sha256": pl.Binary(), "fingerprint": pl.Binary()}
-VARIANT = ("transpose", "velocity_shift", "stretch")
 
 
 class IdentitiesError(RunError):
@@ -92,10 +91,10 @@ def _pieces(version: DatasetVersion, splits: Sequence[str]) -> Iterator[tuple[by
     encoding = version.encoding
     stamp = TokenFormat.of(encoding)
     for path in (path for split in splits for path in version.shards(split)):
-        table: Any = read_shard(version.path / path, stamp, ("piece_id", *VARIANT, "tokens"))
-        labels = pl.DataFrame(pl.from_arrow(table.select(["piece_id", *VARIANT])))
-        is_original = (labels["transpose"] == 0) & (labels["velocity_shift"] == 0) & (labels["stretch"] == 1)
-        for piece, wanted, tokens in zip(labels["piece_id"], is_original, token_arrays(table)):
+        table: Any = read_shard(version.path / path, stamp, ("piece_id", *ORIGINAL, "tokens"))
+        labels = pl.DataFrame(pl.from_arrow(table.select(["piece_id", *ORIGINAL])))
+        is_original = labels.select(pl.all_horizontal(pl.col(name) == value for name, value in ORIGINAL.items()))
+        for piece, wanted, tokens in zip(labels["piece_id"], is_original.to_series(), token_arrays(table)):
             if wanted:
                 yield bytes.fromhex(piece), fingerprint.fingerprint(encoding.decode(tokens)).tobytes()
 

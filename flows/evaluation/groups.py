@@ -12,13 +12,22 @@ import pyarrow.parquet as pq
 from flows.evaluation.settings import EvaluationSettings
 from infra.errors import UserError, unknown_name
 from infra.wording import counted
-from tokenization.dataset import TEST, TRAIN, VALIDATION, DatasetVersion, TokenFormat, read_shard, token_arrays
+from tokenization.dataset import (
+    ORIGINAL,
+    TEST,
+    TRAIN,
+    VALIDATION,
+    DatasetVersion,
+    TokenFormat,
+    read_shard,
+    token_arrays,
+)
 from tokenization.vocabulary import Tokens
 
 UNLABELLED = "(none)"
 OTHERS = "(small styles)"
 """Group of the styles that have too few pieces for one of their own."""
-LABELS = ("piece_id", "family", "style", "transpose", "velocity_shift", "stretch")
+LABELS = ("piece_id", "family", "style", *ORIGINAL)
 
 
 @dataclass(frozen=True)
@@ -158,7 +167,7 @@ def _labels(
         tables.append(table.with_row_index("row").with_columns(pl.lit(path).alias("path")))
     if not tables:
         return pl.DataFrame(schema={"group": pl.String, "n_tokens": pl.Int32, "path": pl.String, "row": pl.UInt32})
-    rows = pl.concat(tables).filter(transpose=0, velocity_shift=0, stretch=1.0)
+    rows = pl.concat(tables).filter(**ORIGINAL)
     rows = rows.with_columns(pl.col("style").fill_null(UNLABELLED).alias("group"))
     if leaked:
         families = rows.filter(pl.col("piece_id").is_in(list(leaked)))["family"]

@@ -27,11 +27,12 @@ from tokenization.dataset.encoding_files import (
 )
 from tokenization.dataset.manifest import Reason, Status, outcome_counts, read_manifest, write_manifest
 from tokenization.dataset.shard_index import ShardEntry, parse_shard_index, write_shard_index
-from tokenization.dataset.shards import Row, ShardError, TokenFormat, read_shard, token_arrays, write_shard
+from tokenization.dataset.shards import ORIGINAL, Row, ShardError, TokenFormat, read_shard, token_arrays, write_shard
 from tokenization.dataset.splits import SPLITS, TEST, TRAIN, VALIDATION
 from tokenization.dataset.version import DatasetVersion, open_version
 
 __all__ = [
+    "ORIGINAL",
     "SPLITS",
     "TEST",
     "TRAIN",

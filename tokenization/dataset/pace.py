@@ -14,6 +14,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict
 
 from tokenization.dataset.manifest import ACCEPTED
+from tokenization.dataset.shards import ORIGINAL
 from tokenization.dataset.splits import SPLITS
 from tokenization.dataset.version import DatasetVersion
 
@@ -43,8 +44,7 @@ class Pace:
         shards = [str(version.folder / path) for split in SPLITS for path in version.shards(split)]
         if not shards:
             return cls(0.0, {})
-        plain = (pl.col("transpose") == 0) & (pl.col("velocity_shift") == 0) & (pl.col("stretch") == 1)
-        tokens = pl.scan_parquet(shards).filter(plain).select("piece_id", "style", "n_tokens")
+        tokens = pl.scan_parquet(shards).filter(**ORIGINAL).select("piece_id", "style", "n_tokens")
         accepted = version.manifest.lazy().filter(ACCEPTED)
         pieces = tokens.join(accepted.select(piece_id="sha256", seconds="seconds"), on="piece_id")
         sums = pieces.group_by("style").agg(pl.col("n_tokens").sum(), pl.col("seconds").sum()).collect()

@@ -26,6 +26,8 @@ from tokenization.encodings import Encoding
 from tokenization.vocabulary import Tokens
 
 TOKEN_TYPE = np.dtype("<u2")
+ORIGINAL: dict[str, float] = {"transpose": 0, "velocity_shift": 0, "stretch": 1.0}
+"""Columns that tell the variants of a piece apart, and their values in the row of the piece as it is."""
 _FORMAT_KEYS = ("encoding", "time", "vocabulary", "styles")
 ROW_GROUP = 128
 """Rows per row group, the unit of reading."""

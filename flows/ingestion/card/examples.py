@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from infra.object_store import Folder
-from tokenization.dataset.shards import token_arrays
+from tokenization.dataset.shards import ORIGINAL, token_arrays
 from tokenization.dataset.splits import TRAIN
 from tokenization.dataset.version import DatasetVersion
 from tokenization.midi.notes import Notes
@@ -19,7 +19,7 @@ from tokenization.vocabulary import Tokens
 PIECES = 6
 MOST_SHARDS = 6
 """Shards searched for examples; a version may have thousands."""
-LABELS = ("piece_id", "style", "transpose", "velocity_shift", "stretch")
+LABELS = ("piece_id", "style", *ORIGINAL)
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def draw_examples(version: DatasetVersion) -> list[Example]:
         return []
     some = sorted(random.choice(shards, min(len(shards), MOST_SHARDS), replace=False).tolist())
     rows = pl.concat([_labels(folder / path).with_columns(pl.lit(path).alias("path")) for path in some])
-    plain = rows.filter(transpose=0, velocity_shift=0, stretch=1.0)
+    plain = rows.filter(**ORIGINAL)
     rows = (plain if len(plain) else rows).unique("piece_id", keep="first", maintain_order=True)
     mixed = rows[random.permutation(len(rows))]
     turn = pl.int_range(pl.len()).over("style").alias("turn")  # the first of each style, then the second of each
