@@ -16,15 +16,14 @@ steps = 300
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from flows.training.config_file import DEFAULT_PRESET
+from flows.training.config_file import DEFAULT_PRESET, read_toml
 from infra.errors import UserError
-from infra.settings import SettingError, flatten, one_line
+from infra.settings import SettingError, flatten
 from modeling.config import load_preset, with_settings
 
 Scalar = bool | int | float | str
@@ -98,16 +97,7 @@ class SweepFile(_Strict):
 
 def read_sweep_file(path: Path) -> SweepFile:
     """Read a sweep file; every setting in it is known. Raises UserError naming the file and the key."""
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"sweep file {path} cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not valid TOML: {error}") from error
-    try:
-        file = SweepFile.model_validate({"name": path.stem.lower(), **content})
-    except ValidationError as error:
-        raise UserError(f"{path}: {one_line(error, SweepFile)}") from error
+    file = read_toml(path, SweepFile, "sweep file", {"name": path.stem.lower()})
     preset = load_preset(file.preset)
     for key, value in {**file.fixed, **file.examples()}.items():  # each by itself: it must exist, whatever goes with it
         try:

@@ -18,7 +18,8 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -27,6 +28,7 @@ from infra.settings import SettingError, flatten, one_line
 from modeling.config import load_preset, with_settings
 
 DEFAULT_PRESET = "tiny"
+Content = TypeVar("Content", bound=BaseModel)
 
 
 class ConfigFile(BaseModel):
@@ -49,16 +51,7 @@ def read_config_file(path: Path) -> ConfigFile:
 
     Raises UserError naming the file and the key.
     """
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"run file {path} cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not valid TOML: {error}") from error
-    try:
-        file = ConfigFile.model_validate(content)
-    except ValidationError as error:
-        raise UserError(f"{path}: {one_line(error, ConfigFile)}") from error
+    file = read_toml(path, ConfigFile, "run file")
     home = path.absolute().parent
     changes: dict[str, Any] = {}
     if file.hostfile is not None:
@@ -67,6 +60,25 @@ def read_config_file(path: Path) -> ConfigFile:
     if isinstance(parent, str) and (home / Path(parent).expanduser()).exists():  # else the name of a model or run
         changes["training"] = {**file.training, "parent": str(home / Path(parent).expanduser())}
     return file.model_copy(update=changes)
+
+
+def read_toml(
+    path: Path, model: type[Content], kind: str, defaults: Mapping[str, Any] = MappingProxyType({})
+) -> Content:
+    """Read a TOML file as a model; `defaults`: of keys that it may leave out.
+
+    Raises UserError, which calls the file a `kind` and names the key.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{kind} {path} cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not valid TOML: {error}") from error
+    try:
+        return model.model_validate({**defaults, **content})
+    except ValidationError as error:
+        raise UserError(f"{path}: {one_line(error, model)}") from error
 
 
 def merge_choices(path: Path | None, options: Mapping[str, Any], settings: Mapping[str, str]) -> dict[str, Any]:
