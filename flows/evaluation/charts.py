@@ -53,15 +53,9 @@ def multiples(lines: Sequence[Line]) -> str:
         about = ", ".join(
             [f"{line.name}: {line.value:.2f}×", *(f"{name} {each:.2f}×" for name, each in line.references.items())]
         )
-        parts.append(f'<g><title>{html.escape(about)}</title><rect class="hit" x="0" y="{middle - LINE / 2:.1f}" ')
-        parts.append(f'width="{WIDTH}" height="{LINE}"/>')
-        parts.append(_text(NAME_WIDTH - 12, middle + 4, line.name, "end"))
-        for name, each in line.references.items():
-            parts.append(_mark(name, at(each), middle))
-        parts.append(f'<path class="interval" d="M{at(line.low):.1f} {middle:.1f}H{at(line.high):.1f}"/>')
-        parts.append(f'<circle class="bar" cx="{at(line.value):.1f}" cy="{middle:.1f}" r="5"/>')
-        parts.append(_text(WIDTH - 2, middle + 4, f"{line.value:.1f}×", "end"))
-        parts.append("</g>")
+        marks = [_mark(name, at(each), middle) for name, each in line.references.items()]
+        places = at(line.low), at(line.value), at(line.high)
+        parts += _row(middle, line.name, about, marks, places, f"{line.value:.1f}×")
     return (
         f'<figure class="example"><svg viewBox="0 0 {WIDTH} {height}" role="img" '
         f'aria-label="distances as multiples of their floors">{"".join(parts)}</svg></figure>'
@@ -99,13 +93,8 @@ def differences(lines: Sequence[Apart]) -> str:
     for number, line in enumerate(lines):
         middle = TOP + LINE * (number + 0.5)
         about = f"{line.name}: {line.value:+.3f} [{line.low:+.3f}, {line.high:+.3f}]"
-        parts.append(f'<g><title>{html.escape(about)}</title><rect class="hit" x="0" y="{middle - LINE / 2:.1f}" ')
-        parts.append(f'width="{WIDTH}" height="{LINE}"/>')
-        parts.append(_text(NAME_WIDTH - 12, middle + 4, line.name.partition(",")[0], "end"))
-        parts.append(f'<path class="interval" d="M{at(line.low):.1f} {middle:.1f}H{at(line.high):.1f}"/>')
-        parts.append(f'<circle class="bar" cx="{at(line.value):.1f}" cy="{middle:.1f}" r="5"/>')
-        parts.append(_text(WIDTH - 2, middle + 4, f"{line.value:+.2f}", "end"))
-        parts.append("</g>")
+        places = at(line.low), at(line.value), at(line.high)
+        parts += _row(middle, line.name.partition(",")[0], about, [], places, f"{line.value:+.2f}")
     return (
         f'<figure class="example"><svg viewBox="0 0 {WIDTH} {height}" role="img" '
         f'aria-label="differences of distances, as multiples of the floor">{"".join(parts)}</svg></figure>'
@@ -146,6 +135,23 @@ def two_histograms(
         f'<svg viewBox="0 0 {CHART_WIDTH} {CHART_HEIGHT}" role="img" aria-label="{html.escape(title)}">'
         f"{''.join(parts)}</svg></figure>"
     )
+
+
+def _row(
+    middle: float, name: str, about: str, marks: Sequence[str], places: tuple[float, float, float], value: str
+) -> list[str]:
+    """Draw a value with its interval, between its name and its number; `places`: of low end, value and high end."""
+    low, at, high = places
+    return [
+        f'<g><title>{html.escape(about)}</title><rect class="hit" x="0" y="{middle - LINE / 2:.1f}" ',
+        f'width="{WIDTH}" height="{LINE}"/>',
+        _text(NAME_WIDTH - 12, middle + 4, name, "end"),
+        *marks,
+        f'<path class="interval" d="M{low:.1f} {middle:.1f}H{high:.1f}"/>',
+        f'<circle class="bar" cx="{at:.1f}" cy="{middle:.1f}" r="5"/>',
+        _text(WIDTH - 2, middle + 4, value, "end"),
+        "</g>",
+    ]
 
 
 def _mark(name: str, x: float, y: float) -> str:
