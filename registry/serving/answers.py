@@ -14,17 +14,19 @@ NoteRow = tuple[float, float, int, int, str]
 """Onset and duration in seconds, pitch, velocity, and the name of the instrument."""
 
 
-class _Answer(BaseModel):
+class Answer(BaseModel):
+    """Base of all answers."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class ErrorAnswer(_Answer):
+class ErrorAnswer(Answer):
     """What was wrong, in one sentence."""
 
     error: str
 
 
-class CandidateAnswer(_Answer):
+class CandidateAnswer(Answer):
     """A candidate of a piece."""
 
     number: int = Field(description="Among the candidates of the seed.")
@@ -42,7 +44,7 @@ class CandidateAnswer(_Answer):
     node: Node = Field(description="Its state, from which `/v1/continue` goes on.")
 
 
-class PieceAnswer(_Answer):
+class PieceAnswer(Answer):
     """The candidates of a piece, the best first."""
 
     digest: str = Field(description="Of the request to this model.")
@@ -55,7 +57,7 @@ class PieceAnswer(_Answer):
     candidates: list[CandidateAnswer]
 
 
-class ScoreAnswer(_Answer):
+class ScoreAnswer(Answer):
     """What model and critic say of a piece."""
 
     score: float | None = Field(description="The critic's probability that it is real; null without a critic.")
@@ -67,7 +69,7 @@ class ScoreAnswer(_Answer):
     seconds: float
 
 
-class InstrumentAnswer(_Answer):
+class InstrumentAnswer(Answer):
     """An instrument of a model."""
 
     name: str
@@ -78,7 +80,7 @@ class InstrumentAnswer(_Answer):
     highest: int
 
 
-class ModelAnswer(_Answer):
+class ModelAnswer(Answer):
     """The model that is served."""
 
     reference: str = Field(description="Alias or version that the server follows.")
@@ -98,13 +100,13 @@ class ModelAnswer(_Answer):
     limits: Limits
 
 
-class ModelsAnswer(_Answer):
+class ModelsAnswer(Answer):
     """The models that are served: one."""
 
     models: list[ModelAnswer]
 
 
-class StyleAnswer(_Answer):
+class StyleAnswer(Answer):
     """A style, and its place on the map of styles."""
 
     name: str
@@ -113,13 +115,13 @@ class StyleAnswer(_Answer):
     nearest: list[str] = Field(description="Styles whose embeddings are most similar, the nearest first.")
 
 
-class StylesAnswer(_Answer):
+class StylesAnswer(Answer):
     """The map of styles: t-SNE of the cosine similarity of their embeddings, from -1 to 1."""
 
     styles: list[StyleAnswer]
 
 
-class OpeningAnswer(_Answer):
+class OpeningAnswer(Answer):
     """A piece of the model's dataset."""
 
     name: str
@@ -130,20 +132,20 @@ class OpeningAnswer(_Answer):
     is_trained_on: bool
 
 
-class OpeningsAnswer(_Answer):
+class OpeningsAnswer(Answer):
     """Pieces of the model's dataset."""
 
     total: int
     openings: list[OpeningAnswer]
 
 
-class HealthAnswer(_Answer):
+class HealthAnswer(Answer):
     """The process answers."""
 
     status: Literal["ok"]
 
 
-class ReadyAnswer(_Answer):
+class ReadyAnswer(Answer):
     """Whether requests are taken."""
 
     status: Literal["ready", "loading", "draining"]
@@ -152,13 +154,13 @@ class ReadyAnswer(_Answer):
     queued: int
 
 
-class Queued(_Answer):
+class Queued(Answer):
     """Event `queued`."""
 
     position: int = Field(description="Requests before this one.")
 
 
-class Begun(_Answer):
+class Begun(Answer):
     """Event `begun`."""
 
     model: ModelIdentity
@@ -168,7 +170,7 @@ class Begun(_Answer):
     seconds: float = Field(description="Of the prompt.")
 
 
-class NewNotes(_Answer):
+class NewNotes(Answer):
     """Event `notes`: notes of a candidate that are final, each once."""
 
     candidate: int
@@ -176,7 +178,7 @@ class NewNotes(_Answer):
     seconds: float = Field(description="That the candidate has come to.")
 
 
-class Progress(_Answer):
+class Progress(Answer):
     """Event `progress`."""
 
     tokens: int
@@ -185,5 +187,5 @@ class Progress(_Answer):
     seconds: dict[int, float] = Field(description="That each of them has come to.")
 
 
-class Ranking(_Answer):
+class Ranking(Answer):
     """Event `ranking`: the candidates are made, and the critic listens."""

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from registry.serving.answers import Answer
 
 
-class _Answer(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class SampleAnswer(_Answer):
+class SampleAnswer(Answer):
     """A sample that was composed beforehand."""
 
     name: str
@@ -18,13 +16,13 @@ class SampleAnswer(_Answer):
     notes: int
 
 
-class SamplesAnswer(_Answer):
+class SamplesAnswer(Answer):
     """The samples of the model that is served, by style and seed."""
 
     samples: list[SampleAnswer]
 
 
-class SoundfontInfo(_Answer):
+class SoundfontInfo(Answer):
     """The soundfont that the page plays with."""
 
     name: str = Field(description="Of its file.")
@@ -32,13 +30,13 @@ class SoundfontInfo(_Answer):
     bytes: int
 
 
-class SoundfontAnswer(_Answer):
+class SoundfontAnswer(Answer):
     """The soundfont that is installed, null where there is none."""
 
     soundfont: SoundfontInfo | None
 
 
-class CopyAnswer(_Answer):
+class CopyAnswer(Answer):
     """A span of a piece that stands in a training piece, in any key and at any tempo."""
 
     begin: float = Field(description="Seconds.")
@@ -47,7 +45,7 @@ class CopyAnswer(_Answer):
     piece: str = Field(description="Name of the training piece, as of an opening.")
 
 
-class OriginalityAnswer(_Answer):
+class OriginalityAnswer(Answer):
     """What of a piece stands in the training pieces of the model."""
 
     unknown: str | None = Field(description="Why nothing can be said; null where something can.")

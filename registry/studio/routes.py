@@ -85,10 +85,10 @@ def studio(service: Service) -> APIRouter:
         notes = composer.encoding.decode(prompt.tokens(composer.encoding, None, None, None))
         try:
             found = composer.find_copies(notes)
-            names = {each.piece: each.name for each in list_openings(composer.dataset)}
+            copies = [] if found.copy is None else [found.copy]
+            names = {each.piece: each.name for each in list_openings(composer.dataset)} if copies else {}
         except MusenetError as error:
             return OriginalityAnswer(unknown=message_of(error), copied_notes=0, copies=[])
-        copies = [] if found.copy is None else [found.copy]
         return OriginalityAnswer(
             unknown=None,
             copied_notes=found.copied_notes,

@@ -60,13 +60,11 @@ def list_samples(folder: Path) -> list[PreparedSample]:
 
 def find_sample(folder: Path, name: str, composer: Composer) -> Piece | None:
     """Return the piece of a sample, None for one that is not there or cannot be read."""
-    for sample in list_samples(folder):
-        if sample.name == name:
-            try:
-                return sample.piece(composer)
-            except (OSError, ValueError, VocabularyError):
-                return None
-    return None
+    sample = _read(folder / f"{name}{METADATA}")
+    try:
+        return None if sample is None else sample.piece(composer)
+    except (OSError, ValueError, VocabularyError):
+        return None
 
 
 def _read(file: Path) -> PreparedSample | None:
