@@ -15,8 +15,9 @@ from typing import Literal
 from infra.errors import UserError, message_of
 from infra.lake import Lake
 from infra.services.database import SCHEMA, database, release
-from infra.services.health import answers, is_closed, refusal
+from infra.services.health import answers, refusal
 from infra.services.password import AUTH_VARIABLE, password_file
+from infra.services.prefect_api import credentials, wants_another_password
 from infra.services.records import read_record
 from infra.services.registry_address import is_server, own_registry, printable, registry_address
 
@@ -79,15 +80,15 @@ def check_servers(lake: Lake) -> Iterator[Finding]:
                 name, "bad", f"no answer at {record.url}", f"`musenet down`, `musenet up`; its log is {record.log}"
             )
     if api := os.environ.get("PREFECT_API_URL"):
-        yield _check_api(api.rstrip("/"))
+        yield _check_api(lake, api.rstrip("/"))
 
 
-def _check_api(api: str) -> Finding:
+def _check_api(lake: Lake, api: str) -> Finding:
     if why := refusal(f"{api}/health"):
         return Finding(
             "prefect", "bad", f"no answer at {api} (PREFECT_API_URL): {why}", "start it, or unset the variable"
         )
-    if is_closed(f"{api}/admin/version", os.environ.get(AUTH_VARIABLE, "")):
+    if wants_another_password(api, {**os.environ, **credentials(lake, api)}):
         return Finding("prefect", "bad", f"{api} asks for another password", f"set {AUTH_VARIABLE}")
     return Finding("prefect", "good", f"answers at {api}")
 

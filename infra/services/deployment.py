@@ -15,7 +15,8 @@ from infra.lake import Lake
 from infra.services.environment import library_environment
 from infra.services.health import answers
 from infra.services.liveness import install_automation
-from infra.services.password import AUTH_VARIABLE, read_password
+from infra.services.password import AUTH_VARIABLE
+from infra.services.prefect_api import credentials
 from infra.services.records import read_record
 from infra.services.rest import PrefectAPI
 
@@ -63,9 +64,7 @@ def client_environment(lake: Lake) -> dict[str, str]:
     if address is None:
         raise UserError("no Prefect server runs on this lake; start it with `musenet up`, or set PREFECT_API_URL")
     environment["PREFECT_API_URL"] = address
-    if address.rstrip("/") == own and not os.environ.get(AUTH_VARIABLE):
-        environment[AUTH_VARIABLE] = read_password(lake) or ""
-    return environment
+    return {**environment, **credentials(lake, address)}
 
 
 def deploy(lake: Lake) -> Deployed:

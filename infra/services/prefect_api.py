@@ -37,7 +37,7 @@ def prefect_server(lake: Lake) -> Iterator[str]:
     for another password.
     """
     if given := os.environ.get("PREFECT_API_URL"):
-        with _client_settings(_credentials(lake, given)):
+        with _client_settings(credentials(lake, given)):
             _check(given)
             lake.prefect_home.mkdir(parents=True, exist_ok=True)
             yield given
@@ -56,7 +56,7 @@ def prefect_server(lake: Lake) -> Iterator[str]:
             drain()
 
 
-def _credentials(lake: Lake, api: str) -> dict[str, str]:
+def credentials(lake: Lake, api: str) -> dict[str, str]:
     """Return the password of the lake's own server as a variable, if that is at `api` and none is set."""
     record, password = read_record(lake, "prefect"), read_password(lake)
     is_own = record is not None and api.rstrip("/") == f"{record.url}/api"
@@ -67,13 +67,18 @@ def _check(api: str) -> None:
     """Raise ServiceError unless the API in `$PREFECT_API_URL` answers to these credentials."""
     if why := refusal(f"{api.rstrip('/')}/health"):
         raise ServiceError(f"no Prefect API answers at {api} ($PREFECT_API_URL): {why}; start it, or unset it")
-    if "PREFECT_API_KEY" not in os.environ and is_closed(
-        f"{api.rstrip('/')}/admin/version", os.environ.get(AUTH_VARIABLE, "")
-    ):
+    if wants_another_password(api, os.environ):
         raise ServiceError(
             f"the Prefect API at {api} asks for another password: set {AUTH_VARIABLE}; that of a lake's servers is in "
             "its services/password"
         )
+
+
+def wants_another_password(api: str, environment: Mapping[str, str]) -> bool:
+    """True if an API refuses the password of these variables; keys of Prefect Cloud are not looked at."""
+    if "PREFECT_API_KEY" in environment:
+        return False
+    return is_closed(f"{api.rstrip('/')}/admin/version", environment.get(AUTH_VARIABLE, ""))
 
 
 @contextlib.contextmanager
