@@ -10,7 +10,7 @@ import pytest
 
 from infra.lake import Lake
 from infra.services.password import make_password, password_file, read_password
-from infra.services.prefect_api import _credentials
+from infra.services.prefect_api import credentials
 from infra.services.records import Record, identities, write_record
 
 
@@ -37,7 +37,7 @@ def test_only_the_lake_s_own_server_is_told_it(lake: Lake, monkeypatch: pytest.M
     monkeypatch.delenv("PREFECT_API_AUTH_STRING", raising=False)
     password = make_password(lake)
     write_record(lake, "prefect", Record("http://127.0.0.1:4200", "", "", identities(os.getpid())))
-    assert _credentials(lake, "http://127.0.0.1:4200/api/") == {"PREFECT_API_AUTH_STRING": password}
-    assert _credentials(lake, "https://elsewhere.example/api") == {}
+    assert credentials(lake, "http://127.0.0.1:4200/api/") == {"PREFECT_API_AUTH_STRING": password}
+    assert credentials(lake, "https://elsewhere.example/api") == {}
     monkeypatch.setenv("PREFECT_API_AUTH_STRING", "another")
-    assert _credentials(lake, "http://127.0.0.1:4200/api") == {}, "the user's own comes first"
+    assert credentials(lake, "http://127.0.0.1:4200/api") == {}, "the user's own comes first"
