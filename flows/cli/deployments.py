@@ -26,13 +26,20 @@ def deploy(lake: Lake, as_json: bool) -> None:
 
 
 @click.command()
+@click.option(
+    "--health-port",
+    type=click.IntRange(1, 65535),
+    metavar="PORT",
+    help="Answer at http://127.0.0.1:PORT/health whether it still asks for work, for health checks.",
+)
 @lake_option
-def worker(lake: Lake) -> None:
+def worker(lake: Lake, health_port: int | None) -> None:
     """Run the flows that are started on that server."""
     with errors():
         from infra.services.deployment import client_environment, worker_command
 
-        environment, command = client_environment(lake), worker_command()
+        environment = client_environment(lake)
+        command, variables = worker_command(health_port)
     # Its output is what one watches it by.
-    environment["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "INFO"
+    environment |= {"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "INFO", **variables}
     os.execvpe(command[0], command, environment)

@@ -12,7 +12,7 @@ from typing import Any
 import infra
 from infra.errors import RunError, UserError
 from infra.lake import Lake
-from infra.services.environment import library_environment
+from infra.services.environment import HOST, library_environment
 from infra.services.health import answers
 from infra.services.liveness import install_automation
 from infra.services.password import AUTH_VARIABLE
@@ -88,9 +88,16 @@ def deploy(lake: Lake) -> Deployed:
     return Deployed(address, tuple(after), changed, pool_created, automation_created)
 
 
-def worker_command() -> list[str]:
-    """Return the command of a worker that runs the deployments' flows."""
-    return [sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL, "--type", "process"]
+def worker_command(health_port: int | None = None) -> tuple[list[str], dict[str, str]]:
+    """Return the command of a worker that runs the deployments' flows, and the variables that it needs.
+
+    With `health_port` it answers there, to this machine alone, whether it still asks the server for work (`/health`).
+    """
+    command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL, "--type", "process"]
+    if health_port is None:
+        return command, {}
+    address = {"PREFECT_WORKER_WEBSERVER_HOST": HOST, "PREFECT_WORKER_WEBSERVER_PORT": str(health_port)}
+    return [*command, "--with-healthcheck"], address
 
 
 def _deployments(server: PrefectAPI) -> dict[str, dict[str, Any]]:

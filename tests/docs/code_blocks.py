@@ -13,9 +13,12 @@ PAGES = [
     *("README.md", "CONTRIBUTING.md", "docs/quickstart.md"),
     *(
         f"docs/guides/{name}.md"
-        for name in ("data-engineers", "ml-engineers", "warm-starts", "musicians", "operations", "studio", "serving")
+        for name in (
+            *("data-engineers", "ml-engineers", "warm-starts", "musicians", "operations", "studio", "serving"),
+            "topologies",
+        )
     ),
-    *(f"docs/{name}.md" for name in ("encodings", "network", "benchmarks")),
+    *(f"docs/{name}.md" for name in ("encodings", "network", "benchmarks", "capacity")),
 ]
 """The pages with blocks; `test_pages.py` checks that no other has any."""
 FENCE = re.compile(
@@ -36,6 +39,10 @@ NOT_RUN = {
     "needs an object store": "tests/flows/ingestion/publishing/test_object_store_lake.py has one",
     "needs an MLflow server": "tests/registry/test_stores.py has one",
     "needs several hosts": "there is one in CI",
+    "needs Docker": "tests/infra/test_compose.py checks the file, tests/infra/services starts what it can of it",
+    "needs a cluster": "tests/infra/test_kubernetes.py checks the manifests",
+    "sets a variable of the shell": "tests/flows/test_log_lines.py sets it",
+    "needs Slurm": "tests/infra/test_slurm.py has a stand-in",
     "needs a GPU": "there is none in CI",
     "needs a dataset of real music": "there is none in CI",
     "the name of the file differs from model to model": "tests/flows/sampling makes samples again",

@@ -11,7 +11,7 @@ import yaml
 from infra import services
 from infra.errors import UserError
 from infra.lake import Lake
-from infra.services.deployment import CHECKOUT, client_environment, deploy
+from infra.services.deployment import CHECKOUT, client_environment, deploy, worker_command
 from infra.services.password import read_password
 
 
@@ -29,6 +29,14 @@ def test_without_a_server_there_is_nothing_to_deploy_to(tmp_path: Path) -> None:
 def test_another_server_is_not_told_the_lake_s_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PREFECT_API_URL", "https://elsewhere.example/api")
     assert "PREFECT_API_AUTH_STRING" not in client_environment(Lake(tmp_path))
+
+
+def test_the_health_of_a_worker_is_told_to_this_machine_alone() -> None:
+    plain, nothing = worker_command()
+    command, variables = worker_command(8080)
+    assert [*plain, "--with-healthcheck"] == command
+    assert variables == {"PREFECT_WORKER_WEBSERVER_HOST": "127.0.0.1", "PREFECT_WORKER_WEBSERVER_PORT": "8080"}
+    assert nothing == {}
 
 
 @pytest.mark.slow
