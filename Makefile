@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 # Python keeps what it has compiled, even where an image forbids it: without that, every process compiles Prefect anew
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup demo quick test lint types imports docs unit thorough benchmark benchmark-training clean
+.PHONY: setup demo quick test lint types imports docs unit thorough audit benchmark benchmark-training clean
 
 setup: $(STAMP)
 
@@ -56,6 +56,14 @@ unit: setup
 # What takes longer than a change should wait for: the commands of all guides
 thorough: setup
 	@$(BIN)/pytest -m thorough
+
+# What a package audit asks for, into build/audit: the bill of materials (CycloneDX), and the licences, which
+# infra/licences.toml has to allow. Known vulnerabilities are looked up by tools that reach a database of them.
+audit: setup
+	@mkdir -p build/audit
+	@$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-file build/audit/sbom.json $(BIN)/python
+	@$(BIN)/pip-licenses --with-urls --format markdown --output-file build/audit/licences.md
+	@$(BIN)/pytest -n 0 tests/infra/test_licences.py
 
 # Each prints a table and fails when a bar is missed: make benchmark CORPUS=~/midi
 benchmark: setup
