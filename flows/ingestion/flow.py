@@ -31,6 +31,7 @@ from flows.ingestion.publishing import ParentChanged, Published
 from flows.ingestion.sources import Inventory, describe_unused
 from flows.ingestion.workers import worker_settings
 from flows.lineage import dataset_place, location_place, recorded
+from flows.metrics import write_dataset
 from flows.progress import stage, tick, warn
 from flows.retention.guard import in_use
 from infra.errors import RunError
@@ -135,6 +136,7 @@ def ingest(parameters: IngestParameters) -> IngestReport:
     with recorded("ingest", flow_run, *sources) as record:
         report = _ingest(parameters)
         record.writes(dataset_place(lake, report.version))
+        write_dataset(report.version.description, report.files_read, report.shards_encoded)
     return report
 
 

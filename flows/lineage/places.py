@@ -31,6 +31,9 @@ class Place:
     content: dict[str, Any] = field(default_factory=dict)
     """Fields of `DatasetContentFacet`, of a dataset version."""
 
+    def __str__(self) -> str:
+        return self.name if self.version is None else f"{self.name}@{self.version}"
+
 
 def dataset_place(lake: Lake, version: DatasetVersion) -> Place:
     """Describe a dataset version: its digest, and the manifest's schema and rows."""

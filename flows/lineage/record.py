@@ -12,6 +12,8 @@ from typing import Any
 
 from flows.lineage.emission import Emitter, is_configured
 from flows.lineage.places import Place
+from flows.log_lines import log_lines
+from flows.metrics import measured
 from flows.progress import warn
 from infra.errors import message_of
 from infra.lake import LAKE_VARIABLE, Lake
@@ -31,6 +33,8 @@ class Record:
     """None if no transport is configured."""
     inputs: list[Place] = field(default_factory=list)
     outputs: list[Place] = field(default_factory=list)
+    run: str | None = None
+    """The training run that it works on, for its log."""
 
     def reads(self, *places: Place) -> None:
         """Add inputs."""
@@ -40,19 +44,30 @@ class Record:
         """Add outputs."""
         self.outputs += places
 
+    def subject(self) -> dict[str, Any]:
+        """Return what the run is about, for its log."""
+        known = {} if self.run is None else {"run": self.run}
+        places = {"reads": [str(place) for place in self.inputs], "writes": [str(place) for place in self.outputs]}
+        return {"flow": self.job, "flow_run": self.run_id, **known, **places}
+
 
 _current: contextvars.ContextVar[Record | None] = contextvars.ContextVar("lineage", default=None)
 
 
 @contextmanager
 def recorded(job: str, flow_run: Any, *inputs: Place) -> Iterator[Record]:
-    """Keep the flow run's sign of life for the block, and emit the events of a run of the flow `job` around it: START,
-    then COMPLETE, FAIL or ABORT.
+    """Keep the flow run's sign of life, its figures and its log for the block, and emit the events of a run of the flow
+    `job` around it: START, then COMPLETE, FAIL or ABORT.
 
     `flow_run`: `prefect.runtime.flow_run`, whose id the run gets. `inputs` are known before; more are added to the
     record. A transport that fails costs one warning.
     """
-    with _alive(flow_run), _emitting(job, flow_run, *inputs) as record:
+    with (
+        _alive(flow_run),
+        measured(job),
+        _emitting(job, flow_run, *inputs) as record,
+        log_lines(record.subject),
+    ):
         yield record
 
 
@@ -66,7 +81,7 @@ def _alive(flow_run: Any) -> AbstractContextManager[None]:
 @contextmanager
 def _emitting(job: str, flow_run: Any, *inputs: Place) -> Iterator[Record]:
     if not is_configured():
-        yield Record(job, "")
+        yield Record(job, str(flow_run.id), inputs=list(inputs))
         return
     outer = _current.get()
     # A run within another hands its events to the same thread, so that they arrive in order

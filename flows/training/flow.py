@@ -13,6 +13,7 @@ from prefect.runtime import flow_run
 from prefect.states import Completed
 
 from flows.lineage import Record, dataset_place, recorded, run_place
+from flows.metrics import training_figures
 from flows.progress import in_this_run, say, stage, tick, warn
 from flows.retention.guard import in_use
 from flows.training.config_file import DEFAULT_PRESET
@@ -42,10 +43,12 @@ def deepspeed_job(
     """Run the DeepSpeed job to its end and track it in MLflow."""
     steps = run.config.training.steps
     uploader = Uploader(lake, tracked_run(run, dataset, tags), in_this_run(warn))
-    with stage(f"training {run.preset} on {dataset}", steps) as bar, uploader:
+    figures = training_figures(dataset.name, run.preset)
+    with stage(f"training {run.preset} on {dataset}", steps) as bar, uploader, figures as measure:
         bar.update(0, note="starting DeepSpeed")
 
         def on_event(event: Event) -> None:
+            measure(event)
             match event:
                 case StepTrained():
                     note = f"loss {event.loss:.3f}  {event.tokens_per_second:,.0f} tokens/s"
@@ -81,6 +84,7 @@ def train(parameters: TrainParameters) -> RunReport:
                 run = prepare_run(lake, dataset, preset, ranks)
             else:
                 run = _warm_run(parameters, preset.training.parent, lake, dataset, ranks, record)
+        record.run = run.run_id
         given = load_preset(run.preset)
         if lifts_limit(given, parameters.settings):
             minutes = given.training.max_minutes

@@ -56,12 +56,18 @@ def arguments(**settings: int) -> list[str]:
     return [word for key, value in changes.items() for word in ("--set", f"{key}={value}")]
 
 
+def watched(lake: Lake) -> dict[str, str]:
+    """The variables by which flows leave figures and log lines, beside the lake."""
+    beside = lake.root.parent
+    return {"MUSENET_METRICS": str(beside / "figures"), "MUSENET_LOG": str(beside / "log.jsonl")}
+
+
 def start(lake: Lake, *words: str) -> subprocess.Popen[str]:
     """The command as a terminal starts it: a process group of its own."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("PREFECT_", "MLFLOW_"))}
     return subprocess.Popen(
         [MUSENET, *words],
-        env={**environment, **SECRETS, LAKE_VARIABLE: str(lake.root)},
+        env={**environment, **SECRETS, **watched(lake), LAKE_VARIABLE: str(lake.root)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -153,6 +159,17 @@ class TestTheDemo:
         assert report["held_out_windows"] >= 4
         archives = {path.name for path in lake.archive.rglob("*.parquet")}
         assert {"round0.parquet", "calibration.parquet", "test.parquet"} <= archives
+
+    def test_leaves_figures_and_log_lines_of_each_flow(self, demo: tuple[dict[str, Any], str], lake: Lake) -> None:
+        figures = {path.name for path in Path(watched(lake)["MUSENET_METRICS"]).iterdir()}
+        stages = ("demo", "ingest", "train", "critic", "register", "sample")
+        assert figures >= {f"musenet_flow_{stage}_completed.prom" for stage in stages}
+        assert figures >= {"musenet_dataset_starter.prom", "musenet_training_starter_sketch.prom"}
+        lines = [json.loads(line) for line in Path(watched(lake)["MUSENET_LOG"]).read_text().splitlines()]
+        assert {line["flow"] for line in lines} >= {"ingest", "train", "critic", "sample"}
+        digest, run = (Path(made(demo, stage)["where"]).name for stage in ("ingest", "train"))
+        (begin,) = (line for line in lines if re.fullmatch(r"training .*: begins", line["message"]))
+        assert (begin["run"], begin["reads"]) == (run, [f"datasets/starter@{digest}"])
 
     def test_registers_a_champion_with_its_lineage(self, demo: tuple[dict[str, Any], str], lake: Lake) -> None:
         from registry.models import find_model
