@@ -2,6 +2,7 @@
 
 - `errors`: the base of all errors that a user may see, with exit statuses.
 - `files`, `locks`, `object_store`: atomic writes, file locks, folders in object stores.
+- `databases`: copies of SQLite databases that others write to.
 - `digests`: content hashes.
 - `processes`, `hardware`: process groups, ending with the parent, available cores.
 - `settings`: dotted settings and `--set KEY=VALUE`.

@@ -6,15 +6,19 @@ import contextlib
 import multiprocessing
 import os
 import sys
+import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterable
 from multiprocessing.connection import wait
+from pathlib import Path
 
 import psutil
 
 POLL_SECONDS = 0.02
 PARENT_POLL_SECONDS = 0.5
+COMMAND_WIDTH = 60
+"""Most letters of a command in a message."""
 
 
 def group_members(leader: int) -> list[psutil.Process]:
@@ -48,6 +52,22 @@ def still_runs(process: psutil.Process) -> bool:
         return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
+
+
+def having_open(*files: Path) -> list[str]:
+    """Return the other processes of this machine that have one of the files open: `python -m mlflow … (pid 123)`.
+
+    Only root sees those of other users.
+    """
+    wanted = {str(file.resolve()) for file in files}
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.pid != os.getpid() and any(each.path in wanted for each in process.open_files()):
+                program, *words = process.cmdline() or [process.name()]
+                command = textwrap.shorten(" ".join([Path(program).name, *words]), COMMAND_WIDTH, placeholder=" …")
+                found.append(f"{command} (pid {process.pid})")
+    return found
 
 
 def exit_now() -> None:

@@ -1,21 +1,59 @@
-"""The schema of MLflow's database in a lake, and the one that the installed release of MLflow works with."""
+"""The schema that the installed release of MLflow works with, and the migration of a SQLite database to it."""
 
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
+from infra.lake import Lake
+from infra.services.schema import revisions, stored_revision
+from registry.errors import RegistryError
+from registry.identity import EXPERIMENT
 
-def stored_revision(database: Path) -> str | None:
-    """Return the revision of a SQLite database of Alembic's, None for one that has none. Raises sqlite3.Error."""
-    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as content:
-        row = content.execute("SELECT version_num FROM alembic_version").fetchone()
-    return None if row is None else str(row[0])
+MIGRATIONS = "store/db_migrations/versions"
+"""Their folder in MLflow's package."""
 
 
 def expected_revision() -> str:
     """Return the revision of the installed release."""
-    from mlflow.store.db.utils import _get_latest_schema_revision  # which no public function tells
+    before = known_revisions()
+    (newest,) = before.keys() - before.values()
+    return newest
 
-    return str(_get_latest_schema_revision())  # type: ignore[no-untyped-call]
+
+def require_schema(lake: Lake) -> None:
+    """Raise RegistryError for a lake's own database that the installed release would have to migrate.
+
+    MLflow itself migrates some as it opens them, those that lack a table. One without musenet's experiment is left to
+    it: another process is making it.
+    """
+    path = lake.registry_database
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as content:
+            is_made = content.execute("SELECT 1 FROM experiments WHERE name = ?", (EXPERIMENT,)).fetchone()
+        stored = stored_revision(path)
+    except sqlite3.Error:  # none yet, or no database: MLflow makes it, or says why not
+        return
+    if is_made and stored is not None and stored != (expected := expected_revision()):
+        raise RegistryError(
+            f"the registry in {path} has schema {stored}, the installed MLflow works with {expected}: stop everything "
+            "that uses the lake, then `musenet upgrade`"
+        )
+
+
+def known_revisions() -> Mapping[str, str]:
+    """Return the revisions that the installed release can migrate from, each with the one before it."""
+    return revisions("mlflow", MIGRATIONS)
+
+
+def migrate(database: Path) -> None:
+    """Bring a SQLite database to the installed release's schema; nothing else may use it. Raises RegistryError."""
+    command = [sys.executable, "-m", "mlflow", "db", "upgrade", f"sqlite:///{database}"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        said = (done.stderr.strip().splitlines() or [f"code {done.returncode}"])[-1]
+        raise RegistryError(f"MLflow cannot migrate {database}: {said}")

@@ -27,6 +27,7 @@ from infra.services.registry_address import (
 from registry.errors import RegistryError, first_line
 from registry.identity import EXPERIMENT
 from registry.relocation import relocate
+from registry.schema import require_schema
 
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 """Makes MLflow's page show runs and metrics rather than traces."""
@@ -49,14 +50,15 @@ class Registry:
 
         It is the lake's SQLite database, or the one at `$MLFLOW_TRACKING_URI`: a server (`http://…`, with MLflow's own
         variables for its credentials) or another database. A lake that was moved or copied gets its own artifacts.
-        Raises RegistryError for a store that cannot be reached, and for a file that is no MLflow database of this
-        version.
+        Raises RegistryError for a store that cannot be reached, for a file that is no MLflow database, and for one
+        that has to be upgraded first.
         """
         uri = registry_address(lake)
         if is_server(uri) and (why := refusal(uri)):  # MLflow would try for minutes
             raise RegistryError(f"no registry answers at {printable(uri)}: {why}")
         try:
             if uri == own_registry(lake):
+                require_schema(lake)
                 lake.registry_artifacts.mkdir(parents=True, exist_ok=True)
                 relocate(lake)
             client = MlflowClient(tracking_uri=uri, registry_uri=uri)

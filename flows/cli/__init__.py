@@ -31,6 +31,7 @@ from flows.cli import (
     studio,
     sweep,
     tokens,
+    upgrade,
     versions,
 )
 from flows.cli.running import TERMINATED
@@ -49,6 +50,7 @@ for command in (
     *(tokens.encode, tokens.decode, originality.originality, openings.openings, pictures.roll, pictures.layouts),
     *(serve.serve, studio.studio, servers.up, servers.down, servers.status, servers.open_page),
     *(deployments.deploy, deployments.worker, doctor.doctor, retention.gc),
+    upgrade.upgrade,
 ):
     musenet.add_command(command)
 for command in (promotion.compare, promotion.promote, promotion.rollback, promotion.gate_command):

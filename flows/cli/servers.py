@@ -83,7 +83,9 @@ def _start(lake: Lake) -> list[Service]:
     from infra.services import up as start
     from infra.services.password import read_password
     from registry.relocation import relocate
+    from registry.schema import require_schema
 
+    require_schema(lake)
     relocate(lake)
     services = start(lake)
     for service in services:

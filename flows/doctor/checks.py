@@ -14,15 +14,18 @@ from typing import Literal
 
 from infra.errors import UserError, message_of
 from infra.lake import Lake
-from infra.services.database import SCHEMA, database, release
+from infra.services.database import database
 from infra.services.health import answers, refusal
 from infra.services.password import AUTH_VARIABLE, password_file
 from infra.services.prefect_api import credentials, wants_another_password
 from infra.services.records import read_record
 from infra.services.registry_address import is_server, own_registry, printable, registry_address
+from infra.services.schema import expected_revision, stored_revision
 
 FREE_GB = 5.0
 """Free space below which a training of a small preset may not end."""
+
+UPGRADE = "stop everything that uses the lake, then `musenet upgrade`"
 
 
 @dataclass(frozen=True)
@@ -106,31 +109,24 @@ def check_password(lake: Lake) -> Iterator[Finding]:
 
 
 def check_prefect_schema(lake: Lake) -> Iterator[Finding]:
-    """Check that the installed Prefect is the one that its database was made for."""
-    from registry.schema import stored_revision
-
-    schema = SCHEMA.read_text(encoding="utf-8")
-    if not schema.startswith(f"{release()}\n"):
-        wanted = schema.splitlines()[0].removeprefix("-- ")
-        yield Finding(
-            "prefect", "note", f"another release is installed than {wanted}", "pip install -c constraints.txt"
-        )
-    elif database(lake).exists():
-        try:
-            revision = stored_revision(database(lake))
-        except sqlite3.Error as error:
-            yield Finding("prefect", "bad", f"{database(lake)}: {error}", "move it away: only the history is lost")
-            return
-        if f"VALUES('{revision}')" in schema:
-            yield Finding("prefect", "good", f"its database has the schema of the installed release ({revision})")
-        else:
-            remedy = "stop all commands; the next server migrates an older one, a newer one needs its own Prefect"
-            yield Finding("prefect", "bad", f"its database has another schema, {revision}", remedy)
+    """Check that Prefect's database has the schema of the installed release."""
+    if not database(lake).exists():
+        return
+    try:
+        stored, expected = stored_revision(database(lake)), expected_revision()
+    except sqlite3.Error as error:
+        yield Finding("prefect", "bad", f"{database(lake)}: {error}", "move it away: only the history is lost")
+        return
+    if stored == expected:
+        yield Finding("prefect", "good", f"its database has the schema of the installed release ({stored})")
+    else:
+        found = f"its database has schema {stored}, the installed Prefect {expected}"
+        yield Finding("prefect", "bad", found, UPGRADE)
 
 
 def check_registry(lake: Lake) -> Iterator[Finding]:
     """Check that the registry is there and has the schema of the installed MLflow."""
-    from registry.schema import expected_revision, stored_revision
+    from registry.schema import expected_revision as expected_by_mlflow
 
     uri = registry_address(lake)
     if is_server(uri):
@@ -147,15 +143,14 @@ def check_registry(lake: Lake) -> Iterator[Finding]:
         yield Finding("registry", "note", "none yet")
     else:
         try:
-            stored, expected = stored_revision(lake.registry_database), expected_revision()
+            stored, expected = stored_revision(lake.registry_database), expected_by_mlflow()
         except sqlite3.Error as error:
-            yield Finding("registry", "bad", f"{lake.registry_database}: {error}", "restore it from a copy")
+            yield Finding("registry", "bad", f"{lake.registry_database}: {error}", "restore it from a backup")
             return
         if stored == expected:
             yield Finding("registry", "good", f"has the schema of the installed MLflow ({stored})")
         else:
-            remedy = f"stop all commands, copy it, then: mlflow db upgrade {uri}"
-            yield Finding("registry", "bad", f"has schema {stored}, the installed MLflow {expected}", remedy)
+            yield Finding("registry", "bad", f"has schema {stored}, the installed MLflow {expected}", UPGRADE)
 
 
 def check_compiler() -> Iterator[Finding]:

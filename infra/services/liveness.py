@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,11 @@ from infra.files import STAGING_PREFIX
 from infra.lake import Lake
 from infra.services.environment import HEARTBEAT_SECONDS
 from infra.services.rest import PrefectAPI
+from infra.services.schema import UNFINISHED
 
 SILENT_SECONDS = 4 * HEARTBEAT_SECONDS
 """Time without a heartbeat after which a run counts as dead."""
 AUTOMATION = "musenet: flow runs that died"
-UNFINISHED = ("RUNNING", "PENDING", "CANCELLING")
 CRASHED = {"type": "CRASHED", "name": "Crashed"}
 
 
@@ -39,6 +39,14 @@ def alive(lake: Lake, flow_run_id: str) -> Iterator[None]:
             yield
         finally:
             path.unlink(missing_ok=True)
+
+
+def mark_left(lake: Lake, flow_run_ids: Iterable[str]) -> None:
+    """Leave the lock files of flow runs that nobody works on, so that `report_dead_runs` finds them."""
+    for flow_run_id in flow_run_ids:
+        path = _folder(lake) / flow_run_id
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
 
 
 def report_dead_runs(lake: Lake, prefect: PrefectAPI) -> list[str]:

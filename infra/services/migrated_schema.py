@@ -7,21 +7,13 @@ from __future__ import annotations
 
 import re
 import sqlite3
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 from infra.files import write_atomically
 from infra.lake import Lake
 from infra.services.database import SCHEMA, database, release
-from infra.services.environment import server_environment
-
-MIGRATE = """
-import asyncio
-from prefect.server.database import provide_database_interface
-asyncio.run(provide_database_interface().create_db())
-"""
+from infra.services.schema import migrate
 
 
 def migrated_schema() -> str:
@@ -29,8 +21,7 @@ def migrated_schema() -> str:
     with tempfile.TemporaryDirectory() as folder:
         lake = Lake(Path(folder))
         lake.prefect_home.mkdir()
-        environment = server_environment(lake, "private", "http://127.0.0.1:0", "")
-        subprocess.run([sys.executable, "-c", MIGRATE], env=environment, check=True, stdout=subprocess.DEVNULL)
+        migrate(lake)
         with sqlite3.connect(database(lake)) as content:
             dump = "\n".join([release(), *content.iterdump()]) + "\n"
     return re.sub(r"[ \t]+$", "", dump, flags=re.MULTILINE)

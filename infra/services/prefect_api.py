@@ -17,6 +17,7 @@ from infra.services.health import ServiceError, address, answers, is_closed, ref
 from infra.services.password import AUTH_VARIABLE, make_password, read_password
 from infra.services.records import read_record, services_lock
 from infra.services.run_prefect import DRAIN_TIMEOUT_S, STOP_TIMEOUT_S
+from infra.services.schema import require_schema
 
 ANY_PORT = 0
 
@@ -33,8 +34,8 @@ def prefect_server(lake: Lake) -> Iterator[str]:
     flows, inside it too. On leaving it, everything the flows reported has reached the database, whatever ended the
     block. A private server also ends by itself when this process is killed.
 
-    Raises ServiceError when the private server does not start, and when nothing answers at `$PREFECT_API_URL`, or asks
-    for another password.
+    Raises ServiceError when the private server does not start, or its database has to be upgraded first, and when
+    nothing answers at `$PREFECT_API_URL`, or asks for another password.
     """
     if given := os.environ.get("PREFECT_API_URL"):
         with _client_settings(credentials(lake, given)):
@@ -120,6 +121,7 @@ def _private_server(lake: Lake) -> Iterator[str]:
     with contextlib.ExitStack() as start:
         start.enter_context(services_lock(lake))
         create_database(lake)
+        require_schema(lake)
         environment = server_environment(lake, "private", url, make_password(lake))
         command = prefect_command(url, os.getpid())
         process = start_server(command, environment, log)

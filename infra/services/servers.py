@@ -20,6 +20,7 @@ from infra.services.records import Record, identities, read_record, remove_recor
 from infra.services.registry_address import is_server, registry_address
 from infra.services.rest import PrefectAPI
 from infra.services.run_prefect import STOP_TIMEOUT_S
+from infra.services.schema import require_schema
 
 ServerName = Literal["prefect", "mlflow"]
 
@@ -43,13 +44,15 @@ class Service:
 def up(lake: Lake) -> list[Service]:
     """Start the servers that do not run and return when all of them answer.
 
-    Raises ServiceError when one of them stops or does not answer in time; those that this call started are then
-    stopped again.
+    Raises ServiceError when one of them stops or does not answer in time, whereupon those that this call started are
+    stopped again, and for a database that has to be upgraded first.
     """
     with services_lock(lake):
         records = {name: record for name in PREFERRED_PORTS if (record := read_record(lake, name))}
         processes: dict[ServerName, subprocess.Popen[bytes]] = {}
         create_database(lake)
+        if "prefect" not in records:
+            require_schema(lake)
         password = make_password(lake)
         try:
             for name in own_servers(lake) - records.keys():

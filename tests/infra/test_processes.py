@@ -7,11 +7,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 import pytest
 
-from infra.processes import end_groups, group_members, still_runs
+from infra.processes import end_groups, group_members, having_open, still_runs
 
 GROUP = """
 import subprocess, sys, time
@@ -147,3 +148,22 @@ class TestEndingWithWhoStartedIt:
         worker = psutil.Process(int(line_of(parent)))
         parent.kill()
         assert gone(worker)
+
+
+def test_a_process_that_has_a_file_open_is_named(tmp_path: Path) -> None:
+    file, other = tmp_path / "a.db", tmp_path / "b.db"
+    file.touch()
+    other.touch()
+    (tmp_path / "link").symlink_to(file)
+    code = "import sys; file = open(sys.argv[1]); print(flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", code, str(file)]
+    with (
+        file.open(),
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process,
+    ):
+        assert process.stdin and process.stdout
+        process.stdout.readline()
+        (user,) = having_open(other, tmp_path / "link")
+        process.stdin.close()
+    assert user.startswith(f"{Path(sys.executable).name} -c import sys") and user.endswith(f" (pid {process.pid})")
+    assert having_open(file) == [], "this process's own does not count"
