@@ -11,6 +11,7 @@ import sys
 import click
 
 from flows.cli import (
+    backup,
     datasets,
     deployments,
     doctor,
@@ -50,7 +51,7 @@ for command in (
     *(tokens.encode, tokens.decode, originality.originality, openings.openings, pictures.roll, pictures.layouts),
     *(serve.serve, studio.studio, servers.up, servers.down, servers.status, servers.open_page),
     *(deployments.deploy, deployments.worker, doctor.doctor, retention.gc),
-    upgrade.upgrade,
+    *(backup.backup, backup.restore, upgrade.upgrade),
 ):
     musenet.add_command(command)
 for command in (promotion.compare, promotion.promote, promotion.rollback, promotion.gate_command):

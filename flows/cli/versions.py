@@ -139,9 +139,11 @@ def delete(model: str, yes: bool, lake: Lake) -> None:
     """Delete a version without aliases, and its files."""
     with opened_version(model, lake) as (registry, found):
         if yes:
+            from flows.retention.guard import alone
             from registry.transfer import delete_version
 
-            delete_version(registry, found)
+            with alone(lake):
+                delete_version(registry, found)
     what = f"version {found.version} ({found.dataset})"
     click.echo(f"{what} is deleted" if yes else f"{what} would be deleted; `musenet models delete --yes` does it")
 

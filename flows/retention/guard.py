@@ -17,4 +17,4 @@ def in_use(lake: Lake) -> AbstractContextManager[None]:
 
 def alone(lake: Lake) -> AbstractContextManager[None]:
     """Hold the lake for a removal. Raises UserError while a flow uses it."""
-    return exclusive(lake.locks / LOCK, f"an ingestion, a critic or the start of a training uses {lake.root}")
+    return exclusive(lake.locks / LOCK, f"an ingestion, a critic, a backup or the start of a training uses {lake.root}")

@@ -23,6 +23,20 @@ def test_a_deployment_is_a_flow_of_that_name(deployment: dict[str, Any]) -> None
     assert "musenet" in deployment["tags"]
 
 
+@pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=lambda deployment: str(deployment["name"]))
+def test_no_schedule_runs_until_somebody_switches_it_on(deployment: dict[str, Any]) -> None:
+    assert not any(schedule["active"] for schedule in deployment.get("schedules", []))
+
+
+def test_the_nightly_backup_keeps_a_fortnight(monkeypatch: pytest.MonkeyPatch) -> None:
+    from flows.backup.parameters import BackupParameters
+
+    (given,) = (each["parameters"]["parameters"] for each in DEPLOYMENTS if each["name"] == "backup")
+    monkeypatch.setenv("MUSENET_BACKUPS", "/backups")
+    parameters = BackupParameters.model_validate(given)
+    assert (parameters.target(), parameters.keep) == (Path("/backups"), 14)
+
+
 def test_a_form_explains_its_fields_and_offers_the_presets() -> None:
     from flows.training.flow import train
     from modeling.config import preset_names

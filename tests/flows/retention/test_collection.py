@@ -187,7 +187,10 @@ class TestOthers:
 class TestSafety:
     def test_it_waits_for_no_flow_but_says_so(self, lake: Lake) -> None:
         planned = plan(lake, NOW)
-        with in_use(lake), pytest.raises(UserError, match="an ingestion, a critic or the start of a training uses"):
+        with (
+            in_use(lake),
+            pytest.raises(UserError, match="an ingestion, a critic, a backup or the start of a training uses"),
+        ):
             carry_out(planned, lambda *_: None)
         assert len(dataset_versions(lake)) == 3
 

@@ -92,7 +92,7 @@ class TestDatabases:
             with pytest.raises(UserError, match=rf"is used by .*\(pid {user.pid}\): stop it \(`musenet down`"):
                 upgraded(lake)
             user.stdin.close()
-        with in_use(lake), pytest.raises(UserError, match="an ingestion, a critic"):
+        with in_use(lake), pytest.raises(UserError, match="an ingestion, a critic, a backup"):
             upgraded(lake)
 
     def test_that_cannot_be_migrated_stay_as_they_were(self, lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
