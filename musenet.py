@@ -127,8 +127,8 @@ def sweep(file: Address, *, trials: int | None = None, lake: Address | None = No
     `trials`: training runs in all, in place of the file's. Raises MusenetError.
     """
     with _flow(lake) as opened:
-        from flows.sweeps.flow import SweepParameters
         from flows.sweeps.flow import sweep as flow
+        from flows.sweeps.parameters import SweepParameters
         from flows.sweeps.sweep_file import read_sweep_file
 
         content = read_sweep_file(Path(file).expanduser())

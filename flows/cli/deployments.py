@@ -14,14 +14,24 @@ from infra.lake import Lake
 
 
 @click.command()
+@click.option(
+    "--chain/--no-chain",
+    default=None,
+    help="Switch on or off that a new dataset version is trained on, and so on to a champion.  [default: as it is; off "
+    "at first]",
+)
 @lake_option
 @json_option
-def deploy(lake: Lake, as_json: bool) -> None:
-    """Put all flows on the Prefect server that stays."""
+def deploy(chain: bool | None, lake: Lake, as_json: bool) -> None:
+    """Put all flows on the Prefect server that stays, with the automations that start one after the other."""
     with errors():
+        from infra.services import library_environment
+
+        os.environ.update(library_environment(lake))  # the parameters of registration import MLflow
+        from flows.chain.settings import chain_settings
         from infra.services.deployment import deploy as put
 
-        deployed = put(lake)
+        deployed = put(lake, chain_settings(lake).automations, chain)
     show(asdict(deployed), deployed.lines(), as_json)
 
 

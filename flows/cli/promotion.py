@@ -70,8 +70,8 @@ def promote(model: str, alias: str, gate: Path | None, force: bool, lake: Lake, 
 
         gate_of(lake, gate)
     with running(lake):
-        from flows.promotion.flow import PromoteParameters
         from flows.promotion.flow import promote as promote_flow
+        from flows.promotion.parameters import PromoteParameters
 
         given = PromoteParameters(model=model, alias=alias, gate=gate, force=force, lake=lake.address)
         done = promote_flow(given)

@@ -26,8 +26,8 @@ def sweep(file: Path, trials: int | None, lake: Lake, as_json: bool) -> None:
 
         content = read_sweep_file(file)
     with running(lake):
-        from flows.sweeps.flow import SweepParameters
         from flows.sweeps.flow import sweep as sweep_flow
+        from flows.sweeps.parameters import SweepParameters
 
         chosen = content if trials is None else content.model_copy(update={"trials": trials})
         report = sweep_flow(SweepParameters(file=chosen, lake=lake.address))

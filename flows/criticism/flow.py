@@ -7,6 +7,7 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.runtime import flow_run
 
+from flows.chain import CriticTrained, announce
 from flows.criticism.critic_training import CriticTraining, critic_folder
 from flows.criticism.parameters import CriticParameters
 from flows.criticism.report import CriticReport, read_report
@@ -15,6 +16,7 @@ from flows.progress import stage, tick
 from flows.retention.guard import in_use
 from flows.training.runs import Run, find_run
 from infra.lake import Lake
+from infra.services.slots import DEVICES, slot
 from modeling.archive import Generation
 from modeling.criticism import Critic
 from registry.models import find_model
@@ -49,18 +51,31 @@ def measure_task(training: CriticTraining, critic: Critic, windows: int) -> Crit
 def criticise(parameters: CriticParameters) -> CriticReport:
     """Train the critic of a finished run; one that was trained before with these settings is reused."""
     lake = Lake.at(parameters.lake)
-    with recorded("critic", flow_run) as record, in_use(lake):
+    with recorded("critic", flow_run) as record, slot(DEVICES), in_use(lake):
         run = find_run(lake, _run_of(lake, parameters))
         folder = critic_folder(run, parameters)
         record.reads(run_place(lake, run.run_id))
-        if folder.exists():
+        reused = folder.exists()
+        if reused:
             tick(f"critic: nothing changed, that of run {run.run_id} is reused")
             report = read_report(folder)
         else:
             dataset = find_version(lake, run.dataset)
             record.reads(dataset_place(lake, dataset))
             report = _train_critic(lake, run, dataset.local(lake), parameters)
+        announce(
+            CriticTrained(
+                lake=lake.address,
+                reused=reused,
+                run=run.run_id,
+                critic=folder.name,
+                dataset=run.dataset,
+                auc=report.auc,
+            )
+        )
         record.writes(critic_place(lake, run.run_id, folder.name))
+    if not reused:
+        create_markdown_artifact(key="critic", markdown=report.markdown(), description=f"run {report.run_id}")
     return report
 
 
@@ -75,6 +90,4 @@ def _run_of(lake: Lake, parameters: CriticParameters) -> str:
 def _train_critic(lake: Lake, run: Run, dataset: DatasetVersion, parameters: CriticParameters) -> CriticReport:
     training = CriticTraining(lake, run, dataset, parameters)
     critic, windows = fit_task(training, generate_task(training))
-    report = measure_task(training, critic, windows)
-    create_markdown_artifact(key="critic", markdown=report.markdown(), description=f"run {report.run_id}")
-    return report
+    return measure_task(training, critic, windows)

@@ -15,6 +15,7 @@ from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.runtime import flow_run
 
+from flows.chain import ModelEvaluated, announce
 from flows.evaluation.against import compare_models
 from flows.evaluation.evaluation import Evaluation, Sets
 from flows.evaluation.groups import known_styles
@@ -34,7 +35,7 @@ from infra.wording import counted
 from registry.composer import Composer
 from registry.identity import MODEL_NAME
 from registry.loading import open_composer
-from registry.models import RegisteredModel, find_model, tag_version
+from registry.models import CANDIDATE, RegisteredModel, find_model, tag_version
 from registry.store import Registry
 from tokenization.dataset import DatasetVersion, find_version
 
@@ -105,6 +106,7 @@ def evaluate(parameters: EvaluateParameters) -> EvaluateReport:
             against = compare_models((first, measured), (other, other_measured))
             against_page = _write_pair(out, against)
             record.writes(file_place(Path(against_page)))
+        _announce(lake, sources, version, out)
     _publish(measured.report, against)
     return EvaluateReport(
         measured.report, str(out), str(out / PAGE_FILE), str(out / PIECES_FILE), against, against_page
@@ -154,6 +156,24 @@ def _open(
     models = {f"version {composer.identity.version}": composer.styles for composer in composers}
     settings, notices = known_styles(version, parameters.settings, models)
     return sources, version, settings, notices
+
+
+def _announce(lake: Lake, sources: list[_Source], version: DatasetVersion, out: Path) -> None:
+    source = sources[0]
+    if source.registry is None or source.model is None:  # a folder of files
+        return
+    model = find_model(source.registry, source.model.version)  # its alias may have moved meanwhile
+    against = [source.model.version for source in sources[1:] if source.model is not None]
+    announce(
+        ModelEvaluated(
+            lake=lake.address,
+            version=model.version,
+            dataset=f"{version.name}@{version.digest}",
+            against=against[0] if against else None,
+            candidate=CANDIDATE in model.aliases,
+            folder=str(out),
+        )
+    )
 
 
 def _publish(report: EvaluationReport, against: PairedReport | None) -> None:

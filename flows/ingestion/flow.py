@@ -10,6 +10,8 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.runtime import flow_run
 
+from flows.attempts import PAUSES, may_pass
+from flows.chain import DatasetPublished, announce
 from flows.engines import Engine, JobError, open_engine
 from flows.ingestion.card import gates_markdown, markdown
 from flows.ingestion.context import IngestContext
@@ -36,6 +38,7 @@ from flows.progress import stage, tick, warn
 from flows.retention.guard import in_use
 from infra.errors import RunError
 from infra.lake import Lake
+from infra.services.slots import ingestion_limit, slot
 from infra.wording import counted
 from tokenization.dataset import DatasetVersion
 from tokenization.dataset.manifest import Status
@@ -54,7 +57,14 @@ class IngestReport:
     shards_encoded: int = 0
 
 
-@task(name="scan", persist_result=False, cache_policy=NO_CACHE)
+@task(
+    name="scan",
+    persist_result=False,
+    cache_policy=NO_CACHE,
+    retries=len(PAUSES),
+    retry_delay_seconds=[*PAUSES],
+    retry_condition_fn=may_pass,
+)
 def scan_task(context: IngestContext) -> Inventory:
     """List and hash every file."""
     with stage("scanning") as bar:
@@ -66,7 +76,14 @@ def scan_task(context: IngestContext) -> Inventory:
     return inventory
 
 
-@task(name="parse", persist_result=False, cache_policy=NO_CACHE)
+@task(
+    name="parse",
+    persist_result=False,
+    cache_policy=NO_CACHE,
+    retries=len(PAUSES),
+    retry_delay_seconds=[*PAUSES],
+    retry_condition_fn=may_pass,
+)
 def parse_task(context: IngestContext, inventory: Inventory, engine: Engine) -> ParsedFiles:
     """Parse the files that no earlier run has parsed: one job for each partition of files."""
     with stage("parsing", unit="files") as bar:
@@ -109,7 +126,14 @@ def learn_task(context: IngestContext, manifest: pl.DataFrame, parsed: ParsedFil
     return encoding
 
 
-@task(name="publish", persist_result=False, cache_policy=NO_CACHE)
+@task(
+    name="publish",
+    persist_result=False,
+    cache_policy=NO_CACHE,
+    retries=len(PAUSES),
+    retry_delay_seconds=[*PAUSES],
+    retry_condition_fn=may_pass,
+)
 def publish_task(
     context: IngestContext,
     inventory: Inventory,
@@ -133,7 +157,7 @@ def ingest(parameters: IngestParameters) -> IngestReport:
     """
     sources = [location_place(collection.location) for collection in parameters.collections]
     lake = Lake.at(parameters.lake)
-    with recorded("ingest", flow_run, *sources) as record:
+    with recorded("ingest", flow_run, *sources) as record, slot(ingestion_limit(parameters.name)):
         report = _ingest(parameters)
         record.writes(dataset_place(lake, report.version))
         write_dataset(report.version.description, report.files_read, report.shards_encoded)
@@ -162,6 +186,7 @@ def _ingest_files(context: IngestContext, inventory: Inventory, engine: Engine) 
     if known is not None:
         check_again(context, known)
         tick(f"ingestion: nothing changed, {known} is reused")
+        announce(_published(context.lake, known, reused=True))
         return IngestReport(known, reused=True)
     parsed = parse_task(context, inventory, engine)
 
@@ -172,8 +197,25 @@ def _ingest_files(context: IngestContext, inventory: Inventory, engine: Engine) 
         return publish_task(context, inventory, manifest, parsed, encoding, engine)
 
     published = build_on_newest(context, build, _report_change)
+    announce(_published(context.lake, published.version, reused=False))
     create_markdown_artifact(key="dataset", markdown=markdown(published.version), description=str(published.version))
     return IngestReport(published.version, False, parsed.files, published.encoded)
+
+
+def _published(lake: Lake, version: DatasetVersion, reused: bool) -> DatasetPublished:
+    about = version.description
+    return DatasetPublished(
+        lake=lake.address,
+        reused=reused,
+        name=about.name,
+        digest=about.digest,
+        dataset=f"{about.name}@{about.digest}",
+        parent=about.parent,
+        files=about.files,
+        outcomes=about.outcomes,
+        pieces=about.pieces,
+        tokens=about.tokens,
+    )
 
 
 def _report_change(change: ParentChanged) -> None:

@@ -2,35 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 from prefect.runtime import flow_run
-from pydantic import BaseModel, ConfigDict
 
+from flows.chain import ModelPromoted, ModelRefused, announce
 from flows.lineage import model_place, recorded
-from flows.parameters import LakeAddress
+from flows.promotion.parameters import PromoteParameters
 from flows.promotion.promotion import Promotion, gate_of
 from flows.promotion.promotion import promote as promote_version
 from infra.lake import Lake
+from infra.services.flow_run import show_link
 from registry.loading import find_registered
-from registry.models import CHAMPION, MODEL_NAME
-
-
-class PromoteParameters(BaseModel):
-    """The version to promote, and by which rules."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-    model: str
-    """Alias or version number."""
-    alias: str = CHAMPION
-    gate: Path | None = None
-    """File of rules; None: the lake's `gate.toml`, else the shipped one."""
-    force: bool = False
-    """True to promote it whatever the gate says, which is recorded."""
-    lake: LakeAddress
+from registry.models import MODEL_NAME
+from registry.pages import version_page
 
 
 @flow(name="promote", persist_result=False)
@@ -42,9 +27,19 @@ def promote(parameters: PromoteParameters) -> Promotion:
         record.reads(model_place(lake, MODEL_NAME, model.version))
         rules = gate_of(lake, parameters.gate)
         done = promote_version(lake, registry, parameters.model, parameters.alias, rules, parameters.force)
+        if done.refused is None:
+            reused = done.before == done.version
+            announce(
+                ModelPromoted(
+                    lake=lake.address, reused=reused, version=done.version, alias=done.alias, forced=done.forced
+                )
+            )
+        else:
+            announce(ModelRefused(lake=lake.address, version=done.version, alias=done.alias, why=done.refused))
     create_markdown_artifact(
         key="gate", markdown=verdict_markdown(done), description=f"version {done.version} for {done.alias}"
     )
+    show_link("mlflow-version", version_page(lake, done.version), f"version {done.version} in MLflow")
     return done
 
 

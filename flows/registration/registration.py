@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from flows.criticism.report import REPORT_FILE, read_report
 from flows.parameters import LakeAddress
-from flows.promotion.promotion import promote
+from flows.promotion.promotion import Promotion, promote
 from flows.registration.card import model_card
 from flows.registration.style_page import style_page
 from flows.training.report import build_report
@@ -23,9 +23,10 @@ from infra.files import link, staging_folder
 from infra.lake import Lake
 from infra.settings import apply
 from modeling.config import DRAWING_FILE, DrawingConfig
+from registry.aliases import version_of
 from registry.identity import BUNDLE, LINEAGE_FILE, weights_digest
 from registry.lineage import WEIGHTS_TAG, DatasetReference, parent_tags
-from registry.models import CANDIDATE, CHAMPION, find_model, set_alias
+from registry.models import CANDIDATE, CHAMPION, find_model, list_models, set_alias
 from registry.publishing import Measured, register
 from registry.runs import open_run
 from registry.store import Registry
@@ -82,6 +83,12 @@ class RegisterReport:
     """Why it became `candidate` instead of `champion`; None where it has the alias that was asked for."""
     findings: tuple[str, ...]
     """What the gate found, a line each; nothing where it was not asked."""
+    forced: bool
+    """True if it became champion against the gate."""
+    champion: str | None
+    """The version that is champion beside it; None where there is none, or it is champion itself."""
+    reused: bool
+    """True if the run was registered before with the same files."""
 
 
 def newest_critic(run: Run) -> Path | None:
@@ -120,6 +127,7 @@ def register_run(parameters: RegisterParameters) -> RegisterReport:
     training = build_report(run, reused=True)
     reference = DatasetReference.of(dataset)
     registry = Registry.open(lake)
+    known = {model.version for model in list_models(registry)}
     identities = identities_of(run, dataset)
     run_id = open_run(registry, run.run_id, run.name, run.parameters(dataset), reference, parent=run.config.parent)
     losses = {name: getattr(training, name) for name in LOSSES}
@@ -157,27 +165,34 @@ def register_run(parameters: RegisterParameters) -> RegisterReport:
             measured=measured,
             pages={STYLES_PAGE: style_page(StyleMap.of_files(files), run.name)},
         )
-    alias, refused, findings = _name(lake, registry, model.version, parameters)
+    alias, promotion = _name(lake, registry, model.version, parameters)
     moved = find_model(registry, model.version)
-    auc = None if critic is None else critic.auc
+    champion = version_of(registry, CHAMPION)
     return RegisterReport(
-        moved.version, alias, run.run_id, moved.dataset, training.nats_per_note, auc, refused, findings
+        version=moved.version,
+        alias=alias,
+        run_id=run.run_id,
+        dataset=moved.dataset,
+        nats_per_note=training.nats_per_note,
+        critic_auc=None if critic is None else critic.auc,
+        refused=None if promotion is None else promotion.refused,
+        findings=() if promotion is None else tuple(each.line() for each in promotion.verdict.findings),
+        forced=promotion is not None and promotion.forced,
+        champion=None if champion == moved.version else champion,
+        reused=moved.version in known,
     )
 
 
-def _name(
-    lake: Lake, registry: Registry, version: str, parameters: RegisterParameters
-) -> tuple[str, str | None, tuple[str, ...]]:
-    """Give a version its alias; return that, why it became candidate instead of champion, and what the gate found."""
+def _name(lake: Lake, registry: Registry, version: str, parameters: RegisterParameters) -> tuple[str, Promotion | None]:
+    """Give a version its alias; return that, and what the gate said where it was asked."""
     if parameters.alias != CHAMPION:
         set_alias(registry, version, parameters.alias)
-        return parameters.alias, None, ()
+        return parameters.alias, None
     done = promote(lake, registry, version, force=parameters.force)
-    findings = tuple(finding.line() for finding in done.verdict.findings)
     if done.refused is not None:
         set_alias(registry, version, CANDIDATE)
-        return CANDIDATE, done.refused, findings
-    return CHAMPION, None, findings
+        return CANDIDATE, done
+    return CHAMPION, done
 
 
 def write_bundle(

@@ -11,7 +11,7 @@ from infra.hardware import available_cores
 class PrepareParameters(BaseModel):
     """How many samples of which model."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     count: int = Field(2, ge=1, le=100)
     """Of each style."""
@@ -22,3 +22,4 @@ class PrepareParameters(BaseModel):
     workers: int = Field(default_factory=available_cores, ge=1)
     """Processes; each loads the model."""
     lake: LakeAddress
+    """A folder, or the URL of one in an object store."""

@@ -5,11 +5,10 @@ from __future__ import annotations
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 from prefect.runtime import flow_run
-from pydantic import BaseModel, ConfigDict
 
 from flows.lineage import dataset_place, recorded, run_place
-from flows.parameters import LakeAddress
 from flows.progress import say, warn
+from flows.sweeps.parameters import SweepParameters
 from flows.sweeps.report import SweepReport, ranked
 from flows.sweeps.study import Trials, open_trials
 from flows.sweeps.sweep_file import Scalar, SweepFile
@@ -20,15 +19,6 @@ from infra.lake import Lake
 from registry.lineage import DatasetReference
 from registry.sweeps import SweepRun
 from tokenization.dataset import find_version
-
-
-class SweepParameters(BaseModel):
-    """What is searched, and where."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-    file: SweepFile
-    lake: LakeAddress
 
 
 @flow(name="sweep", persist_result=False)

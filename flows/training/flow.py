@@ -12,6 +12,7 @@ from prefect.context import TaskRunContext
 from prefect.runtime import flow_run
 from prefect.states import Completed
 
+from flows.chain import RunTrained, announce
 from flows.lineage import Record, dataset_place, recorded, run_place
 from flows.metrics import training_figures
 from flows.progress import in_this_run, say, stage, tick, warn
@@ -23,11 +24,15 @@ from flows.training.parameters import TrainParameters
 from flows.training.report import RunReport, build_report
 from flows.training.runs import Run, keep_drawing, prepare_run
 from infra.lake import Lake
+from infra.services.flow_run import flow_run_tags, show_link
+from infra.services.slots import DEVICES, slot
 from modeling.config import choose_preset, lifts_limit, load_preset
 from modeling.training.events import Event, Interrupted, StepTrained, Warned
 from registry.lineage import DatasetReference
+from registry.pages import run_page
 from registry.uploader import TrackedRun, Uploader, upload_remaining
 from tokenization.dataset import DatasetVersion, find_version
+from tokenization.dataset.version import CARD_FILE
 
 
 def is_temporary(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
@@ -89,7 +94,8 @@ def train(parameters: TrainParameters) -> RunReport:
         if lifts_limit(given, parameters.settings):
             minutes = given.training.max_minutes
             tick(f"training: steps are given, so that {given.name}'s limit of {minutes:g} minutes does not hold")
-        report = _train(parameters, lake, hosts, dataset, run)
+        with slot(DEVICES):
+            report = _train(parameters, lake, hosts, dataset, run)
         record.writes(run_place(lake, report.run_id))
     if report.stopped_early:  # callers get the data of such a state
         return cast(RunReport, Completed(message=report.extent(), data=report))
@@ -124,10 +130,26 @@ def _train(
         keep_drawing(run)
         upload_remaining(lake, tracked_run(run, dataset, parameters.tags), warn)
     else:
-        job = deepspeed_job.with_options(retries=parameters.retries, retry_delay_seconds=parameters.retry_seconds)
-        job(lake, run, dataset, hosts, parameters.retries, parameters.tags)
+        job = deepspeed_job.with_options(retries=parameters.retries, retry_delay_seconds=parameters.pauses)
+        job(lake, run, dataset, hosts, parameters.retries, {**parameters.tags, **flow_run_tags()})
     report = build_report(run, reused)
-    create_markdown_artifact(key="training", markdown=report.markdown(), description=f"run {run.run_id}")
+    announce(
+        RunTrained(
+            lake=lake.address,
+            reused=reused,
+            run=report.run_id,
+            dataset=report.dataset,
+            preset=report.preset,
+            steps=report.steps,
+            planned_steps=report.planned_steps,
+            stopped_early=report.stopped_early,
+            nats_per_token=report.nats_per_token,
+            nats_per_note=report.nats_per_note,
+        )
+    )
+    text = f"{report.markdown()}\nThe dataset's card: `{dataset.folder / CARD_FILE}`.\n"
+    create_markdown_artifact(key="training", markdown=text, description=f"run {run.run_id}")
+    show_link("mlflow-run", run_page(lake, run.run_id), f"run {run.name} in MLflow")
     return report
 
 

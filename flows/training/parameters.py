@@ -38,7 +38,7 @@ class TrainParameters(BaseModel):
     retries: int = Field(2, ge=0)
     """Further attempts after a failure that may be temporary, each from the last checkpoint."""
     retry_seconds: float = Field(10.0, ge=0)
-    """Pause before a further attempt."""
+    """Pause before the second attempt; before each further one it is twice as long."""
     tags: dict[str, str] = {}
     """Of its run in MLflow, such as those that make it a trial of a sweep."""
     lake: LakeAddress
@@ -48,6 +48,11 @@ class TrainParameters(BaseModel):
     def title(self) -> str:
         """The name of the flow run: what is trained on what."""
         return f"{self.preset or self.settings.get('training.parent') or DEFAULT_PRESET} on {self.dataset}"
+
+    @property
+    def pauses(self) -> list[float]:
+        """Seconds before each further attempt."""
+        return [self.retry_seconds * 2**attempt for attempt in range(self.retries)]
 
     def hosts(self) -> tuple[Host, ...]:
         """Return the hosts of the ranks. Raises UserError."""

@@ -1,10 +1,11 @@
-"""The deployments of `prefect.yaml` on a Prefect server, with their work pool and automations."""
+"""The deployments of `prefect.yaml` on a Prefect server, with all that belongs to them there."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,16 @@ from typing import Any
 import infra
 from infra.errors import RunError, UserError
 from infra.lake import Lake
+from infra.services.automations import Automation, Installed, install
 from infra.services.environment import HOST, library_environment
 from infra.services.health import answers
-from infra.services.liveness import install_automation
+from infra.services.liveness import dead_run_automation, overlong_run_automation
 from infra.services.password import AUTH_VARIABLE
 from infra.services.prefect_api import credentials
 from infra.services.records import read_record
 from infra.services.rest import PrefectAPI
+from infra.services.schedules import install_schedules
+from infra.services.slots import DEVICES, install_limit
 
 POOL = "musenet"
 CHECKOUT = Path(infra.__file__).parents[1]
@@ -27,6 +31,8 @@ DEFINITION = (
     *("concurrency_limit", "pull_steps"),
 )
 """What of a deployment `prefect.yaml` and the flows' code decide."""
+Chain = Callable[[Mapping[str, str]], Sequence[Automation]]
+"""Makes automations of the ids of the deployments, by name."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +45,12 @@ class Deployed:
     changed: tuple[str, ...]
     """Those of them that are new or were different."""
     pool_created: bool
-    automation_created: bool
+    limits: Mapping[str, bool]
+    """True for a limit of what runs at once that is new."""
+    schedules: Mapping[str, bool]
+    """True for a schedule that is new."""
+    automations: Mapping[str, Installed]
+    """By name."""
 
     def lines(self) -> list[str]:
         """Say it in a line each."""
@@ -48,7 +59,9 @@ class Deployed:
             f"server       {self.server}",
             f"work pool    {POOL}: {new[self.pool_created]}",
             *(f"deployment   {name}: {'set' if name in self.changed else 'as it was'}" for name in self.deployments),
-            f"automation   dead flow runs: {new[self.automation_created]}",
+            *(f"limit        {name}: {new[created]}" for name, created in self.limits.items()),
+            *(f"schedule     {name}: {new[created]}" for name, created in self.schedules.items()),
+            *(f"automation   {name}: {installed}" for name, installed in self.automations.items()),
         ]
 
 
@@ -67,8 +80,12 @@ def client_environment(lake: Lake) -> dict[str, str]:
     return {**environment, **credentials(lake, address)}
 
 
-def deploy(lake: Lake) -> Deployed:
-    """Put pool, deployments and automation on the server. Raises UserError, and RunError where it refuses them."""
+def deploy(lake: Lake, chain: Chain, switch: bool | None = None) -> Deployed:
+    """Put pool, deployments, schedules, limits and automations on the server.
+
+    `chain`: the automations that start deployments. `switch`: True to switch them on, False off; None leaves those
+    that are there as they are. Raises UserError, and RunError where the server refuses something.
+    """
     if not (CHECKOUT / "prefect.yaml").exists():
         raise UserError(f"{CHECKOUT} has no prefect.yaml: deploy from a checkout of musenet")
     environment = client_environment(lake)
@@ -81,11 +98,16 @@ def deploy(lake: Lake) -> Deployed:
         before = _deployments(server)
         _prefect(environment, "deploy", "--all")
         after = _deployments(server)
-        automation_created = install_automation(server)
+        limits = {DEVICES: install_limit(server, DEVICES)}
+        ids = {each["name"]: each["id"] for each in _of_the_pool(server)}
+        schedules = install_schedules(server, ids)
+        automations = {each.name: install(server, each) for each in (dead_run_automation(), overlong_run_automation())}
+        for automation in chain(ids):
+            automations[automation.name] = install(server, automation, switch)
     except OSError as error:
         raise RunError(f"the Prefect server at {address} refuses: {error}") from error
     changed = tuple(name for name in after if before.get(name) != after[name])
-    return Deployed(address, tuple(after), changed, pool_created, automation_created)
+    return Deployed(address, tuple(after), changed, pool_created, limits, schedules, automations)
 
 
 def worker_command(health_port: int | None = None) -> tuple[list[str], dict[str, str]]:
@@ -102,10 +124,13 @@ def worker_command(health_port: int | None = None) -> tuple[list[str], dict[str,
 
 def _deployments(server: PrefectAPI) -> dict[str, dict[str, Any]]:
     """Return the definitions of all deployments of the pool, by name."""
+    return {each["name"]: {key: each.get(key) for key in DEFINITION} for each in _of_the_pool(server)}
+
+
+def _of_the_pool(server: PrefectAPI) -> list[dict[str, Any]]:
     wanted = {"work_pools": {"name": {"any_": [POOL]}}, "sort": "NAME_ASC"}
-    return {
-        each["name"]: {key: each.get(key) for key in DEFINITION} for each in server.post("deployments/filter", wanted)
-    }
+    found: list[dict[str, Any]] = server.post("deployments/filter", wanted)
+    return found
 
 
 def _prefect(environment: dict[str, str], *words: str) -> None:

@@ -86,6 +86,8 @@ def server_environment(
         # By default pages of any site may read from and write to the API.
         "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": own_origins(url),
         "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(lake.prefect_home / "pages"),
+        # By default a server that starts again has forgotten who holds slots, and never frees them.
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
         # By default each event of a task run is a transaction: slower than tasks can be.
         "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "100",
         "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",

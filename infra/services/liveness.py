@@ -2,7 +2,7 @@
 
 On this machine a flow run holds a lock file for as long as its process lives; the next command reports those whose
 file nobody holds. Runs on other machines, and runs of a lake that no command comes to, send heartbeats: an automation
-of a server that stays reports those that have stopped.
+of a server that stays reports those that have stopped. Another one can cancel runs that hang.
 """
 
 from __future__ import annotations
@@ -12,17 +12,25 @@ import fcntl
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 from infra.files import STAGING_PREFIX
 from infra.lake import Lake
+from infra.services.automations import Automation
 from infra.services.environment import HEARTBEAT_SECONDS
 from infra.services.rest import PrefectAPI
 from infra.services.schema import UNFINISHED
 
 SILENT_SECONDS = 4 * HEARTBEAT_SECONDS
 """Time without a heartbeat after which a run counts as dead."""
-AUTOMATION = "musenet: flow runs that died"
+LONGEST_HOURS = 24
+"""Time after which a run may be cancelled that nobody watches."""
+LIMITED = ("ingest", "critic", "register", "evaluate", "promote", "prepare-samples", "gc")
+"""The flows that this is said of; training has limits of its own."""
+ENDED = tuple(
+    f"prefect.flow-run.{state}"
+    for state in ("Completed", "Failed", "Crashed", "Cancelled", "AwaitingRetry", "Paused", "Suspended")
+)
+"""Events of a run that does not go on by itself."""
 CRASHED = {"type": "CRASHED", "name": "Crashed"}
 
 
@@ -76,41 +84,51 @@ def _crash(prefect: PrefectAPI, flow_run_id: str) -> None:
     prefect.post(f"flow_runs/{flow_run_id}/set_state", {"state": state, "force": True})
 
 
-def install_automation(prefect: PrefectAPI) -> bool:
-    """Have a server report flow runs whose heartbeats have stopped; False if it does so already. Raises OSError."""
-    known = prefect.post("automations/filter", {"automations": {"name": {"any_": [AUTOMATION]}}})
-    if known:
-        return False
-    prefect.post("automations/", _automation())
-    return True
-
-
-def _automation() -> dict[str, Any]:
-    states = ("Completed", "Failed", "Crashed", "Cancelled", "AwaitingRetry", "Paused", "Suspended")
+def dead_run_automation() -> Automation:
+    """Return the automation by which a server reports flow runs whose heartbeats have stopped."""
     heartbeat = "prefect.flow-run.heartbeat"
-    return {
-        "name": AUTOMATION,
-        "description": f"Set flow runs to Crashed that have not been heard of for {SILENT_SECONDS} seconds.",
-        "enabled": True,
-        "trigger": {
+    return Automation(
+        name="musenet: flow runs that died",
+        description=f"Set flow runs to Crashed that have not been heard of for {SILENT_SECONDS} seconds.",
+        trigger={
             "type": "event",
             "posture": "Proactive",
             "match": {"prefect.resource.id": "prefect.flow-run.*"},
             "for_each": ["prefect.resource.id"],
             "after": [heartbeat],
-            "expect": [heartbeat, *(f"prefect.flow-run.{state}" for state in states)],
+            "expect": [heartbeat, *ENDED],
             "threshold": 1,
             "within": SILENT_SECONDS,
         },
-        "actions": [
-            {
-                "type": "change-flow-run-state",
-                "state": CRASHED["type"],
-                "name": CRASHED["name"],
-                "message": f"no heartbeat for {SILENT_SECONDS} seconds: its process was killed, or its machine is lost",
-            }
-        ],
-    }
+        action={
+            "type": "change-flow-run-state",
+            "state": CRASHED["type"],
+            "name": CRASHED["name"],
+            "message": f"no heartbeat for {SILENT_SECONDS} seconds: its process was killed, or its machine is lost",
+        },
+        enabled=True,
+    )
+
+
+def overlong_run_automation() -> Automation:
+    """Return the automation by which a server cancels flow runs that take longer than a day; off at first."""
+    return Automation(
+        name="musenet: flow runs that take a day",
+        description=f"Cancel {', '.join(LIMITED)} after {LONGEST_HOURS} hours; what they have finished is kept.",
+        trigger={
+            "type": "event",
+            "posture": "Proactive",
+            "match": {"prefect.resource.id": "prefect.flow-run.*"},
+            "match_related": {"prefect.resource.role": "flow", "prefect.resource.name": list(LIMITED)},
+            "for_each": ["prefect.resource.id"],
+            "after": ["prefect.flow-run.Running"],
+            "expect": list(ENDED),
+            "threshold": 1,
+            "within": LONGEST_HOURS * 3600,
+        },
+        action={"type": "cancel-flow-run"},
+        enabled=False,
+    )
 
 
 def _folder(lake: Lake) -> Path:

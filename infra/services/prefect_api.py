@@ -13,6 +13,7 @@ from infra.processes import end_groups
 from infra.services.commands import prefect_command, start_server
 from infra.services.database import create_database
 from infra.services.environment import server_environment
+from infra.services.flow_run import PRIVATE_VARIABLE
 from infra.services.health import ServiceError, address, answers, is_closed, refusal, wait_until_healthy
 from infra.services.password import AUTH_VARIABLE, make_password, read_password
 from infra.services.records import read_record, services_lock
@@ -45,12 +46,15 @@ def prefect_server(lake: Lake) -> Iterator[str]:
         return
     with contextlib.ExitStack() as stack:
         record = read_record(lake, "prefect")
-        if record is not None and answers("prefect", record.url):
-            url = record.url
-        else:
-            url = stack.enter_context(_private_server(lake))
+        stays = record is not None and answers("prefect", record.url)
+        url = record.url if record is not None and stays else stack.enter_context(_private_server(lake))
         api = f"{url}/api"
-        stack.enter_context(_client_settings({"PREFECT_API_URL": api, AUTH_VARIABLE: read_password(lake) or ""}))
+        ours = {
+            "PREFECT_API_URL": api,
+            AUTH_VARIABLE: read_password(lake) or "",
+            PRIVATE_VARIABLE: "" if stays else "1",
+        }
+        stack.enter_context(_client_settings(ours))
         try:
             yield api
         finally:
@@ -84,7 +88,7 @@ def wants_another_password(api: str, environment: Mapping[str, str]) -> bool:
 
 @contextlib.contextmanager
 def _client_settings(variables: dict[str, str]) -> Iterator[None]:
-    """Set Prefect's variables for a block; a value of "" sets none."""
+    """Set variables of Prefect's clients for a block; a value of "" sets none."""
     before = {name: os.environ.get(name) for name in variables}
     _set(variables)
     try:

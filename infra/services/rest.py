@@ -42,8 +42,19 @@ class PrefectAPI:
 
     def post(self, path: str, body: Any) -> Any:
         """Send a value and return the answer. Raises OSError."""
+        return self._send("POST", path, body)
+
+    def put(self, path: str, body: Any) -> Any:
+        """Put a value in the place of the one that is at a path. Raises OSError."""
+        return self._send("PUT", path, body)
+
+    def patch(self, path: str, body: Any) -> Any:
+        """Change what is at a path in part. Raises OSError."""
+        return self._send("PATCH", path, body)
+
+    def _send(self, method: str, path: str, body: Any) -> Any:
         data = json.dumps(body).encode()
-        return self._ask(urllib.request.Request(f"{self._address}/{path}", data, self._headers))
+        return self._ask(urllib.request.Request(f"{self._address}/{path}", data, self._headers, method=method))
 
     def _ask(self, request: urllib.request.Request) -> Any:
         with self._opener.open(request, timeout=ANSWER_SECONDS) as response:

@@ -10,11 +10,12 @@ from typing import Literal
 
 from infra.lake import Lake
 from infra.processes import end_groups
+from infra.services.automations import install
 from infra.services.commands import server_command, start_server
 from infra.services.database import create_database
 from infra.services.environment import server_environment
 from infra.services.health import address, answers, wait_until_healthy
-from infra.services.liveness import install_automation
+from infra.services.liveness import dead_run_automation
 from infra.services.password import make_password
 from infra.services.records import Record, identities, read_record, remove_record, services_lock, write_record
 from infra.services.registry_address import is_server, registry_address
@@ -65,7 +66,7 @@ def up(lake: Lake) -> list[Service]:
             for name, record in records.items():
                 wait_until_healthy(name, record.url, Path(record.log), processes.get(name))
             if "prefect" in processes:
-                install_automation(PrefectAPI(f"{records['prefect'].url}/api", password))
+                install(PrefectAPI(f"{records['prefect'].url}/api", password), dead_run_automation())
             for name, process in processes.items():  # by now they have their children
                 write_record(lake, name, replace(records[name], processes=identities(process.pid)))
         except BaseException:

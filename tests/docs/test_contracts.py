@@ -5,6 +5,7 @@ from __future__ import annotations
 import polars as pl
 from code_blocks import ROOT
 
+from flows.chain.events import EVENTS, Event
 from tokenization.dataset.contract import RULES
 from tokenization.dataset.manifest import COLUMNS, QUARANTINE_REASONS, Column, Reason
 
@@ -55,3 +56,11 @@ def test_the_reasons() -> None:
         named[status] += [word.strip("`") for word in row[1].split(", ")]
     assert sorted(named["quarantined"]) == sorted(QUARANTINE_REASONS)
     assert sorted(named["duplicate"]) == sorted({*Reason} - {*QUARANTINE_REASONS})
+
+
+def test_the_events() -> None:
+    expected = [
+        (kind.event, [f"`{name}`" for name in kind.model_fields if name not in Event.model_fields]) for kind in EVENTS
+    ]
+    rows = table_below("## Events of the stages")
+    assert [(name.strip("`"), fields.split(", ")) for name, _, fields in rows] == expected

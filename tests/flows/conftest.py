@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -36,6 +37,9 @@ from infra.lake import Lake
 from tokenization.dataset import DatasetVersion, find_version
 from tokenization.midi.notes import Notes
 from tokenization.midi.writing import write_midi
+
+if TYPE_CHECKING:
+    from prefect.events import Event
 
 SongMaker = Callable[..., bytes]
 Ingester = Callable[..., DatasetVersion]
@@ -139,6 +143,24 @@ def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     lake.services.mkdir()
     with prefect_server(lake) as address:
         yield address
+
+
+@pytest.fixture
+def announced() -> Iterator[Callable[[], list[Event]]]:
+    """Have Prefect keep the events that it is to send; the result returns musenet's own."""
+    from prefect.events.clients import AssertingEventsClient
+    from prefect.events.worker import EventsWorker
+
+    def so_far() -> list[Event]:
+        EventsWorker.instance().wait_until_empty()
+        events = [event for client in AssertingEventsClient.all for event in client.events]
+        return [event for event in events if event.event.startswith("musenet.")]
+
+    AssertingEventsClient.reset()
+    EventsWorker.set_client_override(AssertingEventsClient)
+    yield so_far
+    EventsWorker.drain_all(timeout=30)
+    EventsWorker.set_client_override(None)
 
 
 def finished_run(lake: Lake, dataset: DatasetVersion, seed: int = 0) -> Run:

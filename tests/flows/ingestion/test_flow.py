@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,9 @@ def run(lake: Lake, folder: Path, **settings: Any) -> IngestReport:
     return ingest(IngestParameters.model_validate(parameters))
 
 
-def test_run_again_and_run_with_more(tmp_path: Path, song: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_run_again_and_run_with_more(
+    tmp_path: Path, song: Any, capsys: pytest.CaptureFixture[str], announced: Callable[[], list[Any]]
+) -> None:
     lake, folder = Lake(tmp_path / "lake"), tmp_path / "bach"
     folder.mkdir()
     for seed in range(3):
@@ -68,6 +71,11 @@ def test_run_again_and_run_with_more(tmp_path: Path, song: Any, capsys: pytest.C
     assert more.version.digest != first.version.digest
     assert more.version.description.outcomes == {"accepted": 4, "quarantined: not_midi": 1}
     assert "1 new files, 0 refused; 4 known" in capsys.readouterr().err
+    assert [(event.event, event.resource["musenet.reused"], event.payload["dataset"]) for event in announced()] == [
+        ("musenet.dataset.published", "false", f"songs@{first.version.digest}"),
+        ("musenet.dataset.published", "true", f"songs@{first.version.digest}"),
+        ("musenet.dataset.published", "false", f"songs@{more.version.digest}"),
+    ]
     assert {path: path.read_bytes() for path in before} == before, "an old version was edited"
     splits = [dict(version.manifest.select("path", "split").iter_rows()) for version in (first.version, more.version)]
     assert splits[0].items() <= splits[1].items(), "a new file moved old ones"

@@ -49,7 +49,11 @@ def test_ingestion_reports_the_dataset_version(
 
 
 def test_training_critic_registration_and_sampling_form_a_chain(
-    studio: Any, tmp_path: Path, event_file: Callable[[], Events], validate: Validate
+    studio: Any,
+    tmp_path: Path,
+    event_file: Callable[[], Events],
+    validate: Validate,
+    announced: Callable[[], list[Any]],
 ) -> None:
     from flows.criticism.flow import criticise
     from flows.registration.flow import register
@@ -87,3 +91,10 @@ def test_training_critic_registration_and_sampling_form_a_chain(
     assert names(events[5]["inputs"])[0] == model
     assert names(events[5]["outputs"]) == names(events[7]["inputs"]) == [("models/musenet", version)]
     assert [place["name"] for place in events[7]["outputs"]] == [piece.midi for piece in made.samples]
+    # What Prefect is told of the stages that have done something.
+    critic_id = events[3]["outputs"][0]["facets"]["version"]["datasetVersion"]
+    assert [(event.event, event.resource.id) for event in announced()] == [
+        ("musenet.critic.trained", f"musenet.critic.{run.run_id}.{critic_id}"),
+        ("musenet.model.registered", f"musenet.model.{version}"),
+    ]
+    assert {event.payload["dataset"] for event in announced()} == {f"songs@{dataset.digest}"}

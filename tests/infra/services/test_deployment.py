@@ -1,9 +1,15 @@
-"""Deploying, on a server that stays: all flows of prefect.yaml, and nothing the second time."""
+"""Deploying, on a server that stays: all flows of prefect.yaml, nothing the second time, and no switch is moved."""
 
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 import pytest
 import yaml
@@ -11,8 +17,12 @@ import yaml
 from infra import services
 from infra.errors import UserError
 from infra.lake import Lake
-from infra.services.deployment import CHECKOUT, client_environment, deploy, worker_command
+from infra.services.automations import Automation, install
+from infra.services.deployment import CHECKOUT, Deployed, client_environment, deploy, worker_command
+from infra.services.liveness import dead_run_automation, overlong_run_automation
 from infra.services.password import read_password
+from infra.services.rest import PrefectAPI
+from infra.services.slots import DEVICES, WORKER_VARIABLE, slot
 
 
 @pytest.fixture(autouse=True)
@@ -23,7 +33,7 @@ def no_server_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_without_a_server_there_is_nothing_to_deploy_to(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no Prefect server runs on this lake; start it with `musenet up`"):
-        deploy(Lake(tmp_path))
+        deploy(Lake(tmp_path), lambda _: [])
 
 
 def test_another_server_is_not_told_the_lake_s_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -39,18 +49,148 @@ def test_the_health_of_a_worker_is_told_to_this_machine_alone() -> None:
     assert nothing == {}
 
 
+def follower(deployments: Mapping[str, str], **parameters: object) -> Automation:
+    """An automation that trains once something has been published."""
+    return Automation(
+        name="training follows",
+        description="",
+        trigger={
+            "type": "event",
+            "posture": "Reactive",
+            "match": {"musenet.reused": "false"},
+            "expect": ["musenet.dataset.published", "musenet.dataset.given"],
+            "threshold": 1,
+            "within": 0,
+        },
+        action={
+            "type": "run-deployment",
+            "source": "selected",
+            "deployment_id": deployments["train"],
+            "parameters": {"parameters": parameters},
+        },
+        enabled=False,
+    )
+
+
+@dataclass
+class Server:
+    """A server to which all flows were deployed; a person then set some switches, and they were deployed again."""
+
+    lake: Lake
+    api: PrefectAPI
+    first: Deployed
+    second: Deployed
+    ids: dict[str, str] = field(default_factory=dict)
+    """Of the deployments, by name."""
+
+    @property
+    def schedules(self) -> list[dict[str, Any]]:
+        """Those of ingestion."""
+        return list(self.api.get(f"deployments/{self.ids['ingest']}/schedules"))
+
+    def limit(self, name: str) -> dict[str, Any]:
+        """A limit, with the slots that are held."""
+        return dict(self.api.get(f"v2/concurrency_limits/{name}"))
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    lake, ids = Lake(tmp_path_factory.mktemp("lake")), {}
+
+    def chain(deployments: Mapping[str, str]) -> list[Automation]:
+        ids.update(deployments)
+        return [follower(deployments)]
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("PREFECT_API_URL", "PREFECT_API_AUTH_STRING"):
+            patch.delenv(name, raising=False)
+        patch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")  # so that Prefect's server alone is started
+        try:
+            services.up(lake)
+            first = deploy(lake, chain)
+            api = PrefectAPI(client_environment(lake)["PREFECT_API_URL"], read_password(lake))
+            found = Server(lake, api, first, first, ids)
+            api.patch(f"deployments/{ids['ingest']}/schedules/{found.schedules[0]['id']}", {"active": True})
+            api.patch(f"v2/concurrency_limits/{DEVICES}", {"limit": 2})
+            found.second = deploy(lake, chain)
+            yield found
+        finally:
+            services.down(lake)
+
+
 @pytest.mark.slow
-def test_all_flows_are_deployed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    lake = Lake(tmp_path)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")  # so that Prefect's server alone is started
-    try:
-        services.up(lake)
-        assert client_environment(lake)["PREFECT_API_AUTH_STRING"] == read_password(lake)
-        first, second = deploy(lake), deploy(lake)
-    finally:
-        services.down(lake)
+def test_all_flows_are_deployed_once(server: Server) -> None:
+    first, second = server.first, server.second
     named = {each["name"] for each in yaml.safe_load((CHECKOUT / "prefect.yaml").read_text())["deployments"]}
-    assert set(first.deployments) == set(first.changed) == named
-    assert (first.pool_created, first.automation_created) == (True, False), "`up` has installed the automation"
-    assert (second.deployments, second.changed, second.pool_created) == (first.deployments, (), False)
+    assert set(first.deployments) == set(first.changed) == set(server.ids) == named
+    assert (first.pool_created, second.pool_created) == (True, False)
+    assert (second.deployments, second.changed) == (first.deployments, ())
     assert "PREFECT_API_AUTH_STRING" not in os.environ
+    assert client_environment(server.lake)["PREFECT_API_AUTH_STRING"] == read_password(server.lake)
+
+
+@pytest.mark.slow
+def test_it_says_what_is_new(server: Server) -> None:
+    first, second = server.first, server.second
+    assert {name: str(state) for name, state in first.automations.items()} == {
+        dead_run_automation().name: "as it was, on",  # `up` has installed it
+        overlong_run_automation().name: "created, off",
+        "training follows": "created, off",
+    }
+    assert set(first.limits.values()) == set(first.schedules.values()) == {True}
+    assert "automation   training follows: created, off" in first.lines()
+    assert set(second.limits.values()) == set(second.schedules.values()) == {False}
+    assert all(": as it was" in line for line in second.lines()[1:])
+
+
+@pytest.mark.slow
+def test_what_a_person_has_set_stays(server: Server) -> None:
+    assert [(each["slug"], each["active"]) for each in server.schedules] == [("nightly", True)]
+    assert server.limit(DEVICES)["limit"] == 2
+
+
+@pytest.mark.slow
+def test_an_automation_is_as_the_code_defines_it_and_switched_as_it_was(server: Server) -> None:
+    def put(switch: bool | None = None, **parameters: object) -> str:
+        return str(install(server.api, follower(server.ids, **parameters), switch))
+
+    count = server.api.post("automations/count", {})
+    assert [put(True), put(), put(preset="small"), put(preset="small"), put(), put(False)] == [
+        "changed, on",
+        "as it was, on",
+        "changed, on",
+        "as it was, on",
+        "changed, on",  # a parameter less
+        "changed, off",
+    ]
+    assert server.api.post("automations/count", {}) == count
+
+
+@pytest.mark.slow
+def test_an_event_starts_a_deployment_with_its_parameters(server: Server) -> None:
+    install(server.api, follower(server.ids, dataset="{{ event.payload.dataset }}"), True)
+    time.sleep(1)  # the server's triggers learn of it a moment later
+    for reused in ("true", "false"):
+        event = {
+            "id": str(uuid4()),
+            "event": "musenet.dataset.published",
+            "occurred": datetime.now(UTC).isoformat(),
+            "resource": {"prefect.resource.id": "musenet.dataset.songs.ab", "musenet.reused": reused},
+            "payload": {"dataset": "songs@ab", "reused": reused},
+        }
+        server.api.post("events", [event])
+    deadline = time.monotonic() + 60
+    trainings = {"deployments": {"id": {"any_": [server.ids["train"]]}}}
+    while not (runs := server.api.post("flow_runs/filter", trainings)) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert [run["parameters"] for run in runs] == [{"parameters": {"dataset": "songs@ab"}}]
+
+
+@pytest.mark.slow
+def test_a_run_of_a_worker_holds_a_slot(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(WORKER_VARIABLE, "")
+    with services.prefect_server(server.lake):
+        with slot("musenet.ingestion.songs"):
+            held = server.limit("musenet.ingestion.songs")
+        free = server.limit("musenet.ingestion.songs")
+    assert (held["limit"], held["active_slots"], free["active_slots"]) == (1, 1, 0)

@@ -23,7 +23,8 @@ from infra import services
 from infra.lake import Lake
 from infra.services import health
 from infra.services import servers as background
-from infra.services.liveness import alive, install_automation, report_dead_runs
+from infra.services.automations import install
+from infra.services.liveness import alive, dead_run_automation, report_dead_runs
 from infra.services.password import read_password
 from infra.services.rest import PrefectAPI
 
@@ -164,7 +165,7 @@ def assert_the_dead_are_reported(lake: Lake, prefect: PrefectAPI) -> None:
     assert report_dead_runs(lake, prefect) == [], "once"
     with alive(lake, dead):
         assert report_dead_runs(lake, prefect) == [], "this process lives"
-    assert not install_automation(prefect), "`up` has done so"
+    assert str(install(prefect, dead_run_automation())) == "as it was, on", "`up` has installed it"
 
 
 @pytest.fixture(scope="module")
