@@ -120,7 +120,7 @@ def simulate(pieces: int, folder: Path) -> dict[str, float]:
         maker = multiprocessing.get_context("spawn").Process(target=make, args=(paths[-1], first, size))
         maker.start()
         maker.join()
-    facts = pl.concat([pl.read_ipc(path, memory_map=True) for path in paths], rechunk=False)
+    facts = pl.concat([pl.read_ipc(path) for path in paths], rechunk=False)
     files = inventory(facts["sha256"])
     before = own_gib()
     with peak_of_own_gib() as peak:
