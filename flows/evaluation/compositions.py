@@ -18,8 +18,8 @@ from flows.evaluation.settings import EvaluationSettings
 from infra.digests import canonical_digest
 from infra.files import staging_file, write_atomically
 from modeling.config import PLAIN, DrawingConfig
-from modeling.generation import Request, beginning, stream
-from modeling.generation.executors import Executor, Rows
+from modeling.generation import Growth, Request, beginning, complete
+from modeling.generation.executors import Executor
 from registry.requests import request_for_model
 from tokenization.dataset import Row, TokenFormat, read_shard, token_arrays, write_shard
 from tokenization.encodings import HEADER, Encoding
@@ -140,26 +140,18 @@ def _batches(plans: Sequence[_Plan]) -> Iterator[list[_Plan]]:
 
 
 def _generate(composing: Composing, batch: Sequence[_Plan], request: Request, seed: int) -> list[Tokens]:
-    prompts = np.stack([plan.prompt for plan in batch])
-    lengths = [plan.length for plan in batch]
-    out = np.zeros((len(batch), max(lengths)), np.uint16)
-    out[:, : prompts.shape[1]] = prompts
-    sizes: Rows = np.full(len(batch), prompts.shape[1])
-    steps = stream(
+    growth = Growth(
         composing.executor,
         composing.context,
         composing.encoding,
-        prompts,
-        lengths,
+        np.stack([plan.prompt for plan in batch]),
+        [plan.length for plan in batch],
         request.sampling,
         seed,
         candidates=[plan.index for plan in batch],
         direction=request.direction,
     )
-    for step in steps:
-        out[step.pieces, step.position] = step.tokens
-        sizes[step.pieces] = step.position + 1
-    return [row[:size].copy() for row, size in zip(out, sizes)]
+    return complete(growth)
 
 
 def _slug(name: str) -> str:

@@ -1,8 +1,8 @@
 """Generation: pieces sampled from a trained network and ranked by the inner critic.
 
-`compose` answers a `Request` with ranked `Candidate`s from a `ModelBundle`. Below it, `stream` yields the tokens of a
-batch of pieces step by step and `generate` collects them: `Decoder.prefill`, `sample`, `Decoder.decode_step`. Logits
-come from an executor (`executors`, `ExecutorConfig`).
+`compose` answers a `Request` with ranked `Candidate`s from a `ModelBundle`. Below it, a `Growth` is a batch of
+pieces that grow: `stream` yields their tokens step by step, `complete` and `generate` collect them (`Decoder.prefill`,
+`sample`, `Decoder.decode_step`). Logits come from an executor (`executors`, `ExecutorConfig`).
 """
 
 from modeling.generation.bundle import ModelBundle
@@ -10,7 +10,7 @@ from modeling.generation.composition import Candidate, Watch, compose, composing
 from modeling.generation.decoder import Decoder
 from modeling.generation.executors import Executor, ExecutorConfig, ExecutorError, SharedExecutor, new_executor, share
 from modeling.generation.frame import Frame, Infill
-from modeling.generation.generate import Step, generate, stream
+from modeling.generation.generate import Growth, Step, complete, generate, stream
 from modeling.generation.likelihood import log_likelihoods, mean_log_likelihoods
 from modeling.generation.prompt import beginning, prompt_tokens, tokens_before
 from modeling.generation.ranking import Merit, NoCriticError, Rank, check_rank, merits
@@ -26,6 +26,7 @@ __all__ = [
     "ExecutorConfig",
     "ExecutorError",
     "Frame",
+    "Growth",
     "Infill",
     "Merit",
     "ModelBundle",
@@ -40,6 +41,7 @@ __all__ = [
     "at_a_stretch",
     "beginning",
     "check_rank",
+    "complete",
     "compose",
     "composing",
     "generate",

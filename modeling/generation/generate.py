@@ -52,13 +52,18 @@ def generate(
     executor: Executor | None = None,
     frame: Frame | None = None,
 ) -> list[Tokens]:
-    """Continue each prompt to a piece, up to its `end`, its planned length or `stop`; arguments as for `stream`.
+    """Continue each prompt to a piece, up to its `end`, its planned length or `stop`; arguments as for `Growth`.
 
     `executor`: an executor of the model that is ready; None: a new one.
     """
     ready = new_executor(model) if executor is None else executor
     context = model.config.context
     growth = Growth(ready, context, encoding, prompts, lengths, sampling, seed, stop, candidates, direction, frame)
+    return complete(growth)
+
+
+def complete(growth: Growth) -> list[Tokens]:
+    """Return the pieces of a growth when all have ended."""
     return at_a_stretch(grown(growth, lambda _: True))
 
 
@@ -86,24 +91,8 @@ def grown(growth: Growth, go_on: Callable[[Step], bool]) -> Turns[list[Tokens]]:
         growth.release()
 
 
-def stream(
-    executor: Executor,
-    context: int,
-    encoding: Encoding,
-    prompts: NDArray[np.uint16],
-    lengths: Sequence[int],
-    sampling: SamplingConfig,
-    seed: int,
-    stop: int | None = None,
-    candidates: Sequence[int] | None = None,
-    direction: Direction | None = None,
-    frame: Frame | None = None,
-) -> Iterator[Step]:
-    """Yield the next token of every piece, step by step; nothing is computed before it is asked for.
-
-    The arguments are those of `Growth`.
-    """
-    growth = Growth(executor, context, encoding, prompts, lengths, sampling, seed, stop, candidates, direction, frame)
+def stream(growth: Growth) -> Iterator[Step]:
+    """Yield the next token of every piece, step by step; nothing is computed before it is asked for."""
     while True:
         yield growth.draw()
         if not growth.feed():

@@ -28,7 +28,7 @@ from flows.evaluation.baselines.executors import ngram_executor, noise_executor
 from flows.evaluation.baselines.ngram import NGram
 from flows.evaluation.compare import GroupSets, compare
 from flows.evaluation.report import GroupReport
-from modeling.generation import SamplingConfig, stream
+from modeling.generation import Growth, SamplingConfig, complete
 from modeling.generation.executors import Executor
 from tokenization.damages import (
     Damage,
@@ -114,13 +114,8 @@ def seen(report: GroupReport, names: Sequence[str]) -> float:
 
 def composed(executor: Executor, encoding: Encoding, headers: np.ndarray, seed: int) -> list[Notes]:
     """Compose pieces of a baseline under some headers."""
-    out = np.zeros((len(headers), LENGTH), np.uint16)
-    out[:, :HEADER] = headers
-    sizes = np.full(len(headers), HEADER)
-    for step in stream(executor, CONTEXT, encoding, headers, [LENGTH] * len(headers), SamplingConfig(), seed):
-        out[step.pieces, step.position] = step.tokens
-        sizes[step.pieces] = step.position + 1
-    return [encoding.decode(row[:size]) for row, size in zip(out, sizes)]
+    growth = Growth(executor, CONTEXT, encoding, headers, [LENGTH] * len(headers), SamplingConfig(), seed)
+    return [encoding.decode(piece) for piece in complete(growth)]
 
 
 def read_pieces(corpus: Path, count: int, encoding: Encoding, random: np.random.Generator) -> list[Notes]:

@@ -32,7 +32,7 @@ from report import Bar, circumstances, show_bars, table, write_json
 from synthetic import Run, race
 
 from modeling.config import ModelConfig, SparsityConfig, load_preset
-from modeling.generation import ExecutorConfig, SamplingConfig, generate, new_executor, stream
+from modeling.generation import ExecutorConfig, Growth, SamplingConfig, generate, new_executor
 from modeling.generation.executors import Executor
 from modeling.generation.kernels.forward import FIELDS
 from modeling.network.transformer import MuseNet
@@ -153,7 +153,7 @@ def first_token(preset: str) -> float:
     executor = new_executor(model)
 
     def run() -> None:
-        next(stream(executor, model.config.context, encoding, header[None], [1000], SamplingConfig(), 0))
+        Growth(executor, model.config.context, encoding, header[None], [1000], SamplingConfig(), 0).draw()
 
     return race({"first": run}, CPU, 3)["first"]
 

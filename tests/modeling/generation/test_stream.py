@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from modeling.generation import ExecutorConfig, SamplingConfig, Step, generate, new_executor, stream
+from modeling.generation import ExecutorConfig, Growth, SamplingConfig, Step, generate, new_executor, stream
 from modeling.generation.executors import Executor, Fields
 from modeling.generation.executors.compiled import CompiledState
 from modeling.generation.pieces import window_begin
@@ -115,7 +115,7 @@ class TestResuming:
 class TestStream:
     @pytest.fixture
     def steps(self, executor: Executor, encoding: Combined, headers: Tokens) -> Iterator[Step]:
-        return stream(executor, 64, encoding, headers, [LENGTH, 12, 9, LENGTH, LENGTH, LENGTH], FREE, 3)
+        return stream(Growth(executor, 64, encoding, headers, [LENGTH, 12, 9, LENGTH, LENGTH, LENGTH], FREE, 3))
 
     def test_steps_are_the_tokens_in_turn(self, steps: Iterator[Step], pieces: list[Tokens]) -> None:
         for position, step in zip(range(HEADER, 60), steps):
