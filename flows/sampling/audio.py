@@ -18,15 +18,10 @@ from pathlib import Path
 import numpy as np
 
 from infra.errors import RunError, UserError, message_of
+from registry.soundfonts import VARIABLE, is_soundfont, soundfonts
 
-SOUNDFONT_VARIABLE = "MUSENET_SOUNDFONT"
-PLACES = (
-    "/usr/share/sounds/sf2/default-GM.sf2",
-    "/usr/share/sounds/sf2/FluidR3_GM.sf2",
-    "/usr/share/sounds/sf2/TimGM6mb.sf2",
-    "/usr/share/soundfonts/default.sf2",
-)
-"""Where Linux distributions install General MIDI soundfonts."""
+SUFFIX = ".sf2"
+"""Of the files that the renderer reads."""
 PEAK = 0.89
 """Amplitude of the loudest sample, 1 dB below full scale; soundfonts differ in loudness."""
 REMEDY = "`pip install 'musenet[audio]'` brings all that it needs"
@@ -48,21 +43,21 @@ class Soundfont:
 
     @classmethod
     def find(cls, given: Path | None) -> Soundfont:
-        """Return the soundfont of the user (`given`, else `$MUSENET_SOUNDFONT`), else one that is installed.
+        """Return the soundfont of the user (`given`, else `$MUSENET_SOUNDFONT`), else a SoundFont 2 that is installed.
 
         Raises UserError where there is none, or no package that renders.
         """
         missing = [name for name in ("midirenderer", "soundfile") if importlib.util.find_spec(name) is None]
         if missing:
             raise UserError(f"audio needs the packages midirenderer and soundfile; {REMEDY}")
-        named = given or os.environ.get(SOUNDFONT_VARIABLE)
+        named = given or os.environ.get(VARIABLE)
         if named:
             cls(Path(named).expanduser()).data  # noqa: B018 (raises for a file that is no soundfont)
             return cls(Path(named).expanduser())  # without its bytes, as it is sent to workers
-        for place in (*map(Path, PLACES), *_packaged()):
-            if place.is_file():
-                return cls(place)
-        raise UserError(f"audio needs a soundfont: {REMEDY}, or name a .sf2 file by --soundfont, ${SOUNDFONT_VARIABLE}")
+        for found in soundfonts():
+            if found.path.suffix == SUFFIX and found.path.is_file():
+                return cls(found.path)
+        raise UserError(f"audio needs a soundfont: {REMEDY}, or name a .sf2 file by --soundfont, ${VARIABLE}")
 
     @cached_property
     def data(self) -> bytes:
@@ -71,7 +66,7 @@ class Soundfont:
             data = self.path.read_bytes()
         except OSError as error:
             raise UserError(f"the soundfont {self.path} cannot be read: {error.strerror}") from error
-        if data[:4] != b"RIFF" or data[8:12] != b"sfbk":
+        if not is_soundfont(data):
             raise UserError(f"{self.path} is no SoundFont 2 file (.sf2)")
         return data
 
@@ -100,9 +95,3 @@ def render(midi: bytes, soundfont: Soundfont, audio: AudioFormat) -> bytes:
     except (soundfile.LibsndfileError, ValueError) as error:
         raise RunError(f"{audio} cannot be written: {message_of(error)}; take --audio wav") from error
     return out.getvalue()
-
-
-def _packaged() -> list[Path]:
-    """Return the soundfont that the package pretty_midi ships, without importing it."""
-    found = importlib.util.find_spec("pretty_midi")
-    return [] if found is None or found.origin is None else [Path(found.origin).parent / "TimGM6mb.sf2"]

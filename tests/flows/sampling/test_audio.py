@@ -15,6 +15,7 @@ from flows.sampling.audio import AudioFormat, Soundfont, render
 from flows.sampling.export import AudioOutput, export
 from flows.sampling.metadata import read_metadata
 from infra.errors import UserError
+from registry import soundfonts
 from registry.piece import Piece
 from tokenization.midi.notes import Notes
 from tokenization.midi.writing import write_midi
@@ -72,15 +73,16 @@ class TestTheSoundfont:
 
     def test_else_the_one_that_the_extra_installs(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("MUSENET_SOUNDFONT", raising=False)
-        monkeypatch.setattr(audio, "PLACES", ())
+        monkeypatch.setattr(soundfonts, "PLACES", ())
         font = Soundfont.find(None)
         assert font.path.name == "TimGM6mb.sf2"
         assert len(render(MIDI, font, AudioFormat.MP3)) > 1000
 
     def test_without_one_there_is_one_sentence(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("MUSENET_SOUNDFONT", raising=False)
-        monkeypatch.setattr(audio, "PLACES", ())
-        monkeypatch.setattr(audio, "_packaged", list)
+        monkeypatch.setattr(soundfonts, "PLACES", ())
+        find = importlib.util.find_spec
+        monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "pretty_midi" else find(name))
         with pytest.raises(UserError, match=r"audio needs a soundfont: `pip install 'musenet\[audio\]'` brings all"):
             Soundfont.find(None)
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 
 import pytest
 
-from registry.studio import soundfonts
-from registry.studio.soundfonts import VARIABLE, find_soundfont
+from registry import soundfonts
+from registry.soundfonts import VARIABLE
+from registry.studio import soundfonts as of_the_page
+from registry.studio.soundfonts import find_soundfont
 
 HEAD = b"RIFF\x04\x00\x00\x00sfbk"
 
@@ -16,7 +19,7 @@ HEAD = b"RIFF\x04\x00\x00\x00sfbk"
 def nothing_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(VARIABLE, raising=False)
     monkeypatch.setattr(soundfonts, "PLACES", ())
-    monkeypatch.setattr(soundfonts.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
 
 
 def test_there_may_be_none() -> None:
@@ -47,5 +50,5 @@ def test_other_files_are_none(content: bytes, tmp_path: Path, monkeypatch: pytes
 def test_one_too_large_for_a_browser_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "font.sf2").write_bytes(HEAD)
     monkeypatch.setenv(VARIABLE, str(tmp_path / "font.sf2"))
-    monkeypatch.setattr(soundfonts, "LARGEST", len(HEAD) - 1)
+    monkeypatch.setattr(of_the_page, "LARGEST", len(HEAD) - 1)
     assert find_soundfont() is None
