@@ -22,6 +22,7 @@ from infra.services import library_environment
 if TYPE_CHECKING:
     from registry.store import Registry
     from tokenization.encodings import Encoding
+    from tokenization.vocabulary import Vocabulary
 
 # Libraries read their settings as they are imported, which other folders' conftest files do before any hook runs.
 SCRATCH = Path(tempfile.mkdtemp(prefix="musenet-tests-"))
@@ -123,6 +124,30 @@ def make_description() -> Callable[..., Any]:
         return Description(**{**values, **changes})
 
     return describe
+
+
+@pytest.fixture(scope="session")
+def small_vocabulary() -> Vocabulary:
+    """A quarter of MuseNet's: piano in two velocities, violin, cello and drums; the styles bach and jazz."""
+    from tokenization.vocabulary import Vocabulary
+
+    instruments = [
+        {"name": "piano", "group": "piano", "output_program": 0, "rows": [0, 64, 100]},
+        {"name": "violin", "group": "strings", "output_program": 40, "rows": [80, 0], "programs": [40, 41]},
+        {"name": "cello", "group": "strings", "output_program": 42, "rows": [80, 0], "programs": [42, 43]},
+        {"name": "drums", "group": "drums", "output_program": 0, "rows": [80], "drum": True},
+    ]
+    file = {
+        "name": "test",
+        "ticks_per_second": 96,
+        "ticks_per_beat": 48,
+        "max_wait": 32,
+        "style_slots": 4,
+        "tempos": [60, 120],
+        "groups": ["drums", "strings", "piano"],
+        "instruments": instruments,
+    }
+    return Vocabulary.from_dict({**file, "styles": ["bach", "jazz"]})
 
 
 @pytest.fixture(scope="session")

@@ -34,25 +34,8 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def vocabulary() -> Vocabulary:
-    """A quarter of MuseNet's: piano in two velocities, violin, cello and drums; the styles bach and jazz."""
-    instruments = [
-        {"name": "piano", "group": "piano", "output_program": 0, "rows": [0, 64, 100]},
-        {"name": "violin", "group": "strings", "output_program": 40, "rows": [80, 0], "programs": [40, 41]},
-        {"name": "cello", "group": "strings", "output_program": 42, "rows": [80, 0], "programs": [42, 43]},
-        {"name": "drums", "group": "drums", "output_program": 0, "rows": [80], "drum": True},
-    ]
-    file = {
-        "name": "test",
-        "ticks_per_second": 96,
-        "ticks_per_beat": 48,
-        "max_wait": 32,
-        "style_slots": 4,
-        "tempos": [60, 120],
-        "groups": ["drums", "strings", "piano"],
-        "instruments": instruments,
-    }
-    return Vocabulary.from_dict({**file, "styles": ["bach", "jazz"]})
+def vocabulary(small_vocabulary: Vocabulary) -> Vocabulary:
+    return small_vocabulary
 
 
 @pytest.fixture(scope="session")
