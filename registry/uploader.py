@@ -8,6 +8,7 @@ command again, and a lost database is filled anew. Steps that a resumed run repe
 from __future__ import annotations
 
 import json
+import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -20,6 +21,7 @@ from modeling.config import ParentModel
 from modeling.training.event_metrics import metrics_of
 from modeling.training.events import Evaluated, StepTrained, early_end, newest_attempt, read_events, read_new_events
 from modeling.training.run_folder import RunFolder
+from registry.audio import rendered_files
 from registry.checkpoints import LoggedCheckpoints
 from registry.errors import RegistryError, registry_errors
 from registry.lineage import DatasetReference
@@ -137,7 +139,16 @@ class _Connection:
                 with registry_errors():
                     where = f"{self.folder.samples.name}/{folder.name}"
                     self.registry.client.log_artifacts(self.run_id, str(folder), where)
+                    self._upload_audio(folder, where)
                 self._log([], replace(self.progress, samples=step))
+
+    def _upload_audio(self, folder: Path, where: str) -> None:
+        """Upload samples as MLflow's page can play them, where audio can be rendered here."""
+        with tempfile.TemporaryDirectory() as scratch:
+            for name, audio in rendered_files(folder):
+                file = Path(scratch, name)
+                file.write_bytes(audio)
+                self.registry.client.log_artifact(self.run_id, str(file), where)
 
     def end(self, status: str, files: Sequence[Path] = ()) -> None:
         """Upload files and plots, then close the run."""

@@ -6,12 +6,12 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.sampling.audio import AudioFormat, Soundfont, render
 from flows.sampling.metadata import FileInfo, SampleMetadata, metadata_of, prompt_name
 from flows.sampling.originality import OriginalityInfo
 from flows.sampling.origins import NOWHERE, Origin
 from infra.errors import UserError
 from infra.files import write_atomically
+from registry.audio import AudioFormat, Soundfont, render
 from registry.piece import Piece
 from tokenization.pictures.piano_roll_file import draw_piano_roll
 

@@ -9,10 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from flows.engines import EngineName
 from flows.parameters import LakeAddress
-from flows.sampling.audio import AudioFormat, Soundfont
 from flows.sampling.export import AudioOutput
 from infra.hardware import available_cores
 from infra.lake import Lake
+from registry.audio import AudioFormat, Soundfont
 from registry.requests import PieceRequest
 
 

@@ -14,8 +14,10 @@ COMES_WITH = {"llvmlite": "numba", "sqlalchemy": "mlflow"}
 NOT_TO_COMPOSE = {
     "deepspeed": "training",
     "matplotlib": "pictures",
+    "midirenderer": "audio",
     "pandera": "publishing datasets",
     "prefect": "Prefect's server",
+    "soundfile": "audio",
     "starlette": "Prefect's server",
     "uvicorn": "Prefect's server",
 }

@@ -18,6 +18,8 @@ from registry.lineage import DatasetReference
 from registry.runs import MetricRow, find_run
 from registry.store import Registry
 from registry.uploader import TrackedRun, Uploader, UploadProgress, next_rows, upload_remaining
+from tokenization.midi.notes import Notes
+from tokenization.midi.writing import write_midi
 
 START = RunStarted(
     step=0, steps=9, parameters=5, precision="fp32", device="cpu", ranks=1, train_pieces=8, train_tokens=800
@@ -168,11 +170,16 @@ class TestInMlflow:
         assert [file.path for file in kept] == ["metrics.jsonl", "plots", "train.log"]
         assert home.warnings == []
 
-    def test_samples_are_kept_by_evaluation(self, home: Home) -> None:
+    def test_samples_are_kept_by_evaluation_and_can_be_heard(
+        self, home: Home, soundfont: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("MUSENET_SOUNDFONT", str(soundfont))
+        scale = write_midi(Notes.from_columns([0.0, 0.5], [0.5, 0.5], [69, 71], [100, 100], [0, 0], [False, False]))
+
         def add(step: int) -> None:
             folder = home.run.metrics.parent / "samples" / f"step{step:08}"
             folder.mkdir(parents=True)
-            (folder / "bach-1.mid").write_bytes(b"MThd")
+            (folder / "bach-1.mid").write_bytes(scale)
 
         add(2)
         home.upload_remaining()
@@ -182,7 +189,8 @@ class TestInMlflow:
         client = home.registry.client
         folders = [file.path for file in client.list_artifacts(home.run_id, "samples")]
         assert folders == ["samples/step00000002", "samples/step00000004"]
-        assert [file.path for file in client.list_artifacts(home.run_id, folders[0])] == [f"{folders[0]}/bach-1.mid"]
+        kept = [file.path.removeprefix(folders[0]) for file in client.list_artifacts(home.run_id, folders[0])]
+        assert kept == ["/bach-1.mid", "/bach-1.mp3"]
 
     def test_each_checkpoint_that_is_kept_is_a_logged_model_with_its_figures(self, home: Home) -> None:
         def checkpoints(*steps: int) -> None:

@@ -10,11 +10,13 @@ from pathlib import Path
 import mido
 import numpy as np
 import pytest
+import soundfile
 from PIL import Image
 
-from flows.sampling.export import export
+from flows.sampling.export import AudioOutput, export
 from flows.sampling.metadata import find_prompt, read_metadata
 from infra.errors import UserError
+from registry.audio import AudioFormat, Soundfont
 from registry.composer import Composer
 from registry.piece import Piece
 from registry.requests import PieceRequest
@@ -139,3 +141,12 @@ class TestAPrompt:
             find_prompt(about, tmp_path / "samples")
         given.write_bytes(prompt.data)
         assert find_prompt(about, tmp_path / "samples") is not None
+
+
+def test_audio_lies_beside_the_midi_file(piece: Piece, soundfont: Path, tmp_path: Path) -> None:
+    sample = export(piece, tmp_path, AudioOutput(AudioFormat.FLAC, Soundfont(soundfont)))
+    assert sample.audio == str(tmp_path / f"{piece.name}.flac")
+    assert soundfile.info(sample.audio).format == "FLAC"
+    about = read_metadata(Path(sample.metadata))
+    assert about.soundfont is not None and about.soundfont.name == "sine.sf2"
+    assert about.files["audio"].name == f"{piece.name}.flac"

@@ -10,6 +10,8 @@ import hashlib
 import importlib.util
 import io
 import os
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -17,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from infra.errors import RunError, UserError, message_of
+from infra.errors import MusenetError, RunError, UserError, message_of
 from registry.soundfonts import VARIABLE, is_soundfont, soundfonts
 
 SUFFIX = ".sf2"
@@ -95,3 +97,15 @@ def render(midi: bytes, soundfont: Soundfont, audio: AudioFormat) -> bytes:
     except (soundfile.LibsndfileError, ValueError) as error:
         raise RunError(f"{audio} cannot be written: {message_of(error)}; take --audio wav") from error
     return out.getvalue()
+
+
+def rendered_files(folder: Path) -> Iterator[tuple[str, bytes]]:
+    """Yield name and content of an MP3 file for each MIDI file in a folder that can be played.
+
+    Nothing is yielded where no audio can be rendered here.
+    """
+    with suppress(UserError):
+        soundfont = Soundfont.find(None)
+        for file in sorted(folder.glob("*.mid")):
+            with suppress(MusenetError):
+                yield f"{file.stem}.{AudioFormat.MP3}", render(file.read_bytes(), soundfont, AudioFormat.MP3)

@@ -10,13 +10,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from flows.sampling import audio
-from flows.sampling.audio import AudioFormat, Soundfont, render
-from flows.sampling.export import AudioOutput, export
-from flows.sampling.metadata import read_metadata
 from infra.errors import UserError
-from registry import soundfonts
-from registry.piece import Piece
+from registry import audio, soundfonts
+from registry.audio import AudioFormat, Soundfont, render, rendered_files
 from tokenization.midi.notes import Notes
 from tokenization.midi.writing import write_midi
 
@@ -52,13 +48,15 @@ def test_silence_is_rendered_too(soundfont: Path) -> None:
     assert not samples.any()
 
 
-def test_a_sample_has_it_beside_its_midi_file(piece: Piece, soundfont: Path, tmp_path: Path) -> None:
-    sample = export(piece, tmp_path, AudioOutput(AudioFormat.FLAC, Soundfont(soundfont)))
-    assert sample.audio == str(tmp_path / f"{piece.name}.flac")
-    assert soundfile.info(sample.audio).format == "FLAC"
-    about = read_metadata(Path(sample.metadata))
-    assert about.soundfont is not None and about.soundfont.name == "sine.sf2"
-    assert about.files["audio"].name == f"{piece.name}.flac"
+def test_a_folder_is_rendered_file_by_file(soundfont: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "bach-1.mid").write_bytes(MIDI)
+    (tmp_path / "broken.mid").write_bytes(b"MThd")
+    monkeypatch.setenv("MUSENET_SOUNDFONT", str(soundfont))
+    found = dict(rendered_files(tmp_path))
+    assert list(found) == ["bach-1.mp3"]
+    assert soundfile.info(io.BytesIO(found["bach-1.mp3"])).format == "MP3"
+    monkeypatch.setenv("MUSENET_SOUNDFONT", "nowhere.sf2")
+    assert dict(rendered_files(tmp_path)) == {}, "audio is no condition for anything else"
 
 
 class TestTheSoundfont:
