@@ -12,19 +12,15 @@ from infra.lake import Lake
 from registry.composer import CRITIC_FILE, Composer
 from registry.loading import open_composer
 from registry.models import RegisteredModel
-from registry.requests import PieceRequest
 from registry.serving.answers import InstrumentAnswer, ModelAnswer, StyleAnswer, StylesAnswer
 from registry.serving.settings import Limits
+from registry.serving.warming import FIRST
 from registry.store import Registry
 from registry.style_map import StyleMap
 from registry.transfer import card_of
 
 if TYPE_CHECKING:
     from modeling.generation import Executor, ExecutorConfig
-
-FIRST = PieceRequest(length=48, best_of=1)
-"""What a model composes before it is served, so that no request waits for code to be compiled."""
-
 
 NEAREST = 5
 """Styles that are named as most like another one."""

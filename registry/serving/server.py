@@ -18,6 +18,7 @@ from registry.serving.guards import is_loopback
 from registry.serving.served import ServedModel
 from registry.serving.service import Service
 from registry.serving.settings import ServingSettings
+from registry.serving.warming import Warming
 from registry.store import Registry
 
 LAST_SECONDS = 1.0
@@ -37,7 +38,8 @@ def serve(
     registry, found = find_registered(reference, lake)
     listening = _listen(settings)
     service = Service(settings, lake.served)
-    follower = _follow(reference, registry, lake, service, device)
+    warming = Warming()
+    follower = _follow(reference, registry, lake, service, device, warming)
     host, port, *_ = listening.getsockname()
     on_start(f"http://{f'[{host}]' if ':' in host else host}:{port}", found.version)
     config = uvicorn.Config(
@@ -53,6 +55,7 @@ def serve(
         _Server(config, service).run([listening])
     finally:
         follower.close()
+        warming.close()
         service.close()
 
 
@@ -78,7 +81,9 @@ def _listen(settings: ServingSettings) -> socket.socket:
         raise UserError(f"{where} cannot be listened on: {error.strerror}; take another port (--port)") from error
 
 
-def _follow(reference: str, registry: Registry, lake: Lake, service: Service, device: str) -> Follower:
+def _follow(
+    reference: str, registry: Registry, lake: Lake, service: Service, device: str, warming: Warming
+) -> Follower:
     """Return the follower that serves the version of an alias."""
 
     def look() -> str:
@@ -86,6 +91,8 @@ def _follow(reference: str, registry: Registry, lake: Lake, service: Service, de
 
     def take_over(version: str) -> None:
         model: RegisteredModel = find_model(registry, version)
-        service.serve(ServedModel.load(reference, registry, model, device, lake, service.settings.limits))
+        served = ServedModel.load(reference, registry, model, device, lake, service.settings.limits)
+        service.serve(served)
+        warming.start(served.composer.files)
 
     return Follower(look, take_over, service.metrics.failed_looks.inc, service.settings.poll_seconds)

@@ -10,9 +10,10 @@ from starlette.testclient import TestClient
 
 from registry.composer import Composer
 from registry.serving.app import create_app
-from registry.serving.served import FIRST, ServedModel
+from registry.serving.served import ServedModel
 from registry.serving.service import Service
 from registry.serving.settings import Limits, ServingSettings
+from registry.serving.warming import FIRST
 
 ADDRESS = "http://127.0.0.1"
 MakeService = Callable[..., Service]

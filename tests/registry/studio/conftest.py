@@ -16,9 +16,10 @@ from infra.lake import Lake
 from registry.composer import Composer
 from registry.identity import ModelIdentity
 from registry.serving.app import create_app
-from registry.serving.served import FIRST, ServedModel
+from registry.serving.served import ServedModel
 from registry.serving.service import Service
 from registry.serving.settings import Limits, ServingSettings
+from registry.serving.warming import FIRST
 from tests.registry.studio.sample_files import write_sample
 
 if TYPE_CHECKING:
