@@ -21,6 +21,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -96,18 +97,26 @@ class Exported:
             raise UserError(f"{source} is no exported version: {message_of(error)}") from error
 
 
-def export_version(registry: Registry, model: RegisteredModel, file: Path, half: bool = False) -> None:
+def export_version(
+    registry: Registry,
+    model: RegisteredModel,
+    file: Path,
+    half: bool = False,
+    note: str = "",
+    pages: Mapping[str, str] = MappingProxyType({}),
+) -> None:
     """Write a version to a file, atomically; `half`: with its weights rounded to 16 bits, which its card says.
 
-    Raises RegistryError, WeightsError, and UserError for a file that cannot be written.
+    `note`: a further section of its card. `pages`: further ones about it, by file name. Raises RegistryError,
+    WeightsError, and UserError for a file that cannot be written.
     """
-    version, card = pull_version(registry, model), card_of(registry, model)
+    version, card = pull_version(registry, model), card_of(registry, model) + note
     tags = dict(model.tags)
     try:
         with staging_folder(file.parent) as staged, staging_file(file) as written:
             shutil.copytree(version / FILES, staged / BUNDLE, copy_function=link)
             (staged / PAGES).mkdir()
-            for name, html in _pages(version).items():
+            for name, html in {**_pages(version), **pages}.items():
                 (staged / PAGES / name).write_text(html, encoding="utf-8")
             if half:
                 from modeling.network.weights import round_weights  # and with it PyTorch

@@ -19,6 +19,7 @@ from flows.lineage import recorded
 from flows.progress import stage
 from flows.registration.flow import register
 from flows.registration.registration import RegisterParameters
+from flows.starter_model.attribution import ATTRIBUTION_PAGE, attribution_note, attribution_page
 from flows.starter_model.recipe import LICENCES, TOKENS, StarterParameters, free_music
 from flows.training.flow import TrainParameters, train
 from infra.lake import Lake
@@ -74,7 +75,9 @@ def make_starter(parameters: StarterParameters) -> StarterReport:
         file = Path(parameters.out).expanduser().resolve()
         with stage("exporting") as bar:
             registry = Registry.open(lake)
-            export_version(registry, find_model(registry, registered.version), file, half=True)
+            pages = {ATTRIBUTION_PAGE: attribution_page(version)}
+            model = find_model(registry, registered.version)
+            export_version(registry, model, file, half=True, note=attribution_note(version), pages=pages)
             bar.update(0, note=file.name)
     return StarterReport(
         str(file),

@@ -36,7 +36,8 @@ class StarterParameters(BaseModel):
     preset: str = "starter"
     settings: dict[str, Any] = {}
     """Changes to the preset by dotted key."""
-    critic: CriticConfig = CriticConfig()
+    critic: CriticConfig = CriticConfig(trunk="frozen", repeats=20, steps=4000)
+    """A head alone: a trunk of its own would double the file."""
     critic_pieces: int = Field(512, ge=8)
     """Generations that the critic learns from."""
     lake: LakeAddress
