@@ -7,7 +7,7 @@ import os
 from infra.lake import Lake
 from infra.services.registry_address import has_registry
 from registry.composer import Composer
-from registry.models import RegisteredModel, UnknownModel, find_model
+from registry.models import REMEDY, RegisteredModel, UnknownModel, find_model
 from registry.pulling import pull
 from registry.store import Registry
 
@@ -28,6 +28,6 @@ def load_composer(reference: str, lake: str | os.PathLike[str] | None, device: s
 def find_registered(reference: str, lake: Lake) -> tuple[Registry, RegisteredModel]:
     """Return a lake's registry and the version of an alias or number in it. Raises UnknownModel."""
     if not has_registry(lake):
-        raise UnknownModel(f"no model {reference!r}: {lake.root} has no registry; `musenet demo` makes a first model")
+        raise UnknownModel(f"no model {reference!r}: {lake.root} has no registry; {REMEDY}")
     registry = Registry.open(lake)
     return registry, find_model(registry, reference)

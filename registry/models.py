@@ -14,6 +14,7 @@ from registry.identity import MODEL_NAME, ModelIdentity
 from registry.store import Registry
 
 CANDIDATE, CHAMPION = "candidate", "champion"
+REMEDY = "`musenet models import starter --alias champion` brings a first one"
 BUNDLE_TAG, MANIFEST_TAG = "bundle", "manifest"
 """Tags of a version: the digest of its bundle, and that of the manifest of all its files."""
 
@@ -92,7 +93,7 @@ def find_model(registry: Registry, reference: str) -> RegisteredModel:
         if reference == model.version or reference in model.aliases:
             return model
     if not models:
-        raise UnknownModel(f"no model {reference!r}: none is registered yet; `musenet demo` makes a first one")
+        raise UnknownModel(f"no model {reference!r}: none is registered yet; {REMEDY}")
     known = [alias for model in models for alias in model.aliases] + [model.version for model in models]
     raise UnknownModel(f"no model {reference!r}; there are: {', '.join(known)}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -13,7 +14,7 @@ import click
 
 from flows.cli.options import json_option, lake_option, registry_option
 from flows.cli.output import show
-from flows.cli.running import errors
+from flows.cli.running import FAILED, errors
 from infra.lake import Lake
 
 if TYPE_CHECKING:
@@ -116,18 +117,25 @@ def export(model: str, file: Path, half: bool, lake: Lake) -> None:
 
 
 @models.command(name="import")
-@click.argument("file", metavar="FILE|FOLDER", type=click.Path(path_type=Path))
+@click.argument("file", metavar="FILE|FOLDER|starter", type=click.Path(path_type=Path))
+@click.option("--alias", metavar="NAME", help="Alias to give it; `champion` asks the gate.")
 @lake_option
 @registry_option
-def import_command(file: Path, lake: Lake) -> None:
-    """Register the version in a file that `export` wrote, or its unpacked content, once all digests are checked."""
+def import_command(file: Path, alias: str | None, lake: Lake) -> None:
+    """Register the version in a file that `export` wrote, or its unpacked content, once all digests are checked.
+
+    `starter` is the model that ships with musenet.
+    """
     with errors():
         os.environ.update(_environment(lake))
-        from registry.store import Registry
-        from registry.transfer import import_version
+        from flows.registration.importing import import_model
 
-        found = import_version(Registry.open(lake), file)
-    click.echo(f"version {found.version}, run {found.tags.get('run', '-')}, dataset {found.dataset}")
+        found, refused = import_model(lake, file, alias)
+    named = f", {', '.join(found.aliases)}" if found.aliases else ""
+    click.echo(f"version {found.version}{named}, run {found.tags.get('run', '-')}, dataset {found.dataset}")
+    if refused is not None:
+        click.echo(f"musenet: {refused}", err=True)
+        sys.exit(FAILED)
 
 
 @models.command()

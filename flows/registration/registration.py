@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict
 
 from flows.criticism.report import REPORT_FILE, read_report
 from flows.parameters import LakeAddress
-from flows.promotion.promotion import Promotion, promote
 from flows.registration.card import model_card
+from flows.registration.naming import Alias, name_version
 from flows.registration.style_page import style_page
 from flows.training.report import build_report
 from flows.training.runs import Run, find_run, list_runs
@@ -26,7 +25,7 @@ from modeling.config import DRAWING_FILE, DrawingConfig
 from registry.aliases import version_of
 from registry.identity import BUNDLE, LINEAGE_FILE, weights_digest
 from registry.lineage import WEIGHTS_TAG, DatasetReference, parent_tags
-from registry.models import CANDIDATE, CHAMPION, find_model, list_models, set_alias
+from registry.models import CANDIDATE, CHAMPION, find_model, list_models
 from registry.publishing import Measured, register
 from registry.runs import open_run
 from registry.store import Registry
@@ -51,21 +50,13 @@ class RegisterParameters(BaseModel):
 
     run: str
     """Id of a finished training run (a prefix is enough), `latest`, or `best`: see `choose_run`."""
-    alias: str = Field(CANDIDATE, pattern=r"^[a-z][a-z0-9_-]*$")
+    alias: Alias = CANDIDATE
     """A version becomes `champion` only if the gate lets it, otherwise `candidate`."""
     force: bool = False
     """True to make it champion whatever the gate says: see `flows.promotion`."""
     drawing: dict[str, Any] = {}
     """Changes to how the model is drawn from where a request says nothing: `{"top_p": 0.99}`."""
     lake: LakeAddress
-
-    @field_validator("alias")
-    @classmethod
-    def _is_no_reference(cls, alias: str) -> str:
-        """MLflow reserves `latest` and `v` with a number: refused before anything is registered."""
-        if alias == "latest" or re.fullmatch(r"v\d+", alias):
-            raise ValueError(f"{alias!r} is reserved for versions by their number; choose another word")
-        return alias
 
 
 @dataclass(frozen=True)
@@ -165,34 +156,22 @@ def register_run(parameters: RegisterParameters) -> RegisterReport:
             measured=measured,
             pages={STYLES_PAGE: style_page(StyleMap.of_files(files), run.name)},
         )
-    alias, promotion = _name(lake, registry, model.version, parameters)
+    named = name_version(lake, registry, model.version, parameters.alias, parameters.force)
     moved = find_model(registry, model.version)
     champion = version_of(registry, CHAMPION)
     return RegisterReport(
         version=moved.version,
-        alias=alias,
+        alias=named.alias,
         run_id=run.run_id,
         dataset=moved.dataset,
         nats_per_note=training.nats_per_note,
         critic_auc=None if critic is None else critic.auc,
-        refused=None if promotion is None else promotion.refused,
-        findings=() if promotion is None else tuple(each.line() for each in promotion.verdict.findings),
-        forced=promotion is not None and promotion.forced,
+        refused=named.refused,
+        findings=named.findings,
+        forced=named.forced,
         champion=None if champion == moved.version else champion,
         reused=moved.version in known,
     )
-
-
-def _name(lake: Lake, registry: Registry, version: str, parameters: RegisterParameters) -> tuple[str, Promotion | None]:
-    """Give a version its alias; return that, and what the gate said where it was asked."""
-    if parameters.alias != CHAMPION:
-        set_alias(registry, version, parameters.alias)
-        return parameters.alias, None
-    done = promote(lake, registry, version, force=parameters.force)
-    if done.refused is not None:
-        set_alias(registry, version, CANDIDATE)
-        return CANDIDATE, done
-    return CHAMPION, done
 
 
 def write_bundle(

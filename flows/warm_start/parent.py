@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flows.lineage import Place, file_place, model_place, run_place
+from flows.starter_model.shipped import STARTER, STARTER_FILE
 from flows.training.runs import Run, find_run, read_run
 from flows.warm_start.heard import identities_of, read_identities
 from flows.warm_start.leaks import find_leaks
@@ -67,7 +68,7 @@ class Parent:
 @contextmanager
 def open_parent(lake: Lake, reference: str) -> Iterator[Parent]:
     """Find a model by alias or version number, by `run:ID` or a run's id, or by the path of an exported file or of a
-    folder with a run, a version or an exported file's content.
+    folder with a run, a version or an exported file's content. `starter` without such an alias is the shipped model.
 
     Raises UserError for what is no model, and RegistryError, ChangedFile and WeightsError for one that cannot be read.
     """
@@ -100,6 +101,8 @@ def _gather(lake: Lake, reference: str, folder: Path) -> tuple[ParentModel, Plac
         if len(reference) >= LEAST_DIGITS and not reference.isdecimal():
             with contextlib.suppress(UserError):
                 return _from_run(lake, find_run(lake, reference), folder)
+        if reference == STARTER:
+            return _from_export(lake, STARTER_FILE, folder)
         raise UserError(f"{error}; nor is it a run or an exported file") from error
     _copy(pull(registry, found), folder)
     tags = found.tags

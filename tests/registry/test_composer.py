@@ -161,6 +161,6 @@ class TestLoading:
         assert composer.compose(style="bach", length=40, best_of=1).tokens.size <= 40
 
     def test_from_a_lake_without_models(self, tmp_path: Path) -> None:
-        with pytest.raises(UserError, match=r"no model 'champion'.*has no registry; `musenet demo` makes a first"):
+        with pytest.raises(UserError, match=r"no model 'champion'.*has no registry; `musenet models import starter"):
             package.load(lake=tmp_path / "empty")
         assert not (tmp_path / "empty").exists()

@@ -52,7 +52,7 @@ def versions(
 def test_an_empty_registry_says_how_to_begin(tmp_path: Path, make_registry: Callable[[Lake], Registry]) -> None:
     empty = make_registry(Lake(tmp_path))
     assert list_models(empty) == []
-    with pytest.raises(UnknownModel, match="no model 'champion': none is registered yet; `musenet demo` makes"):
+    with pytest.raises(UnknownModel, match="no model 'champion': none is registered yet; `musenet models import"):
         find_model(empty, CHAMPION)
 
 
