@@ -67,6 +67,7 @@ def ingest(
     name: str,
     style: str | None = None,
     licence: str | None = None,
+    model: str | None = None,
     settings: Mapping[str, Any] | None = None,
     accept: Sequence[str] = (),
     lake: Address | None = None,
@@ -74,7 +75,8 @@ def ingest(
     """Ingest collections of MIDI files into a version of the dataset `name`.
 
     A source is a folder, a file, an archive, a URL of an object store, or a `collections.toml`. `style` labels all
-    files of plain sources; by default the first folder below a source does. `settings` are those of
+    files of plain sources; by default the first folder below a source does. `model`: one to be trained further on
+    the dataset, which is encoded as that one's was. `settings` are those of
     `flows.ingestion.parameters.IngestParameters`: `{"tokens.encoding": "onset", "engine": "ray"}`. `accept`
     names the rules for publishing that the version may break. Raises MusenetError, a `flows.ingestion.gates.GateError`
     where a rule is broken.
@@ -83,7 +85,12 @@ def ingest(
         from flows.ingestion.flow import ingest as flow
         from flows.ingestion.parameters import parameters_from
 
-        changes = {**(settings or {}), **({"accept": [*accept]} if accept else {})}
+        of_model: dict[str, Any] = {}
+        if model is not None:
+            from flows.warm_start.tokens import tokens_for
+
+            of_model = {f"tokens.{name}": value for name, value in tokens_for(opened, model).items()}
+        changes = {**of_model, **(settings or {}), **({"accept": [*accept]} if accept else {})}
         return flow(parameters_from(sources, name, opened.address, style, licence, changes))
 
 

@@ -31,6 +31,12 @@ if TYPE_CHECKING:
 @click.option("--name", help="Name of the dataset.  [default: that of the collections.toml]")
 @click.option("--style", help="Style label of all files.  [default: the first folder below SOURCE]")
 @click.option("--licence", help="Licence of the files, for the manifest.  [default: not stated]")
+@click.option(
+    "--for",
+    "model",
+    metavar="MODEL",
+    help="Encode it as a model's training data, to train that one further: an alias, version, file, or `starter`.",
+)
 @encoding_option
 @time_option
 @vocabulary_option
@@ -103,13 +109,28 @@ def _parameters(
     if name is None:
         raise UserError("the dataset has no name; give one with --name")
     style, licence, accept = (choices.pop(key) for key in ("style", "licence", "accept"))
+    of_model = _tokens_for(lake, choices.pop("model"), choices)
     options = {f"augmentation.{key}": choices.pop(key) for key in ("copies", "seed")}
     options |= {f"tokens.{key}": choices.pop(key) for key in ("encoding", "time", "vocabulary", "units", "sustain")}
-    options |= {**choices, "accept": accept or None}
+    options |= {**choices, "accept": accept or None, **of_model}
     changes = {**{key: value for key, value in options.items() if value is not None}, **changes}
     parameters = parameters_from(sources, name, lake.address, style, licence, changes)
     parameters.tokens.base_encoding()  # raises for a bad vocabulary before anything is listed
     return parameters
+
+
+def _tokens_for(lake: Lake, model: str | None, choices: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of a model's tokens. Raises UserError for an unknown model, and for options beside it."""
+    from infra.errors import UserError
+
+    if model is None:
+        return {}
+    beside = [name for name in ("encoding", "time", "vocabulary", "units") if choices[name] is not None]
+    if beside:
+        raise UserError(f"--for {model} chooses encoding and vocabulary: leave --{beside[0]} out")
+    from flows.warm_start.tokens import tokens_for
+
+    return {f"tokens.{name}": value for name, value in tokens_for(lake, model).items()}
 
 
 def _only_toml(sources: tuple[str, ...]) -> str | None:

@@ -18,6 +18,7 @@ from tokenization.vocabulary import missing
 WARM_UP = 20
 """A warm start's share of steps in which the learning rate rises is at most one of so many, unless it is set."""
 LISTED = 3
+REMEDY = "ingest it with that model's tokens, `musenet ingest … --for MODEL`"
 
 
 def warm_preset(parent: Parent, name: str | None, settings: Mapping[str, Any]) -> Preset:
@@ -50,7 +51,7 @@ def check_tokens(parent: Parent, dataset: DatasetVersion) -> None:
     if before != after:
         raise UserError(
             f"{of_model} the encoding {before.name} {before.version} in {before.time}, {of_dataset} {after.name} "
-            f"{after.version} in {after.time}: ingest it with `--encoding {before.name} --time {before.time}`"
+            f"{after.version} in {after.time}: {REMEDY}"
         )
     for name in ("ticks_per_second", "ticks_per_beat"):
         old, new = getattr(theirs.vocabulary, name), getattr(ours.vocabulary, name)
@@ -60,6 +61,5 @@ def check_tokens(parent: Parent, dataset: DatasetVersion) -> None:
     if lacking:
         named = ", ".join(lacking[:LISTED]) + (", …" if len(lacking) > LISTED else "")
         raise UserError(
-            f"{of_dataset} no token for {counted(len(lacking), 'token')} of {parent.model.name} ({named}): ingest it "
-            "with that model's vocabulary.json, `--vocabulary FILE` (`musenet models pull` writes it)"
+            f"{of_dataset} no token for {counted(len(lacking), 'token')} of {parent.model.name} ({named}): {REMEDY}"
         )

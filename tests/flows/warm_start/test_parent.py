@@ -11,12 +11,15 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
+from flows.ingestion.publishing import TokenSettings
 from flows.registration.registration import RegisterParameters, register_run
+from flows.starter_model.shipped import STARTER_FILE
 from flows.training.flow import TrainParameters, train
 from flows.training.runs import Run, list_runs, read_run
 from flows.warm_start.fitting import check_tokens, warm_preset
 from flows.warm_start.heard import read_identities
 from flows.warm_start.parent import Parent, open_parent
+from flows.warm_start.tokens import tokens_for
 from infra.errors import UserError
 from infra.lake import Lake
 from modeling.config import Leaks
@@ -108,11 +111,29 @@ class TestFinding:
         with pytest.raises(UserError, match="has no trained model yet"):
             opened(house, tmp_path / "run")
 
+    def test_the_starter_model_is_at_hand(self, house: House) -> None:
+        with open_parent(house.lake, "starter") as parent:
+            assert parent.model.name == STARTER_FILE.name
+            assert (parent.encoding.name, parent.encoding.time) == ("note", Time.BEATS)
+
     def test_of_a_version_without_identities_they_are_found_in_its_dataset(self, house: House, tmp_path: Path) -> None:
         shutil.copytree(pull(house.registry, find_model(house.registry, "1")), tmp_path / "old")
         (tmp_path / "old" / IDENTITIES_FILE).unlink()
         with open_parent(house.lake, str(tmp_path / "old")) as parent:
             assert not read_identities(parent.folder).complete, "of a bare folder nothing is looked for"
+
+
+class TestTokens:
+    def test_a_dataset_for_a_model_has_its_tokens_and_may_have_further_styles(
+        self, house: House, ingest: Ingester, song: Callable[[int], bytes], tmp_path: Path
+    ) -> None:
+        for seed in range(2):
+            (tmp_path / "songs" / "polka").mkdir(parents=True, exist_ok=True)
+            (tmp_path / "songs" / "polka" / f"{seed}.mid").write_bytes(song(seed))
+        tokens = TokenSettings.model_validate(tokens_for(house.lake, "champion"))
+        dataset = ingest(Lake(tmp_path / "lake"), "more", tmp_path / "songs", tokens=tokens)
+        check_tokens(opened(house, "champion"), dataset)
+        assert dataset.vocabulary.styles == (*house.dataset.vocabulary.styles, "polka")
 
 
 class TestFitting:
@@ -136,7 +157,7 @@ class TestFitting:
         ("changes", "words"),
         [
             ({"encoding": "note"}, r"version 1 has the encoding combined \d+ in seconds, songs@\w+ has note"),
-            ({"time": "beats"}, r"ingest it with `--encoding combined --time seconds`"),
+            ({"time": "beats"}, "ingest it with that model's tokens, `musenet ingest … --for MODEL`"),
             ({"vocabulary": "general_midi"}, r"has no token for [\d,]+ tokens of version 1 \(.*, …\): ingest it with"),
         ],
     )
