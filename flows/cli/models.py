@@ -123,22 +123,28 @@ def register(run: str, alias: str, force: bool, settings: dict[str, str], lake: 
 
 
 @click.command()
-@settings_option("Change a training setting.")
 @click.option(
-    "--length", type=click.IntRange(32), default=1024, show_default=True, help="Length of the piece in tokens."
+    "--from",
+    "model",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="FILE",
+    help="Exported model to begin with.  [default: the starter model]",
 )
+@settings_option("Change a training setting.")
+@click.option("--seconds", type=click.FloatRange(1, 600), default=40, show_default=True, help="Length of each piece.")
 @seed_option
 @lake_option
 @registry_option
 @json_option
-def demo(settings: dict[str, str], length: int, seed: int, lake: Lake, as_json: bool) -> None:
-    """Run the whole pipeline in minutes: starter music, a small model, its critic, the registry, a new piece."""
+def demo(model: Path | None, settings: dict[str, str], seconds: float, seed: int, lake: Lake, as_json: bool) -> None:
+    """Run the whole pipeline in minutes: the starter model trained further, its critic, the registry, new pieces."""
     elsewhere = "" if lake == Lake.at() else f" --lake {lake.address}"
     with running(lake):
         from flows.demo.flow import DemoParameters
         from flows.demo.flow import demo as demo_flow
 
-        report = demo_flow(DemoParameters(settings=settings, length=length, seed=seed, lake=lake.address))
+        given = {} if model is None else {"model": str(model.absolute())}
+        report = demo_flow(DemoParameters(settings=settings, seconds=seconds, seed=seed, lake=lake.address, **given))
     if as_json:
         show(asdict(report), [], as_json)
         return

@@ -1,4 +1,7 @@
-"""The demo flow: ingest, train, criticise, register and sample, each a flow of its own."""
+"""The demo flow: import the starter model, train it further on starter music, compare the two, and compose.
+
+Each stage is a flow of its own.
+"""
 
 from __future__ import annotations
 
@@ -13,27 +16,61 @@ from prefect.runtime import flow_run
 
 from flows.criticism.flow import criticise
 from flows.criticism.parameters import CriticParameters
-from flows.demo.plan import DemoParameters, DemoReport, StageReport, starter_collections
+from flows.demo.plan import TRAINING, DemoParameters, DemoReport, starter_collections
+from flows.demo.stages import (
+    critic_stage,
+    evaluation_stage,
+    gate_stage,
+    ingestion_stage,
+    registration_stage,
+    sampling_stage,
+    starter_stage,
+    training_stage,
+)
+from flows.evaluation.flow import evaluate
+from flows.evaluation.settings import EvaluateParameters
 from flows.ingestion.flow import ingest
 from flows.ingestion.parameters import IngestParameters
+from flows.ingestion.publishing.encoding import TokenSettings
 from flows.ingestion.sources import Collection
 from flows.lineage import recorded
 from flows.progress import say, stage
+from flows.promotion.flow import PromoteParameters, promote
 from flows.registration.flow import register
+from flows.registration.importing import import_model
+from flows.registration.naming import name_version
 from flows.registration.registration import RegisterParameters
-from flows.sampling.flow import sample
+from flows.sampling.flow import SampleReport, sample
 from flows.sampling.parameters import SampleParameters
+from flows.starter_model.shipped import STARTER
 from flows.training.flow import TrainParameters, train
+from flows.warm_start.tokens import tokens_for
+from infra.errors import UserError
 from infra.hardware import available_cores
 from infra.lake import Lake
 from infra.wording import counted
-from registry.models import CHAMPION
+from registry.aliases import version_of
+from registry.audio import AudioFormat, Soundfont
+from registry.models import CHAMPION, RegisteredModel
+from registry.store import Registry
 
 Result = TypeVar("Result")
 
 
+@task(name="starter model", persist_result=False, cache_policy=NO_CACHE)
+def import_task(lake: Lake, file: str) -> RegisteredModel:
+    """Import the model to begin with; it is champion where there is none."""
+    with stage("importing the starter model") as bar:
+        found, _ = import_model(lake, Path(file), STARTER)
+        registry = Registry.open(lake)
+        if version_of(registry, CHAMPION) is None:
+            name_version(lake, registry, found.version, CHAMPION)
+        bar.update(0, note=f"version {found.version}")
+    return found
+
+
 @task(name="starter collections", persist_result=False, cache_policy=NO_CACHE)
-def starter_task(lake: Lake) -> list[Collection]:
+def collections_task(lake: Lake) -> list[Collection]:
     """Return the shipped collection and the one converted from music21's scores, which is cached in the lake."""
     with stage("converting classical scores") as bar:
         collections = starter_collections(lake, available_cores(), bar.step)
@@ -51,73 +88,83 @@ def demo(parameters: DemoParameters) -> DemoReport:
 def _demo(parameters: DemoParameters) -> DemoReport:
     lake = Lake.at(parameters.lake)
     address = lake.address
-    times: list[float] = []
-
-    def timed(run: Callable[[], Result]) -> Result:
-        begun = time.perf_counter()
-        result = run()
-        times.append(time.perf_counter() - begun)
-        return result
-
-    ingested = timed(
+    starter, importing = timed(lambda: import_task(lake, parameters.model))
+    tokens = TokenSettings.model_validate(tokens_for(lake, starter.version))
+    ingested, ingesting = timed(
         lambda: ingest(
-            IngestParameters(
-                collections=starter_task(lake), name=parameters.dataset, tokens=parameters.tokens, lake=address
-            )
+            IngestParameters(collections=collections_task(lake), name=parameters.dataset, tokens=tokens, lake=address)
         )
     )
     version = ingested.version
-    trained = timed(
-        lambda: train(
-            TrainParameters(
-                dataset=f"{version.name}@{version.digest}",
-                preset=parameters.preset,
-                settings=parameters.settings,
-                lake=address,
-            )
-        )
+    settings = {**TRAINING, **parameters.settings, "training.parent": starter.version}
+    trained, training = timed(
+        lambda: train(TrainParameters(dataset=f"{version.name}@{version.digest}", settings=settings, lake=address))
     )
-    critic = timed(
+    critic, criticising = timed(
         lambda: criticise(
             CriticParameters(
                 run=trained.run_id, train_pieces=64, held_out_pieces=32, critic=parameters.critic, lake=address
             )
         )
     )
-    registered = timed(lambda: register(RegisterParameters(run=trained.run_id, alias=CHAMPION, lake=address)))
-    if registered.refused is not None:
-        say(registered.refused)
-    composed = timed(
-        lambda: sample(
-            SampleParameters(
-                model=registered.version,
-                style=parameters.style,
-                instruments=tuple(parameters.instruments),
-                require=True,  # a model of four minutes does not yet know when others would join well
-                best_of=parameters.best_of,
-                length=parameters.length,
-                seed=parameters.seed,
-                lake=address,
+    registered, registering = timed(lambda: register(RegisterParameters(run=trained.run_id, lake=address)))
+    evaluated, evaluating = timed(
+        lambda: evaluate(
+            EvaluateParameters(
+                source=registered.version, against=starter.version, settings=parameters.evaluation, lake=address
             )
         )
     )
-    best = composed.samples[0]
-    about = version.description
-    held_out = "-" if trained.nats_per_note is None else f"{trained.nats_per_note:.2f} nats/note held out"
+    promoted, judging = timed(lambda: promote(PromoteParameters(model=registered.version, lake=address)))
+    if promoted.refused is not None:
+        say(promoted.refused)
+    composed, composing = timed(lambda: compose(parameters))
+    pieces = [piece for report in composed for piece in report.samples]
     stages = [
-        StageReport(
-            "ingest",
-            f"{counted(sum(about.pieces.values()), 'piece')}, {counted(sum(about.tokens.values()), 'token')}",
-            str(version.folder),
-            ingested.reused,
-        ),
-        StageReport("train", f"{trained.extent()}, {held_out}", trained.folder, trained.reused),
-        StageReport("critic", f"AUC {critic.auc:.3f} on held-out pieces", critic.folder, critic.reused),
-        StageReport("register", f"version {registered.version}, alias {registered.alias}", str(lake.registry_database)),
-        StageReport(
-            "sample",
-            f"best of {composed.candidates}, score {best.score or 0:.3f}, {best.seconds:.0f} s",
-            str(Path(best.midi)),
-        ),
+        starter_stage(starter, parameters.model, importing),
+        ingestion_stage(ingested, ingesting),
+        training_stage(trained, training),
+        critic_stage(critic, criticising),
+        registration_stage(registered, lake, registering),
+        evaluation_stage(evaluated, evaluating),
+        gate_stage(promoted, judging),
+        sampling_stage(composed, pieces, composing),
     ]
-    return DemoReport(stages, times, best)
+    return DemoReport(stages, pieces, composed[0].model_version)
+
+
+def timed(run: Callable[[], Result]) -> tuple[Result, float]:
+    """Return a result, and the seconds that it took."""
+    begun = time.perf_counter()
+    result = run()
+    return result, time.perf_counter() - begun
+
+
+def compose(parameters: DemoParameters) -> list[SampleReport]:
+    """Compose the pieces with the champion."""
+    audio = audio_format()
+    return [
+        sample(
+            SampleParameters(
+                model=CHAMPION,
+                style=piece.style,
+                instruments=piece.instruments,
+                best_of=parameters.best_of,
+                seconds=parameters.seconds,
+                seed=parameters.seed,
+                audio=audio,
+                lake=parameters.lake,
+            )
+        )
+        for piece in parameters.pieces
+    ]
+
+
+def audio_format() -> AudioFormat | None:
+    """Return the format of audio files, None where no audio can be rendered here."""
+    try:
+        Soundfont.find(None)
+    except UserError as error:
+        say(str(error))
+        return None
+    return AudioFormat.MP3

@@ -4,21 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from flows.ingestion.publishing.encoding import TokenSettings
+from flows.evaluation.settings import EvaluationSettings
 from flows.ingestion.sources import Collection, collection_of
 from flows.ingestion.starter import FREEDOOM, classical
 from flows.parameters import LakeAddress
 from flows.sampling.export import Sample
+from flows.starter_model.shipped import STARTER_FILE
 from infra.errors import UserError
 from infra.lake import Lake
 from modeling.config import CriticConfig
-from tokenization.encodings import Time
 
 FREEDOOM_LICENCE = "BSD-3-Clause"
+TRAINING: Final[dict[str, Any]] = {
+    "training.steps": 60,
+    "training.batch_size": 4,
+    "training.micro_batch_size": 4,
+    "training.learning_rate": 3e-3,
+    "training.muon_learning_rate": 3e-3,
+    "training.evaluate_every": 60,
+    "training.checkpoint_every": 30,
+}
+"""Changes to the starter model's own settings: two minutes, gently, since it knows most of it already."""
+
+
+class DemoPiece(BaseModel):
+    """A piece to compose."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    style: str
+    instruments: tuple[str, ...]
 
 
 class DemoParameters(BaseModel):
@@ -26,18 +45,27 @@ class DemoParameters(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
+    model: str = str(STARTER_FILE)
+    """The exported version to begin with."""
     dataset: str = "starter"
-    tokens: TokenSettings = TokenSettings(encoding="note", time=Time.BEATS)
-    """The encoding of the dataset."""
-    preset: str = "sketch"
     settings: dict[str, Any] = {}
-    """Changes to the preset by dotted key."""
+    """Changes to TRAINING by dotted key."""
     critic: CriticConfig = CriticConfig(trunk="frozen", steps=100)
     """A head alone, which is trained in less than a minute."""
-    style: str = "bach"
-    instruments: list[str] = ["piano"]
+    evaluation: EvaluationSettings = EvaluationSettings(
+        pieces=8, references=0, length=512, notes=None, copying=0, resamples=400, rolls=3
+    )
+    """Of the trained model beside the one that it began with."""
+    pieces: tuple[DemoPiece, ...] = (
+        DemoPiece(style="bach", instruments=("piano",)),
+        DemoPiece(style="mozart", instruments=("strings",)),
+        DemoPiece(style="joplin", instruments=("piano",)),
+        DemoPiece(style="game", instruments=("guitar", "bass", "drums")),
+    )
+    """What is composed at the end."""
     best_of: int = Field(8, ge=1)
-    length: int = Field(1024, ge=32)
+    seconds: float = Field(40.0, gt=0, le=600)
+    """Of each piece."""
     seed: int = Field(0, ge=0)
     lake: LakeAddress
 
@@ -49,16 +77,18 @@ class StageReport:
     name: str
     made: str
     where: str
+    seconds: float
     reused: bool = False
 
 
 @dataclass(frozen=True)
 class DemoReport:
-    """All stages, their durations in seconds, and the composed piece."""
+    """All stages, and the composed pieces."""
 
     stages: list[StageReport]
-    seconds: list[float]
-    best: Sample
+    pieces: list[Sample]
+    champion: str
+    """The version that composed them."""
 
 
 def starter_collections(lake: Lake, workers: int, on_progress: Callable[[int, int], None]) -> list[Collection]:

@@ -17,17 +17,18 @@ def print_summary(report: DemoReport, command: str, lake_option: str) -> None:
     for title in ("stage", "made", "where"):
         table.add_column(title, overflow="fold")
     table.add_column("seconds", justify="right")
-    for stage, seconds in zip(report.stages, report.seconds):
+    for stage in report.stages:
         made = f"{stage.made} (reused)" if stage.reused else stage.made
-        table.add_row(stage.name, made, _short(stage.where), f"{seconds:.1f}")
-    table.add_row("[bold]all", "", "", f"[bold]{sum(report.seconds):.1f}")
+        table.add_row(stage.name, made, _short(stage.where), f"{stage.seconds:.1f}")
+    table.add_row("[bold]all", "", "", f"[bold]{sum(stage.seconds for stage in report.stages):.1f}")
     console = Console(highlight=False)
     console.print()
     console.print(table)
-    console.print(
-        f"\nListen to [bold]{_short(report.best.midi)}[/] and look at [bold]{_short(report.best.picture)}[/]."
-    )
-    console.print("Hear the model, and compose with it:")
+    console.print(f"\nComposed by version {report.champion}; piano rolls (.png) and tokens (.txt) lie beside them:")
+    for piece in report.pieces:
+        score = "" if piece.score is None else f", critic {piece.score:.2f}"
+        console.print(f"  [bold]{_short(piece.audio or piece.midi)}[/]  {piece.seconds:.0f} s{score}")
+    console.print("Hear more of it, and compose with it:")
     console.print(f"  {command} studio{lake_option}")
     console.print("The pages with these runs:")
     console.print(f"  {command} open prefect{lake_option}")

@@ -202,6 +202,12 @@ def finished_run(lake: Lake, dataset: DatasetVersion, seed: int = 0) -> Run:
 
 
 @pytest.fixture(scope="session")
+def finish_run() -> Callable[..., Run]:
+    """Makes finished runs: see `finished_run`."""
+    return finished_run
+
+
+@pytest.fixture(scope="session")
 def songs_folder(tmp_path_factory: pytest.TempPathFactory, song: SongMaker) -> Path:
     """24 tunes of styles bach and jazz."""
     home = tmp_path_factory.mktemp("songs")

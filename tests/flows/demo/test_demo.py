@@ -1,7 +1,7 @@
-"""The whole way, as a new user goes it: the installed command, from starter music to a new piece.
+"""The whole way, as a new user goes it: the installed command, from the model it begins with to new pieces.
 
-A very small model on few steps: what counts is that every stage really runs, leaves what it promises and nothing
-else, and can be interrupted.
+A very small model in place of the starter model, and few steps: what counts is that every stage really runs, leaves
+what it promises and nothing else, and can be interrupted.
 """
 
 from __future__ import annotations
@@ -23,21 +23,23 @@ import pytest
 
 from flows.ingestion.starter import classical
 from flows.ingestion.starter.works import COMPOSERS
+from flows.registration.registration import RegisterParameters, register_run
+from flows.starter_model.recipe import TOKENS
+from flows.training.runs import Run
 from infra.lake import LAKE_VARIABLE, Lake
 from infra.services import password_file
+from registry.models import find_model, list_models
+from registry.store import Registry
+from registry.transfer import export_version
+from tokenization.dataset import DatasetVersion
 from tokenization.dataset.manifest import read_manifest
 from tokenization.midi import read_midi
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 MUSENET = Path(sys.executable).with_name("musenet")
-TINY = {
-    "model.layers": 2,
-    "model.d_model": 32,
-    "model.context": 64,
-    "training.batch_size": 2,
-    "training.micro_batch_size": 2,
-}
+QUICK = {"training.batch_size": 2, "training.micro_batch_size": 2}
+STAGES = ["starter", "ingest", "train", "critic", "register", "evaluate", "gate", "sample"]
 
 
 SECRETS = {
@@ -52,7 +54,7 @@ SECRETS = {
 
 
 def arguments(**settings: int) -> list[str]:
-    changes = {**TINY, **{f"training.{key}": value for key, value in settings.items()}}
+    changes = {**QUICK, **{f"training.{key}": value for key, value in settings.items()}}
     return [word for key, value in changes.items() for word in ("--set", f"{key}={value}")]
 
 
@@ -112,9 +114,33 @@ def lake(tmp_path_factory: pytest.TempPathFactory, song: Callable[[int], bytes])
 
 
 @pytest.fixture(scope="module")
-def demo(lake: Lake) -> tuple[dict[str, Any], str]:
+def model(
+    tmp_path_factory: pytest.TempPathFactory,
+    songs_folder: Path,
+    ingest: Callable[..., DatasetVersion],
+    finish_run: Callable[..., Run],
+    make_registry: Callable[[Lake], Registry],
+) -> Path:
+    """An exported model with random weights, which knows the styles bach and jazz."""
+    home = tmp_path_factory.mktemp("model")
+    lake = Lake(home / "lake")
+    registry = make_registry(lake)
+    run = finish_run(lake, ingest(lake, "songs", songs_folder, tokens=TOKENS))
+    version = register_run(RegisterParameters(run=run.run_id, lake=lake.address)).version
+    export_version(registry, find_model(registry, version), home / "model.tar", half=True)
+    return home / "model.tar"
+
+
+@pytest.fixture(scope="module")
+def words(model: Path) -> tuple[str, ...]:
+    """The demo's command line."""
+    return ("demo", "--from", str(model), "--seconds", "5", *arguments(steps=4))
+
+
+@pytest.fixture(scope="module")
+def demo(lake: Lake, words: tuple[str, ...]) -> tuple[dict[str, Any], str]:
     """The demo's report and what it said on standard error."""
-    process = start(lake, "demo", "--length", "256", "--json", *arguments(steps=4))
+    process = start(lake, *words, "--json")
     output, errors = process.communicate(timeout=500)
     assert process.returncode == 0, errors
     return json.loads(output), errors
@@ -128,9 +154,9 @@ class TestTheDemo:
     def test_says_what_it_does_and_nothing_else(self, demo: tuple[dict[str, Any], str]) -> None:
         for line in demo[1].splitlines():
             assert line.startswith("✓ "), f"noise: {line}"
-        assert [report["name"] for report in demo[0]["stages"]] == ["ingest", "train", "critic", "register", "sample"]
+        assert [report["name"] for report in demo[0]["stages"]] == STAGES
         assert not any(report["reused"] for report in demo[0]["stages"])
-        assert len(demo[0]["seconds"]) == 5
+        assert all(report["seconds"] > 0 for report in demo[0]["stages"])
 
     def test_leaves_no_process(self, demo: tuple[dict[str, Any], str], lake: Lake) -> None:
         assert processes(lake) == []
@@ -149,8 +175,8 @@ class TestTheDemo:
         steps = [report for report in reports if report["event"] == "step"]
         assert [report["step"] for report in steps] == [1, 2, 3, 4]
         assert all(5 < report["loss"] < 12 for report in steps)
-        assert json.loads((folder / "model" / "model.json").read_text())["d_model"] == 32
-        assert re.fullmatch(r"4 steps, \d+\.\d\d nats/note held out", made(demo, "train")["made"])
+        assert json.loads((folder / "run.json").read_text())["config"]["parent"]["name"] == "version 1"
+        assert re.fullmatch(r"4 steps further, \d+\.\d\d nats/note held out", made(demo, "train")["made"])
 
     def test_trains_a_critic_and_archives_its_generations(self, demo: tuple[dict[str, Any], str], lake: Lake) -> None:
         folder = Path(made(demo, "critic")["where"])
@@ -162,39 +188,51 @@ class TestTheDemo:
 
     def test_leaves_figures_and_log_lines_of_each_flow(self, demo: tuple[dict[str, Any], str], lake: Lake) -> None:
         figures = {path.name for path in Path(watched(lake)["MUSENET_METRICS"]).iterdir()}
-        stages = ("demo", "ingest", "train", "critic", "register", "sample")
+        stages = ("demo", "ingest", "train", "critic", "register", "evaluate", "promote", "sample")
         assert figures >= {f"musenet_flow_{stage}_completed.prom" for stage in stages}
-        assert figures >= {"musenet_dataset_starter.prom", "musenet_training_starter_sketch.prom"}
+        assert figures >= {"musenet_dataset_starter.prom", "musenet_training_starter_tiny.prom"}
         lines = [json.loads(line) for line in Path(watched(lake)["MUSENET_LOG"]).read_text().splitlines()]
         assert {line["flow"] for line in lines} >= {"ingest", "train", "critic", "sample"}
         digest, run = (Path(made(demo, stage)["where"]).name for stage in ("ingest", "train"))
         (begin,) = (line for line in lines if re.fullmatch(r"training .*: begins", line["message"]))
         assert (begin["run"], begin["reads"]) == (run, [f"datasets/starter@{digest}"])
 
-    def test_registers_a_champion_with_its_lineage(self, demo: tuple[dict[str, Any], str], lake: Lake) -> None:
-        from registry.models import find_model
-        from registry.store import Registry
-
+    def test_registers_both_models_with_their_lineage(self, demo: tuple[dict[str, Any], str], lake: Lake) -> None:
         registry = Registry.open(lake)
-        model = find_model(registry, "champion")
+        first, second = list_models(registry)
         digest = Path(made(demo, "ingest")["where"]).name
-        assert (model.version, model.dataset) == ("1", f"starter@{digest}")
-        run = registry.client.get_run(model.run_id)
+        assert "starter" in first.aliases
+        assert (second.version, second.dataset, second.tags["parent"]) == ("2", f"starter@{digest}", "1")
+        run = registry.client.get_run(second.run_id)
         assert run.info.status == "FINISHED"
         assert [(i.dataset.name, i.dataset.digest) for i in run.inputs.dataset_inputs] == [("starter", digest)]
         assert {"loss", "validation_nats_per_note", "critic_auc"} <= run.data.metrics.keys()
 
-    def test_composes_a_piece_that_knows_where_it_came_from(self, demo: tuple[dict[str, Any], str]) -> None:
-        best = demo[0]["best"]
-        about = json.loads(Path(best["metadata"]).read_text())
-        assert (about["model"]["version"], about["request"]["style"]) == ("1", "bach")
-        assert about["model"]["dataset"] == f"starter@{Path(made(demo, 'ingest')['where']).name}"
-        assert 0 <= about["score"] <= 1
-        notes = read_midi(Path(best["midi"]).read_bytes())
-        assert len(notes) == best["notes"] > 0
-        assert not notes.drum.any()
-        assert Path(best["picture"]).read_bytes().startswith(b"\x89PNG")
-        assert Path(best["text"]).read_text().startswith("bach piano start tempo120 ")
+    def test_compares_both_and_makes_the_better_one_champion(
+        self, demo: tuple[dict[str, Any], str], lake: Lake
+    ) -> None:
+        figures = re.match(r"(\S+) → (\S+) nats/note, (\S+) → (\S+) × the distance", made(demo, "evaluate")["made"])
+        assert figures is not None
+        before, after = map(float, figures.group(1, 2))
+        assert after < before, "four steps from random weights"
+        assert Path(made(demo, "evaluate")["where"]).read_text().startswith("<!doctype html>")
+        champion = find_model(Registry.open(lake), "champion").version
+        passed = json.loads(find_model(Registry.open(lake), "2").tags["gate"])["outcome"] == "passed"
+        said = f"version {champion} is champion" if passed else f"version {champion} stays champion"
+        assert (champion, made(demo, "gate")["made"]) == ("2" if passed else "1", said)
+        assert demo[0]["champion"] == champion
+
+    def test_composes_pieces_that_know_where_they_came_from(self, demo: tuple[dict[str, Any], str]) -> None:
+        styles = []
+        for piece in demo[0]["pieces"]:
+            about = json.loads(Path(piece["metadata"]).read_text())
+            styles.append(about["request"]["style"])
+            assert about["model"]["version"] == demo[0]["champion"]
+            assert len(read_midi(Path(piece["midi"]).read_bytes())) == piece["notes"] > 0
+            assert Path(piece["picture"]).read_bytes().startswith(b"\x89PNG")
+            assert Path(piece["audio"]).suffix == ".mp3"
+            assert Path(piece["text"]).read_text().startswith(f"{styles[-1]} ")
+        assert styles == ["bach", "mozart", "joplin", "game"]
 
     def test_writes_nothing_outside_the_lakes_folders(self, demo: tuple[dict[str, Any], str], lake: Lake) -> None:
         below = {path.name for path in lake.root.iterdir()}
@@ -202,6 +240,7 @@ class TestTheDemo:
             "archive",
             "cache",
             "datasets",
+            "evaluations",
             "locks",
             "pieces",
             "prefect",
@@ -233,9 +272,9 @@ class TestInterrupted:
         assert lines[-1].startswith("musenet: interrupted; finished work is kept")
         return lines[:-1]
 
-    def test_a_second_demo_reuses_what_has_not_changed(self, lake: Lake) -> None:
+    def test_a_second_demo_reuses_what_has_not_changed(self, lake: Lake, words: tuple[str, ...]) -> None:
         """Stopped once it has come to what it makes anew."""
-        process = start(lake, "demo", "--length", "256", *arguments(steps=4))
+        process = start(lake, *words)
         assert process.stderr is not None
         lines = self.end(process, lake, read_until(process.stderr, "critic: "))
         text = "\n".join(lines)
@@ -245,7 +284,7 @@ class TestInterrupted:
 
     def test_training_stops_and_goes_on_where_it_was(self, lake: Lake) -> None:
         before = {path.name for path in lake.runs.iterdir()}
-        words = ("train", "--dataset", "starter", *arguments(steps=100_000, checkpoint_every=5))
+        words = ("train", "--dataset", "starter", "--from", "starter", *arguments(steps=100_000, checkpoint_every=5))
         process = start(lake, *words)
         deadline = time.monotonic() + 400
         while not (found := [p for p in lake.runs.glob("*/metrics.jsonl") if p.parent.name not in before]) or (
