@@ -36,9 +36,9 @@ class StarterParameters(BaseModel):
     preset: str = "starter"
     settings: dict[str, Any] = {}
     """Changes to the preset by dotted key."""
-    critic: CriticConfig = CriticConfig(trunk="frozen", repeats=20, steps=4000)
+    critic: CriticConfig = CriticConfig(trunk="frozen", repeats=20, steps=2000)
     """A head alone: a trunk of its own would double the file."""
-    critic_pieces: int = Field(512, ge=8)
+    critic_pieces: int = Field(256, ge=8)
     """Generations that the critic learns from."""
     lake: LakeAddress
 
