@@ -194,3 +194,12 @@ def test_a_run_of_a_worker_holds_a_slot(server: Server, monkeypatch: pytest.Monk
             held = server.limit("musenet.ingestion.songs")
         free = server.limit("musenet.ingestion.songs")
     assert (held["limit"], held["active_slots"], free["active_slots"]) == (1, 1, 0)
+
+
+@pytest.mark.slow
+def test_a_schedule_makes_runs(server: Server) -> None:
+    server.api.post(f"deployments/{server.ids['ingest']}/schedule", {"min_runs": 2})
+    ingestions = {"deployments": {"id": {"any_": [server.ids["ingest"]]}}}
+    planned = server.api.post("flow_runs/filter", ingestions)
+    assert planned
+    assert {(run["state_name"], run["expected_start_time"][11:16]) for run in planned} == {("Scheduled", "03:00")}
