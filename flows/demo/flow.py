@@ -103,7 +103,7 @@ def _demo(parameters: DemoParameters) -> DemoReport:
     critic, criticising = timed(
         lambda: criticise(
             CriticParameters(
-                run=trained.run_id, train_pieces=64, held_out_pieces=32, critic=parameters.critic, lake=address
+                run=trained.run_id, train_pieces=64, held_out_pieces=16, critic=parameters.critic, lake=address
             )
         )
     )

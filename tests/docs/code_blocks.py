@@ -18,7 +18,7 @@ PAGES = [
             "topologies",
         )
     ),
-    *(f"docs/{name}.md" for name in ("encodings", "network", "benchmarks", "capacity")),
+    *(f"docs/{name}.md" for name in ("encodings", "network", "benchmarks", "capacity", "starter-model")),
 ]
 """The pages with blocks; `test_pages.py` checks that no other has any."""
 FENCE = re.compile(

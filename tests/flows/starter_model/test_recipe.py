@@ -70,8 +70,9 @@ class TestAttribution:
         assert "unlisted" not in page
         assert "<p>2 pieces of 2 sources" in page
 
-    def test_the_card_has_the_sources_and_names_the_page(self, made: Any) -> None:
+    def test_the_card_has_the_sources_and_names_the_page(self, made: Any, pieces: pl.DataFrame) -> None:
         note = attribution_note(made.version)
         assert note.startswith("\n\n## Attribution\n")
-        assert "| freedoom/freedoom | BSD-3-Clause | 1 |" in note
+        for source, licence in made.manifest.join(pieces, on="path").select("source", "licence").rows():
+            assert f"| {source} | {licence} | 1 |" in note
         assert ATTRIBUTION_PAGE in note
