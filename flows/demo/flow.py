@@ -55,6 +55,8 @@ from registry.models import CHAMPION, RegisteredModel
 from registry.store import Registry
 
 Result = TypeVar("Result")
+CHANCE = 0.5
+"""AUC of a critic that knows nothing."""
 
 
 @task(name="starter model", persist_result=False, cache_policy=NO_CACHE)
@@ -118,7 +120,10 @@ def _demo(parameters: DemoParameters) -> DemoReport:
     promoted, judging = timed(lambda: promote(PromoteParameters(model=registered.version, lake=address)))
     if promoted.refused is not None:
         say(promoted.refused)
-    composed, composing = timed(lambda: compose(parameters))
+    ranked = critic.auc > CHANCE
+    if not ranked:
+        say(f"the critic's AUC of {critic.auc:.3f} is no better than chance: pieces are not chosen by it")
+    composed, composing = timed(lambda: compose(parameters, ranked))
     pieces = [piece for report in composed for piece in report.samples]
     stages = [
         starter_stage(starter, parameters.model, importing),
@@ -140,8 +145,8 @@ def timed(run: Callable[[], Result]) -> tuple[Result, float]:
     return result, time.perf_counter() - begun
 
 
-def compose(parameters: DemoParameters) -> list[SampleReport]:
-    """Compose the pieces with the champion."""
+def compose(parameters: DemoParameters, ranked: bool) -> list[SampleReport]:
+    """Compose the pieces with the champion; `ranked`: each the best of several by the critic."""
     audio = audio_format()
     return [
         sample(
@@ -149,7 +154,8 @@ def compose(parameters: DemoParameters) -> list[SampleReport]:
                 model=CHAMPION,
                 style=piece.style,
                 instruments=piece.instruments,
-                best_of=parameters.best_of,
+                best_of=parameters.best_of if ranked else 1,
+                rank="critic" if ranked else "none",
                 seconds=parameters.seconds,
                 seed=parameters.seed,
                 audio=audio,

@@ -67,5 +67,6 @@ def gate_stage(promotion: Promotion, seconds: float) -> StageReport:
 
 def sampling_stage(reports: Sequence[SampleReport], pieces: Sequence[Sample], seconds: float) -> StageReport:
     candidates = sum(report.candidates for report in reports)
-    made = f"the best {counted(len(pieces), 'piece')} of {counted(candidates, 'candidate')}"
+    of = f", the best of {counted(candidates, 'candidate')}" if candidates > len(pieces) else ""
+    made = f"{counted(len(pieces), 'piece')}{of}"
     return StageReport("sample", made, str(Path(pieces[0].midi).parent), seconds)

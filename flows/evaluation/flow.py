@@ -87,11 +87,14 @@ def evaluate(parameters: EvaluateParameters) -> EvaluateReport:
         bundles = {source.name: source.music.files for source in sources if isinstance(source.music, Composer)}
         leaked, leaks = known_to(bundles, version)
         done = []
+        said: set[str] = set()
         for number, source in enumerate(sources):
             evaluation = Evaluation(lake, version, settings, source.music, leaked)
             evaluation.notices += [*notices, *leaks]
             for line in evaluation.notices:
-                say(line)
+                if line not in said:  # of the same pieces the same is said of both models
+                    say(line)
+            said |= {*evaluation.notices}
             sets = compose_task(evaluation)
             measured = measure_task(evaluation, sets)
             own = lake.evaluations / evaluation.digest[:SHORT]
