@@ -30,7 +30,7 @@ SMALL = {
     "training.micro_batch_size": 2,
 }
 """Changes to every preset that let the commands run as they are written, in seconds."""
-SMALL_CRITIC = {"train_pieces": 16, "held_out_pieces": 8, "critic.steps": 4}
+SMALL_CRITIC = {"train_pieces": 16, "held_out_pieces": 8, "critic.steps": 4, "critic.window": 32}
 """The same of the critic's training."""
 
 

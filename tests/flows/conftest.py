@@ -167,7 +167,7 @@ def finished_run(lake: Lake, dataset: DatasetVersion, seed: int = 0) -> Run:
     """A run as training leaves it, its model with random weights."""
     import torch
 
-    from modeling.config import ModelConfig, load_preset, with_settings
+    from modeling.config import load_preset, with_settings
     from modeling.network.transformer import MuseNet
     from modeling.network.weights import save_model
     from modeling.training.events import Finished, RunStarted, append_event
@@ -182,8 +182,7 @@ def finished_run(lake: Lake, dataset: DatasetVersion, seed: int = 0) -> Run:
     preset = with_settings(load_preset("tiny"), {**shape, "training.steps": 4, "training.seed": seed})
     run = prepare_run(lake, dataset, preset, ranks=1)
     torch.manual_seed(seed)
-    size = {"vocabulary_size": dataset.vocabulary.size}
-    model = MuseNet(ModelConfig.model_validate({**preset.model.model_dump(), **size}))
+    model = MuseNet(preset.model.over(dataset.vocabulary))
     start = RunStarted(
         step=0,
         steps=4,

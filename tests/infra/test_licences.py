@@ -48,10 +48,10 @@ def stated_licence(name: str) -> str:
     if name in POLICY["packages"]:
         return str(POLICY["packages"][name])
     metadata = PACKAGES[name].metadata
-    if expression := metadata["License-Expression"]:
+    if expression := metadata.get("License-Expression"):
         return str(expression)
     classifiers = [each.rpartition(" :: ")[2] for each in metadata.get_all("Classifier", []) if "License ::" in each]
-    names = classifiers or (metadata["License"] or "").strip().splitlines()[:1]
+    names = classifiers or (metadata.get("License") or "").strip().splitlines()[:1]
     known = [POLICY["names"].get(each, each) for each in names if each not in ("OSI Approved", "DFSG approved")]
     return " AND ".join(dict.fromkeys(known))
 

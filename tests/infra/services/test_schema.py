@@ -17,6 +17,12 @@ from infra.services.schema import expected_revision, known_revisions, require_sc
 from infra.services.servers import up
 
 
+@pytest.fixture(autouse=True)
+def no_server_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of another file's tests in this process one may run, which would be taken."""
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+
+
 @pytest.fixture
 def lake(tmp_path) -> Lake:
     lake = Lake(tmp_path)
