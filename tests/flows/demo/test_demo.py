@@ -199,7 +199,7 @@ class TestTheDemo:
         assert {line["flow"] for line in lines} >= {"ingest", "train", "critic", "sample"}
         digest, run = (Path(made(demo, stage)["where"]).name for stage in ("ingest", "train"))
         (begin,) = (line for line in lines if re.fullmatch(r"training .*: begins", line["message"]))
-        assert (begin["run"], begin["reads"]) == (run, [f"datasets/starter@{digest}"])
+        assert (begin["run"], begin["reads"]) == (run, [f"datasets/starter@{digest}", "models/musenet@1"])
 
     def test_registers_both_models_with_their_lineage(self, demo: tuple[dict[str, Any], str], lake: Lake) -> None:
         registry = Registry.open(lake)
