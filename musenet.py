@@ -85,11 +85,11 @@ def ingest(
         from flows.ingestion.flow import ingest as flow
         from flows.ingestion.parameters import parameters_from
 
-        of_model: dict[str, Any] = {}
+        of_model: dict[str, str] = {}
         if model is not None:
-            from flows.warm_start.tokens import tokens_for
+            from flows.warm_start.tokens import changes_for
 
-            of_model = {f"tokens.{name}": value for name, value in tokens_for(opened, model).items()}
+            of_model = changes_for(opened, model)
         changes = {**of_model, **(settings or {}), **({"accept": [*accept]} if accept else {})}
         return flow(parameters_from(sources, name, opened.address, style, licence, changes))
 

@@ -1,4 +1,4 @@
-"""SQLite databases that other processes write to: a consistent copy of one."""
+"""SQLite databases that other processes write to: reading from one, and a consistent copy."""
 
 from __future__ import annotations
 
@@ -13,6 +13,11 @@ BUSY_SECONDS = 60.0
 """Longest wait for a writer that holds a database alone."""
 STEP_SECONDS = 0.1
 """Time after which a step of a copy is tried again."""
+
+
+def reading(database: Path) -> closing[sqlite3.Connection]:
+    """Open a database for a block that only reads from it. Raises sqlite3.Error."""
+    return closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True))
 
 
 def copy_database(source: Path, target: Path) -> None:

@@ -6,11 +6,11 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Mapping
-from contextlib import closing
 from pathlib import Path
 
+from infra.databases import reading
 from infra.lake import Lake
-from infra.services.schema import revisions, stored_revision
+from infra.services.schema import newest, revisions, stored_revision
 from registry.errors import RegistryError
 from registry.identity import EXPERIMENT
 
@@ -20,9 +20,7 @@ MIGRATIONS = "store/db_migrations/versions"
 
 def expected_revision() -> str:
     """Return the revision of the installed release."""
-    before = known_revisions()
-    (newest,) = before.keys() - before.values()
-    return newest
+    return newest(known_revisions())
 
 
 def require_schema(lake: Lake) -> None:
@@ -33,7 +31,7 @@ def require_schema(lake: Lake) -> None:
     """
     path = lake.registry_database
     try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as content:
+        with reading(path) as content:
             is_made = content.execute("SELECT 1 FROM experiments WHERE name = ?", (EXPERIMENT,)).fetchone()
         stored = stored_revision(path)
     except sqlite3.Error:  # none yet, or no database: MLflow makes it, or says why not

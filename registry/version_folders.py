@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
+from infra.databases import reading
 from registry.identity import EXPERIMENT
 
 QUERY = """
@@ -22,7 +21,7 @@ def version_folders(database: Path) -> dict[str, str]:
 
     Raises sqlite3.Error.
     """
-    with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)) as content:
+    with reading(database) as content:
         if not content.execute("SELECT 1 FROM sqlite_master WHERE name = 'model_versions'").fetchone():
             return {}
         return {str(version): str(folder) for version, folder in content.execute(QUERY, (EXPERIMENT,))}

@@ -7,24 +7,14 @@ from prefect.artifacts import create_markdown_artifact
 
 from flows.backup.parameters import BackupParameters
 from flows.backup.report import lines_of
-from flows.backup.taking import BackupReport, take_backup
-from flows.progress import stage
+from flows.backup.taking import BackupReport, back_up
 from infra.errors import RunError
-from infra.lake import Lake
 
 
 @flow(name="backup", persist_result=False)
 def backup(parameters: BackupParameters) -> BackupReport:
     """Back up a lake. Raises UserError, and RunError, also for a backup that was made of a damaged lake."""
-    lake = Lake.at(parameters.lake)
-    with stage("backing up") as bar:
-        report = take_backup(
-            lake,
-            parameters.target(),
-            parameters.included,
-            parameters.keep,
-            lambda files, size: bar.update(files, note=f"{size / 1e6:,.0f} MB"),
-        )
+    report = back_up(parameters)
     text = f"# Backup {report.name}\n\n" + "".join(f"- {line}\n" for line in lines_of(report))
     create_markdown_artifact(key="backup", markdown=text, description=report.name)
     if report.findings:

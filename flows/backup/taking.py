@@ -17,7 +17,9 @@ from flows.backup.folder import BackupFolder, opened_folder
 from flows.backup.forms import Target
 from flows.backup.lake_files import OpenFile, open_files
 from flows.backup.left_out import DATABASES, OnRequest, patterns
+from flows.backup.parameters import BackupParameters
 from flows.backup.single_file import SUFFIX, BackupFile, opened_file
+from flows.progress import stage
 from flows.retention.guard import in_use
 from infra.databases import copy_database
 from infra.errors import RunError, UserError
@@ -50,6 +52,18 @@ class BackupReport(BaseModel):
     """What belongs to the lake and lies in other stores, which have backups of their own."""
     findings: tuple[str, ...]
     """What is wrong with the lake: it is in the backup as it is."""
+
+
+def back_up(parameters: BackupParameters) -> BackupReport:
+    """Back up a lake as the parameters of flow and command say, and show how far it is. Raises as `take_backup`."""
+    with stage("backing up") as bar:
+        return take_backup(
+            Lake.at(parameters.lake),
+            parameters.target(),
+            parameters.included,
+            parameters.keep,
+            lambda files, size: bar.update(files, note=f"{size / 1e6:,.0f} MB"),
+        )
 
 
 def take_backup(

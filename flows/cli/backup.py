@@ -36,20 +36,12 @@ def backup(to: Path | None, included: tuple[OnRequest, ...], keep: int | None, l
     with errors():
         from flows.backup.parameters import BackupParameters
         from flows.backup.report import lines_of
-        from flows.backup.taking import take_backup
-        from flows.progress import stage
+        from flows.backup.taking import back_up
 
         parameters = BackupParameters(
             to=to and to.expanduser().absolute(), included=included, keep=keep, lake=lake.address
         )
-        with stage("backing up") as bar:
-            report = take_backup(
-                lake,
-                parameters.target(),
-                parameters.included,
-                parameters.keep,
-                lambda files, size: bar.update(files, note=f"{size / 1e6:,.0f} MB"),
-            )
+        report = back_up(parameters)
     show(report.model_dump(mode="json"), lines_of(report), as_json)
     sys.exit(FAILED if report.findings else 0)
 

@@ -119,7 +119,7 @@ def _parameters(
     return parameters
 
 
-def _tokens_for(lake: Lake, model: str | None, choices: dict[str, Any]) -> dict[str, Any]:
+def _tokens_for(lake: Lake, model: str | None, choices: dict[str, Any]) -> dict[str, str]:
     """Return the settings of a model's tokens. Raises UserError for an unknown model, and for options beside it."""
     from infra.errors import UserError
 
@@ -128,9 +128,9 @@ def _tokens_for(lake: Lake, model: str | None, choices: dict[str, Any]) -> dict[
     beside = [name for name in ("encoding", "time", "vocabulary", "units") if choices[name] is not None]
     if beside:
         raise UserError(f"--for {model} chooses encoding and vocabulary: leave --{beside[0]} out")
-    from flows.warm_start.tokens import tokens_for
+    from flows.warm_start.tokens import changes_for
 
-    return {f"tokens.{name}": value for name, value in tokens_for(lake, model).items()}
+    return changes_for(lake, model)
 
 
 def _only_toml(sources: tuple[str, ...]) -> str | None:

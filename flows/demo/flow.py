@@ -35,7 +35,8 @@ from flows.ingestion.publishing.encoding import TokenSettings
 from flows.ingestion.sources import Collection
 from flows.lineage import recorded
 from flows.progress import say, stage
-from flows.promotion.flow import PromoteParameters, promote
+from flows.promotion.flow import promote
+from flows.promotion.parameters import PromoteParameters
 from flows.registration.flow import register
 from flows.registration.importing import import_model
 from flows.registration.naming import name_version

@@ -10,7 +10,7 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.runtime import flow_run
 
-from flows.attempts import PAUSES, may_pass
+from flows.attempts import RETRIES
 from flows.chain import DatasetPublished, announce
 from flows.engines import Engine, JobError, open_engine
 from flows.ingestion.card import gates_markdown, markdown
@@ -57,14 +57,7 @@ class IngestReport:
     shards_encoded: int = 0
 
 
-@task(
-    name="scan",
-    persist_result=False,
-    cache_policy=NO_CACHE,
-    retries=len(PAUSES),
-    retry_delay_seconds=[*PAUSES],
-    retry_condition_fn=may_pass,
-)
+@task(name="scan", persist_result=False, cache_policy=NO_CACHE, **RETRIES)
 def scan_task(context: IngestContext) -> Inventory:
     """List and hash every file."""
     with stage("scanning") as bar:
@@ -76,14 +69,7 @@ def scan_task(context: IngestContext) -> Inventory:
     return inventory
 
 
-@task(
-    name="parse",
-    persist_result=False,
-    cache_policy=NO_CACHE,
-    retries=len(PAUSES),
-    retry_delay_seconds=[*PAUSES],
-    retry_condition_fn=may_pass,
-)
+@task(name="parse", persist_result=False, cache_policy=NO_CACHE, **RETRIES)
 def parse_task(context: IngestContext, inventory: Inventory, engine: Engine) -> ParsedFiles:
     """Parse the files that no earlier run has parsed: one job for each partition of files."""
     with stage("parsing", unit="files") as bar:
@@ -126,14 +112,7 @@ def learn_task(context: IngestContext, manifest: pl.DataFrame, parsed: ParsedFil
     return encoding
 
 
-@task(
-    name="publish",
-    persist_result=False,
-    cache_policy=NO_CACHE,
-    retries=len(PAUSES),
-    retry_delay_seconds=[*PAUSES],
-    retry_condition_fn=may_pass,
-)
+@task(name="publish", persist_result=False, cache_policy=NO_CACHE, **RETRIES)
 def publish_task(
     context: IngestContext,
     inventory: Inventory,

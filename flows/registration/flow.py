@@ -7,7 +7,7 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.runtime import flow_run
 
-from flows.attempts import PAUSES, may_pass
+from flows.attempts import RETRIES
 from flows.chain import ModelPromoted, ModelRefused, ModelRegistered, announce
 from flows.lineage import model_place, recorded, run_place
 from flows.progress import stage
@@ -18,14 +18,7 @@ from registry.models import CHAMPION, MODEL_NAME
 from registry.pages import version_page
 
 
-@task(
-    name="register",
-    persist_result=False,
-    cache_policy=NO_CACHE,
-    retries=len(PAUSES),
-    retry_delay_seconds=[*PAUSES],
-    retry_condition_fn=may_pass,
-)
+@task(name="register", persist_result=False, cache_policy=NO_CACHE, **RETRIES)
 def register_task(parameters: RegisterParameters) -> RegisterReport:
     """Bundle the files, register them as a version and set its alias."""
     with stage("registering model and critic") as bar:

@@ -14,6 +14,11 @@ VOCABULARIES = "vocabularies"
 SHORT = 16
 
 
+def changes_for(lake: Lake, reference: str) -> dict[str, str]:
+    """Return what `tokens_for` does as settings of an ingestion, by dotted key."""
+    return {f"tokens.{name}": value for name, value in tokens_for(lake, reference).items()}
+
+
 def tokens_for(lake: Lake, reference: str) -> dict[str, str]:
     """Return encoding, time and vocabulary by which a dataset's tokens mean what they mean to a model.
 

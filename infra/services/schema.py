@@ -16,6 +16,7 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
+from infra.databases import reading
 from infra.errors import RunError
 from infra.lake import Lake
 from infra.services.database import SCHEMA, database, release
@@ -38,7 +39,7 @@ asyncio.run(provide_database_interface().create_db())
 
 def stored_revision(path: Path) -> str | None:
     """Return the revision of a SQLite database of Alembic's, None for one that has none. Raises sqlite3.Error."""
-    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as content:
+    with reading(path) as content:
         row = content.execute("SELECT version_num FROM alembic_version").fetchone()
     return None if row is None else str(row[0])
 
@@ -48,14 +49,18 @@ def expected_revision() -> str:
     schema = SCHEMA.read_text(encoding="utf-8")
     if schema.startswith(f"{release()}\n") and (stored := STORED.search(schema)):
         return stored[1]
-    before = known_revisions()
-    (newest,) = before.keys() - before.values()
-    return newest
+    return newest(known_revisions())
 
 
 def known_revisions() -> Mapping[str, str]:
     """Return the revisions that the installed Prefect can migrate from, each with the one before it."""
     return revisions("prefect", MIGRATIONS)
+
+
+def newest(before: Mapping[str, str]) -> str:
+    """Return the revision that no other one follows; `before`: that before each."""
+    (found,) = before.keys() - before.values()
+    return found
 
 
 @cache
