@@ -1,7 +1,9 @@
 """Listening: the notes of candidates while they are made, each once, as soon as it is final.
 
 A prefix of a piece decodes to notes of which those that still sound end with it. Notes that end before the prefix does
-are as they will be in the piece.
+are as they will be in the piece. Where tokens tell the length of a note with the note itself, those that begin before
+are, too, so that a long note is heard in time; in beats, a tempo that changes while it sounds changes its end in
+seconds.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from tokenization.midi.notes import Notes
 from tokenization.vocabulary import Tokens, Vocabulary
 
 JUST = 1e-3
-"""Seconds by which a note has to end before the prefix: less than a tick, more than rounding."""
+"""Seconds by which a note has to end, or begin, before the prefix: less than a tick, more than rounding."""
 DRUMS = 128
 """In place of the program of drums."""
 
@@ -77,7 +79,8 @@ class NoteStream:
         notes = self.encoding.decode(np.array(self._tokens[number], np.uint16))
         heard = self._heard.get(number, self._prompt_keys)
         keys = _keys(notes)
-        is_new = (notes.onset + notes.duration < self.seconds[number] - JUST) & ~np.isin(keys, heard)
+        known_at = notes.onset if self.encoding.writes_lengths else notes.onset + notes.duration
+        is_new = (known_at < self.seconds[number] - JUST) & ~np.isin(keys, heard)
         self._heard[number] = np.concatenate([heard, keys[is_new]])
         return notes.taken(np.flatnonzero(is_new))
 

@@ -31,13 +31,13 @@ function record(): Plugin {
   };
 }
 
-/** Write the licences of the packages that are built in. */
+/** Write the licences of the packages that are built in, fonts included. */
 function licences(): Plugin {
   return {
     name: "licences",
     apply: "build",
     generateBundle(_, bundle) {
-      const modules = Object.values(bundle).flatMap((chunk) => (chunk.type === "chunk" ? chunk.moduleIds : []));
+      const modules = Object.values(bundle).flatMap((file) => (file.type === "chunk" ? file.moduleIds : file.originalFileNames));
       const names = modules.map((id) => id.match(/node_modules\/((?:@[^/]+\/)?[^/]+)\//)?.[1]);
       const texts = [...new Set(names)].filter((name) => name !== undefined).sort().map((name) => {
         const folder = join(SOURCES, "node_modules", name);

@@ -46,6 +46,18 @@ def compose(page: Page, count: int = 2) -> None:
     expect(page.get_by_role("tree").get_by_role("treeitem")).to_have_count(count, timeout=PATIENCE)
 
 
+def drop(page: Page, name: str, content: bytes) -> None:
+    """Drop a file on the page."""
+    page.evaluate(
+        """([name, bytes]) => {
+            const dataTransfer = new DataTransfer();
+            dataTransfer.items.add(new File([new Uint8Array(bytes)], name));
+            document.body.dispatchEvent(new DragEvent("drop", { dataTransfer, bubbles: true, cancelable: true }));
+        }""",
+        [name, [*content]],
+    )
+
+
 @pytest.fixture
 def workshop(open_page: OpenPage) -> Page:
     """The advanced view with a piece of two completions."""
@@ -67,6 +79,7 @@ def test_a_style_and_a_click_give_music(open_page: OpenPage) -> None:
 def test_a_ready_made_sample_plays_at_once(open_page: OpenPage) -> None:
     page = open_page()
     page.get_by_role("button", name="Bach 1").click()
+    expect(page.get_by_role("heading", name="Bach 1, ready-made")).to_be_visible()
     expect(page.get_by_role("button", name="Pause", exact=True)).to_be_visible()
     position = page.get_by_role("slider", name="Position")
     page.wait_for_function("element => Number(element.value) > 0.3", arg=position.element_handle(), timeout=PATIENCE)
@@ -167,6 +180,24 @@ def test_a_piece_begins_with_my_own_file(open_page: OpenPage, song: Callable[[in
     slide(page.get_by_role("slider", name="Of it are taken"), 2)
     compose(page)
     expect(page.get_by_role("heading", name="Free · ")).to_be_visible()
+
+
+def test_a_file_may_be_dropped_anywhere(open_page: OpenPage, song: Callable[[int], bytes]) -> None:
+    page = open_page(view="map")
+    drop(page, "notes.mid", b"no music")
+    expect(page.get_by_text("notes.mid is no MIDI file.")).to_be_visible()
+    drop(page, "ideas.json", b"{}")
+    expect(page.get_by_text("ideas.json is no project of the studio.")).to_be_visible()
+    drop(page, "song.mid", song(0))
+    expect(page.get_by_text("song.mid – drop another one")).to_be_visible()
+    expect(page.get_by_role("button", name="Compose")).to_be_enabled()
+
+
+def test_a_server_without_the_training_pieces_says_so(open_page: OpenPage) -> None:
+    page = open_page()
+    page.get_by_role("radio", name="A known opening").check(force=True)
+    expect(page.get_by_text("so there are no openings")).to_be_visible()
+    expect(page.get_by_role("button", name="Compose")).to_be_disabled()
 
 
 def test_instruments_are_muted_and_the_piece_is_exported(workshop: Page, tmp_path: Path) -> None:

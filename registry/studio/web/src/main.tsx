@@ -18,7 +18,5 @@ await keepProject(() => say(texts.errors.notKept, "error"));
 effect(() => {
   if (model.value !== null) player.prepare(model.value.instruments);
 });
-// A file that misses its place must not replace the page
-for (const type of ["dragover", "drop"] as const) addEventListener(type, (event) => event.preventDefault());
 const place = document.getElementById("app");
 if (place !== null) render(<App />, place);

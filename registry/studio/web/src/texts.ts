@@ -12,8 +12,10 @@ function capital(text: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
+/** Return a name as words; those without vowels are abbreviations. */
 function spaced(name: string): string {
-  return capital(name.replaceAll("_", " "));
+  const words = name.split("_").map((word) => (/[aeiouy]/i.test(word) ? word : word.toUpperCase()));
+  return capital(words.join(" "));
 }
 
 function seconds(value: number): string {
@@ -88,7 +90,9 @@ export const texts = {
     noneFound: "No piece of the data is called so.",
     more: (shown: number, total: number) => `${shown} of ${counted(total, "piece")}; search to see others.`,
     taken: "Of it are taken",
-    drop: "Drop a MIDI file here, or choose one",
+    noPieces: "The pieces that this model learned from are not on this server, so there are no openings. Begin with a MIDI file of your own instead.",
+    drop: "Choose a MIDI file, or drop one anywhere on the page",
+    dropping: "Drop a MIDI file to begin with it, or a project to open it",
     dropped: (name: string) => `${name} – drop another one to replace it`,
     chooseOpening: "Choose an opening first.",
     chooseFile: "Drop or choose a MIDI file first.",
@@ -98,11 +102,12 @@ export const texts = {
     about: (version: string) => `Uncurated: each is the first that version ${version} of the model composed, none was left out.`,
     none: "None are prepared. “musenet studio --prepare 2” composes two of each style beforehand.",
     noneOf: (style: string) => `None of ${spaced(style)} are prepared.`,
-    named: (style: string, place: number) => `${spaced(style)} ${place}`,
+    named: (style: string | null, place: number) => `${style === null ? texts.style.any : spaced(style)} ${place}`,
+    titleOf: (style: string | null, place: number) => `${texts.samples.named(style, place)}, ready-made`,
   },
   stage: {
     label: "Piece",
-    empty: "Nothing is composed yet. Choose your settings and press Compose.",
+    empty: "Nothing is composed yet. Choose a style and press Compose: you hear it while it grows.",
     cancel: "Stop",
     progress: "Progress",
     selected: (span: string) => `selected ${span}`,
@@ -133,6 +138,7 @@ export const texts = {
     label: "Player",
     play: "Play",
     pause: "Pause",
+    playKey: "Play or pause (Space)",
     nothing: "Nothing to play yet",
     waiting: "waiting …",
     position: "Position",
@@ -300,7 +306,7 @@ export const texts = {
     licences: [
       "musenet: Apache-2.0.",
       "Player: SpessaSynth (spessasynth_lib, spessasynth_core), Apache-2.0.",
-      "Page: Preact and its signals, MIT; micromark, MIT.",
+      "Page: Preact and its signals, MIT; micromark, MIT; the typeface Inter, OFL-1.1.",
       "The licences of the data are on the model’s card.",
     ],
     licencesLink: "The licences in full",

@@ -97,7 +97,7 @@ export interface Opening {
 /** A ready-made sample, without its notes. */
 export interface Sample {
   name: string;
-  style: string;
+  style: string | null;
   seconds: number;
   notes: number;
 }

@@ -3,13 +3,16 @@ import { useSignalEffect } from "@preact/signals";
 import type { ComponentChildren, JSX, TargetedPointerEvent } from "preact";
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { Copy, Note } from "../api/types";
-import { player, type Span } from "../player/player";
+import { player } from "../player/player";
 import { model } from "../state/server";
 import { theme } from "../state/theme";
 import { texts } from "../texts";
 import { Icon } from "../views/Icon";
-import { paletteOf } from "./colours";
-import { clock, type Content, draw } from "./drawing";
+import { instrumentColour, paletteOf } from "./colours";
+import { type Content, draw, type View } from "./drawing";
+import { drumsOf, lanesOf, longest, rulerHeight } from "./lanes";
+import { Cut, Selection } from "./overlays";
+import { drawKeys, drawLit, soundingAt } from "./sounding";
 
 interface Props {
   id: string;
@@ -40,8 +43,10 @@ export function Roll(props: Props): JSX.Element {
   const { id, notes, seconds, expected, kept, isGiven, copies, cut, onCut, onTake, children } = props;
   const scroller = useRef<HTMLDivElement>(null);
   const canvas = useRef<HTMLCanvasElement>(null);
+  const lit = useRef<HTMLCanvasElement>(null);
+  const keys = useRef<HTMLCanvasElement>(null);
   const head = useRef<HTMLDivElement>(null);
-  const [size, setSize] = useState({ width: 0, height: 0 });
+  const [size, setSize] = useState({ width: 0, height: 0, ruler: 0 });
   /** Pixels a second; null: all of it is in view. */
   const [chosen, setChosen] = useState<number | null>(null);
   const length = Math.max(seconds, expected, 1);
@@ -52,7 +57,7 @@ export function Roll(props: Props): JSX.Element {
   useLayoutEffect(() => {
     const element = scroller.current;
     if (element === null) return;
-    const observer = new ResizeObserver(() => setSize({ width: element.clientWidth, height: element.clientHeight }));
+    const observer = new ResizeObserver(() => setSize({ width: element.clientWidth, height: element.clientHeight, ruler: rulerHeight() }));
     observer.observe(element);
     return () => observer.disconnect();
   }, []);
@@ -65,21 +70,43 @@ export function Roll(props: Props): JSX.Element {
     copies: copies.length > 0 ? copies : NOTHING,
     instruments: model.value?.instruments ?? [],
   };
+  const instruments = content.instruments;
+  const drums = useMemo(() => drumsOf(instruments), [instruments]);
+  const lanes = useMemo(() => lanesOf({ notes }, drums, size.height, size.ruler), [notes, drums, size]);
+  const reach = useMemo(() => longest(notes), [notes]);
+  const shownTheme = theme.value;
+  const palette = useMemo(() => (canvas.current === null ? null : paletteOf(document.body)), [shownTheme, size.width === 0]);
+  const viewNow = (): View => ({ ...size, scale, left: (scroller.current?.scrollLeft ?? 0) / scale });
   const paint = useRef<() => void>(() => undefined);
   paint.current = () => {
-    const element = canvas.current;
-    const context = element?.getContext("2d");
-    if (element == null || context == null || scroller.current === null || size.width === 0) return;
-    const ratio = devicePixelRatio;
-    const [width, height] = [Math.round(size.width * ratio), Math.round(size.height * ratio)];
-    if (element.width !== width || element.height !== height) [element.width, element.height] = [width, height];
-    context.setTransform(ratio, 0, 0, ratio, 0, 0);
-    const left = scroller.current.scrollLeft / scale;
-    draw(context, content, { ...size, scale, left, hasRuler: true }, paletteOf(element.parentElement ?? element));
+    const context = contextOf(canvas.current, size.width, size.height);
+    if (context === null || palette === null) return;
+    draw(context, content, viewNow(), palette);
+    light.current(true);
   };
-  useLayoutEffect(() => paint.current(), [notes, size, scale, kept, copies, isGiven]);
+  function paintKeys(down: ReadonlyMap<number, string>): void {
+    const width = keys.current?.clientWidth ?? 0;
+    const context = contextOf(keys.current, width, size.height);
+    if (context !== null && palette !== null) drawKeys(context, width, size.height, size.ruler, down, palette, lanes);
+  }
+  const lighted = useRef<readonly Note[]>([]);
+  const light = useRef<(isForced: boolean) => void>(() => undefined);
+  /** Light up what sounds now; without force only where that has changed. */
+  light.current = (isForced) => {
+    const isMine = player.music.value?.id === id && player.state.value === "playing";
+    const found = isMine ? soundingAt(content, drums, reach, player.position) : [];
+    if (!isForced && found.length === lighted.current.length && found.every((note, at) => note === lighted.current[at])) return;
+    const context = contextOf(lit.current, size.width, size.height);
+    if (context === null || palette === null) return;
+    drawLit(context, found, content, drums, viewNow(), palette, lanes);
+    const pitched = found.filter((note) => !drums.has(note[4]));
+    paintKeys(new Map(pitched.map((note) => [note[2], instrumentColour(instruments, note[4], palette.isDark)])));
+    lighted.current = found;
+  };
+  useLayoutEffect(() => paint.current(), [notes, size, scale, kept, copies, isGiven, palette]);
+  useEffect(() => void document.fonts.ready.then(() => paint.current()), []);
   useSignalEffect(() => {
-    void [theme.value, player.muted.value, player.solo.value];
+    void [player.muted.value, player.solo.value];
     requestAnimationFrame(() => paint.current());
   });
 
@@ -90,6 +117,7 @@ export function Roll(props: Props): JSX.Element {
     const x = player.position * scale;
     head.current.hidden = !isMine;
     head.current.style.transform = `translateX(${x}px)`;
+    light.current(false);
     if (!isMine || player.state.value !== "playing") return;
     const { scrollLeft, clientWidth } = scroller.current;
     if (x > scrollLeft + clientWidth * 0.85 || x < scrollLeft) scroller.current.scrollLeft = x - clientWidth * 0.15;
@@ -163,98 +191,52 @@ export function Roll(props: Props): JSX.Element {
   const names = useMemo(() => [...new Set(notes.map((note) => note[4]))], [notes]);
   return (
     <div class="roll">
-      <div class="roll-view" ref={scroller} onScroll={() => paint.current()} tabIndex={0} role="region" aria-label={texts.roll.region}>
-        <div class="roll-whole" style={{ width: `${Math.max(length * scale, size.width)}px` }}>
-          <canvas
-            ref={canvas}
-            role="img"
-            aria-label={texts.roll.describe(notes.length, names, seconds)}
-            style={{ width: `${size.width}px`, height: `${size.height}px` }}
-            onPointerDown={down}
-            onPointerMove={move}
-            onPointerUp={up}
-            onPointerCancel={() => (from.current = null)}
-          />
-          <Selection id={id} scale={scale} />
-          <div class="roll-head" ref={head} hidden />
-          {cut !== null && onCut !== null && <Cut seconds={seconds} cut={cut} scale={scale} onCut={onCut} secondAt={secondAt} />}
+      <div class="roll-body">
+        <canvas class="roll-keys" ref={keys} aria-hidden="true" />
+        <div class="roll-view" ref={scroller} onScroll={() => paint.current()} tabIndex={0} role="region" aria-label={texts.roll.region}>
+          <div class="roll-whole" style={{ width: `${Math.max(length * scale, size.width)}px` }}>
+            <canvas
+              ref={canvas}
+              role="img"
+              aria-label={texts.roll.describe(notes.length, names, seconds)}
+              style={{ width: `${size.width}px`, height: `${size.height}px` }}
+              onPointerDown={down}
+              onPointerMove={move}
+              onPointerUp={up}
+              onPointerCancel={() => (from.current = null)}
+            />
+            <canvas class="roll-lit" ref={lit} aria-hidden="true" style={{ width: `${size.width}px`, height: `${size.height}px` }} />
+            <Selection id={id} scale={scale} />
+            <div class="roll-head" ref={head} hidden />
+            {cut !== null && onCut !== null && <Cut seconds={seconds} cut={cut} scale={scale} onCut={onCut} secondAt={secondAt} />}
+          </div>
         </div>
       </div>
       <div class="roll-foot">
         {children}
         <div class="roll-tools" role="group" aria-label={texts.roll.zoom}>
-        <button type="button" class="icon" onClick={() => zoom(scale / ZOOM)} disabled={chosen === null} aria-label={texts.roll.zoomOut}>
-          <Icon name="minus" />
-        </button>
-        <button type="button" class="icon" onClick={() => zoom(scale * ZOOM)} aria-label={texts.roll.zoomIn}>
-          <Icon name="plus" />
-        </button>
-        <button type="button" class="icon" onClick={() => zoom(null)} disabled={chosen === null} aria-label={texts.roll.zoomFit}>
-          <Icon name="fit" />
-        </button>
+          <button type="button" class="icon" onClick={() => zoom(scale / ZOOM)} disabled={chosen === null} aria-label={texts.roll.zoomOut} title={texts.roll.zoomOut}>
+            <Icon name="minus" />
+          </button>
+          <button type="button" class="icon" onClick={() => zoom(scale * ZOOM)} aria-label={texts.roll.zoomIn} title={texts.roll.zoomIn}>
+            <Icon name="plus" />
+          </button>
+          <button type="button" class="icon" onClick={() => zoom(null)} disabled={chosen === null} aria-label={texts.roll.zoomFit} title={texts.roll.zoomFit}>
+            <Icon name="fit" />
+          </button>
         </div>
       </div>
     </div>
   );
 }
 
-function Selection({ id, scale }: { id: string; scale: number }): JSX.Element | null {
-  const span = player.span.value;
-  if (span === null || player.music.value?.id !== id) return null;
-  return <div class="roll-span" style={{ left: `${span.begin * scale}px`, width: `${(span.end - span.begin) * scale}px` }} />;
-}
-
-interface CutProps {
-  seconds: number;
-  cut: number;
-  scale: number;
-  onCut: (seconds: number) => void;
-  secondAt: (event: PointerEvent) => number;
-}
-
-/** The place where the piece is cut, to be dragged. */
-function Cut({ seconds, cut, scale, onCut, secondAt }: CutProps): JSX.Element {
-  const isDragged = useRef(false);
-  const steps: Record<string, number> = { ArrowLeft: -0.25, ArrowRight: 0.25, PageDown: -2, PageUp: 2, Home: -Infinity, End: Infinity };
-  return (
-    <div class="roll-cut" style={{ left: `${cut * scale}px`, width: `${Math.max((seconds - cut) * scale, 0)}px` }}>
-      <button
-        type="button"
-        class="roll-grip"
-        role="slider"
-        aria-label={texts.roll.cut}
-        aria-valuemin={0}
-        aria-valuemax={round(seconds)}
-        aria-valuenow={round(cut)}
-        aria-valuetext={clock(cut, true)}
-        title={texts.roll.cutHint}
-        onPointerDown={(event) => {
-          isDragged.current = true;
-          event.currentTarget.setPointerCapture(event.pointerId);
-        }}
-        onPointerMove={(event) => {
-          if (isDragged.current) onCut(secondAt(event));
-        }}
-        onPointerUp={() => (isDragged.current = false)}
-        onPointerCancel={() => (isDragged.current = false)}
-        onKeyDown={(event) => {
-          const step = steps[event.key];
-          if (step === undefined) return;
-          event.preventDefault();
-          event.stopPropagation();
-          onCut(Math.min(Math.max(cut + step, 0), seconds));
-        }}
-      >
-        <Icon name="cut" />
-      </button>
-    </div>
-  );
-}
-
-function round(seconds: number): number {
-  return Math.round(seconds * 10) / 10;
-}
-
-export function spanText(span: Span): string {
-  return `${clock(span.begin, true)} – ${clock(span.end, true)}`;
+/** Return the context of a canvas of this size in pixels of the page; null where there is nothing to see. */
+function contextOf(canvas: HTMLCanvasElement | null, width: number, height: number): CanvasRenderingContext2D | null {
+  const context = canvas?.getContext("2d") ?? null;
+  if (canvas === null || context === null || width === 0 || height === 0) return null;
+  const ratio = devicePixelRatio;
+  const [wide, high] = [Math.round(width * ratio), Math.round(height * ratio)];
+  if (canvas.width !== wide || canvas.height !== high) [canvas.width, canvas.height] = [wide, high];
+  context.setTransform(ratio, 0, 0, ratio, 0, 0);
+  return context;
 }

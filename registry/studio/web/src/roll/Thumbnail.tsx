@@ -26,7 +26,7 @@ export function Thumbnail({ notes, seconds, kept, isGiven }: Props): JSX.Element
     [element.width, element.height] = [Math.round(width * devicePixelRatio), Math.round(height * devicePixelRatio)];
     context.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
     const content = { notes, isGiven, isHeard: () => true, kept, copies: [], instruments: model.value?.instruments ?? [] };
-    const view = { width, height, scale: width / Math.max(seconds, 1), left: 0, hasRuler: false };
+    const view = { width, height, scale: width / Math.max(seconds, 1), left: 0, ruler: 0 };
     draw(context, content, view, paletteOf(element.parentElement ?? element));
   };
   useLayoutEffect(() => paint.current(), [notes, seconds, kept, isGiven]);

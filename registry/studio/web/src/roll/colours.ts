@@ -18,6 +18,10 @@ export interface Palette {
   line: string;
   ground: string;
   given: string;
+  shade: string;
+  whiteKey: string;
+  blackKey: string;
+  onKey: string;
   drums: string;
   copied: string;
 }
@@ -40,6 +44,10 @@ export function paletteOf(element: Element): Palette {
     line: read("--line"),
     ground: read("--raised"),
     given: read("--given"),
+    shade: read("--shade"),
+    whiteKey: read("--white-key"),
+    blackKey: read("--black-key"),
+    onKey: read("--on-key"),
     drums: read("--drums"),
     copied: read("--copied"),
   };

@@ -2,13 +2,8 @@
 import type { Copy, Instrument, Note } from "../api/types";
 import { firstFrom } from "../player/player";
 import { instrumentColour, type Palette } from "./colours";
+import { boxOf, drumsOf, GAP, isBlack, type Lanes, lanesOf, longest } from "./lanes";
 
-/** Height of the ruler in pixels. */
-export const RULER = 22;
-/** Semitones that are shown at least. */
-const LEAST_PITCHES = 25;
-const DRUM_LANE = 0.2;
-const GAP = 6;
 /** Notes up to which corners are round. */
 const ROUNDED = 2500;
 /** Steps of the ruler in seconds. */
@@ -16,6 +11,8 @@ const STEPS = [0.1, 0.25, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600];
 /** Pixels between its lines at least. */
 const STEP_WIDTH = 64;
 const LOUDNESSES = 3;
+/** Pixels of a semitone from which on the rows of black keys are shaded. */
+const SHADED = 3;
 
 /** What a roll shows. */
 export interface Content {
@@ -28,64 +25,19 @@ export interface Content {
   instruments: readonly Instrument[];
 }
 
-/** Where it is shown: the size in pixels, pixels a second, and the second at the left edge. */
+/** Where it is shown: the size in pixels, pixels a second, the second at the left edge, and the ruler's height, 0 without. */
 export interface View {
   width: number;
   height: number;
   scale: number;
   left: number;
-  hasRuler: boolean;
-}
-
-interface Lanes {
-  lowest: number;
-  pitchHeight: number;
-  pitchedBottom: number;
-  drumKeys: Map<number, number>;
-  drumTop: number;
-  drumHeight: number;
-}
-
-/** Return the longest note's duration, by which a note that begins before the left edge may reach into the view. */
-export function longest(notes: readonly Note[]): number {
-  let found = 0;
-  for (const note of notes) if (note[1] > found) found = note[1];
-  return found;
-}
-
-function lanesOf(content: Content, view: View, drums: ReadonlySet<string>): Lanes {
-  let low = 127;
-  let high = 0;
-  const keys = new Set<number>();
-  for (const [, , pitch, , instrument] of content.notes) {
-    if (drums.has(instrument)) keys.add(pitch);
-    else {
-      if (pitch < low) low = pitch;
-      if (pitch > high) high = pitch;
-    }
-  }
-  if (low > high) [low, high] = [48, 72];
-  const missing = Math.max(LEAST_PITCHES - (high - low + 1), 0);
-  const lowest = Math.max(low - Math.ceil(missing / 2) - 1, 0);
-  const count = Math.min(high + Math.floor(missing / 2) + 1, 127) - lowest + 1;
-  const top = view.hasRuler ? RULER : 2;
-  const drumHeight = keys.size > 0 ? (view.height - top) * DRUM_LANE : 0;
-  const pitchedBottom = view.height - (drumHeight > 0 ? drumHeight + GAP : 2);
-  const sorted = [...keys].sort((a, b) => b - a);
-  return {
-    lowest,
-    pitchHeight: (pitchedBottom - top) / count,
-    pitchedBottom,
-    drumKeys: new Map(sorted.map((key, row) => [key, row])),
-    drumTop: view.height - drumHeight,
-    drumHeight,
-  };
+  ruler: number;
 }
 
 /** Draw what a view shows of a roll; the context is scaled to pixels of the page. */
 export function draw(context: CanvasRenderingContext2D, content: Content, view: View, palette: Palette): void {
-  const drums = new Set(content.instruments.filter((each) => each.drums).map((each) => each.name));
-  const lanes = lanesOf(content, view, drums);
+  const drums = drumsOf(content.instruments);
+  const lanes = lanesOf(content, drums, view.height, view.ruler);
   context.clearRect(0, 0, view.width, view.height);
   drawGround(context, content, view, palette, lanes);
   const groups = grouped(content, view, drums, palette, lanes);
@@ -96,7 +48,7 @@ export function draw(context: CanvasRenderingContext2D, content: Content, view: 
     context.beginPath();
     for (let at = 0; at < boxes.length; at += 4) {
       const [x, y, width, height] = [boxes[at], boxes[at + 1], boxes[at + 2], boxes[at + 3]] as [number, number, number, number];
-      if (total <= ROUNDED && width > 3 && height > 3) context.roundRect(x, y, width, height, Math.min(2, height / 2));
+      if (total <= ROUNDED && width > 3 && height > 3) context.roundRect(x, y, width, height, Math.min(3, height / 2));
       else context.rect(x, y, width, height);
     }
     context.fill();
@@ -118,7 +70,7 @@ function grouped(content: Content, view: View, drums: ReadonlySet<string>, palet
   const right = view.left + view.width / view.scale;
   for (let at = firstFrom(notes, view.left - longest(notes)); at < notes.length; at++) {
     const note = notes[at] as Note;
-    const [onset, duration, pitch, velocity, instrument] = note;
+    const [onset, duration, , velocity, instrument] = note;
     if (onset > right) break;
     if (onset + duration < view.left) continue;
     const isDrum = drums.has(instrument);
@@ -132,22 +84,19 @@ function grouped(content: Content, view: View, drums: ReadonlySet<string>, palet
       group = { colour, alpha, boxes: [] };
       groups.set(key, group);
     }
-    const x = (onset - view.left) * view.scale;
-    if (isDrum) {
-      const height = lanes.drumHeight / lanes.drumKeys.size;
-      const y = lanes.drumTop + (lanes.drumKeys.get(pitch) ?? 0) * height;
-      group.boxes.push(x, y + height * 0.15, Math.max(2, Math.min(view.scale * 0.06, 6)), Math.max(height * 0.7, 1));
-    } else {
-      const height = lanes.pitchHeight;
-      const y = lanes.pitchedBottom - (pitch - lanes.lowest + 1) * height;
-      group.boxes.push(x, y + Math.min(0.5, height * 0.1), Math.max(duration * view.scale - 0.6, 1.5), Math.max(height - 1, 1.4));
-    }
+    group.boxes.push(...boxOf(note, lanes, view, isDrum));
   }
   return groups;
 }
 
 function drawGround(context: CanvasRenderingContext2D, content: Content, view: View, palette: Palette, lanes: Lanes): void {
-  const top = view.hasRuler ? RULER : 0;
+  const top = view.ruler;
+  if (top > 0 && lanes.pitchHeight >= SHADED) {
+    context.fillStyle = palette.shade;
+    for (let pitch = lanes.lowest; pitch <= lanes.highest; pitch++) {
+      if (isBlack(pitch)) context.fillRect(0, lanes.pitchedBottom - (pitch - lanes.lowest + 1) * lanes.pitchHeight, view.width, lanes.pitchHeight);
+    }
+  }
   const end = (content.kept - view.left) * view.scale;
   if (content.kept > 0 && end > 0) {
     context.fillStyle = palette.given;
@@ -156,9 +105,9 @@ function drawGround(context: CanvasRenderingContext2D, content: Content, view: V
   context.lineWidth = 1;
   context.strokeStyle = palette.line;
   context.fillStyle = palette.soft;
-  context.font = "11px system-ui, sans-serif";
+  context.font = `${view.ruler / 2}px Inter, system-ui, sans-serif`;
   context.beginPath();
-  if (view.hasRuler) {
+  if (top > 0) {
     for (let pitch = Math.ceil(lanes.lowest / 12) * 12; ; pitch += 12) {
       const y = Math.round(lanes.pitchedBottom - (pitch - lanes.lowest) * lanes.pitchHeight) + 0.5;
       if (y < top + 6) break;
@@ -170,7 +119,7 @@ function drawGround(context: CanvasRenderingContext2D, content: Content, view: V
       const x = Math.round((second - view.left) * view.scale) + 0.5;
       context.moveTo(x, top - 5);
       context.lineTo(x, view.height);
-      context.fillText(clock(second, step < 1), x + 4, top - 8);
+      context.fillText(clock(second, step < 1), x + 4, top * 0.64);
     }
   }
   if (lanes.drumHeight > 0) {
@@ -182,7 +131,7 @@ function drawGround(context: CanvasRenderingContext2D, content: Content, view: V
 }
 
 function drawCopies(context: CanvasRenderingContext2D, content: Content, view: View, palette: Palette): void {
-  const top = view.hasRuler ? RULER : 0;
+  const top = view.ruler;
   for (const { begin, end } of content.copies) {
     const x = (begin - view.left) * view.scale;
     const width = Math.max((end - begin) * view.scale, 2);

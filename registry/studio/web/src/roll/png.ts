@@ -9,6 +9,7 @@ const NARROWEST = 1200;
 /** Canvases of browsers are hardly wider. */
 const WIDEST = 16_000;
 const SCALE = 24;
+const RULER = 22;
 
 /** Return the piano roll of a piece as PNG. */
 export function rollPicture(piece: Piece, copies: readonly Copy[], instruments: readonly Instrument[]): Promise<Blob> {
@@ -19,8 +20,8 @@ export function rollPicture(piece: Piece, copies: readonly Copy[], instruments: 
   const context = canvas.getContext("2d");
   if (context === null) return Promise.reject(new Error("canvas"));
   const palette = paletteOf(document.body);
-  const content = { notes, isGiven: (note: (typeof notes)[number]) => isGiven(piece, note), isHeard: () => true, kept: piece.kept, copies, instruments };
-  draw(context, content, { width, height: HEIGHT, scale: width / Math.max(seconds, 1), left: 0, hasRuler: true }, palette);
+  const content = { notes, isGiven: (note: (typeof notes)[number]) => isGiven(piece, note), isHeard: () => true, kept: piece.infilled === null ? piece.kept : 0, copies, instruments };
+  draw(context, content, { width, height: HEIGHT, scale: width / Math.max(seconds, 1), left: 0, ruler: RULER }, palette);
   context.globalCompositeOperation = "destination-over";
   context.fillStyle = palette.ground;
   context.fillRect(0, 0, width, HEIGHT);

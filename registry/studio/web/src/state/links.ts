@@ -1,5 +1,5 @@
 // Pieces that the page did not compose itself: linked to, or ready-made.
-import { fetchPiece, fetchSample, Refused } from "../api/client";
+import { fetchPiece, Refused } from "../api/client";
 import { events } from "../api/events";
 import type { Answer, Sample } from "../api/types";
 import { player } from "../player/player";
@@ -8,7 +8,7 @@ import { musicOf, piecesOf } from "./composing";
 import { change, choose, project } from "./history";
 import { say } from "./messages";
 import type { Piece } from "./project";
-import { model, notice } from "./server";
+import { model, notice, sampleAnswer } from "./server";
 import type { Link } from "./route";
 
 /** Open a piece that was linked to: as the server has it, else made again by the request in the link. */
@@ -43,8 +43,8 @@ async function madeAgain(link: Link): Promise<Answer> {
   throw new Error(texts.errors.unknown);
 }
 
-/** Play a ready-made sample. */
-export async function openSample(sample: Sample): Promise<void> {
+/** Play a ready-made sample; `place`: its number among those of its style. */
+export async function openSample(sample: Sample, place: number): Promise<void> {
   const id = `sample:${model.value?.digest ?? ""}:${sample.name}`;
   if (player.music.value?.id === id) {
     player.toggle();
@@ -52,9 +52,9 @@ export async function openSample(sample: Sample): Promise<void> {
   }
   try {
     const known = project.value.pieces[id];
-    const [piece] = known !== undefined ? [known] : piecesOf(await fetchSample(sample.name), { posted: null, parent: null, origin: "sample", infilled: null, kept: 0 });
+    const [piece] = known !== undefined ? [known] : piecesOf(await sampleAnswer(sample.name), { posted: null, parent: null, origin: "sample", infilled: null, kept: 0 });
     if (piece === undefined) return;
-    const named = { ...piece, id };
+    const named = { ...piece, id, title: texts.samples.titleOf(sample.style, place) };
     if (known === undefined) add(named);
     else choose(id);
     player.open(musicOf(named));

@@ -1,6 +1,6 @@
 // From settings and a chosen piece to what is posted.
 import type { Model, PieceFields, Posted } from "../api/types";
-import { type Infilled, type Piece, type Settings } from "./project";
+import { DEFAULTS, type Infilled, type Piece, type Settings } from "./project";
 
 /** Seeds that are drawn are smaller. */
 const SEEDS = 2 ** 31;
@@ -33,6 +33,11 @@ function instrumentsOf(settings: Settings, model: Model): PieceFields {
   const known = new Set([...model.groups, ...model.instruments.map((instrument) => instrument.name)]);
   const chosen = settings.instruments.filter((name) => known.has(name));
   return chosen.length === 0 ? {} : { instruments: chosen, require: settings.require };
+}
+
+/** Return the request of the simple view: one piece, without the settings that only the advanced view shows. */
+export function composedSimply({ style, seconds, start, opening, upload, promptSeconds }: Settings, model: Model): Posted {
+  return composed({ ...DEFAULTS, style, seconds, start, opening, upload, promptSeconds, completions: 1 }, model);
 }
 
 /** Return the request for a new piece. */

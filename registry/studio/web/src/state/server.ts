@@ -1,7 +1,7 @@
 // The server: whether it can be reached, the model that it serves, and what else the page asks it for once.
 import { computed, signal } from "@preact/signals";
-import { call, fetchModel, fetchSamples, Lost, Refused } from "../api/client";
-import type { Model, Sample } from "../api/types";
+import { call, fetchModel, fetchSample, fetchSamples, Lost, Refused } from "../api/client";
+import type { Answer, Model, Sample } from "../api/types";
 
 export type Connection = "connecting" | "loading" | "ready" | "lost" | "locked";
 
@@ -14,6 +14,8 @@ export const model = signal<Model | null>(null);
 export const samples = signal<readonly Sample[]>([]);
 export const isReady = computed(() => connection.value === "ready");
 
+/** Answers of samples by name, of the model that is served. */
+let sampleAnswers = new Map<string, Promise<Answer>>();
 let timer: number | undefined;
 
 /** Look whether the server is there and which model it serves, and look again from time to time. */
@@ -23,6 +25,7 @@ export async function look(): Promise<void> {
     const ready = (await (await call("/readyz")).json()) as { version: string | null };
     if (model.value === null || model.value.version !== ready.version) {
       model.value = await fetchModel();
+      sampleAnswers = new Map();
       samples.value = await fetchSamples();
     }
     connection.value = "ready";
@@ -30,6 +33,16 @@ export async function look(): Promise<void> {
     connection.value = stateAfter(error);
   }
   timer = window.setTimeout(() => void look(), connection.value === "ready" ? CALM : EAGER);
+}
+
+/** Return a ready-made sample; it is asked for once. Throws as `call` does. */
+export function sampleAnswer(name: string): Promise<Answer> {
+  const known = sampleAnswers.get(name);
+  if (known !== undefined) return known;
+  const answer = fetchSample(name);
+  sampleAnswers.set(name, answer);
+  answer.catch(() => sampleAnswers.delete(name));
+  return answer;
 }
 
 function stateAfter(error: unknown): Connection {

@@ -1,8 +1,8 @@
-// MIDI files of the user's own.
+// Files of the user's own: MIDI files to begin with, and projects.
 import type { Model } from "../api/types";
 import { texts } from "../texts";
-import { toBase64 } from "./files";
-import { set } from "./history";
+import { fromFile, toBase64, Unreadable } from "./files";
+import { change, set } from "./history";
 import { say } from "./messages";
 
 /** What base64 adds, and what else a request has. */
@@ -23,6 +23,21 @@ export async function takeMidi(file: File, model: Model): Promise<boolean> {
   if (magic !== "MThd" && magic !== "RIFF") return refuse(texts.errors.noMidi(file.name));
   set({ start: "midi", upload: { name: file.name, base64: toBase64(bytes) } });
   return true;
+}
+
+/** Open a project file in place of the project; that can be undone. Return true if it was opened. */
+export async function takeProject(file: File): Promise<boolean> {
+  try {
+    const read = fromFile(await file.text(), file.name);
+    change(() => read);
+    return true;
+  } catch (error) {
+    return refuse(error instanceof Unreadable ? error.message : texts.errors.unreadable(file.name));
+  }
+}
+
+export function isProject(file: File): boolean {
+  return file.name.toLowerCase().endsWith(".json");
 }
 
 function refuse(text: string): false {

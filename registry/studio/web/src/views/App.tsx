@@ -12,6 +12,7 @@ import { theme, toggleTheme } from "../state/theme";
 import { texts } from "../texts";
 import { About } from "./About";
 import { Compose } from "./Compose";
+import { DropZone } from "./DropZone";
 import { Icon } from "./Icon";
 import { Listen } from "./Listen";
 import { StyleMap } from "./StyleMap";
@@ -42,7 +43,7 @@ export function App(): JSX.Element {
       <Banner />
       <main id="main" tabIndex={-1} class={`view-${view.value}`}>
         {connection.value === "locked" && <TokenForm />}
-        {!isKnown && connection.value !== "locked" && <p class="wait">{texts.connection[connection.value]}</p>}
+        {!isKnown && connection.value !== "locked" && <Waiting />}
         {isKnown && view.value === "listen" && <Listen />}
         {isKnown && view.value === "compose" && <Compose />}
         {isKnown && view.value === "map" && <StyleMap />}
@@ -50,7 +51,23 @@ export function App(): JSX.Element {
       </main>
       <Transport />
       <Messages />
+      <DropZone />
     </>
+  );
+}
+
+/** What is seen until the model is known. */
+function Waiting(): JSX.Element {
+  return (
+    <div class="wait" role="status">
+      <span class="bars" aria-hidden="true">
+        <i />
+        <i />
+        <i />
+        <i />
+      </span>
+      <p>{texts.connection[connection.value]}</p>
+    </div>
   );
 }
 
@@ -95,7 +112,7 @@ function Banner(): JSX.Element {
   const isAway = model.value !== null && (connection.value === "lost" || connection.value === "loading");
   return (
     <div class="banner" role="status">
-      {isAway && <p>{texts.connection.away}</p>}
+      {isAway && <p>{texts.connection[connection.value]}</p>}
     </div>
   );
 }
@@ -124,7 +141,7 @@ function onKey(event: KeyboardEvent): void {
     event.preventDefault();
     if (event.shiftKey) redo();
     else undo();
-  } else if (event.key === " " && !isTyping && !target.matches("button, a, summary, input, [role=treeitem]")) {
+  } else if (event.key === " " && !isTyping && !target.matches("button, a, summary, input:not([type=range]), [role=treeitem]")) {
     event.preventDefault();
     player.toggle();
   }

@@ -18,9 +18,14 @@ export function Candidates(): JSX.Element | null {
   if (running !== null) {
     return (
       <section class="candidates" aria-label={texts.candidates.label} aria-busy="true">
-        {running.growing.map((growing) => (
-          <GrowingCard key={growing.number} running={running} growing={growing} />
-        ))}
+        <div class="candidates-head">
+          <h2>{texts.candidates.label}</h2>
+        </div>
+        <div class="cards">
+          {running.growing.map((growing) => (
+            <GrowingCard key={growing.number} running={running} growing={growing} />
+          ))}
+        </div>
       </section>
     );
   }
@@ -29,10 +34,15 @@ export function Candidates(): JSX.Element | null {
   const batch = childrenOf(project.value, chosen.parent).filter((piece) => piece.batch === chosen.batch);
   return (
     <section class="candidates" aria-label={texts.candidates.label}>
-      {batch.map((piece) => (
-        <Card key={piece.id} piece={piece} isChosen={piece.id === chosen.id} />
-      ))}
-      {chosen.posted !== null && <Again piece={chosen} />}
+      <div class="candidates-head">
+        <h2>{texts.candidates.label}</h2>
+        {chosen.posted !== null && <Again piece={chosen} />}
+      </div>
+      <div class="cards">
+        {batch.map((piece) => (
+          <Card key={piece.id} piece={piece} isChosen={piece.id === chosen.id} />
+        ))}
+      </div>
     </section>
   );
 }
@@ -45,7 +55,7 @@ function Again({ piece }: { piece: Piece }): JSX.Element {
     void compose({ posted: again(posted, null), parent, origin, plays: false, ...(infilled === null ? {} : { infilled }) });
   }
   return (
-    <button type="button" class="card again" onClick={redo} disabled={!isReady.value || isOther}>
+    <button type="button" onClick={redo} disabled={!isReady.value || isOther}>
       <Icon name="again" />
       {texts.candidates.again}
     </button>

@@ -1,14 +1,14 @@
 // The simple view: a style and a start, and music at once.
 import type { JSX } from "preact";
 import { player } from "../player/player";
-import { again, composed } from "../state/requests";
+import { again, composedSimply } from "../state/requests";
 import { cancel, compose, job } from "../state/composing";
 import { current, set, settings } from "../state/history";
-import { openSample } from "../state/links";
 import { go } from "../state/route";
 import { isReady, model, samples } from "../state/server";
 import { texts } from "../texts";
 import { Icon } from "./Icon";
+import { Samples } from "./Samples";
 import { Stage } from "./Stage";
 import { StartPicker } from "./StartPicker";
 import { StylePicker } from "./StylePicker";
@@ -17,7 +17,7 @@ export function Listen(): JSX.Element {
   const { style, start, opening, upload } = settings.value;
   const lacks = start === "opening" && opening === null ? texts.start.chooseOpening : start === "midi" && upload === null ? texts.start.chooseFile : null;
   return (
-    <>
+    <div class="listen">
       <section class="hero">
         <h1>{texts.listen.title}</h1>
         <p class="lead">{texts.listen.lead}</p>
@@ -36,14 +36,16 @@ export function Listen(): JSX.Element {
           {lacks !== null && <p class="hint">{lacks}</p>}
         </div>
       </section>
-      {(job.value !== null || current.value !== null) && (
-        <>
-          <Stage cut={null} onCut={null} />
-          {job.value === null && <After />}
-        </>
-      )}
-      <Samples />
-    </>
+      <div class="hearing">
+        {(job.value !== null || current.value !== null || samples.value.length === 0) && (
+          <>
+            <Stage cut={null} onCut={null} />
+            {job.value === null && current.value !== null && <After />}
+          </>
+        )}
+        <Samples />
+      </div>
+    </div>
   );
 }
 
@@ -51,7 +53,7 @@ export function Listen(): JSX.Element {
 function begin(): void {
   if (model.value === null) return;
   void player.load();
-  const posted = composed({ ...settings.value, completions: 1 }, model.value);
+  const posted = composedSimply(settings.value, model.value);
   void compose({ posted, parent: null, origin: "composed", plays: true });
   requestAnimationFrame(() => document.querySelector(".stage")?.scrollIntoView({ block: "nearest" }));
 }
@@ -78,31 +80,5 @@ function After(): JSX.Element {
         <Icon name="arrow" />
       </button>
     </div>
-  );
-}
-
-function Samples(): JSX.Element {
-  const { style } = settings.value;
-  const shown = samples.value.filter((sample) => style === null || sample.style === style);
-  return (
-    <section class="samples" aria-labelledby="samples-title">
-      <h2 id="samples-title">{texts.samples.title}</h2>
-      <p class="hint">{samples.value.length === 0 ? texts.samples.none : texts.samples.about(model.value?.version ?? "")}</p>
-      {samples.value.length > 0 && shown.length === 0 && style !== null && <p class="hint">{texts.samples.noneOf(style)}</p>}
-      <ul class="sample-list">
-        {shown.map((sample, place) => {
-          const isPlayed = player.isOn.value && (player.music.value?.id.endsWith(`:${sample.name}`) ?? false);
-          return (
-            <li key={sample.name}>
-              <button type="button" onClick={() => void openSample(sample)} aria-pressed={isPlayed}>
-                <Icon name={isPlayed ? "pause" : "play"} />
-                <span>{texts.samples.named(sample.style, place + 1)}</span>
-                <small>{texts.seconds(sample.seconds)}</small>
-              </button>
-            </li>
-          );
-        })}
-      </ul>
-    </section>
   );
 }

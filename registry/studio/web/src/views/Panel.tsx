@@ -1,14 +1,11 @@
 // The settings of the advanced view, and the button that composes.
 import type { JSX } from "preact";
-import { useMemo } from "preact/hooks";
-import { player } from "../player/player";
-import { act, ACTIONS, action, beginWithIt, cut, hindrance, isOfOtherModel, part, parts, setCut } from "../state/action";
+import { act, ACTIONS, action, beginWithIt, hindrance, isOfOtherModel } from "../state/action";
 import { cancel, job } from "../state/composing";
-import { current, set, settings } from "../state/history";
+import { set, settings } from "../state/history";
 import { model } from "../state/server";
-import { clock } from "../roll/drawing";
 import { texts } from "../texts";
-import { instrumentsOf, Swatch } from "./Legend";
+import { CutField, PartFields } from "./PlaceFields";
 import { Slider } from "./Slider";
 import { StartPicker } from "./StartPicker";
 
@@ -24,21 +21,21 @@ export function Panel(): JSX.Element {
       }}
     >
       <div class="panel-body">
-      <div class="segments" role="radiogroup" aria-label={texts.actions.label}>
-        {ACTIONS.map((each) => (
-          <label key={each} class="segment">
-            <input type="radio" name="action" checked={action.value === each} onChange={() => (action.value = each)} />
-            <span>{texts.actions.names[each]}</span>
-          </label>
-        ))}
-      </div>
-      <p class="hint">{texts.actions.hints[action.value]}</p>
-      {action.value === "begin" && <StartPicker name="panel-start" />}
-      {action.value === "go-on" && <CutField />}
-      {action.value === "change" && <PartFields />}
-      <Styles />
-      {action.value !== "change" && <Instruments />}
-      <Drawing />
+        <div class="segments" role="radiogroup" aria-label={texts.actions.label}>
+          {ACTIONS.map((each) => (
+            <label key={each} class="segment">
+              <input type="radio" name="action" checked={action.value === each} onChange={() => (action.value = each)} />
+              <span>{texts.actions.names[each]}</span>
+            </label>
+          ))}
+        </div>
+        <p class="hint">{texts.actions.hints[action.value]}</p>
+        {action.value === "begin" && <StartPicker name="panel-start" />}
+        {action.value === "go-on" && <CutField />}
+        {action.value === "change" && <PartFields />}
+        <Styles />
+        {action.value !== "change" && <Instruments />}
+        <Drawing />
       </div>
       <div class="panel-foot">
         {hindrance.value !== null && !isRunning && <p class="hint">{hindrance.value}</p>}
@@ -58,61 +55,6 @@ export function Panel(): JSX.Element {
         )}
       </div>
     </form>
-  );
-}
-
-function CutField(): JSX.Element | null {
-  const piece = current.value;
-  if (piece === null) return null;
-  const { seconds } = piece.candidate;
-  const at = Math.min(cut.value, seconds);
-  return <Slider label={texts.actions.from} value={at} min={0} max={seconds} step={0.05} text={clock(at, true)} onInput={setCut} />;
-}
-
-/** The span as two numbers, for keyboards and fingers, and the instruments in it. */
-function PartFields(): JSX.Element | null {
-  const piece = current.value;
-  const chosen = part.value;
-  const names = useMemo(() => instrumentsOf(piece?.candidate.notes ?? []), [piece, model.value]);
-  if (piece === null || chosen === null) return null;
-  const { seconds } = piece.candidate;
-  const most = Math.round(seconds * 10) / 10;
-  function select(begin: number, end: number): void {
-    if (Number.isFinite(begin) && Number.isFinite(end)) player.span.value = { begin: Math.max(begin, 0), end: Math.min(end, seconds) };
-  }
-  return (
-    <>
-      <div class="pair">
-        <label>
-          {texts.actions.begins}
-          <input type="number" min={0} max={most} step={0.1} value={chosen.begin.toFixed(1)} onChange={(event) => select(event.currentTarget.valueAsNumber, chosen.end)} />
-        </label>
-        <label>
-          {texts.actions.ends}
-          <input type="number" min={0} max={most} step={0.1} value={chosen.end.toFixed(1)} onChange={(event) => select(chosen.begin, event.currentTarget.valueAsNumber)} />
-        </label>
-      </div>
-      {names.length > 1 && (
-        <fieldset class="picker">
-          <legend>{texts.actions.parts}</legend>
-          <div class="chips">
-            {names.map((name) => (
-              <label key={name} class="chip">
-                <input
-                  type="checkbox"
-                  checked={parts.value.includes(name)}
-                  onChange={() => (parts.value = parts.value.includes(name) ? parts.value.filter((each) => each !== name) : [...parts.value, name])}
-                />
-                <span>
-                  <Swatch name={name} />
-                  {texts.instrument(name)}
-                </span>
-              </label>
-            ))}
-          </div>
-        </fieldset>
-      )}
-    </>
   );
 }
 

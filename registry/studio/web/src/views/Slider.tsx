@@ -28,6 +28,7 @@ export function Slider({ label, value, min, max, step, text, onInput, onReset = 
         step={step}
         value={value}
         aria-valuetext={text}
+        style={{ "--share": `${shareOf(value, min, max)}%` }}
         onInput={(event) => onInput(Number(event.currentTarget.value))}
       />
       {onReset !== null && (
@@ -37,4 +38,9 @@ export function Slider({ label, value, min, max, step, text, onInput, onReset = 
       )}
     </div>
   );
+}
+
+/** Return where a value lies between its bounds, in per cent. */
+export function shareOf(value: number, min: number, max: number): number {
+  return max > min ? Math.min(Math.max((100 * (value - min)) / (max - min), 0), 100) : 0;
 }

@@ -3,7 +3,8 @@ import type { JSX } from "preact";
 import { useCallback, useEffect } from "preact/hooks";
 import type { Note } from "../api/types";
 import { player } from "../player/player";
-import { Roll, spanText } from "../roll/Roll";
+import { spanText } from "../roll/overlays";
+import { Roll } from "../roll/Roll";
 import { cancel, growingId, job, listen, type Growing, type Job } from "../state/composing";
 import { current } from "../state/history";
 import { check, originals } from "../state/originals";
@@ -12,6 +13,7 @@ import { select } from "../state/selecting";
 import { model } from "../state/server";
 import { texts } from "../texts";
 import { ExportMenu } from "./ExportMenu";
+import { Icon } from "./Icon";
 import { Legend } from "./Legend";
 
 const NONE: readonly Note[] = [];
@@ -32,6 +34,7 @@ export function Stage({ cut, onCut }: Props): JSX.Element {
 function EmptyStage(): JSX.Element {
   return (
     <section class="stage empty" aria-label={texts.stage.label}>
+      <Icon name="notes" />
       <p>{texts.stage.empty}</p>
     </section>
   );

@@ -1,11 +1,11 @@
 // What a piece begins with: nothing, the opening of a piece of the data, or a MIDI file of the user's own.
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { fetchOpenings } from "../api/client";
+import { fetchOpenings, Refused } from "../api/client";
 import type { Opening } from "../api/types";
 import { set, settings } from "../state/history";
 import type { Start } from "../state/project";
-import { model } from "../state/server";
+import { isReady, model } from "../state/server";
 import { takeMidi } from "../state/uploads";
 import { texts } from "../texts";
 import { Icon } from "./Icon";
@@ -63,7 +63,9 @@ function Openings({ name }: { name: string }): JSX.Element {
           setError(null);
         },
         (reason: unknown) => {
-          if (!isOver) setError(reason instanceof Error ? reason.message : texts.errors.unknown);
+          if (isOver) return;
+          setFound(null);
+          setError(isMissing(reason) ? texts.start.noPieces : reason instanceof Error ? reason.message : texts.errors.unknown);
         },
       );
     }, PAUSE);
@@ -71,7 +73,8 @@ function Openings({ name }: { name: string }): JSX.Element {
       isOver = true;
       clearTimeout(timer);
     };
-  }, [known, search, model.value?.digest]);
+  }, [known, search, model.value?.digest, isReady.value]);
+  if (error !== null) return <p class="hint">{error}</p>;
   return (
     <div class="openings">
       <input
@@ -82,7 +85,6 @@ function Openings({ name }: { name: string }): JSX.Element {
         value={search}
         onInput={(event) => setSearch(event.currentTarget.value)}
       />
-      {error !== null && <p class="hint warning">{error}</p>}
       {found !== null && found.total === 0 && <p class="hint">{texts.start.noneFound}</p>}
       <div class="list" role="radiogroup" aria-label={texts.start.names.opening}>
         {found?.openings.map((each) => (
@@ -98,33 +100,22 @@ function Openings({ name }: { name: string }): JSX.Element {
   );
 }
 
+/** True where the server has no pieces of the model's dataset. */
+function isMissing(reason: unknown): boolean {
+  return reason instanceof Refused && reason.status === 404;
+}
+
+/** The file of the user's own; it may as well be dropped anywhere on the page. */
 function Upload(): JSX.Element {
-  const [isOver, setIsOver] = useState(false);
   const { upload } = settings.value;
-  function take(files: FileList | null | undefined): void {
-    const file = files?.[0];
-    if (file !== undefined && model.value !== null) void takeMidi(file, model.value);
-  }
   return (
-    <label
-      class={`drop${isOver ? " over" : ""}`}
-      onDragOver={(event) => {
-        event.preventDefault();
-        setIsOver(true);
-      }}
-      onDragLeave={() => setIsOver(false)}
-      onDrop={(event) => {
-        event.preventDefault();
-        event.stopPropagation();
-        setIsOver(false);
-        take(event.dataTransfer?.files);
-      }}
-    >
+    <label class="drop">
       <input
         type="file"
         accept=".mid,.midi,audio/midi"
         onChange={(event) => {
-          take(event.currentTarget.files);
+          const file = event.currentTarget.files?.[0];
+          if (file !== undefined && model.value !== null) void takeMidi(file, model.value);
           event.currentTarget.value = "";
         }}
       />

@@ -3,10 +3,12 @@ import type { JSX } from "preact";
 import { player } from "../player/player";
 import { soundState } from "../player/sound";
 import { clock } from "../roll/drawing";
+import { Thumbnail } from "../roll/Thumbnail";
 import { texts } from "../texts";
 import { Icon } from "./Icon";
 import { instrumentsOf, Swatch } from "./Legend";
 import { Menu } from "./Menu";
+import { shareOf } from "./Slider";
 
 export function Transport(): JSX.Element {
   const music = player.music.value;
@@ -16,7 +18,7 @@ export function Transport(): JSX.Element {
   const isSilenced = player.muted.value.size + player.solo.value.size > 0;
   return (
     <section class="transport" aria-label={texts.player.label}>
-      <button type="button" class="play" disabled={music === null} onClick={() => player.toggle()} aria-label={isOn ? texts.player.pause : texts.player.play}>
+      <button type="button" class="play" disabled={music === null} onClick={() => player.toggle()} aria-label={isOn ? texts.player.pause : texts.player.play} title={texts.player.playKey}>
         <Icon name={isOn ? "pause" : "play"} />
       </button>
       <div class="now">
@@ -25,18 +27,21 @@ export function Transport(): JSX.Element {
           {player.state.value === "waiting" ? texts.player.waiting : clock(position)} / {clock(seconds)}
         </span>
       </div>
-      <input
-        class="seek"
-        type="range"
-        min={0}
-        max={Math.max(seconds, 0.1)}
-        step={0.05}
-        value={position}
-        disabled={music === null}
-        aria-label={texts.player.position}
-        aria-valuetext={texts.player.at(clock(position), clock(seconds))}
-        onInput={(event) => player.seek(Number(event.currentTarget.value))}
-      />
+      <div class="seek-roll" style={{ "--share": `${shareOf(position, 0, seconds)}%` }}>
+        {music !== null && <Thumbnail notes={music.notes} seconds={seconds} kept={0} isGiven={notGiven} />}
+        <input
+          class="seek"
+          type="range"
+          min={0}
+          max={Math.max(seconds, 0.1)}
+          step={0.05}
+          value={position}
+          disabled={music === null}
+          aria-label={texts.player.position}
+          aria-valuetext={texts.player.at(clock(position), clock(seconds))}
+          onInput={(event) => player.seek(Number(event.currentTarget.value))}
+        />
+      </div>
       <div class="transport-tools">
         <button
           type="button"
@@ -55,6 +60,7 @@ export function Transport(): JSX.Element {
           <input
             type="range"
             class="volume"
+            style={{ "--share": `${100 * player.volume.value}%` }}
             min={0}
             max={1}
             step={0.01}
@@ -68,6 +74,10 @@ export function Transport(): JSX.Element {
       <SoundNote />
     </section>
   );
+}
+
+function notGiven(): boolean {
+  return false;
 }
 
 function Mixer(): JSX.Element {

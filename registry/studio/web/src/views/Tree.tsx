@@ -1,11 +1,11 @@
 // The tree of all pieces of the project: to walk, to rename, to remove; and the project as a file.
 import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { download, fromFile, toFile, Unreadable } from "../state/files";
+import { download, toFile } from "../state/files";
 import { change, project } from "../state/history";
-import { say } from "../state/messages";
 import { childrenOf, emptyProject, type Piece, type Project, without } from "../state/project";
 import { select, togglePiece } from "../state/selecting";
+import { takeProject } from "../state/uploads";
 import { texts } from "../texts";
 import { Icon } from "./Icon";
 
@@ -96,7 +96,7 @@ function TreeRow({ piece, depth, rows, place, isRenamed, rename }: RowProps): JS
       aria-selected={isChosen}
       aria-label={texts.tree.item(piece.title, piece.candidate.score)}
       tabIndex={isChosen || (chosen === null && place === 0) ? 0 : -1}
-      style={{ paddingInlineStart: `${Math.min(depth, DEEPEST) * 14 + 8}px` }}
+      style={{ "--depth": Math.min(depth, DEEPEST) }}
       onClick={() => select(piece)}
       onKeyDown={onKey}
     >
@@ -175,15 +175,6 @@ function ProjectName(): JSX.Element {
 
 function ProjectTools(): JSX.Element {
   const file = useRef<HTMLInputElement>(null);
-  async function load(chosen: File | undefined): Promise<void> {
-    if (chosen === undefined) return;
-    try {
-      const read = fromFile(await chosen.text(), chosen.name);
-      change(() => read);
-    } catch (error) {
-      say(error instanceof Unreadable ? error.message : texts.errors.unreadable(chosen.name), "error");
-    }
-  }
   return (
     <div class="project-tools">
       <button type="button" onClick={() => download(toFile(project.value), `${project.value.name}.musenet.json`)}>
@@ -202,7 +193,8 @@ function ProjectTools(): JSX.Element {
         accept=".json,application/json"
         aria-label={texts.project.load}
         onChange={(event) => {
-          void load(event.currentTarget.files?.[0]);
+          const chosen = event.currentTarget.files?.[0];
+          if (chosen !== undefined) void takeProject(chosen);
           event.currentTarget.value = "";
         }}
       />
