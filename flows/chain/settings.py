@@ -5,7 +5,6 @@ They are the file `chain.toml` in a lake. A table has the parameters of a stage,
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +19,7 @@ from infra.errors import UserError, unknown_name
 from infra.lake import Lake
 from infra.services.automations import Automation
 from infra.settings import one_line
+from infra.toml_files import toml_content
 
 CHAIN_FILE = "chain.toml"
 DATASETS = "datasets"
@@ -59,12 +59,7 @@ def chain_settings(lake: Lake) -> ChainSettings:
 
 def read_chain(file: Path) -> ChainSettings:
     """Read a file of settings. Raises UserError for one that is wrong, with its name."""
-    try:
-        content = tomllib.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{file} cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{file} is no TOML: {error}") from error
+    content = toml_content(file)
     try:
         return _settings(content)
     except UserError as error:

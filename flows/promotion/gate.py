@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from infra.errors import UserError, unknown_name
-from infra.settings import one_line
+from infra.errors import unknown_name
+from infra.toml_files import read_toml
 from tokenization.measures import MEASURES
 
 GATE_FILE = "gate.toml"
@@ -84,11 +83,4 @@ class Gate(Strict):
     @classmethod
     def read(cls, file: Path) -> Gate:
         """Read the rules from a TOML file. Raises UserError."""
-        try:
-            return cls.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
-        except OSError as error:
-            raise UserError(f"{file} cannot be read: {error.strerror}") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise UserError(f"{file} is no TOML: {error}") from error
-        except ValidationError as error:
-            raise UserError(f"{file}: {one_line(error, cls)}") from error
+        return read_toml(file, cls)

@@ -21,9 +21,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from flows.training.config_file import DEFAULT_PRESET, read_toml
+from flows.training.config_file import DEFAULT_PRESET
 from infra.errors import UserError
 from infra.settings import SettingError, flatten
+from infra.toml_files import read_toml
 from modeling.config import load_preset, with_settings
 
 Scalar = bool | int | float | str
@@ -97,7 +98,7 @@ class SweepFile(_Strict):
 
 def read_sweep_file(path: Path) -> SweepFile:
     """Read a sweep file; every setting in it is known. Raises UserError naming the file and the key."""
-    file = read_toml(path, SweepFile, "sweep file", {"name": path.stem.lower()})
+    file = read_toml(path, SweepFile, {"name": path.stem.lower()})
     preset = load_preset(file.preset)
     for key, value in {**file.fixed, **file.examples()}.items():  # each by itself: it must exist, whatever goes with it
         try:

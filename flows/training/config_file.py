@@ -15,20 +15,18 @@ The command line takes precedence over the file, and its `--set` over both.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from infra.errors import UserError
-from infra.settings import SettingError, flatten, one_line
+from infra.settings import SettingError, flatten
+from infra.toml_files import read_toml
 from modeling.config import load_preset, with_settings
 
 DEFAULT_PRESET = "tiny"
-Content = TypeVar("Content", bound=BaseModel)
 
 
 class ConfigFile(BaseModel):
@@ -51,7 +49,7 @@ def read_config_file(path: Path) -> ConfigFile:
 
     Raises UserError naming the file and the key.
     """
-    file = read_toml(path, ConfigFile, "run file")
+    file = read_toml(path, ConfigFile)
     home = path.absolute().parent
     changes: dict[str, Any] = {}
     if file.hostfile is not None:
@@ -60,25 +58,6 @@ def read_config_file(path: Path) -> ConfigFile:
     if isinstance(parent, str) and (home / Path(parent).expanduser()).exists():  # else the name of a model or run
         changes["training"] = {**file.training, "parent": str(home / Path(parent).expanduser())}
     return file.model_copy(update=changes)
-
-
-def read_toml(
-    path: Path, model: type[Content], kind: str, defaults: Mapping[str, Any] = MappingProxyType({})
-) -> Content:
-    """Read a TOML file as a model; `defaults`: of keys that it may leave out.
-
-    Raises UserError, which calls the file a `kind` and names the key.
-    """
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{kind} {path} cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not valid TOML: {error}") from error
-    try:
-        return model.model_validate({**defaults, **content})
-    except ValidationError as error:
-        raise UserError(f"{path}: {one_line(error, model)}") from error
 
 
 def merge_choices(path: Path | None, options: Mapping[str, Any], settings: Mapping[str, str]) -> dict[str, Any]:

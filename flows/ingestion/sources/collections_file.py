@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from flows.ingestion.sources.collections import (
 )
 from flows.ingestion.sources.storage import is_url
 from infra.errors import UserError
+from infra.toml_files import toml_content
 
 POLICIES = ("duplicates", "gates", "licences")
 """Tables of settings that may stand beside the collections; see `policies_from`."""
@@ -121,12 +121,7 @@ def policies_from(sources: Sequence[str | os.PathLike[str]]) -> dict[str, tuple[
 
 
 def _content(path: Path) -> dict[str, Any]:
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not TOML: {error}") from None
+    content = toml_content(path)
     known = ("collection", "synonyms", *POLICIES)
     for key in content.keys() - {*known}:
         raise UserError(f"{path}: {unknown_key(key, known)}")

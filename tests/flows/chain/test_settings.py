@@ -43,7 +43,7 @@ def test_a_lake_has_its_own(tmp_path: Path) -> None:
         ("[train]\nprset = 'small'", r"\[train\] .*prset"),
         ("[critic]\nrounds = 0", r"\[critic\] .*rounds"),
         ("[evaluate]\nsource = '3'", r"\[evaluate\] source is given by the event musenet.model.registered; leave"),
-        ("[train", "is no TOML"),
+        ("[train", "is not valid TOML"),
     ],
 )
 def test_a_fault_is_named_with_its_file(text: str, message: str, tmp_path: Path) -> None:

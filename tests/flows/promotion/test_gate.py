@@ -158,7 +158,7 @@ class TestAFile:
         [
             ("[nats]\n", "gate.toml: .*nats"),
             ("[measures.copys]\nmost_worse = 1", "gate.toml: measures.*no measure 'copys'; there are: .*copied"),
-            ("most_worse", "is no TOML"),
+            ("most_worse", "is not valid TOML"),
             (None, "cannot be read: No such file"),
         ],
     )

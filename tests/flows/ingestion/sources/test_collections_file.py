@@ -92,7 +92,7 @@ class TestRefused:
             load_collections(toml)
 
     def test_no_toml(self, toml: Path) -> None:
-        assert refusal(toml, "\nname = x").endswith("is not TOML: Invalid value (at line 2, column 8)")
+        assert refusal(toml, "\nname = x").endswith("is not valid TOML: Invalid value (at line 2, column 8)")
 
     def test_nothing_in_it(self, toml: Path) -> None:
         assert "describes no collection" in refusal(toml, "")
