@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-import subprocess
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 
 from infra.databases import reading
 from infra.lake import Lake
-from infra.services.schema import newest, revisions, stored_revision
+from infra.services.schema import newest, revisions, run_migration, stored_revision
 from registry.errors import RegistryError
 from registry.identity import EXPERIMENT
 
@@ -48,10 +46,7 @@ def known_revisions() -> Mapping[str, str]:
     return revisions("mlflow", MIGRATIONS)
 
 
-def migrate(database: Path) -> None:
-    """Bring a SQLite database to the installed release's schema; nothing else may use it. Raises RegistryError."""
-    command = [sys.executable, "-m", "mlflow", "db", "upgrade", f"sqlite:///{database}"]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        said = (done.stderr.strip().splitlines() or [f"code {done.returncode}"])[-1]
-        raise RegistryError(f"MLflow cannot migrate {database}: {said}")
+def migrate(lake: Lake) -> None:
+    """Bring a lake's own database to the installed release's schema; nothing else may use it. Raises RunError."""
+    path = lake.registry_database
+    run_migration("MLflow", path, [sys.executable, "-m", "mlflow", "db", "upgrade", f"sqlite:///{path}"])

@@ -108,11 +108,7 @@ def migrate(lake: Lake, outdated: Schema) -> Path:
     return kept
 
 
-def _migrate_registry(lake: Lake) -> None:
-    mlflow.migrate(lake.registry_database)
-
-
-MIGRATIONS: dict[str, Callable[[Lake], None]] = {"Prefect": prefect.migrate, "MLflow": _migrate_registry}
+MIGRATIONS: dict[str, Callable[[Lake], None]] = {"Prefect": prefect.migrate, "MLflow": mlflow.migrate}
 
 
 def _stored(path: Path) -> str | None:

@@ -10,7 +10,7 @@ import re
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from functools import cache
 from importlib.util import find_spec
@@ -99,10 +99,17 @@ def migrate(lake: Lake) -> None:
     Takes some seconds. Nothing else may use it.
     """
     environment = server_environment(lake, "private", "http://127.0.0.1:0", "")
-    done = subprocess.run([sys.executable, "-c", MIGRATE], env=environment, capture_output=True, text=True)
+    run_migration("Prefect", database(lake), [sys.executable, "-c", MIGRATE], environment)
+
+
+def run_migration(
+    library: str, path: Path, command: Sequence[str], environment: Mapping[str, str] | None = None
+) -> None:
+    """Run the command by which a library migrates a database. Raises RunError with the last line that it printed."""
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
     if done.returncode:
         said = (done.stderr.strip().splitlines() or [f"code {done.returncode}"])[-1]
-        raise RunError(f"Prefect cannot migrate {database(lake)}: {said}")
+        raise RunError(f"{library} cannot migrate {path}: {said}")
 
 
 def unfinished_runs(path: Path) -> list[str]:
