@@ -9,7 +9,7 @@
 Flows import `announce` and the events; `musenet deploy` installs the automations.
 """
 
-from flows.chain.announcing import announce
+from flows.chain.announcing import announce, announcing
 from flows.chain.events import (
     CriticTrained,
     DatasetPublished,
@@ -31,4 +31,5 @@ __all__ = [
     "RunTrained",
     "SamplesPrepared",
     "announce",
+    "announcing",
 ]

@@ -2,9 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from flows.chain.events import Event
 from flows.chain.resources import REUSED, SUBFLOW
+from flows.progress import warn
+from infra.errors import message_of
+from infra.lake import Lake
+from infra.services import reachable_server
 from infra.services.flow_run import emit, is_subflow
+
+
+@contextmanager
+def announcing(lake: Lake) -> Iterator[None]:
+    """Announce what a block does that is no flow: to the server that stays, to nobody where there is none.
+
+    A server that should be there and does not answer is a warning, no error: nothing in the block needs it.
+    """
+    with reachable_server(lake) as problem:
+        if problem is not None:
+            warn(f"{message_of(problem)}; nothing is announced")
+        yield
 
 
 def announce(event: Event) -> None:

@@ -207,12 +207,14 @@ class ModelEvaluated(_OfModel):
 
 
 class ModelPromoted(_OfModel):
-    """A model version has got an alias by the gate's leave, or by force."""
+    """A model version has got an alias by the gate's leave or by force, or has got it back."""
 
     event = "musenet.model.promoted"
 
     alias: str
     forced: bool
+    rolled_back: bool = False
+    """True if it had the alias before, and was given it back."""
 
     @property
     def labels(self) -> dict[str, str]:

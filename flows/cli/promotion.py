@@ -106,7 +106,10 @@ def gate_command(lake: Lake) -> None:
 def rollback(alias: str, lake: Lake, as_json: bool) -> None:
     """Give an alias back to the version that had it before."""
     with opened_registry(lake) as registry:
-        from registry.aliases import roll_back
+        from flows.chain import announcing
+        from flows.promotion.promotion import roll_back
 
-        before, now = roll_back(existing(registry, lake), alias)
+        found = existing(registry, lake)
+        with announcing(lake):
+            before, now = roll_back(lake, found, alias)
     show({"alias": alias, "before": before, "version": now}, [f"version {now} is {alias}, not {before}"], as_json)

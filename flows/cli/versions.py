@@ -128,9 +128,11 @@ def import_command(file: Path, alias: str | None, lake: Lake) -> None:
     """
     with errors():
         os.environ.update(_environment(lake))
+        from flows.chain import announcing
         from flows.registration.importing import import_model
 
-        found, refused = import_model(lake, file, alias)
+        with announcing(lake):
+            found, refused = import_model(lake, file, alias)
     named = f", {', '.join(found.aliases)}" if found.aliases else ""
     click.echo(f"version {found.version}{named}, run {found.tags.get('run', '-')}, dataset {found.dataset}")
     if refused is not None:

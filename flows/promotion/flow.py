@@ -6,7 +6,6 @@ from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 from prefect.runtime import flow_run
 
-from flows.chain import ModelPromoted, ModelRefused, announce
 from flows.lineage import model_place, recorded
 from flows.promotion.parameters import PromoteParameters
 from flows.promotion.promotion import Promotion, gate_of
@@ -27,15 +26,6 @@ def promote(parameters: PromoteParameters) -> Promotion:
         record.reads(model_place(lake, MODEL_NAME, model.version))
         rules = gate_of(lake, parameters.gate)
         done = promote_version(lake, registry, parameters.model, parameters.alias, rules, parameters.force)
-        if done.refused is None:
-            reused = done.before == done.version
-            announce(
-                ModelPromoted(
-                    lake=lake.address, reused=reused, version=done.version, alias=done.alias, forced=done.forced
-                )
-            )
-        else:
-            announce(ModelRefused(lake=lake.address, version=done.version, alias=done.alias, why=done.refused))
     create_markdown_artifact(
         key="gate", markdown=verdict_markdown(done), description=f"version {done.version} for {done.alias}"
     )

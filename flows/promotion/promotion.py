@@ -1,4 +1,4 @@
-"""Promoting a version: ask the gate, keep its verdict with the version, and move the alias.
+"""Promoting a version: ask the gate, keep its verdict with the version, move the alias, and announce the outcome.
 
 The verdict stays with the version: an outcome in the tag `gate`, a line for each rule in the tags `gate.…`, and a page
 with every figure among the artifacts of its run in MLflow.
@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from flows.chain import ModelPromoted, ModelRefused, announce
 from flows.evaluation.paired_report import PairedReport
 from flows.promotion.figures import comparison_of, figures_of
 from flows.promotion.gate import GATE_FILE, SHIPPED, Gate
@@ -17,7 +18,7 @@ from flows.promotion.judging import judge
 from flows.promotion.verdict import Verdict
 from flows.promotion.verdict_page import verdict_page
 from infra.lake import Lake
-from registry.aliases import move_alias, version_of
+from registry import aliases
 from registry.models import CHAMPION, RegisteredModel, find_model, retag_version
 from registry.runs import keep_page
 from registry.store import Registry
@@ -65,7 +66,7 @@ def promote(
     UnknownModel, AliasChanged and RegistryError.
     """
     model = find_model(registry, reference)
-    before = version_of(registry, alias)
+    before = aliases.version_of(registry, alias)
     rules = gate or gate_of(lake, None)
     verdict, paired = judge_version(lake, registry, model, before, rules)
     forced = force and not verdict.passed
@@ -82,8 +83,21 @@ def promote(
             "all the same"
         )
     elif before != model.version:
-        move_alias(registry, alias, model.version, before, "forced" if forced else "promoted")
-    return Promotion(model.version, alias, before, forced, verdict, page, refused)
+        aliases.move_alias(registry, alias, model.version, before, "forced" if forced else "promoted")
+    done = Promotion(model.version, alias, before, forced, verdict, page, refused)
+    announce(_event(lake, done))
+    return done
+
+
+def roll_back(lake: Lake, registry: Registry, alias: str = CHAMPION) -> tuple[str, str]:
+    """Give an alias back to the version that had it before; return the version it had until now, and that one.
+
+    The gate is not asked: it let that version pass, or was overruled. Raises RunError where there was none before, and
+    RegistryError.
+    """
+    now, before = aliases.roll_back(registry, alias)
+    announce(ModelPromoted(lake=lake.address, version=before, alias=alias, forced=False, rolled_back=True))
+    return now, before
 
 
 def judge_version(
@@ -98,6 +112,15 @@ def judge_version(
     other = find_model(registry, against)
     paired = comparison_of(lake, model, other)
     return judge(figures_of(lake, model), figures_of(lake, other), gate, paired), paired
+
+
+def _event(lake: Lake, done: Promotion) -> ModelPromoted | ModelRefused:
+    if done.refused is not None:
+        return ModelRefused(lake=lake.address, version=done.version, alias=done.alias, why=done.refused)
+    was_there = done.before == done.version
+    return ModelPromoted(
+        lake=lake.address, reused=was_there, version=done.version, alias=done.alias, forced=done.forced
+    )
 
 
 def _tags(alias: str, outcome: str, verdict: Verdict) -> dict[str, str]:

@@ -8,13 +8,13 @@ from prefect.cache_policies import NO_CACHE
 from prefect.runtime import flow_run
 
 from flows.attempts import RETRIES
-from flows.chain import ModelPromoted, ModelRefused, ModelRegistered, announce
+from flows.chain import ModelRegistered, announce
 from flows.lineage import model_place, recorded, run_place
 from flows.progress import stage
 from flows.registration.registration import RegisterParameters, RegisterReport, register_run
 from infra.lake import Lake
 from infra.services.flow_run import show_link
-from registry.models import CHAMPION, MODEL_NAME
+from registry.models import MODEL_NAME
 from registry.pages import version_page
 
 
@@ -57,15 +57,3 @@ def _announce(lake: Lake, report: RegisterReport) -> None:
             critic_auc=report.critic_auc,
         )
     )
-    if report.alias == CHAMPION:
-        announce(
-            ModelPromoted(
-                lake=lake.address,
-                reused=report.reused,
-                version=report.version,
-                alias=report.alias,
-                forced=report.forced,
-            )
-        )
-    elif report.refused is not None:
-        announce(ModelRefused(lake=lake.address, version=report.version, alias=CHAMPION, why=report.refused))

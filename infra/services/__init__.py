@@ -10,7 +10,7 @@ Neither library is imported into the calling process: both run in processes of t
 from infra.services.environment import library_environment, library_settings
 from infra.services.health import ServiceError
 from infra.services.password import password_file
-from infra.services.prefect_api import prefect_server
+from infra.services.prefect_api import prefect_server, reachable_server
 from infra.services.servers import Service, down, status, up
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "library_settings",
     "password_file",
     "prefect_server",
+    "reachable_server",
     "status",
     "up",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -45,9 +46,17 @@ def emit(event: str, labels: Mapping[str, str], related: Mapping[str, str], payl
     """Send an event to Prefect, which adds the flow run, its deployment and their tags as related resources.
 
     `labels`: of its resource. `related`: ids of further resources, by their roles. Returns at once; what cannot be
-    sent is logged by Prefect.
+    sent is logged by Prefect. Does nothing where no API is set, as Prefect would start a server of its own.
     """
+    if not _has_api():
+        return
     from prefect.events import emit_event
 
     others = [{"prefect.resource.id": each, "prefect.resource.role": role} for role, each in related.items()]
     emit_event(event=event, resource=dict(labels), related=others, payload=dict(payload))
+
+
+def _has_api() -> bool:
+    """True if Prefect's clients in this process know an API. Loads nothing: a variable sets it until Prefect is."""
+    settings = sys.modules.get("prefect.settings")
+    return bool(os.environ.get("PREFECT_API_URL") if settings is None else settings.PREFECT_API_URL.value())

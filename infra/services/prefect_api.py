@@ -1,4 +1,4 @@
-"""A Prefect API for as long as a command runs its flows."""
+"""A Prefect API for as long as a command runs its flows, or has something to announce."""
 
 from __future__ import annotations
 
@@ -38,23 +38,61 @@ def prefect_server(lake: Lake) -> Iterator[str]:
     Raises ServiceError when the private server does not start, or its database has to be upgraded first, and when
     nothing answers at `$PREFECT_API_URL`, or asks for another password.
     """
+    with standing_server(lake) as standing:
+        if standing is not None:
+            lake.prefect_home.mkdir(parents=True, exist_ok=True)
+            yield standing
+            return
+        with _private_server(lake) as url, _clients_of(lake, url, stays=False) as api:
+            yield api
+
+
+@contextlib.contextmanager
+def standing_server(lake: Lake) -> Iterator[str | None]:
+    """Yield the address of the Prefect API that stays, None where there is none; see `prefect_server`.
+
+    It is that in `$PREFECT_API_URL`, else that of the server that `up` started. Raises ServiceError when nothing
+    answers at the former, or asks for another password.
+    """
     if given := os.environ.get("PREFECT_API_URL"):
         with _client_settings(credentials(lake, given)):
             _check(given)
-            lake.prefect_home.mkdir(parents=True, exist_ok=True)
             yield given
         return
+    record = read_record(lake, "prefect")
+    if record is None or not answers("prefect", record.url):
+        yield None
+        return
+    with _clients_of(lake, record.url, stays=True) as api:
+        yield api
+
+
+@contextlib.contextmanager
+def reachable_server(lake: Lake) -> Iterator[ServiceError | None]:
+    """Have Prefect's clients in this process use the API that stays for a block, or none; see `standing_server`.
+
+    For what may go on without: yields the error where there is one that does not answer.
+    """
     with contextlib.ExitStack() as stack:
-        record = read_record(lake, "prefect")
-        stays = record is not None and answers("prefect", record.url)
-        url = record.url if record is not None and stays else stack.enter_context(_private_server(lake))
-        api = f"{url}/api"
-        ours = {
-            "PREFECT_API_URL": api,
-            AUTH_VARIABLE: read_password(lake) or "",
-            PRIVATE_VARIABLE: "" if stays else "1",
-        }
-        stack.enter_context(_client_settings(ours))
+        problem = None
+        try:
+            stack.enter_context(standing_server(lake))
+        except ServiceError as error:
+            problem = error
+            stack.enter_context(_client_settings({"PREFECT_API_URL": ""}))
+        yield problem
+
+
+@contextlib.contextmanager
+def _clients_of(lake: Lake, url: str, stays: bool) -> Iterator[str]:
+    """Have Prefect's clients in this process use one of the lake's servers for a block; yield its API's address."""
+    api = f"{url}/api"
+    ours = {
+        "PREFECT_API_URL": api,
+        AUTH_VARIABLE: read_password(lake) or "",
+        PRIVATE_VARIABLE: "" if stays else "1",
+    }
+    with _client_settings(ours):
         try:
             yield api
         finally:

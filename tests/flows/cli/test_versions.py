@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
@@ -28,6 +29,9 @@ from registry.publishing import register
 from registry.pulling import pull, pull_version
 from registry.runs import begin_run
 from registry.store import Registry
+
+if TYPE_CHECKING:
+    from prefect.events import Event
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_api")]
 
@@ -103,6 +107,29 @@ def test_a_worse_one_becomes_champion_by_force_only_and_a_rollback_takes_it_back
     assert "<td>nats_per_note</td>" in page and "It did not pass and was promoted all the same." in page
     assert shelf("rollback").output == "version 1 is champion, not 2\n"
     assert shelf.champion() == LONG
+
+
+def test_whoever_moves_champion_announces_it(
+    shelf: Shelf, announced: Callable[[], list[Event]], make_registry: Callable[[Lake], Registry], tmp_path: Path
+) -> None:
+    there = Shelf(Lake(tmp_path / "other"))
+    make_registry(there.lake)
+    for words in (("promote", LONG), ("promote", SHORT), ("promote", SHORT, "--force"), ("rollback",)):
+        shelf(*words)
+    shelf("export", SHORT, tmp_path / "two.tar")
+    there("import", tmp_path / "two.tar", "--alias", "champion")
+    told = [event for event in announced() if event.event.startswith("musenet.model.")]
+    assert [(event.event.rpartition(".")[2], event.payload["version"]) for event in told] == [
+        ("promoted", LONG),
+        ("refused", SHORT),
+        ("promoted", SHORT),
+        ("promoted", LONG),
+        ("promoted", "1"),
+    ]
+    assert not any(event.payload["reused"] for event in told)
+    assert [event.payload.get("forced") for event in told] == [False, None, True, False, False]
+    assert [event.payload.get("rolled_back") for event in told] == [False, None, False, True, False]
+    assert told[-1].payload["lake"] == there.lake.address
 
 
 def test_the_lake_s_own_rules_are_asked(shelf: Shelf) -> None:

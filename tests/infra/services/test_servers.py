@@ -267,6 +267,18 @@ def test_an_api_that_does_not_answer_is_named_before_any_flow(tmp_path: Path, mo
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_goes_on_without_an_api_is_told_why_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+    with services.reachable_server(Lake(tmp_path)) as problem:
+        assert "no Prefect API answers at http://127.0.0.1:9/api" in str(problem)
+        assert "PREFECT_API_URL" not in os.environ
+    assert os.environ["PREFECT_API_URL"] == "http://127.0.0.1:9/api"
+    monkeypatch.delenv("PREFECT_API_URL")
+    with services.reachable_server(Lake(tmp_path)) as problem:
+        assert problem is None and "PREFECT_API_URL" not in os.environ
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_registry_elsewhere_gets_no_server_of_the_lake_s(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     assert background.own_servers(Lake(tmp_path)) == {"prefect"}
