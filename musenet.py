@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack
 from infra.errors import MusenetError, RunError, UserError
 from infra.lake import Lake
 from registry import load
+from tokenization.conversion import decode, encode
 
 if TYPE_CHECKING:
     from flows.criticism.report import CriticReport
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
     from flows.training.report import RunReport
     from registry.requests import RequestOptions
     from tokenization.dataset import DatasetVersion
-    from tokenization.encodings import Encoding
-    from tokenization.vocabulary import Tokens
 
 __all__ = [
     "MusenetError",
@@ -250,35 +249,6 @@ def open_dataset(reference: str, *, lake: Address | None = None) -> DatasetVersi
     return find_version(Lake.at(lake), reference)
 
 
-def encode(
-    midi: Address | bytes, *, style: str | None = None, encoding: Encoding | None = None, sustain: bool = False
-) -> Tokens:
-    """Return the token ids of a MIDI file, given by its path or its bytes, as uint16, shape (n,).
-
-    `encoding` is `combined` in seconds over the vocabulary `musenet` unless given, for example
-    `open_dataset("mine").encoding`. With `sustain` notes last as long as the sustain pedal holds them. Raises
-    MusenetError.
-    """
-    from tokenization.midi import read_midi
-
-    data = midi if isinstance(midi, bytes) else _read(Path(midi).expanduser())
-    return (encoding or _default_encoding(style)).encode(read_midi(data, sustain), style)
-
-
-def decode(
-    tokens: Tokens | str, *, encoding: Encoding | None = None, tick: float | None = None, stacked: bool = False
-) -> bytes:
-    """Return the MIDI file that tokens stand for; `tokens` are ids or the text form. Raises MusenetError.
-
-    `tick` in seconds and `stacked` are for tokens of OpenAI's service: see `Encoding.decode`.
-    """
-    from tokenization.midi.writing import write_midi
-
-    chosen = encoding or _default_encoding(None)
-    ids = chosen.vocabulary.parse_text(tokens) if isinstance(tokens, str) else tokens
-    return write_midi(chosen.decode(ids, tick=tick, stacked=stacked), chosen.vocabulary.output_names)
-
-
 @contextmanager
 def session(lake: Address | None = None) -> Iterator[None]:
     """Run one Prefect server for all flows of the block, instead of one for each call, which takes seconds."""
@@ -294,28 +264,12 @@ def _flow(address: Address | None) -> Iterator[Lake]:
     """
     from pydantic import ValidationError
 
-    from flows.dead_runs import report_dead
-    from infra.services import library_settings, prefect_server
+    from flows.session import flow_session
     from infra.settings import one_line
 
     lake = Lake.at(address)
     try:
-        with library_settings(lake), prefect_server(lake) as api:
-            report_dead(lake, api)
+        with flow_session(lake):
             yield lake
     except ValidationError as error:
         raise UserError(one_line(error)) from error
-
-
-def _default_encoding(style: str | None) -> Encoding:
-    from tokenization.encodings import get_encoding
-    from tokenization.vocabulary import Vocabulary
-
-    return get_encoding("combined", Vocabulary.load("musenet", [] if style is None else [style]))
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}") from error

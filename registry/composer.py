@@ -17,34 +17,31 @@ from typing import TYPE_CHECKING, Unpack
 import numpy as np
 from pydantic import ValidationError
 
-from infra.errors import RunError, UserError, message_of
+from infra.errors import UserError
 from infra.lake import Lake
 from infra.settings import one_line
-from modeling.config import DRAWING_FILE, DrawingConfig
 from registry.identity import ModelIdentity
 from registry.piece import Piece
 from registry.prompts import Prompt
 from registry.requests import DEFAULT_LENGTH, SHORTEST, PieceRequest, RequestOptions, request_for_model
 from registry.spans import parse_span
-from tokenization.dataset import DatasetVersion, find_version, read_encoding
-from tokenization.dataset.pace import Pace
+from registry.version_files import VersionFiles
+from tokenization.dataset import DatasetVersion, find_version
 from tokenization.dataset.shard_index import ORIGINALITY
-from tokenization.encodings import HEADER, Encoding
+from tokenization.encodings import HEADER
 from tokenization.midi.notes import Notes
 from tokenization.vocabulary import Tokens
 
 if TYPE_CHECKING:
-    from modeling.generation import Executor, ExecutorConfig, Infill, ModelBundle, Request, Turns, Watch
+    from modeling.generation import Executor, ExecutorConfig, Infill, Request, Turns, Watch
     from registry.openings import Opening
     from tokenization.originality import Originality, OriginalityIndex
 
-CRITIC_FILE = "critic.json"
-"""In the files of a version that has a critic."""
 Progress = Callable[[int, int], None]
 """Called with the tokens done and the tokens in all."""
 
 
-class Composer:
+class Composer(VersionFiles):
     """A model version, ready to compose."""
 
     def __init__(self, files: Path, identity: ModelIdentity, device: str = "cpu", lake: Lake | None = None) -> None:
@@ -52,57 +49,8 @@ class Composer:
 
         `device`: where the network will run. `lake`: where its dataset lies, whose pieces are openings.
         """
-        self.files = files
-        self.identity = identity
-        self.device = device
+        super().__init__(files, identity, device)
         self.lake = lake
-
-    @property
-    def styles(self) -> tuple[str, ...]:
-        """Styles that a request may name."""
-        return self.encoding.vocabulary.styles
-
-    @property
-    def instruments(self) -> tuple[str, ...]:
-        """Groups and instruments that a request may name."""
-        vocabulary = self.encoding.vocabulary
-        names = (*reversed(vocabulary.groups), *(instrument.name for instrument in vocabulary.instruments))
-        return tuple(dict.fromkeys(names))
-
-    @cached_property
-    def encoding(self) -> Encoding:
-        """The encoding of the model's tokens. Raises RunError."""
-        try:
-            return read_encoding(self.files)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise RunError(f"no vocabulary and encoding can be read from {self.files}: {error}") from error
-
-    @cached_property
-    def pace(self) -> Pace:
-        """Tokens a second by style. Raises UserError for a version that was registered without."""
-        try:
-            return Pace.read(self.files)
-        except (OSError, ValueError) as error:
-            raise UserError(
-                f"version {self.identity.version} of the model does not say how many tokens a second takes: "
-                "register its run again with `musenet register`, or give a length in tokens"
-            ) from error
-
-    @cached_property
-    def drawing(self) -> DrawingConfig:
-        """How the model is drawn from where a request says nothing. Raises RunError."""
-        file = self.files / DRAWING_FILE
-        try:
-            return DrawingConfig.model_validate_json(file.read_bytes()) if file.exists() else DrawingConfig()
-        except (OSError, ValidationError) as error:
-            raise RunError(f"{file} cannot be read: {message_of(error)}") from error
-
-    @cached_property
-    def bundle(self) -> ModelBundle:
-        """Network and critic, loaded at the first use. Raises WeightsError."""
-        from modeling.generation import ModelBundle
-
-        return ModelBundle.load(self.files, self.device)
 
     @cached_property
     def dataset(self) -> DatasetVersion:
@@ -189,7 +137,7 @@ class Composer:
         """Return the request for the network, checked. Raises UserError."""
         from modeling.generation import Frame, check_rank, prompt_tokens
 
-        check_rank((self.files / CRITIC_FILE).exists(), request.rank, request.best_of)
+        check_rank(self.has_critic, request.rank, request.best_of)
         for style in request.styles:
             self.encoding.vocabulary.style_id(style)
         begins = self._tokens(request, prompt)

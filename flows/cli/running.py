@@ -5,7 +5,6 @@ Exit status: 0 done, 1 failed, 2 wrong usage or an unknown name, 130 interrupted
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,13 +25,9 @@ def running(lake: Lake) -> Iterator[None]:
     Import the flows inside the block.
     """
     with errors():
-        from infra.services import library_environment, prefect_server
+        from flows.session import flow_session
 
-        os.environ.update(library_environment(lake))
-        with prefect_server(lake) as api:
-            from flows.dead_runs import report_dead
-
-            report_dead(lake, api)
+        with flow_session(lake):
             yield
 
 

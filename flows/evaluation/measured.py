@@ -16,7 +16,7 @@ from flows.evaluation.measuring import Measuring, Subject
 from flows.evaluation.report import CriticFigures, EvaluationReport
 from flows.originality import find_index
 from infra.errors import UserError
-from registry.composer import CRITIC_FILE, Composer
+from registry.composer import Composer
 from tokenization.dataset import TEST
 from tokenization.encodings import Encoding
 from tokenization.measures import Collected, PieceMeasures, collect
@@ -97,7 +97,7 @@ def measure(evaluation: Evaluation, sets: Sequence[Sets], likelihoods: pl.DataFr
 
 def _critic(composer: Composer | None) -> CriticFigures | None:
     """Return the figures of the version's critic, from its own report."""
-    if composer is None or not (composer.files / CRITIC_FILE).exists():
+    if composer is None or not composer.has_critic:
         return None
     try:
         report = read_critic(composer.files)

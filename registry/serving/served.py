@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from infra.lake import Lake
-from registry.composer import CRITIC_FILE, Composer
+from registry.cards import card_of
+from registry.composer import Composer
 from registry.loading import open_composer
 from registry.models import RegisteredModel
 from registry.serving.answers import InstrumentAnswer, ModelAnswer, StyleAnswer, StylesAnswer
@@ -17,7 +18,6 @@ from registry.serving.settings import Limits
 from registry.serving.warming import FIRST
 from registry.store import Registry
 from registry.style_map import StyleMap
-from registry.transfer import card_of
 
 if TYPE_CHECKING:
     from modeling.generation import Executor, ExecutorConfig
@@ -72,7 +72,7 @@ class ServedModel:
             reference=self.reference,
             **composer.identity.model_dump(),
             card=self.card,
-            has_critic=(composer.files / CRITIC_FILE).exists(),
+            has_critic=composer.has_critic,
             encoding=composer.encoding.name,
             time=composer.encoding.time.value,
             context=composer.bundle.model.config.context,

@@ -1,0 +1,21 @@
+"""The surroundings of flows in this process: quiet libraries that keep to the lake, and a Prefect API."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from flows.dead_runs import report_dead
+from infra.lake import Lake
+from infra.services import library_settings, prefect_server
+
+
+@contextmanager
+def flow_session(lake: Lake) -> Iterator[None]:
+    """Provide what flows need for a block, in which they are imported; the environment is as before when it ends.
+
+    Runs of killed processes are closed first. Raises ServiceError where no Prefect API can be reached or started.
+    """
+    with library_settings(lake), prefect_server(lake) as api:
+        report_dead(lake, api)
+        yield
