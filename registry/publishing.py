@@ -13,6 +13,7 @@ from mlflow.exceptions import MlflowException
 
 from infra.files import staging_folder
 from infra.locks import exclusive
+from registry.cards import CARD_FILE, fitted
 from registry.errors import RegistryError, first_line
 from registry.identity import MODEL_NAME, folder_digest
 from registry.lineage import DatasetReference
@@ -98,7 +99,7 @@ def _create(
     logged = client.create_logged_model(registry.experiment_id, name, run_id, dict(tags), parameters, MODEL_TYPE)
     try:
         with staging_folder(bundle.parent) as folder:
-            manifest = write_version(folder, bundle, logged.model_id, run_id, pages)
+            manifest = write_version(folder, bundle, logged.model_id, run_id, {**pages, CARD_FILE: card})
             client.log_model_artifacts(logged.model_id, str(folder))
         client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
         client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, measured.step)])
@@ -112,7 +113,7 @@ def _create(
                 source=f"models:/{logged.model_id}",
                 run_id=run_id,
                 tags={**tags, MANIFEST_TAG: manifest},
-                description=card,
+                description=fitted(card),
                 model_id=logged.model_id,
             )
     except BaseException:

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlflow.entities import Metric, Param, RunStatus, RunTag
+from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT
 
 from infra.settings import flatten
 from modeling.config import ParentModel
 from registry.errors import registry_errors
 from registry.lineage import DatasetReference, log_dataset, log_parent, parent_tags
-from registry.provenance import provenance
+from registry.provenance import CHANGED_TAG, VERSION_TAG, provenance
 from registry.store import Registry
 
 RUN_KEY = "musenet.run"
@@ -114,6 +115,15 @@ def tag_of(registry: Registry, run_id: str, name: str) -> str | None:
     """Return a run's tag; None if it has none of that name."""
     value = registry.client.get_run(run_id).data.tags.get(name)
     return None if value is None else str(value)
+
+
+def code_of(registry: Registry, run_id: str) -> str:
+    """Return the code that made a run in words: `musenet 0.1.0, commit 0123abcd and changes to it`."""
+    tags = registry.client.get_run(run_id).data.tags
+    words = f"musenet {tags.get(VERSION_TAG, 'of an unknown version')}"
+    if (commit := tags.get(MLFLOW_GIT_COMMIT)) is not None:
+        words += f", commit `{commit}`{' and changes to it' if tags.get(CHANGED_TAG) == 'true' else ''}"
+    return words
 
 
 def keep_page(registry: Registry, run_id: str, name: str, html: str) -> None:

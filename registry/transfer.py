@@ -29,6 +29,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from infra.errors import UserError, message_of
 from infra.files import discard, link, staging_file, staging_folder
 from infra.settings import one_line
+from registry.cards import CARD_FILE, whole_card
 from registry.errors import RegistryError, registry_errors
 from registry.identity import BUNDLE, FILES, MODEL_NAME, weights_digest
 from registry.lineage import PARENT_TAG, WEIGHTS_TAG, DatasetReference
@@ -40,7 +41,7 @@ from registry.runs import open_run
 from registry.store import Registry
 
 FORMAT: Final = 2
-ABOUT, CARD, PAGES = "version.json", "card.md", "pages"
+ABOUT, PAGES = "version.json", "pages"
 FOLDER_1 = "files"
 """The version's folder in a file of format 1."""
 OF_PLACE = (BUNDLE_TAG, MANIFEST_TAG, PARENT_TAG, WEIGHTS_TAG, "dataset", "gate")
@@ -89,7 +90,7 @@ class Exported:
                 whole = folder / FOLDER_1
                 return cls(about, whole / FILES, about.card or "", _pages(whole))
             check_manifest(folder)
-            card = (folder / CARD).read_text(encoding="utf-8")
+            card = (folder / CARD_FILE).read_text(encoding="utf-8")
             return cls(about, folder / BUNDLE, card, _pages(folder / PAGES))
         except ValidationError as error:
             raise UserError(f"{source} is no version of a format up to {FORMAT}: {one_line(error, About)}") from error
@@ -110,7 +111,8 @@ def export_version(
     `note`: a further section of its card. `pages`: further ones about it, by file name. Raises RegistryError,
     WeightsError, and UserError for a file that cannot be written.
     """
-    version, card = pull_version(registry, model), card_of(registry, model) + note
+    version = pull_version(registry, model)
+    card = whole_card(registry, model, version) + note
     tags = dict(model.tags)
     try:
         with staging_folder(file.parent) as staged, staging_file(file) as written:
@@ -126,10 +128,10 @@ def export_version(
                 tags[PRECISION_TAG] = "float16"
             about = About(version=model.version, dataset=model.dataset, tags=tags)
             (staged / ABOUT).write_text(about.model_dump_json(indent=1, exclude_none=True), encoding="utf-8")
-            (staged / CARD).write_text(card, encoding="utf-8")
+            (staged / CARD_FILE).write_text(card, encoding="utf-8")
             write_manifest(staged)
             with tarfile.open(written, "w") as tar:
-                for name in (ABOUT, CARD, MANIFEST, BUNDLE, PAGES):
+                for name in (ABOUT, CARD_FILE, MANIFEST, BUNDLE, PAGES):
                     tar.add(staged / name, name, filter=_plain)
     except OSError as error:
         raise UserError(f"{file} cannot be written: {error.strerror or message_of(error)}") from error
@@ -175,12 +177,6 @@ def import_version(registry: Registry, source: Path) -> RegisteredModel:
 def _pages(folder: Path) -> dict[str, str]:
     """Return the pages about a version that lie in a folder."""
     return {path.name: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.html"))}
-
-
-def card_of(registry: Registry, model: RegisteredModel) -> str:
-    """Return a version's model card, as Markdown. Raises RegistryError."""
-    with registry_errors():
-        return str(registry.client.get_model_version(MODEL_NAME, model.version).description or "")
 
 
 def delete_version(registry: Registry, model: RegisteredModel) -> None:

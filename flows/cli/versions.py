@@ -66,7 +66,7 @@ def show_command(model: str, lake: Lake, as_json: bool) -> None:
     """Show a version's card, its tags and the history of its aliases."""
     with opened_version(model, lake) as (registry, found):
         from registry.aliases import alias_history
-        from registry.transfer import card_of
+        from registry.cards import card_of
 
         card = card_of(registry, found)
         history = {alias: alias_history(registry, alias) for alias in found.aliases}

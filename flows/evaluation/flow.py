@@ -17,6 +17,7 @@ from prefect.runtime import flow_run
 
 from flows.chain import ModelEvaluated, announce
 from flows.evaluation.against import compare_models
+from flows.evaluation.card_section import card_section
 from flows.evaluation.evaluation import Evaluation, Sets
 from flows.evaluation.groups import known_styles
 from flows.evaluation.measured import Measured, measure
@@ -32,10 +33,12 @@ from infra.errors import UserError
 from infra.files import write_atomically
 from infra.lake import Lake
 from infra.wording import counted
+from registry.cards import put_section
 from registry.composer import Composer
 from registry.identity import MODEL_NAME
 from registry.loading import open_composer
 from registry.models import CANDIDATE, RegisteredModel, find_model, tag_version
+from registry.runs import keep_page
 from registry.store import Registry
 from tokenization.dataset import DatasetVersion, find_version
 
@@ -99,9 +102,10 @@ def evaluate(parameters: EvaluateParameters) -> EvaluateReport:
             measured = measure_task(evaluation, sets)
             own = lake.evaluations / evaluation.digest[:SHORT]
             out = own if number or parameters.out is None else parameters.out
-            _write(out, measured, page(measured.report, sets, version, parameters.blind))
+            html = page(measured.report, sets, version, parameters.blind)
+            _write(out, measured, html)
             record.writes(*(file_place(out / name) for name in (REPORT_FILE, PIECES_FILE, PAGE_FILE)))
-            source.tag(measured.report)
+            source.keep(measured.report, html)
             done.append((evaluation, measured, out))
         (first, measured, out), *others = done
         against, against_page = None, None
@@ -128,11 +132,14 @@ class _Source:
     def name(self) -> str:
         return str(self.music) if self.model is None else f"version {self.model.version}"
 
-    def tag(self, report: EvaluationReport) -> None:
-        """Write the figures of a report beside the version, for others to filter and compare by."""
+    def keep(self, report: EvaluationReport, html: str) -> None:
+        """Put the figures of a report into the version's tags and card, and its page beside those of its run."""
         if self.registry is not None and self.model is not None:
-            for name, value in report.tags().items():
-                tag_version(self.registry, self.model.version, name, value)
+            name = f"evaluation/version-{self.model.version}.html"
+            for tag, value in report.tags().items():
+                tag_version(self.registry, self.model.version, tag, value)
+            put_section(self.registry, self.model, card_section(report, name))
+            keep_page(self.registry, self.model.run_id, name, html)
 
 
 def _open(

@@ -22,8 +22,9 @@ def model_card(
     training: RunReport,
     critic: CriticReport | None,
     identities: Identities,
+    code: str,
 ) -> str:
-    """Return the version's model card, as Markdown."""
+    """Return the version's model card, as Markdown; `code`: what has trained it, in words."""
     return "\n\n".join(
         [
             _model(run, training),
@@ -31,8 +32,8 @@ def model_card(
             f"## Quality\n\n{_quality(run, training)}\n\n{_critic(critic)}",
             f"## Data\n\n{_data(run, dataset)}\n\n{_originality(dataset)}\n\n{_identities(run, identities)}",
             f"## Drawing\n\n{_drawing(drawing)}",
-            f"## Lineage\n\nRun `{run.run_id}` on dataset `{run.dataset}`{_parent(run)}; each sample's JSON file names "
-            "the version and the digest of its files.\n",
+            f"## Lineage\n\nRun `{run.run_id}` on dataset `{run.dataset}`{_parent(run)}, by {code}; each sample's JSON "
+            f"file names the version and the digest of its files.{_samples(run)}\n",
         ]
     )
 
@@ -49,6 +50,11 @@ def _model(run: Run, training: RunReport) -> str:
 def _parent(run: Run) -> str:
     parent = run.config.parent
     return "" if parent is None else f", begun with the weights of {parent.in_words}"
+
+
+def _samples(run: Run) -> str:
+    has_samples = any(run.folder.samples.glob("step*"))
+    return " Pieces that it composed as it learned are below `samples/` in that run." if has_samples else ""
 
 
 def _use() -> str:

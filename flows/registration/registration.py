@@ -27,7 +27,7 @@ from registry.identity import BUNDLE, LINEAGE_FILE, weights_digest
 from registry.lineage import WEIGHTS_TAG, DatasetReference, parent_tags
 from registry.models import CANDIDATE, CHAMPION, find_model, list_models
 from registry.publishing import Measured, register
-from registry.runs import open_run
+from registry.runs import code_of, open_run
 from registry.store import Registry
 from registry.style_map import StyleMap
 from tokenization.dataset import DatasetVersion, find_version, write_encoding
@@ -151,7 +151,7 @@ def register_run(parameters: RegisterParameters) -> RegisterReport:
                 **({} if training.leaks is None else {LEAKS_TAG: training.leaks}),
                 **{name: f"{loss:.4f}" for name, loss in figures.items()},
             },
-            card=model_card(run, drawing, dataset, training, critic, identities),
+            card=model_card(run, drawing, dataset, training, critic, identities, code_of(registry, run_id)),
             name=run.name,
             measured=measured,
             pages={STYLES_PAGE: style_page(StyleMap.of_files(files), run.name)},

@@ -92,6 +92,7 @@ def test_a_run_becomes_a_version_with_its_whole_lineage(copied: Copied) -> None:
 
     card = registry.client.get_model_version("musenet", "2").description
     assert "24 pieces" in card
+    assert re.search(r"by musenet [\d.]+, commit `[0-9a-f]{40}`", card)
     assert "styles: bach, jazz" in card
     assert "7.500 nats per note" in card
     assert re.search(r"\| songs \| CC0[\w.-]* \| 24 \|", card)
@@ -159,7 +160,7 @@ def test_a_run_without_a_critic_becomes_a_version_without_one(studio, tmp_path: 
     write_bundle(tmp_path / "bundle", run, PLAIN, dataset, None)
     assert ModelBundle.load(tmp_path / "bundle").critic is None
     assert "It has no critic" in model_card(
-        run, PLAIN, dataset, build_report(run, reused=True), None, Identities.unknown()
+        run, PLAIN, dataset, build_report(run, reused=True), None, Identities.unknown(), "musenet 0.1.0"
     )
 
 

@@ -15,11 +15,11 @@ from flows.starter_model.shipped import STARTER, STARTER_FILE
 from flows.warm_start.heard import read_identities
 from infra.errors import UserError
 from infra.lake import Lake
+from registry.cards import card_of
 from registry.loading import open_composer
 from registry.models import RegisteredModel
 from registry.pulling import pull, pull_version
 from registry.store import Registry
-from registry.transfer import card_of
 from tokenization.midi import read_midi
 
 pytestmark = pytest.mark.slow

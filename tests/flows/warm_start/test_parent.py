@@ -25,10 +25,11 @@ from infra.lake import Lake
 from modeling.config import Leaks
 from modeling.training.events import append_event
 from modeling.training.run_folder import RunFolder
+from registry.cards import card_of
 from registry.models import find_model
 from registry.pulling import pull, pull_version
 from registry.store import Registry
-from registry.transfer import card_of, export_version
+from registry.transfer import export_version
 from tokenization.dataset import TRAIN, DatasetVersion, EncodingInfo, write_vocabulary
 from tokenization.encodings import Time, get_encoding
 from tokenization.identities import IDENTITIES_FILE, Identities
