@@ -15,6 +15,7 @@
 - `registry.prompts`: the music that a piece begins with (`Prompt`), `registry.openings`: pieces of a dataset as prompts
 - `registry.style_map`: how alike a model's styles are (`StyleMap`)
 - `registry.composer`: a model version that composes (`Composer`), `registry.piece`: the piece it made
+- `registry.drafts`: a piece's tokens while it is made
 - `registry.tree`: candidates that go on from each other (`Tree`)
 - `registry.serving`: a model over HTTP
 - `registry.pyfunc_model`: the registered model behind MLflow's `predict`

@@ -55,8 +55,8 @@ def write_version(
     `model_id`, `run_id`: of MLflow's logged model and run. `pages`: about the version, for people, by file name.
     """
     shutil.copytree(bundle, folder / FILES, copy_function=link)
-    for name, html in pages.items():
-        (folder / name).write_text(html, encoding="utf-8")
+    for name, text in pages.items():
+        (folder / name).write_text(text, encoding="utf-8")
     for package in PACKAGES:
         (source,) = package.__path__
         shutil.copytree(source, folder / CODE / package.__name__, ignore=shutil.ignore_patterns(*LEFT_OUT))
@@ -72,7 +72,7 @@ def write_version(
         python_env=PYTHON_ENVIRONMENT,
         model_code_path=CODE_FILE,
         artifacts={BUNDLE: {"path": FILES, "uri": FILES}},
-        streamable=False,
+        streamable=True,
     )
     model.model_size_bytes = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     model.save(str(folder / "MLmodel"))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -23,7 +23,8 @@ from pydantic import ValidationError
 
 from infra.errors import MusenetError, UserError, message_of
 from infra.settings import one_line
-from registry.composer import Composer
+from registry.composer import Composer, Progress
+from registry.drafts import drafting
 from registry.identity import BUNDLE, ModelIdentity
 from registry.manifest import check_manifest
 from registry.piece import Piece
@@ -34,6 +35,7 @@ from registry.requests.table import scalar_default, scalar_fields
 
 KINDS = {bool: DataType.boolean, int: DataType.long, float: DataType.double, str: DataType.string}
 COLUMNS = ("style", "instruments", "prompt")
+ANSWER = {"score": DataType.double, "tokens": DataType.string, "midi_base64": DataType.string}
 PARAMETERS = {name: KINDS[kind] for name, kind in scalar_fields().items() if name not in COLUMNS}
 """The fields of a request that are no columns."""
 DEFAULTS: dict[str, Any] = {name: scalar_default(name) for name in PARAMETERS}
@@ -53,8 +55,7 @@ def example() -> pd.DataFrame:
 def signature() -> ModelSignature:
     """Return the columns of a request and of an answer, and the parameters with their defaults."""
     given = Schema([ColSpec(DataType.string, name, required=False) for name in COLUMNS])
-    answer = {"score": DataType.double, "tokens": DataType.string, "midi_base64": DataType.string}
-    made = Schema([ColSpec(kind, name, required=name != "score") for name, kind in answer.items()])
+    made = Schema([ColSpec(kind, name, required=name != "score") for name, kind in ANSWER.items()])
     params = ParamSchema([ParamSpec(name, kind, DEFAULTS[name]) for name, kind in PARAMETERS.items()])
     return ModelSignature(given, made, params)
 
@@ -82,18 +83,32 @@ class MuseNetModel(PythonModel):
         is composed, and for a call that takes too long.
         """
         try:
-            pieces = self._compose(model_input, params or {})
+            requests = self._read(model_input.to_dict("records"), params or {})
+            progress = self._limit()
+            pieces = [self.composer.answer(request, prompt, progress) for request, prompt in requests]
         except MusenetError as error:
             raise MlflowException.invalid_parameter_value(message_of(error)) from error
-        return pd.DataFrame(
-            {
-                "score": [piece.score for piece in pieces],
-                "tokens": [piece.text for piece in pieces],
-                "midi_base64": [base64.b64encode(piece.midi).decode() for piece in pieces],
-            }
-        )
+        return pd.DataFrame([_answer(piece) for piece in pieces], columns=[*ANSWER])
 
-    def _compose(self, rows: pd.DataFrame, params: dict[str, Any]) -> list[Piece]:
+    def predict_stream(
+        self, context: Any, model_input: Any, params: dict[str, Any] | None = None
+    ) -> Iterator[Mapping[str, object]]:
+        """Yield the piece of one row while it is made: tokens of its candidates, and at last what `predict` answers.
+
+        Tokens come as `{"candidate": 0, "at": 4, "tokens": "piano:v72:C4 wait:12"}`, where `at` is the index of the
+        first in the piece. Raises as `predict`.
+        """
+        try:
+            ((request, prompt),) = self._read([model_input], params or {})
+            piece = yield from drafting(self.composer, request, prompt, self._limit())
+            yield _answer(piece)
+        except MusenetError as error:
+            raise MlflowException.invalid_parameter_value(message_of(error)) from error
+
+    def _read(
+        self, rows: Sequence[Mapping[Hashable, Any]], params: dict[str, Any]
+    ) -> list[tuple[PieceRequest, Prompt | None]]:
+        """Return the checked requests of rows, with what they begin like. Raises UserError."""
         if len(rows) > MOST_ROWS:
             raise UserError(f"a call has at most {MOST_ROWS} rows, not {len(rows):,}")
         settings = {name: value for name, value in params.items() if value is not None}
@@ -101,18 +116,26 @@ class MuseNetModel(PythonModel):
         with TemporaryDirectory() as folder:
             requests = [
                 _request(row, {**settings, "seed": seed + number}, Path(folder) / str(number))
-                for number, row in enumerate(rows.to_dict("records"))
+                for number, row in enumerate(rows)
             ]
             prompts = [self.composer.find_prompt(request) for request in requests]
         for request, prompt in zip(requests, prompts):
             self.composer.check(request, prompt)
+        return [*zip(requests, prompts)]
+
+    def _limit(self) -> Progress:
+        """Return what is to be told of each token of a call that begins now: it raises UserError after its time."""
         ends = time.monotonic() + self.seconds
 
         def progress(done: int, total: int) -> None:
             if time.monotonic() > ends:
                 raise UserError(f"given up after {self.seconds:g} s ({SECONDS}) at {done:,} of {total:,} tokens")
 
-        return [self.composer.answer(request, prompt, progress) for request, prompt in zip(requests, prompts)]
+        return progress
+
+
+def _answer(piece: Piece) -> dict[str, Any]:
+    return {"score": piece.score, "tokens": piece.text, "midi_base64": base64.b64encode(piece.midi).decode()}
 
 
 def _request(row: Mapping[Hashable, Any], settings: dict[str, Any], file: Path) -> PieceRequest:

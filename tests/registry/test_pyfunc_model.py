@@ -76,6 +76,34 @@ def test_rows_of_one_call_differ(model: Any) -> None:
     assert answers["tokens"][0] != answers["tokens"][1]
 
 
+class TestAStream:
+    def test_has_the_tokens_as_they_are_drawn_and_ends_with_the_answer(self, model: Any) -> None:
+        params = {**SHORT, "seed": 7}
+        *drafts, answer = model.predict_stream({"style": "bach", "instruments": "piano"}, params=params)
+        (whole,) = model.predict(requests(("bach", "piano")), params=params).to_dict("records")
+        assert answer == whole
+        texts: dict[int, list[str]] = {0: [], 1: []}
+        for draft in drafts:
+            assert draft["at"] == len(texts[draft["candidate"]])
+            texts[draft["candidate"]] += draft["tokens"].split()
+        assert answer["tokens"].split() in texts.values()
+        assert len(drafts) >= 2 * 48 // 16
+
+    def test_begins_with_the_prompt(self, model: Any) -> None:
+        prompt = "bach piano start tempo120 piano:v72:C4 wait:48 piano:v0:C4"
+        first = next(model.predict_stream({"prompt": prompt}, params={"length": 64, "best_of": 1}))
+        assert first["at"] == 0 and first["tokens"].startswith(prompt)
+
+    def test_is_refused_like_any_other_request(self, model: Any) -> None:
+        for row, params, message in (
+            ({"style": "polka"}, SHORT, "no style 'polka'; there are: bach, jazz"),
+            ({"style": "bach"}, {**SHORT, "temprature": 0.5}, "no parameter 'temprature'"),
+            ({"stile": "bach"}, SHORT, "no column 'stile'"),
+        ):
+            with pytest.raises(MlflowException, match=message):
+                list(model.predict_stream(row, params=params))
+
+
 class TestWhatMlflowWouldDrop:
     def test_an_unknown_parameter_is_refused(self, model: Any) -> None:
         logging.getLogger("mlflow").setLevel(logging.ERROR)  # as in a command, where MLflow logs no warnings
