@@ -29,6 +29,9 @@ from registry.identity import EXPERIMENT
 from registry.relocation import relocate
 from registry.schema import require_schema
 
+CREDENTIALS = "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
+UNAUTHENTICATED = "UNAUTHENTICATED"
+"""MLflow's code of what a server answers with status 401."""
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 """Makes MLflow's page show runs and metrics rather than traces."""
 
@@ -69,6 +72,8 @@ class Registry:
             else:
                 experiment_id = experiment.experiment_id
         except (MlflowException, SQLAlchemyError, OSError, ImportError) as error:
+            if isinstance(error, MlflowException) and error.error_code == UNAUTHENTICATED:
+                raise RegistryError(f"the registry at {printable(uri)} asks for a password: {CREDENTIALS}") from error
             why = first_line(error).replace(uri, printable(uri))
             raise RegistryError(f"the registry in {printable(uri)} cannot be opened: {why}") from error
         return cls(client, uri, experiment_id, lake.cache / "models")

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 import uuid
 from collections.abc import Iterator
+from http import HTTPStatus
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -81,6 +86,39 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             end_groups([process.pid for process in processes], 1)
 
 
+@pytest.fixture
+def guarded(server: str) -> Iterator[str]:
+    """The address of a proxy before the server, which passes on what has the password of anna."""
+    expected = f"Basic {base64.b64encode(b'anna:secret').decode()}"
+    target = server.removeprefix("http://")
+
+    class Proxy(BaseHTTPRequestHandler):
+        def pass_on(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            if self.headers.get("Authorization") != expected:
+                self.send_response(HTTPStatus.UNAUTHORIZED)
+                self.end_headers()
+                return
+            connection = HTTPConnection(target)
+            connection.request(self.command, self.path, body, {**self.headers, "Host": target})
+            answer = connection.getresponse()
+            content = answer.read()
+            self.send_response(answer.status)
+            self.send_header("Content-Type", answer.headers["Content-Type"])
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    for method in ("GET", "POST", "PATCH", "DELETE"):
+        setattr(Proxy, f"do_{method}", Proxy.pass_on)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Proxy) as proxy:
+        threading.Thread(target=proxy.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{proxy.server_address[1]}"
+        proxy.shutdown()
+
+
 def _credentials() -> dict[str, str]:
     return {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
 
@@ -106,6 +144,20 @@ def test_a_version_goes_there_and_comes_back_checked(
     weights.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
     with pytest.raises(ChangedFile, match=r"model\.safetensors was changed"):
         load(CHAMPION, lake=other.root)
+
+
+def test_one_that_asks_for_a_password_gets_that_of_mlflow_s_variables(
+    guarded: str, other_bundle: Path, dataset: DatasetReference, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake = Lake(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", guarded)
+    with pytest.raises(RegistryError, match=f"{guarded} asks for a password: set MLFLOW_TRACKING_USERNAME"):
+        Registry.open(lake)
+    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "anna")
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "secret")
+    store = Registry.open(lake)
+    model = register(store, begin_run(store, uuid.uuid4().hex, "tiny", {}), other_bundle, dataset, {}, "A card.")
+    assert folder_digest(pull(store, model)) == folder_digest(other_bundle)
 
 
 def test_one_that_does_not_answer_is_named_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
