@@ -49,13 +49,15 @@ imports: setup
 docs: setup
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
-# First the tests that compile the most, so that few processes compile the same; then the files with the longest tests, so
-# that at the end no process waits for the other. (Of overlapping arguments pytest takes the wider one.)
-FIRST := tests/tokenization tests/modeling tests/docs tests/flows
-REST := $(filter-out $(FIRST) tests/__pycache__,$(patsubst %/,%,$(wildcard tests/*/)) $(wildcard tests/test_*.py))
+# In the order in which two processes take them: while one compiles the reader of MIDI files, which most tests need, the
+# other does not wait for it; then the files with the longest tests, so that at the end neither waits for the other.
+TESTS := $(sort $(shell find tests -name 'test_*.py'))
+ALONE := $(shell grep --recursive --files-with-matches --include='test_*.py' 'mark\.alone' tests)
+READER := tests/tokenization/midi/test_reader.py
+FIRST := $(READER) $(filter-out $(READER),$(foreach part,modeling tokenization docs flows,$(filter tests/$(part)/%,$(TESTS))))
 unit: setup
-	@$(BIN)/pytest -m "not alone and not thorough" -n 2 --dist loadfile --no-loadscope-reorder $(FIRST) $(REST)
-	@$(BIN)/pytest -m "alone and not thorough"
+	@$(BIN)/pytest -m "not alone and not thorough" -n 2 --dist loadfile --no-loadscope-reorder $(FIRST) $(filter-out $(FIRST),$(TESTS))
+	@$(BIN)/pytest -m "alone and not thorough" $(ALONE)
 
 # What takes longer than a change should wait for: the commands of all guides
 thorough: setup
