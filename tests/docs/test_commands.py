@@ -13,10 +13,12 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 def pages_with(language: str) -> list[ParameterSet]:
-    """The pages with commands to run; the guides take minutes, and are left to `make thorough`."""
+    """The pages with commands to run. The guides take minutes, and the quick start goes the way of README.md once more:
+    they are left to `make thorough`."""
     pages = [page for page in PAGES if any(b.language == language and b.reason is None for b in blocks_of(page))]
     thorough = (pytest.mark.thorough,)
-    return [pytest.param(page, marks=thorough if page.startswith("docs/guides/") else ()) for page in pages]
+    later = ("docs/guides/", "docs/quickstart")
+    return [pytest.param(page, marks=thorough if page.startswith(later) else ()) for page in pages]
 
 
 @pytest.mark.parametrize("page", pages_with("sh"))

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -17,9 +18,17 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 ROOT = Path(__file__).parents[2]
 
 
+@dataclass(frozen=True)
+class Home:
+    """A folder with `midi/{bach,jazz}`, one broken file among them, and with the lake."""
+
+    folder: Path
+    printed: str
+    """What ingesting it has printed."""
+
+
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory, song: Callable[[int], bytes]) -> Path:
-    """A folder with `midi/{bach,jazz}`, one broken file among them; the lake is below it, too."""
+def ingested(tmp_path_factory: pytest.TempPathFactory, song: Callable[[int], bytes]) -> Home:
     home = tmp_path_factory.mktemp("examples")
     for number, style in enumerate(("bach", "jazz")):
         folder = home / "midi" / style
@@ -27,8 +36,12 @@ def home(tmp_path_factory: pytest.TempPathFactory, song: Callable[[int], bytes])
         for index in range(20):
             (folder / f"{index:02}.mid").write_bytes(song(100 * number + index))
     (home / "midi" / "bach" / "broken.mid").write_bytes(b"no music")
-    run(home, "ingest_and_inspect.py", str(home / "midi"), "--name", "mine")
-    return home
+    return Home(home, run(home, "ingest_and_inspect.py", str(home / "midi"), "--name", "mine"))
+
+
+@pytest.fixture(scope="module")
+def home(ingested: Home) -> Path:
+    return ingested.folder
 
 
 def run(home: Path, script: str, *arguments: str) -> str:
@@ -45,11 +58,10 @@ def run(home: Path, script: str, *arguments: str) -> str:
     return done.stdout
 
 
-def test_ingest_and_inspect(home: Path) -> None:
-    printed = run(home, "ingest_and_inspect.py", str(home / "midi"), "--name", "mine")
-    assert printed.startswith("mine@")
-    assert "(reused)" in printed, "the second time"
-    assert "refused: bach/broken.mid: not_midi (no MThd header)" in printed
+def test_ingest_and_inspect(ingested: Home) -> None:
+    assert ingested.printed.startswith("mine@")
+    assert "(reused)" not in ingested.printed
+    assert "refused: bach/broken.mid: not_midi (no MThd header)" in ingested.printed
 
 
 def test_open_a_dataset_in_polars(home: Path) -> None:
@@ -66,6 +78,7 @@ def test_query_with_duckdb(home: Path) -> None:
     assert (home / "mine.duckdb").is_file()
 
 
+@pytest.mark.thorough  # the calls are those of README.md, which tests/docs runs
 def test_train_and_sample(home: Path) -> None:
     printed = run(home, "train_and_sample.py", "mine", "--style", "bach", "--steps", "2", "--length", "64")
     assert "2 steps" in printed

@@ -32,7 +32,7 @@ from registry.pulling import pull
 from registry.runs import begin_run
 from registry.store import Registry
 
-pytestmark = [pytest.mark.slow, pytest.mark.alone]
+pytestmark = pytest.mark.slow
 
 KEYS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_DEFAULT_REGION": "us-east-1"}
 START_SECONDS = 120.0

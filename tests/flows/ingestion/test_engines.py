@@ -151,20 +151,13 @@ def assert_equal(version: DatasetVersion, expected: DatasetVersion) -> None:
 
 
 class TestTheVersion:
-    """It is the same from every engine; `TestTheCommand` shows it of Ray."""
+    """It is the same from every engine. `TestTheCommand` shows it of Ray, `test_pipeline.py` of two local workers and
+    `test_object_store_lake.py` of Dask in this process."""
 
-    @pytest.mark.parametrize("name", ["local", "dask", "dask cluster"])
-    def test_is_that_of_one_process(
-        self,
-        name: str,
-        request: pytest.FixtureRequest,
-        expected: DatasetVersion,
-        mixed_songs: Path,
-        ingest_by: Any,
-        tmp_path: Path,
+    def test_of_a_dask_cluster_is_that_of_one_process(
+        self, dask_cluster: str, expected: DatasetVersion, mixed_songs: Path, ingest_by: Any, tmp_path: Path
     ) -> None:
-        address = request.getfixturevalue("dask_cluster") if name == "dask cluster" else None
-        with open_engine(EngineName(name.split()[0]), 2, INGESTION, address) as engine:
+        with open_engine(EngineName.DASK, 2, INGESTION, dask_cluster) as engine:
             _, published = ingest_by(engine, Lake(tmp_path), mixed_songs)
         assert_equal(published.version, expected)
 

@@ -93,6 +93,7 @@ def test_a_killed_run_goes_on_without_lost_or_doubled_rows(
     assert not [*folder.glob(".*")], "nothing half written is left"
 
 
+@pytest.mark.thorough  # `ingestion/test_engines.py` shows of every engine that it does any job as this machine does
 @pytest.mark.parametrize("engine", ["dask", "ray"])
 def test_clusters_compose_what_this_machine_does(
     engine: str, composer: Composer, tmp_path: Path, expected: dict[str, bytes]

@@ -1,6 +1,8 @@
 """Survival: a job that is killed leaves nothing behind, and the next one ends with the same weights.
 
-Real jobs on two ranks; `tests/benchmarks/survival.py` kills more of them, at random.
+Real jobs on two ranks, five launches. Piece by piece `test_launcher.py` shows a killed rank, `test_guard.py` a killed
+flow, `modeling/training/test_checkpoints.py` a torn checkpoint and two ranks that go on exactly, `demo/test_demo.py`
+Ctrl-C; `tests/benchmarks/survival.py` kills more of them, at random.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from modeling.config import load_preset, with_settings
 from modeling.training.events import CheckpointSaved, Event, Interrupted, RunStarted, StepTrained, Warned, read_events
 from tokenization.dataset import DatasetVersion
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.thorough, pytest.mark.timeout(900)]
 
 HOSTS = [Host("localhost", 2)]
 STEPS = 80
