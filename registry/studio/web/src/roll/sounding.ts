@@ -8,7 +8,7 @@ import { boxOf, isBlack, type Lanes } from "./lanes";
 /** Seconds for which a drum is lit. */
 const FLASH = 0.12;
 /** Share of the width that black keys take. */
-const SHORT = 0.62;
+const SHORT = 0.54;
 /** Heights of the ruler in an octave, from which on each C is named. */
 const NAMED = 1.2;
 
@@ -63,9 +63,9 @@ export function drawKeys(context: CanvasRenderingContext2D, width: number, heigh
     }
     if (pitch % 12 === 0 && pitchHeight * 12 >= NAMED * ruler) {
       context.fillStyle = palette.onKey;
-      context.font = `${ruler * 0.45}px Inter, system-ui, sans-serif`;
+      context.font = `${ruler * 0.4}px Inter, system-ui, sans-serif`;
       context.textAlign = "right";
-      context.fillText(`C${pitch / 12 - 1}`, width - 4, y + pitchHeight / 2 + ruler * 0.16);
+      context.fillText(`C${pitch / 12 - 1}`, width - 2, y + pitchHeight / 2 + ruler * 0.14);
     }
   }
 }

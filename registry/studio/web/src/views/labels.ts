@@ -21,8 +21,8 @@ interface Box {
 }
 
 const LABELS: readonly Label[] = [
-  { dx: 0, dy: -17, anchor: "middle" },
-  { dx: 0, dy: 29, anchor: "middle" },
+  { dx: 0, dy: -20, anchor: "middle" },
+  { dx: 0, dy: 33, anchor: "middle" },
   { dx: 17, dy: 6, anchor: "start" },
   { dx: -17, dy: 6, anchor: "end" },
 ];
