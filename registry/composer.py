@@ -33,7 +33,7 @@ from tokenization.midi.notes import Notes
 from tokenization.vocabulary import Tokens
 
 if TYPE_CHECKING:
-    from modeling.generation import Executor, ExecutorConfig, Infill, Request, Turns, Watch
+    from modeling.generation import Executor, ExecutorConfig, Infill, Rank, Request, Turns, Watch
     from registry.openings import Opening
     from tokenization.originality import Originality, OriginalityIndex
 
@@ -51,6 +51,29 @@ class Composer(VersionFiles):
         """
         super().__init__(files, identity, device)
         self.lake = lake
+
+    def rank_of(self, request: PieceRequest) -> Rank:
+        """Return by what the candidates of a request are ranked. Raises WeightsError."""
+        from modeling.generation import resolve_rank
+
+        return resolve_rank(request.rank, self.critic_auc)
+
+    def unranked_because(self, request: PieceRequest) -> str | None:
+        """Return why the candidates of a request are not ranked; None if they are, or were not to be."""
+        if request.rank != "auto" or request.best_of == 1 or self.rank_of(request) != "none":
+            return None
+        auc = self.critic_auc
+        if auc is None:
+            return "the model has no critic that was measured: the first candidate is taken"
+        return (
+            f"the model's critic was not found to beat chance (AUC {auc.value:.2f}, 95 % interval {auc.low:.2f} to "
+            f"{auc.high:.2f}): the first candidate is taken"
+        )
+
+    def candidates_for_best(self, request: PieceRequest) -> int:
+        """Return the candidates that are generated to find the best: where nothing ranks them, the first is."""
+        is_first = self.rank_of(request) == "none" and not request.is_infill  # which is ranked by its seam
+        return 1 if is_first else request.best_of
 
     @cached_property
     def dataset(self) -> DatasetVersion:
@@ -165,7 +188,7 @@ class Composer(VersionFiles):
 
     def answer(self, request: PieceRequest, prompt: Prompt | None = None, on_progress: Progress | None = None) -> Piece:
         """Compose the piece of a request: the best candidate. Raises UserError and WeightsError."""
-        return self.candidates(request, prompt, on_progress)[0]
+        return self.candidates(request, prompt, on_progress, best_of=self.candidates_for_best(request))[0]
 
     def candidates(
         self,
@@ -173,14 +196,15 @@ class Composer(VersionFiles):
         prompt: Prompt | None = None,
         on_progress: Progress | None = None,
         stop: int | None = None,
+        best_of: int | None = None,
     ) -> list[Piece]:
         """Compose all candidates of a request, the best first. Raises UserError and WeightsError.
 
-        `stop`: tokens after which they stop, whatever their planned length, to be continued.
+        `stop`: tokens after which they stop, whatever their planned length, to be continued. `best_of`: only so many.
         """
         from modeling.generation import Watch, at_a_stretch
 
-        return at_a_stretch(self.composing(request, prompt, Watch(on_progress), stop))
+        return at_a_stretch(self.composing(request, prompt, Watch(on_progress), stop, best_of=best_of))
 
     def composing(
         self,
@@ -189,6 +213,7 @@ class Composer(VersionFiles):
         watch: Watch,
         stop: int | None = None,
         executor_of: Callable[[ExecutorConfig], Executor] | None = None,
+        best_of: int | None = None,
     ) -> Turns[list[Piece]]:
         """Compose the candidates of a request in turn with others: see `modeling.generation.composing`.
 
@@ -196,7 +221,7 @@ class Composer(VersionFiles):
         """
         from modeling.generation import composing
 
-        prepared = replace(self.prepare(request, prompt), stop=stop)
+        prepared = replace(self.prepare(request, prompt), stop=stop, best_of=best_of or request.best_of)
         bundle = self.bundle
         executor = (executor_of or bundle.executor)(prepared.executor)
         found = yield from composing(bundle, prepared, executor, watch)
@@ -213,6 +238,7 @@ class Composer(VersionFiles):
                 each.likelihood,
                 each.curve,
                 request.drawing(self.drawing),
+                each.rank,
             )
             for each in found
         ]

@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 from infra.errors import UserError
 from infra.files import write_atomically
@@ -45,6 +46,8 @@ class Piece:
     """Tokens up to the end of windows along the piece, and the critic's probability that each is real."""
     drawing: DrawingConfig = PLAIN
     """How it was drawn: what the request says, else the model's own settings."""
+    rank: Literal["critic", "likelihood", "none"] = "none"
+    """By what the candidates were ranked."""
 
     @cached_property
     def digest(self) -> str:

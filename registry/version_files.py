@@ -16,6 +16,7 @@ from tokenization.dataset.pace import Pace
 from tokenization.encodings import Encoding
 
 if TYPE_CHECKING:
+    from modeling.criticism import Estimate
     from modeling.generation import ModelBundle
 
 CRITIC_FILE = "critic.json"
@@ -75,6 +76,14 @@ class VersionFiles:
     def has_critic(self) -> bool:
         """True if its pieces can be ranked by a critic."""
         return (self.files / CRITIC_FILE).exists()
+
+    @cached_property
+    def critic_auc(self) -> Estimate | None:
+        """How well its critic tells real music from its own; None without one, or one not measured. Raises
+        WeightsError."""
+        from modeling.criticism import read_auc
+
+        return read_auc(self.files) if self.has_critic else None
 
     @cached_property
     def bundle(self) -> ModelBundle:

@@ -207,7 +207,7 @@ def make_bundle(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]
         import torch
 
         from modeling.config import ModelConfig, SparsityConfig
-        from modeling.criticism import Critic, CriticConfig, new_head, save_critic
+        from modeling.criticism import Critic, CriticConfig, Estimate, new_head, save_critic
         from modeling.network.transformer import MuseNet
         from modeling.network.weights import save_model
         from tokenization.dataset import write_encoding
@@ -223,7 +223,8 @@ def make_bundle(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]
         model = MuseNet(config)
         save_model(model, folder)
         config = CriticConfig(window=32, hidden=8)
-        critic = Critic(model, model, new_head(16, config), config)
+        beats_chance = Estimate(0.8, 0.6, 0.9)
+        critic = Critic(model, model, new_head(16, config), config, auc=beats_chance)
         save_critic(critic, folder, is_tuned=False)
         write_encoding(folder, Combined(vocabulary))
         Pace(10.0, {"jazz": 20.0}).write(folder)

@@ -61,8 +61,9 @@ POSITIVE = click.FloatRange(0, min_open=True)
 @click.option("--best-of", type=click.IntRange(1), help="Candidates for each piece.  [default: 8]")
 @click.option(
     "--rank",
-    type=click.Choice(["critic", "likelihood", "none"]),
-    help="By what the best candidate is chosen; none: the first.  [default: critic]",
+    type=click.Choice(["auto", "critic", "likelihood", "none"]),
+    help="By what the best candidate is chosen; none: the first; auto: the critic if it beats chance, else none.  "
+    "[default: auto]",
 )
 @click.option(
     "--prune", is_flag=True, default=None, help="Drop the worse half of the candidates after 64, 128 and 192 tokens."

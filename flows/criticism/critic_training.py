@@ -158,7 +158,7 @@ class CriticTraining:
         report = CriticReport(
             run_id=self.run.run_id,
             folder=str(self.folder),
-            auc=next(each.auc for each in figures if each.name == self.ordinary.name),
+            auc=measuring.own_auc.value,
             calibration_error=expected_calibration_error(scores, is_real),
             calibration_floor=calibration_floor(scores),
             noise_below=share_below(noise, made),
@@ -169,6 +169,7 @@ class CriticTraining:
             figures=figures,
             reliability=measuring.reliability(),
         )
+        critic = replace(critic, auc=measuring.own_auc)
         bar.update(1, 1, f"held-out AUC {report.auc:.3f}, noise below ordinary {report.noise_below:.1%}")
         return critic, report
 

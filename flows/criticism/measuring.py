@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,6 +61,11 @@ class Measuring:
         self.generations = list(ordinary)
         families = _families(ordinary)
         self.made_scores, self.real_scores = (Scored(self.score(own), families) for own in (self.made, self.real))
+
+    @cached_property
+    def own_auc(self) -> Estimate:
+        """The AUC of the ordinary generations."""
+        return auc(self.real_scores, self.made_scores, self.seed)
 
     def score(self, windows: Sequence[Window]) -> Values:
         """Return the calibrated logit of whole windows."""

@@ -56,8 +56,6 @@ from registry.models import CHAMPION, RegisteredModel
 from registry.store import Registry
 
 Result = TypeVar("Result")
-CHANCE = 0.5
-"""AUC of a critic that knows nothing."""
 
 
 @task(name="starter model", persist_result=False, cache_policy=NO_CACHE)
@@ -121,10 +119,7 @@ def _demo(parameters: DemoParameters) -> DemoReport:
     promoted, judging = timed(lambda: promote(PromoteParameters(model=registered.version, lake=address)))
     if promoted.refused is not None:
         say(promoted.refused)
-    ranked = critic.auc > CHANCE
-    if not ranked:
-        say(f"the critic's AUC of {critic.auc:.3f} is no better than chance: pieces are not chosen by it")
-    composed, composing = timed(lambda: compose(parameters, ranked))
+    composed, composing = timed(lambda: compose(parameters))
     pieces = [piece for report in composed for piece in report.samples]
     stages = [
         starter_stage(starter, parameters.model, importing),
@@ -146,8 +141,8 @@ def timed(run: Callable[[], Result]) -> tuple[Result, float]:
     return result, time.perf_counter() - begun
 
 
-def compose(parameters: DemoParameters, ranked: bool) -> list[SampleReport]:
-    """Compose the pieces with the champion; `ranked`: each the best of several by the critic."""
+def compose(parameters: DemoParameters) -> list[SampleReport]:
+    """Compose the pieces with the champion, each the best of several by its critic, if that beats chance."""
     audio = audio_format()
     return [
         sample(
@@ -155,8 +150,7 @@ def compose(parameters: DemoParameters, ranked: bool) -> list[SampleReport]:
                 model=CHAMPION,
                 style=piece.style,
                 instruments=piece.instruments,
-                best_of=parameters.best_of if ranked else 1,
-                rank="critic" if ranked else "none",
+                best_of=parameters.best_of,
                 seconds=parameters.seconds,
                 seed=parameters.seed,
                 audio=audio,

@@ -64,7 +64,7 @@ class DemoParameters(BaseModel):
     )
     """What is composed at the end."""
     best_of: int = Field(8, ge=1)
-    """Candidates of each piece, where the critic is better than chance."""
+    """Candidates of each piece, where the critic beats chance."""
     seconds: float = Field(40.0, gt=0, le=600)
     """Of each piece."""
     seed: int = Field(0, ge=0)

@@ -57,7 +57,9 @@ def pull_task(registry: Registry, model: RegisteredModel, lake: Lake) -> Compose
 @task(name="compose", persist_result=False, cache_policy=NO_CACHE)
 def compose_task(composer: Composer, request: PieceRequest, prompt: Prompt | None) -> Piece:
     """Generate the candidates of one piece, rank them and return the best."""
-    with stage(f"composing {request.style or 'free'}, seed {request.seed} (best of {request.best_of})") as bar:
+    candidates = composer.candidates_for_best(request)
+    of = f" (best of {candidates})" if candidates > 1 else ""
+    with stage(f"composing {request.style or 'free'}, seed {request.seed}{of}") as bar:
         piece = composer.answer(request, prompt, bar.step)
         bar.update(0, note="" if piece.score is None else f"score {piece.score:.3f}")
     return piece
@@ -75,6 +77,8 @@ def sample(parameters: SampleParameters) -> SampleReport:
         request, prompt, origin = _begin(composer, parameters)
         for line in composer.check(request, prompt):
             say(line)
+        if (reason := composer.unranked_because(request)) is not None:
+            say(reason)
         record.reads(model_place(lake, MODEL_NAME, model.version))
         check = CopyCheck.of(lake, model.dataset, parameters.refuse_copies)
         if check.index is None:
@@ -100,7 +104,7 @@ def sample(parameters: SampleParameters) -> SampleReport:
         for s in samples
     ]
     create_table_artifact(key="samples", table=rows, description=f"model version {model.version}")
-    return SampleReport(model.version, model.dataset, parameters.count * request.best_of, samples)
+    return SampleReport(model.version, model.dataset, parameters.count * composer.candidates_for_best(request), samples)
 
 
 def _begin(composer: Composer, parameters: SampleParameters) -> tuple[PieceRequest, Prompt | None, Origin]:

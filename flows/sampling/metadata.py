@@ -55,6 +55,8 @@ class SampleMetadata(_Strict):
     """How it was drawn: what the request says, else the model's own settings."""
     candidate: int
     """Number of the chosen candidate."""
+    rank: Literal["critic", "likelihood", "none"] = "none"
+    """By what it was chosen; `none`: it was the first."""
     score: float | None
     """The critic's probability that the piece is real; None where the model has no critic."""
     likelihood: float | None = None
@@ -106,6 +108,7 @@ def metadata_of(
         model=piece.model,
         drawing=piece.drawing,
         candidate=piece.candidate,
+        rank=piece.rank,
         score=None if piece.score is None else round(piece.score, 6),
         likelihood=None if piece.likelihood is None else round(piece.likelihood, 4),
         score_curve=piece.score_curve,

@@ -1,6 +1,7 @@
 """The inner critic: it says at every position of a piece how likely what it has heard so far is real music.
 
-- `Critic`: a network, a `CriticHead` on its states, and a `Calibration`; `save_critic`, `load_critic`: as files
+- `Critic`: a network, a `CriticHead` on its states, and a `Calibration`; `save_critic`, `load_critic`, `read_auc`: as
+  files
 - `judge`: windows over whole pieces → a `Judgement` each: a score, and a curve along the piece
 - `Window`, `Lessons`, `Generated`: what a critic hears, and what it learns from: real windows beside generations and
   damaged pieces under the same headers
@@ -16,7 +17,7 @@ from modeling.criticism.calibration import (
     fit_calibration,
     probability,
 )
-from modeling.criticism.critic import Critic, load_critic, new_head, save_critic
+from modeling.criticism.critic import Critic, load_critic, new_head, read_auc, save_critic
 from modeling.criticism.figures import Estimate, Scored, auc, share_below
 from modeling.criticism.fitting import fit_critic, new_critic
 from modeling.criticism.lessons import Generated, Lessons
@@ -61,6 +62,7 @@ __all__ = [
     "new_head",
     "prefix_sizes",
     "probability",
+    "read_auc",
     "save_critic",
     "share_below",
     "window_starts",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from modeling.config.critic import CriticConfig
 from modeling.criticism.calibration import Calibration, Values
+from modeling.criticism.figures import Estimate
 from modeling.criticism.surprise import SURPRISE, surprise_of
 from modeling.criticism.windows import Window, batch_of
 from modeling.network.batch import Batch
@@ -25,9 +27,9 @@ from modeling.network.weights import UNREADABLE, WeightsError
 from tokenization.encodings import HEADER, Encoding
 
 CRITIC_CONFIG, CRITIC_WEIGHTS = "critic.json", "critic.safetensors"
-CRITIC_FORMAT = 4
-"""Format of a stored critic. 4: a head that may hear the model's surprise; 3: a logit at every position, a calibration,
-and possibly a trunk of its own."""
+CRITIC_FORMAT = 5
+"""Format of a stored critic. 5: its AUC; 4: a head that may hear the model's surprise; 3: a logit at every position, a
+calibration, and possibly a trunk of its own."""
 BATCH = 16
 """Windows in one forward pass."""
 HEAD, TRUNK = "head.", "trunk."
@@ -45,6 +47,8 @@ class Critic:
     head: CriticHead
     config: CriticConfig
     calibration: Calibration = field(default_factory=Calibration)
+    auc: Estimate | None = None
+    """On held-out generations as the model is drawn from by default, beside real windows; None where not measured."""
 
     def inputs(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
         """Return what the head hears of windows: the trunk's states, shape (windows, size, d_model), and surprise."""
@@ -86,6 +90,7 @@ def save_critic(critic: Critic, folder: Path, is_tuned: bool) -> None:
         "d_model": critic.head.d_model,
         "config": critic.config.model_dump(mode="json"),
         "calibration": asdict(critic.calibration),
+        "auc": None if critic.auc is None else asdict(critic.auc),
         "has_trunk": is_tuned,
     }
     (folder / CRITIC_CONFIG).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
@@ -101,13 +106,7 @@ def save_critic(critic: Critic, folder: Path, is_tuned: bool) -> None:
 def load_critic(folder: Path, model: MuseNet) -> Critic:
     """Read the critic of a folder, in evaluation mode, on the device of its model. Raises WeightsError."""
     try:
-        content = dict(json.loads((folder / CRITIC_CONFIG).read_text(encoding="utf-8")))
-        found = content.get("format", 1)
-        if found != CRITIC_FORMAT:
-            raise WeightsError(
-                f"{folder / CRITIC_CONFIG} has format {found}, this version of musenet reads format {CRITIC_FORMAT}: "
-                "train the critic again and register the model"
-            )
+        content = _read_content(folder)
         weights = load_file(folder / CRITIC_WEIGHTS)
         config = CriticConfig(**content["config"])
         head = new_head(content["d_model"], config)
@@ -120,12 +119,36 @@ def load_critic(folder: Path, model: MuseNet) -> Critic:
                 trunk = MuseNet(model.config)
             trunk.load_state_dict(_part(weights, TRUNK), assign=True)
             trunk = trunk.float().to(model.norm.weight.device).eval()
-        calibration = Calibration(**content["calibration"])
+        calibration, estimate = Calibration(**content["calibration"]), _estimate(content)
     except WeightsError:
         raise
     except UNREADABLE as error:
         raise WeightsError(f"no critic can be read from {folder}: {error}") from error
-    return Critic(model, trunk, head.to(model.norm.weight.device).eval(), config, calibration)
+    return Critic(model, trunk, head.to(model.norm.weight.device).eval(), config, calibration, estimate)
+
+
+def read_auc(folder: Path) -> Estimate | None:
+    """Return the AUC of the critic of a folder, without its weights; None where it was not measured. Raises
+    WeightsError."""
+    try:
+        return _estimate(_read_content(folder))
+    except UNREADABLE as error:
+        raise WeightsError(f"no critic can be read from {folder}: {error}") from error
+
+
+def _read_content(folder: Path) -> dict[str, Any]:
+    content = dict(json.loads((folder / CRITIC_CONFIG).read_text(encoding="utf-8")))
+    found = content.get("format", 1)
+    if found != CRITIC_FORMAT:
+        raise WeightsError(
+            f"{folder / CRITIC_CONFIG} has format {found}, this version of musenet reads format {CRITIC_FORMAT}: "
+            "train the critic again and register the model"
+        )
+    return content
+
+
+def _estimate(content: dict[str, Any]) -> Estimate | None:
+    return None if content["auc"] is None else Estimate(**content["auc"])
 
 
 def new_head(d_model: int, config: CriticConfig) -> CriticHead:

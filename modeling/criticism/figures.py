@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from modeling.criticism.calibration import Values
 
 RESAMPLES = 500
+CHANCE = 0.5
+"""AUC of a critic that knows nothing."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,11 @@ class Estimate:
     value: float
     low: float
     high: float
+
+    @property
+    def beats_chance(self) -> bool:
+        """Of an AUC: True if the whole interval lies above that of a critic that knows nothing."""
+        return self.low > CHANCE
 
 
 def auc(real: Scored, other: Scored, seed: int = 0) -> Estimate:

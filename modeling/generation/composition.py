@@ -15,7 +15,7 @@ from modeling.generation.generate import Growth, Step, grown
 from modeling.generation.mixture import Mixture
 from modeling.generation.prompt import prompt_tokens
 from modeling.generation.pruning import prune_while_composing, pruned_tokens
-from modeling.generation.ranking import check_rank, merits
+from modeling.generation.ranking import Rank, check_rank, merits, resolve_rank
 from modeling.generation.request import Request
 from modeling.generation.seam import seam_losses
 from modeling.generation.turns import Turns, at_a_stretch
@@ -42,6 +42,8 @@ class Candidate:
     """Mean log-likelihood in nats per token, where candidates are ranked by it."""
     curve: tuple[tuple[int, float], ...] = ()
     """Tokens up to the end of windows along the piece, and the critic's probability that each is real."""
+    rank: Rank = "none"
+    """By what it was ranked."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,9 @@ def composing(bundle: ModelBundle, request: Request, executor: Executor, watch: 
     Returns what `compose` does, and fewer candidates, or shorter ones, if it is over before.
     """
     check_rank(bundle.critic is not None, request.rank, request.best_of)
+    rank = resolve_rank(request.rank, None if bundle.critic is None else bundle.critic.auc)
+    if rank == "none":  # which says of none that it is worse
+        request = replace(request, prune=False)
     prompt = prompt_tokens(bundle.encoding, request)
     frame = None
     if request.infill is not None:
@@ -83,11 +88,11 @@ def composing(bundle: ModelBundle, request: Request, executor: Executor, watch: 
         prompt = frame.prefix
     if watch.on_begin is not None:
         watch.on_begin(prompt)
-    drawn, numbers = yield from _generate_candidates(bundle, request, prompt, executor, watch, frame)
+    drawn, numbers = yield from _generate_candidates(bundle, request, rank, prompt, executor, watch, frame)
     pieces = drawn if frame is None else [frame.whole(tokens) for tokens in drawn]
     if watch.is_in_haste():
         return [Candidate(piece, None, number) for piece, number in zip(pieces, numbers)]
-    found: list[Candidate] = yield lambda: _rank(bundle, request, prompt, pieces, numbers, frame)
+    found: list[Candidate] = yield lambda: _rank(bundle, request, rank, prompt, pieces, numbers, frame)
     return found
 
 
@@ -100,6 +105,7 @@ def rows_at_most(vocabulary: Vocabulary, request: Request) -> int:
 def _generate_candidates(
     bundle: ModelBundle,
     request: Request,
+    rank: Rank,
     prompt: Tokens,
     executor: Executor,
     watch: Watch,
@@ -150,7 +156,7 @@ def _generate_candidates(
 
         def ranked(pieces: list[Tokens]) -> list[float]:
             lengths = [request.length] * len(pieces)
-            return [each.key(request.rank) for each in merits(bundle, pieces, lengths, given, request.rank)]
+            return [each.key(rank) for each in merits(bundle, pieces, lengths, given, rank)]
 
         end = bundle.vocabulary.end
         made, numbers = yield from prune_while_composing(
@@ -167,6 +173,7 @@ def _generate_candidates(
 def _rank(
     bundle: ModelBundle,
     request: Request,
+    rank: Rank,
     prompt: Tokens,
     pieces: list[Tokens],
     numbers: Sequence[int],
@@ -175,12 +182,12 @@ def _rank(
     """Sort candidates by merit, the highest first; infilled ones by the loss behind the seam, if any."""
     is_whole = request.direction.seconds is not None or frame is not None
     lengths = [len(piece) if is_whole else request.length for piece in pieces]
-    found = merits(bundle, pieces, lengths, len(prompt), request.rank)
+    found = merits(bundle, pieces, lengths, len(prompt), rank)
     seams: list[float | None] = [None] * len(pieces)
     if frame is not None and frame.events_behind:
         seams = [*seam_losses(bundle.model, bundle.encoding, pieces, frame.events_behind)]
-    order = sorted(range(len(pieces)), key=lambda at: (seams[at] or 0.0, -found[at].key(request.rank), numbers[at]))
+    order = sorted(range(len(pieces)), key=lambda at: (seams[at] or 0.0, -found[at].key(rank), numbers[at]))
     return [
-        Candidate(pieces[at], found[at].score, numbers[at], seams[at], found[at].likelihood, found[at].curve)
+        Candidate(pieces[at], found[at].score, numbers[at], seams[at], found[at].likelihood, found[at].curve, rank)
         for at in order
     ]

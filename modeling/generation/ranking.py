@@ -1,4 +1,7 @@
-"""The ranking of candidates: by the critic, by the network's own likelihood, or not at all."""
+"""The ranking of candidates: by the critic, by the network's own likelihood, or not at all.
+
+Unless a request says by what, only a critic that was measured to beat chance ranks.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from infra.errors import UserError
-from modeling.criticism import judge
+from modeling.criticism import Estimate, judge
 from modeling.generation.bundle import ModelBundle
 from modeling.generation.likelihood import mean_log_likelihoods
+from modeling.generation.request import AskedRank
 from tokenization.encodings import HEADER
 from tokenization.vocabulary import Tokens
 
@@ -37,7 +41,14 @@ class Merit:
         return 0.0 if value is None else value
 
 
-def check_rank(has_critic: bool, rank: Rank, candidates: int) -> None:
+def resolve_rank(asked: AskedRank, auc: Estimate | None) -> Rank:
+    """Return by what candidates are ranked. `auc`: of the model's critic; None without one, or one not measured."""
+    if asked != "auto":
+        return asked
+    return "critic" if auc is not None and auc.beats_chance else "none"
+
+
+def check_rank(has_critic: bool, rank: AskedRank, candidates: int) -> None:
     """Raise NoCriticError if several candidates are to be ranked by a critic that is not there."""
     if rank == "critic" and candidates > 1 and not has_critic:
         raise NoCriticError(

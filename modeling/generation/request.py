@@ -12,6 +12,9 @@ from modeling.generation.sampling import SamplingConfig
 from tokenization.midi.notes import DEFAULT_TEMPO
 from tokenization.vocabulary import Tokens
 
+AskedRank = Literal["auto", "critic", "likelihood", "none"]
+"""`auto`: the critic if it was measured to beat chance, else none."""
+
 
 @dataclass(frozen=True)
 class Request:
@@ -38,7 +41,7 @@ class Request:
     """The part of the prompt, a whole piece then, that is composed anew."""
     direction: Direction = field(default_factory=Direction)
     """Length in time, blend of styles, musical controls."""
-    rank: Literal["critic", "likelihood", "none"] = "critic"
+    rank: AskedRank = "auto"
     """By what candidates are ranked."""
     prune: bool = False
     """True to drop the worse half of the candidates again and again while they are composed."""

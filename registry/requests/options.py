@@ -42,7 +42,7 @@ class RequestOptions(TypedDict, total=False):
     longest_note: float
     guidance: float
     best_of: int
-    rank: Literal["critic", "likelihood", "none"]
+    rank: Literal["auto", "critic", "likelihood", "none"]
     prune: bool
     seed: int
     weights: Literal["fp32", "int8"]

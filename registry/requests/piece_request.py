@@ -14,7 +14,7 @@ from registry.prompts import Prompt
 from registry.spans import parse_span
 from tokenization.midi.notes import DEFAULT_TEMPO
 
-REQUEST_FORMAT: Final = 1
+REQUEST_FORMAT: Final = 2
 """Raised when a request as it was written before would mean another piece."""
 DEFAULT_LENGTH = 1024
 SHORTEST, LONGEST = 32, 2**17
@@ -76,8 +76,9 @@ class PieceRequest(Controls):
     """Strength of classifier-free guidance towards style and instruments; 1: none."""
     best_of: int = Field(8, ge=1, le=MOST_CANDIDATES)
     """Candidates, of which one is chosen."""
-    rank: Literal["critic", "likelihood", "none"] = "critic"
-    """By what it is chosen. `likelihood`: the highest mean log-likelihood of its tokens; `none`: the first."""
+    rank: Literal["auto", "critic", "likelihood", "none"] = "auto"
+    """By what it is chosen. `likelihood`: the highest mean log-likelihood of its tokens; `none`: the first; `auto`: the
+    critic if it was measured to beat chance, else none."""
     prune: bool = False
     """True to drop the worse half of the candidates after 64, 128 and 192 tokens, so that many more cost as much."""
     seed: int = Field(0, ge=0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from registry.publishing import register
 from registry.requests import PieceRequest
 from registry.runs import begin_run
 from registry.store import Registry
+from registry.version_files import CRITIC_FILE
 from tokenization.midi import read_midi
 
 IDENTITY = ModelIdentity(version="3", digest="ab" * 32, dataset="songs@abc", run="r")
@@ -114,6 +117,46 @@ class TestAnInfill:
             with pytest.raises(UserError, match=message):
                 unloaded.compose(**options)  # type: ignore[misc, arg-type]
         assert "bundle" not in vars(unloaded)
+
+
+class TestTheBest:
+    """Of several candidates: by the critic, if that was measured to beat chance."""
+
+    @staticmethod
+    def measured(bundle: Path, tmp_path: Path, auc: dict[str, float] | None) -> Composer:
+        """The composer of the bundle, of which the critic has another AUC."""
+        files = tmp_path / "files"
+        shutil.copytree(bundle, files)
+        content = json.loads((files / CRITIC_FILE).read_text())
+        (files / CRITIC_FILE).write_text(json.dumps(content | {"auc": auc}))
+        return Composer(files, IDENTITY)
+
+    def test_is_the_critics(self, composer: Composer) -> None:
+        asked = PieceRequest(length=40, best_of=3)
+        assert (composer.candidates_for_best(asked), composer.unranked_because(asked)) == (3, None)
+        pieces = composer.candidates(asked)
+        best = composer.answer(asked)
+        assert (best.rank, best.candidate, best.digest) == ("critic", pieces[0].candidate, pieces[0].digest)
+
+    def test_is_the_first_where_the_critic_may_know_nothing(self, bundle: Path, tmp_path: Path) -> None:
+        composer = self.measured(bundle, tmp_path, {"value": 0.37, "low": 0.25, "high": 0.49})
+        asked = PieceRequest(length=40, best_of=3)
+        assert composer.candidates_for_best(asked) == 1
+        assert composer.unranked_because(asked) == (
+            "the model's critic was not found to beat chance (AUC 0.37, 95 % interval 0.25 to 0.49): the first candidate "
+            "is taken"
+        )
+        assert "bundle" not in vars(composer), "nothing was loaded for it"
+        best = composer.answer(asked)
+        assert (best.rank, best.candidate) == ("none", 0)
+        assert [each.candidate for each in composer.candidates(asked)] == [0, 1, 2], "all are there for who wants them"
+
+    def test_of_an_unmeasured_critic_is_the_first(self, bundle: Path, tmp_path: Path) -> None:
+        composer = self.measured(bundle, tmp_path, None)
+        said = composer.unranked_because(PieceRequest(best_of=3))
+        assert said == "the model has no critic that was measured: the first candidate is taken"
+        for plain in (PieceRequest(best_of=1), PieceRequest(rank="none"), PieceRequest(rank="critic")):
+            assert composer.unranked_because(plain) is None
 
 
 class TestAPiece:

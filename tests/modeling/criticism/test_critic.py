@@ -11,20 +11,21 @@ import numpy as np
 import pytest
 import torch
 
-from modeling.criticism import Calibration, Critic, Window, load_critic, save_critic
+from modeling.criticism import Calibration, Critic, Estimate, Window, load_critic, read_auc, save_critic
 from modeling.criticism.critic import CRITIC_CONFIG, CRITIC_FORMAT, CRITIC_WEIGHTS
 from modeling.data import Split
 from modeling.network.transformer import MuseNet
 from modeling.network.weights import WeightsError
 
 CALIBRATION = Calibration(2.0, 0.1, -1.0, 0.2)
+AUC = Estimate(0.8, 0.6, 0.9)
 
 
 @pytest.fixture
 def folder(make_critic: Callable[..., Critic], tmp_path: Path) -> Path:
     """A saved critic without a trunk of its own."""
     critic = make_critic()
-    save_critic(replace(critic, calibration=CALIBRATION), tmp_path / "critic", is_tuned=False)
+    save_critic(replace(critic, calibration=CALIBRATION, auc=AUC), tmp_path / "critic", is_tuned=False)
     return tmp_path / "critic"
 
 
@@ -32,8 +33,17 @@ def test_it_comes_back_bit_for_bit(folder: Path, make_critic: Callable[..., Crit
     critic = make_critic()
     found = load_critic(folder, critic.trunk)
     assert found.trunk is critic.trunk
-    assert (found.config, found.calibration) == (critic.config, CALIBRATION)
+    assert (found.config, found.calibration, found.auc) == (critic.config, CALIBRATION, AUC)
     assert all(torch.equal(found.head.state_dict()[name], value) for name, value in critic.head.state_dict().items())
+
+
+def test_its_auc_is_read_without_its_weights(folder: Path, make_critic: Callable[..., Critic], tmp_path: Path) -> None:
+    (folder / CRITIC_WEIGHTS).unlink()
+    assert read_auc(folder) == AUC
+    save_critic(make_critic(), tmp_path / "unmeasured", is_tuned=False)
+    assert read_auc(tmp_path / "unmeasured") is None
+    with pytest.raises(WeightsError, match="no critic can be read from"):
+        read_auc(tmp_path)
 
 
 def test_a_tuned_trunk_is_stored_with_it(make_critic: Callable[..., Critic], tmp_path: Path) -> None:

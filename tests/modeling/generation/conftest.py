@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from modeling.criticism import Critic, CriticConfig, new_head
+from modeling.criticism import Critic, CriticConfig, Estimate, new_head
 from modeling.generation import ModelBundle, Request, SamplingConfig
 from modeling.network.transformer import MuseNet
 from tokenization.encodings import Encoding, Time, get_encoding, learn_tokens
@@ -19,6 +19,7 @@ from tokenization.vocabulary import Vocabulary
 from tokenization.vocabulary.learned_tokens import LearnedKind, LearnedTokens
 
 CRITIC = CriticConfig(window=32, hidden=8)
+BEATS_CHANCE = Estimate(0.8, 0.6, 0.9)
 
 MakeRequest = Callable[..., Request]
 BundleOf = Callable[[str, Time], ModelBundle]
@@ -68,7 +69,7 @@ def bundle_of(make_model: Callable[..., MuseNet], vocabulary: Vocabulary, long_t
             model.norm.bias.fill_(1.0)
             model.output.weight[encoding.vocabulary.end] = -0.5
         torch.manual_seed(1)
-        return ModelBundle(model, Critic(model, model, new_head(32, CRITIC).eval(), CRITIC), encoding)
+        return ModelBundle(model, Critic(model, model, new_head(32, CRITIC).eval(), CRITIC, auc=BEATS_CHANCE), encoding)
 
     return make
 

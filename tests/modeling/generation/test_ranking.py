@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from modeling.criticism import judge
-from modeling.generation import ModelBundle, NoCriticError, Request, compose, mean_log_likelihoods
+from modeling.criticism import Estimate, judge
+from modeling.generation import ModelBundle, NoCriticError, Request, compose, mean_log_likelihoods, resolve_rank
 from modeling.generation.pruning import PRUNED_AT, prune_while_composing, pruned_tokens
 from modeling.generation.turns import Turns, at_a_stretch
 
@@ -22,12 +22,40 @@ def test_without_a_critic_several_candidates_need_another_ranking(
 ) -> None:
     bare = replace(bundle, critic=None)
     with pytest.raises(NoCriticError, match="no critic to rank candidates by: take --rank likelihood or --rank none"):
-        compose(bare, make_request())
+        compose(bare, make_request(rank="critic"))
     (only,) = compose(bare, make_request(best_of=1))
     assert only.score is None
     first, *_ = compose(bare, make_request(rank="none"))
     assert first.index == 0
     assert first.tokens.tolist() == only.tokens.tolist()
+
+
+BETTER, UNSURE = Estimate(0.8, 0.6, 0.9), Estimate(0.6, 0.45, 0.75)
+
+
+def test_unless_asked_for_only_a_critic_that_beats_chance_ranks() -> None:
+    assert resolve_rank("auto", BETTER) == "critic"
+    assert [resolve_rank("auto", auc) for auc in (UNSURE, None)] == ["none", "none"]
+    assert resolve_rank("critic", UNSURE) == "critic"
+    assert resolve_rank("likelihood", BETTER) == "likelihood"
+
+
+@pytest.mark.parametrize(("auc", "rank"), [(BETTER, "critic"), (UNSURE, "none"), (None, "none")])
+def test_candidates_say_by_what_they_were_ranked(
+    bundle: ModelBundle, make_request: MakeRequest, auc: Estimate | None, rank: str
+) -> None:
+    assert bundle.critic is not None
+    found = compose(replace(bundle, critic=replace(bundle.critic, auc=auc)), make_request())
+    assert {each.rank for each in found} == {rank}
+    scores = [each.score for each in found]
+    if rank == "critic":
+        assert scores == sorted(scores, reverse=True)
+    else:
+        assert [each.index for each in found] == [0, 1, 2]
+
+
+def test_what_nothing_ranks_is_not_pruned(bundle: ModelBundle, make_request: MakeRequest) -> None:
+    assert len(compose(bundle, make_request(best_of=4, length=220, prune=True))) == 4
 
 
 def test_likelihood_ranks_by_the_mean_over_tokens(bundle: ModelBundle, make_request: MakeRequest) -> None:
@@ -63,7 +91,7 @@ class TestPruning:
     def test_what_is_left_are_candidates_as_they_would_have_been(
         self, bundle: ModelBundle, make_request: MakeRequest
     ) -> None:
-        asked = make_request(best_of=6, length=220)
+        asked = make_request(best_of=6, length=220, rank="critic")
         whole = {c.index: c.tokens.tolist() for c in compose(bundle, asked)}
         told: list[tuple[int, int]] = []
         pruned = compose(bundle, replace(asked, prune=True), lambda done, total: told.append((done, total)))
