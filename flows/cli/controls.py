@@ -50,9 +50,13 @@ OPTIONS = (
     click.option(
         "--repetition",
         type=NATS,
-        help="Penalty in nats for each time that a phrase was heard lately, beyond --repeats.  [default: 0.0]",
+        help="Penalty in nats for each time that a phrase was heard lately, beyond --repeats.  [default: the model's]",
     ),
-    click.option("--repeats", type=click.IntRange(0), help="Times that a phrase may be heard freely.  [default: 2]"),
+    click.option(
+        "--repeats",
+        type=click.IntRange(0),
+        help="Times that a phrase may be heard freely.  [default: the model's]",
+    ),
     click.option(
         "--tonality",
         type=NATS,

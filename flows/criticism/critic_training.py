@@ -52,6 +52,10 @@ MEASURED = (
 """Further samplers that a critic is measured on, most of which it never saw."""
 FURTHER = 0.5
 """Generations by each of those, as a share of the ordinary ones."""
+ENOUGH_UNREAD = 32
+"""Validation pieces longer than a window from which a critic learns what is real; where there are fewer, it learns from
+the training pieces. The network has read those, so that they surprise it less than any other music does: a critic that
+knows real music by that takes generations, which surprise the network as little, for real."""
 OWN_SHARE = 4.0
 """Weight of a model's own drawing among the samplers of its archive."""
 
@@ -79,13 +83,17 @@ class CriticTraining:
         joint = run.config.training.critic
         every = 1 if joint is None else joint.fill_every
         self.past = Archive(lake.archive / run.run_id / TRAINING, run.run_id, token_format, every)
-        self.train = load_split(dataset.path, "train")
+        read, unread, test = (load_split(dataset.path, split) for split in ("train", "validation", "test"))
+        is_enough = len(long_pieces(unread, window)) >= ENOUGH_UNREAD
+        self.learned = unread if is_enough else read
+        self.pieces = _joined(read, unread)
+        """Beside which a generation may stand that is learned from; those of a joint training stand beside `read`."""
         self.families: dict[str, str] = {}
         for split in ("train", "validation", "test"):
             self.families |= family_by_piece(dataset.path, split)
-        held_out = _joined(load_split(dataset.path, "validation"), load_split(dataset.path, "test"))
-        self._check("training", self.train, "ingest more")
-        self._check("held-out", held_out, "ingest more, or hold out more with `--set splits.validation=0.2`")
+        self._check("training", self.learned, "ingest more")
+        held_out = test if is_enough else _joined(unread, test)
+        self._check("held-out", held_out, "ingest more, or hold out more with `--set splits.test=0.2`")
         self.calibration, self.test = _halves(held_out, self.families, window)
         self.model = load_model(run.folder.model)
         self.generations = Generations(
@@ -112,7 +120,7 @@ class CriticTraining:
 
         Raises ArchiveError for an archive of another run or vocabulary.
         """
-        made = self.generations.to_learn("round0", self.train, self.parameters.train_pieces, bar)
+        made = self.generations.to_learn("round0", self.learned, self.parameters.train_pieces, bar)
         return [*self.past.at(2**31 - 1, self.parameters.archive.most), *made]
 
     def fit(self, generations: list[Generation], bar: Stage) -> tuple[Critic, int]:
@@ -122,8 +130,8 @@ class CriticTraining:
         for number in range(parameters.rounds):
             if number:
                 generations = [*generations, *self._hardest(critic, number, bar)]
-            learned = generated_of(generations, self.train)
-            lessons = Lessons(self.train, learned, self.config.lesson_window, self.config.damaged)
+            made = generated_of(generations, self.pieces)
+            lessons = Lessons(self.pieces, made, self.config.lesson_window, self.config.damaged, self.learned.piece_ids)
 
             def progress(done: int, loss: float, before: int = number * steps) -> None:
                 bar.update(before + done, parameters.rounds * steps, f"loss {loss:.3f}")
@@ -182,7 +190,7 @@ class CriticTraining:
 
     def _calibrated(self, critic: Critic, generations: Sequence[Generation]) -> Critic:
         made, real = windows_of(generations, self.calibration)
-        logits, heard, is_real = judge_prefixes(critic, self.train.encoding, [*real, *made])
+        logits, heard, is_real = judge_prefixes(critic, self.test.encoding, [*real, *made])
         return replace(critic, calibration=fit_calibration(logits, heard, is_real))
 
     def _hardest(self, critic: Critic, number: int, bar: Stage) -> list[Generation]:
@@ -190,11 +198,11 @@ class CriticTraining:
         count = self.parameters.train_pieces
 
         def hardest(drawn: list[Generation]) -> list[Generation]:
-            logits = judge_windows(critic, self.train.encoding, windows_of(drawn, self.train)[0])[0]
+            logits = judge_windows(critic, self.learned.encoding, windows_of(drawn, self.learned)[0])[0]
             best = np.argsort(-logits, kind="stable")[:count]
             return [drawn[index] for index in sorted(best.tolist())]
 
-        return self.generations.to_learn(f"round{number}", self.train, 2 * count, bar, hardest)
+        return self.generations.to_learn(f"round{number}", self.learned, 2 * count, bar, hardest)
 
 
 def _slug(name: str) -> str:

@@ -111,11 +111,12 @@ def _data(run: Run, dataset: DatasetVersion) -> str:
 
 
 def _drawing(drawing: DrawingConfig) -> str:
+    phrases = f", a phrase heard more than {drawing.repeats} times {drawing.repetition:g} nats less likely each time"
     return (
         f"Where a request says nothing: temperature {drawing.temperature:g} (of waits "
         f"{drawing.temperature * drawing.time_temperature:g}, of pitches "
         f"{drawing.temperature * drawing.pitch_temperature:g}), top-p {drawing.top_p:g}, "
-        f"tonality {drawing.tonality:g}."
+        f"tonality {drawing.tonality:g}{phrases if drawing.repetition else ''}."
     )
 
 

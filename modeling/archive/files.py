@@ -29,7 +29,10 @@ HALF_LIFE = 8
 FURTHER = {
     **dict.fromkeys(("start", "prompt", "length"), pl.Int32),
     **dict.fromkeys(("step", "candidate"), pl.Int32),
-    **dict.fromkeys(("temperature", "top_p", "time_temperature", "pitch_temperature", "tonality"), pl.Float64),
+    **dict.fromkeys(
+        ("temperature", "top_p", "time_temperature", "pitch_temperature", "tonality", "repetition"), pl.Float64
+    ),
+    "repeats": pl.Int64,
     "seed": pl.Int64,
 }
 """Columns behind those of a shard, the fields of `Generation`."""
@@ -64,6 +67,8 @@ class Generation:
     time_temperature: float
     pitch_temperature: float
     tonality: float
+    repetition: float
+    repeats: int
     seed: int
     candidate: int
     """Its number among those of the seed."""

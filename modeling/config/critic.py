@@ -28,7 +28,9 @@ class Sampler(DrawingConfig):
             words += f", pitch temperature {self.pitch_temperature:g}"
         if self.time_temperature != 1:
             words += f", time temperature {self.time_temperature:g}"
-        return f"{words}, tonality {self.tonality:g}" if self.tonality else words
+        if self.tonality:
+            words += f", tonality {self.tonality:g}"
+        return f"{words}, repetition {self.repetition:g} beyond {self.repeats}" if self.repetition else words
 
 
 SAMPLERS = (

@@ -24,6 +24,10 @@ class DrawingConfig(StrictModel):
     """Factor of the temperature among the notes of one instrument."""
     tonality: float = Field(0.0, ge=0, allow_inf_nan=False)
     """How closely notes keep to the pitch classes that were heard lately."""
+    repetition: float = Field(0.0, ge=0, allow_inf_nan=False)
+    """Nats by which a note becomes less likely for each time its phrase was heard lately, beyond `repeats`."""
+    repeats: int = Field(2, ge=0, lt=2**31)
+    """Times that a phrase may be heard without a penalty."""
 
 
 PLAIN: Final = DrawingConfig()

@@ -18,6 +18,8 @@ PHRASE = 4
 """Intervals of a phrase, the one to the next note included."""
 HEARD = 96
 """Notes of each instrument in which phrases are looked for."""
+REPEATS = 2
+"""Times that a phrase may be heard without a penalty where nothing is said."""
 DENSITY_SECONDS = 4.0
 """Time constant of the measured density."""
 DENSITY_GAIN, MOST_DENSITY_BIAS = 1.5, 3.0
@@ -100,8 +102,8 @@ class Adjustments:
             controls.outside,
             controls.missing,
             PATIENCE * per_second,
-            controls.repetition,
-            controls.repeats,
+            controls.repetition or 0.0,
+            REPEATS if controls.repeats is None else controls.repeats,
             controls.tonality or 0.0,
         )
         self.state = State(

@@ -50,11 +50,11 @@ class Controls(BaseModel):
     """Nats by which instruments that were not asked for become less likely; of no effect where they may not play."""
     missing: Nats = 0.0
     """Nats by which an instrument that was asked for becomes more likely while it has long been silent."""
-    repetition: Nats = 0.0
+    repetition: Nats | None = None
     """Nats by which a note becomes less likely for each time its phrase (the last intervals of its instrument) has been
-    heard lately, beyond `repeats`."""
-    repeats: Annotated[int, Field(ge=0, lt=2**31)] = 2
-    """Times that a phrase may be heard without a penalty."""
+    heard lately, beyond `repeats`; None: the model's own, else 0."""
+    repeats: Annotated[int, Field(ge=0, lt=2**31)] | None = None
+    """Times that a phrase may be heard without a penalty; None: the model's own, else 2."""
     tonality: Nats | None = None
     """How closely notes keep to the pitch classes that were heard lately: the exponent of their share among the last
     notes, by which the probability of each pitch is multiplied; None: the model's own, else 0. A cache of pitch classes

@@ -7,7 +7,7 @@ music tells them apart.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -73,15 +73,24 @@ class Generated:
 class Lessons:
     """Pairs of windows drawn from a split and from generations under its headers."""
 
-    def __init__(self, split: Split, generated: Sequence[Generated], window: int, damaged: float) -> None:
-        """`damaged`: share of damaged pieces among the windows that are not real; 1 where nothing is generated."""
+    def __init__(
+        self,
+        split: Split,
+        generated: Sequence[Generated],
+        window: int,
+        damaged: float,
+        pieces: Collection[str] | None = None,
+    ) -> None:
+        """`damaged`: share of damaged pieces among the windows that are not real; 1 where nothing is generated.
+        `pieces`: ids of those that are damaged; None: all."""
         self.split = split
         self.generated = generated
         self.window = window
         self.damaged = damaged if len(generated) else 1.0
+        own = np.ones(len(split.sizes), np.bool_) if pieces is None else np.isin(split.piece_ids, [*pieces])
         # Those as long as a window, or the longer half.
-        least = min(window, int(np.median(split.sizes)))
-        self._pieces: NDArray[np.int64] = np.flatnonzero(split.sizes >= least)
+        least = min(window, int(np.median(split.sizes[own])))
+        self._pieces: NDArray[np.int64] = np.flatnonzero(own & (split.sizes >= least))
 
     def draw(self, pairs: int, random: Random) -> list[Window]:
         """Return so many pairs, each a real window and one that is not.

@@ -23,8 +23,8 @@ class RequestOptions(TypedDict, total=False):
     density: float | None
     outside: float
     missing: float
-    repetition: float
-    repeats: int
+    repetition: float | None
+    repeats: int | None
     tonality: float | None
     style: str | None
     instruments: tuple[str, ...] | list[str] | str

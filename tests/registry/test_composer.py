@@ -143,8 +143,8 @@ class TestTheBest:
         asked = PieceRequest(length=40, best_of=3)
         assert composer.candidates_for_best(asked) == 1
         assert composer.unranked_because(asked) == (
-            "the model's critic was not found to beat chance (AUC 0.37, 95 % interval 0.25 to 0.49): the first candidate "
-            "is taken"
+            "the model's critic was not found to beat chance (AUC 0.37, 95 % interval 0.25 to 0.49): "
+            "the first candidate is taken"
         )
         assert "bundle" not in vars(composer), "nothing was loaded for it"
         best = composer.answer(asked)

@@ -125,7 +125,7 @@ class TestItsDigest:
 
     def test_stays_when_a_field_with_a_default_is_added(self) -> None:
         assert PieceRequest(style="bach", seed=3).content(None) == {"style": "bach", "seed": 3}
-        assert PieceRequest(style="bach").digest(MODEL, None) == "65f5ca9018112a90c07cc0f52aa55ac4"
+        assert PieceRequest(style="bach").digest(MODEL, None) == "286dccf10e255472277ea1c613e4adff"
 
 
 class TestItsLength:
@@ -148,16 +148,26 @@ class TestTheNetworkSSide:
         assert found.direction == Direction(
             20,
             parse_blend("bach, jazz"),
-            Controls(key="C", time_temperature=1, pitch_temperature=1, tonality=0),
+            Controls(key="C", time_temperature=1, pitch_temperature=1, tonality=0, repetition=0, repeats=2),
             is_open=True,
             instruments=("violin",),
         )
 
     def test_is_drawn_as_the_model_says_where_it_says_nothing_itself(self) -> None:
-        own = DrawingConfig(temperature=0.9, top_p=0.99, time_temperature=0.7, pitch_temperature=0.8, tonality=0.5)
-        found = request_for_model(PieceRequest(top_p=0.7, tonality=0), own, 500, None)
+        own = DrawingConfig(
+            temperature=0.9,
+            top_p=0.99,
+            time_temperature=0.7,
+            pitch_temperature=0.8,
+            tonality=0.5,
+            repetition=2,
+            repeats=4,
+        )
+        found = request_for_model(PieceRequest(top_p=0.7, tonality=0, repeats=3), own, 500, None)
         assert (found.sampling.temperature, found.sampling.top_p) == (0.9, 0.7)
-        assert found.direction.controls == Controls(time_temperature=0.7, pitch_temperature=0.8, tonality=0)
+        assert found.direction.controls == Controls(
+            time_temperature=0.7, pitch_temperature=0.8, tonality=0, repetition=2, repeats=3
+        )
 
 
 class TestThePartOfAPrompt:

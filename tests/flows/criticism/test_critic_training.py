@@ -19,6 +19,7 @@ from infra.errors import UserError
 from modeling.archive import ArchiveError, Generation, third_of
 from modeling.config import ArchiveConfig, CriticConfig
 from modeling.criticism import load_critic
+from modeling.data import load_split
 from modeling.network.weights import load_model
 from tokenization.encodings import HEADER
 
@@ -85,10 +86,24 @@ class TestCriticTraining:
         training = CriticTraining(lake, run, dataset, parameters_of())
         parts = [
             {training.families[piece_id] for piece_id in split.piece_ids}
-            for split in (training.train, training.calibration, training.test)
+            for split in (training.learned, training.calibration, training.test)
         ]
         assert all(parts)
         assert not (parts[0] & parts[1] or parts[0] & parts[2] or parts[1] & parts[2])
+
+    def test_what_the_network_has_not_read_is_learned_from_where_there_is_enough(
+        self, studio, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        lake, dataset, run = studio
+        ids = {split: set(load_split(dataset.path, split).piece_ids) for split in ("train", "validation", "test")}
+        few = CriticTraining(lake, run, dataset, parameters_of())
+        assert set(few.learned.piece_ids) == ids["train"]
+        assert {*few.calibration.piece_ids, *few.test.piece_ids} <= ids["validation"] | ids["test"]
+        monkeypatch.setattr(critic_training, "ENOUGH_UNREAD", 1)
+        monkeypatch.setattr(critic_training, "MIN_PIECES", 1)
+        enough = CriticTraining(lake, run, dataset, parameters_of())
+        assert set(enough.learned.piece_ids) == ids["validation"]
+        assert {*enough.calibration.piece_ids, *enough.test.piece_ids} <= ids["test"]
 
     def test_the_window_is_no_longer_than_the_models_context(self, studio) -> None:
         """The model of these tests has 64 tokens."""

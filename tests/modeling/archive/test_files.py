@@ -31,6 +31,8 @@ def generation(split: Split, step: int, candidate: int) -> Generation:
         time_temperature=1.5,
         pitch_temperature=1.0,
         tonality=0.5,
+        repetition=1.5,
+        repeats=3,
         seed=2**31 - 1,
         candidate=candidate,
     )

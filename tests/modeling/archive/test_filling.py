@@ -17,6 +17,8 @@ from modeling.network.transformer import MuseNet
 from tokenization.encodings import HEADER
 
 WINDOW = 40
+LONG = 150
+"""Tokens in which a phrase is heard several times."""
 CONFIG = ArchiveConfig(batch=5)
 
 
@@ -101,12 +103,21 @@ def test_no_window_begins_deeper_than_what_is_fed_before_it(filler: Filler, monk
 @pytest.mark.parametrize("setting", sorted(DrawingConfig.model_fields))
 def test_every_setting_of_a_sampler_is_used_and_kept(setting: str, filler: Filler) -> None:
     """A generation says how it was drawn, and is another one than without."""
-    executor = new_executor(filler.model)
-    value = {"temperature": 0.2, "top_p": 0.3, "pitch_temperature": 0.1, "tonality": 8.0, "time_temperature": 0.1}[
-        setting
-    ]
+    filler, executor = replace(filler, window=LONG), new_executor(filler.model)
+    value = {
+        "temperature": 0.2,
+        "top_p": 0.3,
+        "pitch_temperature": 0.1,
+        "tonality": 8.0,
+        "time_temperature": 0.1,
+        "repetition": 20.0,
+        "repeats": 0,
+    }[setting]
+    looping = {"temperature": 1e-5}  # one pitch again and again
+    others = {"repetition": {**looping, "repeats": 0}, "repeats": {**looping, "repetition": 20.0}}.get(setting, {})
     plain, changed = (
-        filler.batch(executor, 1, 0, Sampler(**settings), 4, third=0) for settings in ({}, {setting: value})
+        filler.batch(executor, 1, 0, Sampler(**settings), 4, third=0)
+        for settings in (others, {**others, setting: value})
     )
     assert [getattr(each, setting) for each in changed] == [value] * 4
     assert [each.tokens.tolist() for each in plain] != [each.tokens.tolist() for each in changed]
