@@ -67,6 +67,7 @@ def make_starter(parameters: StarterParameters) -> StarterReport:
             CriticParameters(
                 run=trained.run_id,
                 train_pieces=parameters.critic_pieces,
+                held_out_pieces=parameters.critic_held_out,
                 critic=parameters.critic,
                 lake=lake.address,
             )
