@@ -134,7 +134,6 @@ export interface PieceFields {
   temperature?: number | null;
   top_p?: number | null;
   best_of?: number;
-  rank?: "critic" | "likelihood" | "none";
   seed?: number;
   prompt?: string;
   prompt_seconds?: number;

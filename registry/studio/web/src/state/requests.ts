@@ -15,7 +15,6 @@ function drawing(settings: Settings, model: Model): PieceFields {
   const fields: PieceFields = { seed: settings.seed ?? drawnSeed(), best_of: completions };
   if (settings.temperature !== null) fields.temperature = settings.temperature;
   if (settings.topP !== null) fields.top_p = settings.topP;
-  if (!model.has_critic) fields.rank = completions > 1 ? "likelihood" : "none";
   return { ...fields, ...styleOf(settings, model) };
 }
 
