@@ -20,17 +20,40 @@ STEPS = 36
 PITCH_SHIFT, TIME_MASK = 9, 511
 SECONDS = np.concatenate([[0.0], SHORTEST * 2 ** (np.arange(TIME_MASK) / STEPS)])
 """Of each time code."""
+PART_BITS = 10
+"""An octave has 2^PART_BITS parts of equal width. In nearly all of them one code holds, and no logarithm is taken."""
+
+
+def _code_of_part() -> NDArray[np.int64]:
+    """Return the code of each part of the octave from SHORTEST on, less 1; -1 where two codes may meet."""
+    edges = 1 + np.arange(2**PART_BITS + 1) / 2**PART_BITS
+    below, above = (np.floor(np.log2(edges * factor) * STEPS + 0.5) for factor in (1 - 1e-9, 1 + 1e-9))
+    return np.where(below[:-1] == above[1:], below[:-1], -1).astype(np.int64)
+
+
+CODE_OF_PART = _code_of_part()
+FRACTION_BITS, EXPONENT_OF_ONE = 52, 1023
+"""Of a double."""
 
 
 @compiled
 def to_words(pitch: NDArray[np.uint8], onset: NDArray[np.float64]) -> NDArray[np.uint16]:
     """Return the words of a line; onsets in seconds, ascending."""
-    words = np.empty(len(pitch), np.uint16)
-    for i in range(len(pitch)):
+    n = len(pitch)
+    words, ratio = np.empty(n, np.uint16), np.zeros(n)
+    for i in range(1, n):
+        if onset[i] > onset[i - 1]:
+            ratio[i] = max(onset[i] - onset[i - 1], SHORTEST) / SHORTEST
+    bits = ratio.view(np.int64)
+    for i in range(n):
         code = 0
-        if i and onset[i] > onset[i - 1]:
-            steps = np.log2(max(onset[i] - onset[i - 1], SHORTEST) / SHORTEST) * STEPS
-            code = min(int(steps + 0.5) + 1, TIME_MASK)
+        if ratio[i] > 0:
+            code = int(CODE_OF_PART[bits[i] >> (FRACTION_BITS - PART_BITS) & (2**PART_BITS - 1)])
+            if code >= 0:
+                code += (int(bits[i] >> FRACTION_BITS) - EXPONENT_OF_ONE) * STEPS
+            else:
+                code = int(np.log2(ratio[i]) * STEPS + 0.5)
+            code = min(code + 1, TIME_MASK)
         words[i] = np.int64(pitch[i]) << PITCH_SHIFT | code
     return words
 

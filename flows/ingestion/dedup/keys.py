@@ -59,7 +59,7 @@ def keys_between(
     """
     words, mask = sketches.words, np.uint64(len(wanted) - 1)
     firsts = np.empty(len(sketches.start), np.int64)
-    count = 0
+    keys, count = np.empty(len(words), np.uint64), 0  # what is not written to takes no memory
     for voice in range(len(sketches.start)):
         first, end = sketches.start[voice], sketches.end[voice]
         while first < end and words[first] >> np.uint64(32) < low:
@@ -69,15 +69,7 @@ def keys_between(
             hash_ = words[word] >> np.uint64(32)
             if hash_ >= high:
                 break
-            count += wanted[hash_ & mask]
-    keys = np.empty(count, np.uint64)
-    count = 0
-    for voice in range(len(sketches.start)):
-        for word in range(firsts[voice], sketches.end[voice]):
-            hash_ = words[word] >> np.uint64(32)
-            if hash_ >= high:
-                break
             if wanted[hash_ & mask]:
                 keys[count] = hash_ << np.uint64(32) | np.uint64(voice)
                 count += 1
-    return keys, firsts
+    return keys[:count], firsts
