@@ -173,7 +173,7 @@ def _on_page(browser: Browser, url: str, view: str, do: Callable[[Page], Result]
 
 def _seconds_to_sound(page: Page) -> float:
     page.locator("button.sample").first.click()
-    page.wait_for_function("globalThis.heard.length > 0", polling=10)
+    page.wait_for_function("() => globalThis.heard.length > 0", polling=10)
     return float(page.evaluate("globalThis.heard[0]")) / 1000
 
 
