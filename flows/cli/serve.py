@@ -64,7 +64,7 @@ def run_server(
             from registry.serving.server import serve as run
             from registry.serving.settings import ServingSettings
 
-            content = {name: value for name, value in given.items() if value}
+            content = {name: value for name, value in given.items() if value not in (None, "", ())}
             logging.basicConfig(format="musenet: %(message)s", level=logging.WARNING)
             run(model, lake, apply(ServingSettings, content, settings), device, on_start)
 
