@@ -33,6 +33,8 @@ PAUSE_SECONDS = 30.0
 """Between the moments at which everything rests."""
 SETTLED = 3
 """Rests after which memory has reached what it needs; growth is counted from there."""
+START_SECONDS = 120.0
+"""Longest wait for the model, which the server says why it cannot load."""
 SEEDS = 12
 """Few, so that requests come again."""
 
@@ -158,7 +160,11 @@ def main() -> None:
 
 
 def _measure(url: str, server: subprocess.Popen[str], options: argparse.Namespace) -> list[str]:
+    latest = time.monotonic() + START_SECONDS
     while httpx.get(f"{url}/readyz", trust_env=False).status_code != 200:
+        if time.monotonic() > latest:
+            server.terminate()
+            return [f"the model is not ready after {START_SECONDS:g} s"]
         time.sleep(0.1)
     (model,) = httpx.get(f"{url}/v1/models", trust_env=False).json()["models"]
     load = Load(url, model["styles"], options.seed)
