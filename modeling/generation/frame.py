@@ -17,7 +17,7 @@ from modeling.generation import frame_rules
 from modeling.generation.frame_rules import NONE, FrameTable, Place
 from tokenization.encodings import HEADER, Encoding
 from tokenization.encodings.effects import DRUM, LENGTH, TEMPO
-from tokenization.encodings.grid import Grid, without_late_tempos
+from tokenization.encodings.grid import NOTE_COLUMNS, Grid, without_late_tempos
 from tokenization.encodings.rules import NO_BOUND
 from tokenization.vocabulary import PITCHES, Tokens
 
@@ -68,7 +68,7 @@ class Frame:
         self.playable: NDArray[np.bool_] = replaced | vocabulary.named_instruments(infill.added)
         is_out = (grid.start >= self.begin) & (grid.start < self.end)
         is_out &= True if infill.replaced is None else replaced[instrument]
-        self.fixed = _rows(grid, ~is_out)
+        self.fixed = grid.taken(~is_out)
         if len(self.fixed):
             self.fixed = without_late_tempos(self.fixed, vocabulary, encoding.writes_ends)
         self.header = given[:HEADER].copy()
@@ -134,8 +134,8 @@ class Frame:
         """Return the whole piece: what stays, and the notes that tokens so far, shape (n,), have besides."""
         grid, fixed = self.encoding.read(composed), self.fixed
         is_new = (grid.start >= self.begin) & (grid.start < self.end)
-        is_new &= ~np.isin(_keys(grid), _keys(fixed))
-        new = _rows(grid, is_new)
+        is_new &= ~np.isin(grid.keys, fixed.keys)
+        new = grid.taken(is_new)
         columns = {name: np.concatenate([getattr(fixed, name), getattr(new, name)]) for name in NOTE_COLUMNS}
         order = np.argsort(columns["start"], kind="stable")
         return self.tokens_of(replace(fixed, **{name: column[order] for name, column in columns.items()}))
@@ -192,18 +192,6 @@ class FrameState:
         """Keep these pieces, in this order; one that is named more than once is copied."""
         self._place = Place(*(np.ascontiguousarray(column[rows]) for column in self._place))
         self._forced = self._forced[rows]
-
-
-NOTE_COLUMNS = ("start", "end", "row", "pitch", "source")
-
-
-def _rows(grid: Grid, chosen: NDArray[np.bool_]) -> Grid:
-    return replace(grid, **{name: getattr(grid, name)[chosen] for name in NOTE_COLUMNS})
-
-
-def _keys(grid: Grid) -> NDArray[np.int64]:
-    """Return a number for each note that tells start, row and pitch apart."""
-    return (grid.start << 16) | (grid.row.astype(np.int64) << 8) | grid.pitch
 
 
 def _tick(encoding: Encoding, grid: Grid, seconds: float) -> int:

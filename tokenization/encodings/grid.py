@@ -20,6 +20,8 @@ from tokenization.midi.notes import DEFAULT_TEMPO, Notes, TempoMap
 from tokenization.midi.score import segment
 from tokenization.vocabulary import NO_ROW, Vocabulary
 
+NOTE_COLUMNS = ("start", "end", "row", "pitch", "source")
+"""Fields of a `Grid` with a value for each note."""
 DRUM_TICKS = 12
 """Length given to drum hits; no encoding stores one."""
 LEGATO_TICKS = 96
@@ -60,6 +62,15 @@ class Grid:
 
     def __len__(self) -> int:
         return len(self.start)
+
+    @property
+    def keys(self) -> NDArray[np.int64]:
+        """A number for each note that tells start, row and pitch apart."""
+        return (self.start << 16) | (self.row.astype(np.int64) << 8) | self.pitch
+
+    def taken(self, chosen: NDArray[np.bool_]) -> Grid:
+        """Return the grid with some of the notes."""
+        return replace(self, **{name: getattr(self, name)[chosen] for name in NOTE_COLUMNS})
 
 
 def quantise(notes: Notes, vocabulary: Vocabulary, time: Time) -> Grid:
