@@ -16,6 +16,7 @@
 - `registry.style_map`: how alike a model's styles are (`StyleMap`)
 - `registry.composer`: a model version that composes (`Composer`), `registry.piece`: the piece it made
 - `registry.drafts`: a piece's tokens while it is made
+- `registry.listening`: pieces note by note, while they are made (`listen`)
 - `registry.tree`: candidates that go on from each other (`Tree`)
 - `registry.serving`: a model over HTTP
 - `registry.pyfunc_model`: the registered model behind MLflow's `predict`
