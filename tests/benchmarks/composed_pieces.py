@@ -2,38 +2,53 @@
 
     python tests/benchmarks/composed_pieces.py [--lake DIR] [--model champion] [--pieces 1000] [--seconds 30] [--json F]
 
-Pieces are composed with a registered model in all its styles, one candidate each, half of them with a length in time;
-of every three batches two require their instruments and one takes them for suggestions, as a request does by default.
-Bars: every piece is MIDI that mido and symusic read with equal notes, no note hangs, only instruments that were
-required play, no silence is longer than four seconds, every piece has its end, and 95 % end within 5 % of the time
-asked for. Of suggestions is reported how many of the notes they play, and in how many pieces all asked groups sound.
+Requests are drawn at random and answered as for any user, BATCH candidates each: a style, instruments, a length in
+seconds, bars or tokens, instruments as a requirement or (one in three) as suggestions, and one of the limits on key,
+pitch, velocity and voices, or none. Bars: every piece is MIDI that mido and symusic read with equal notes, no note
+hangs, no silence is longer than four seconds, every piece has its end, what was required is kept in every note, and
+95 % end within 5 % of the time asked for. Of suggestions is reported how many of the notes they play, and in how many
+pieces all asked groups sound.
 """
 
 from __future__ import annotations
 
 import argparse
 import io
-import itertools
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
+from typing import Any
 
 import mido
 import numpy as np
 import symusic
 import torch
+from numpy.typing import NDArray
 from report import Bar, circumstances, show_bars, write_json
 
-from modeling.generation import ExecutorConfig, SamplingConfig, generate
-from modeling.generation.direction import Direction
+from modeling.controls import Controls
+from modeling.controls.keys import parse_key
 from registry import load
+from registry.piece import Piece
+from registry.requests import PieceRequest
+from tokenization.encodings import Encoding
 from tokenization.encodings.grammar import LONGEST_REST
+from tokenization.encodings.grid import Grid
 from tokenization.midi.notes import Notes
-from tokenization.midi.writing import write_midi
+from tokenization.vocabulary import Vocabulary
 
-BATCH = 32
+BATCH = 8
 INSTRUMENTS = (("piano",), ("piano", "strings"), ("piano", "bass", "drums"), ("winds",), ("guitar", "bass"))
-"""Sets of groups that are asked for in turn; those that the vocabulary has."""
+"""Sets of groups that are asked for; those that the vocabulary has."""
+LIMITS: tuple[dict[str, Any], ...] = (
+    {},
+    {"key": "D minor", "strict_key": True},
+    {"lowest": 48, "highest": 72},
+    {"softest": 60, "loudest": 90},
+    {"most_voices": 3},
+)
+TEMPO = 100.0
+"""Of pieces with a length in bars."""
 ROUNDING = 1e-6
 """Seconds."""
 
@@ -60,6 +75,67 @@ def longest_silence(notes: Notes) -> float:
     return float(np.max(onset[1:] - end[:-1], initial=0.0))
 
 
+def is_read_alike(piece: Piece) -> bool:
+    """Return True if both libraries find the notes of the piece in its file."""
+    by_mido = sum(m.type == "note_on" and m.velocity > 0 for m in mido.MidiFile(file=io.BytesIO(piece.midi)))
+    by_symusic = sum(len(track.notes) for track in symusic.Score.from_midi(piece.midi).tracks)
+    return by_mido == by_symusic == len(piece.notes) > 0
+
+
+def broken_limits(controls: Controls, grid: Grid, encoding: Encoding) -> list[str]:
+    """Return which limits a piece does not keep."""
+    vocabulary = encoding.vocabulary
+    pitched = ~vocabulary.row_is_drum[grid.row]
+    pitch, velocity = grid.pitch[pitched].astype(int), vocabulary.row_velocity[grid.row].astype(int)
+    owner = vocabulary.row_instrument[grid.row]
+    broken = []
+    if controls.strict_key and controls.key and not parse_key(controls.key)[pitch % 12].all():
+        broken.append("key")
+    if ((pitch < controls.lowest) | (pitch > controls.highest)).any():
+        broken.append("pitch")
+    for instrument in np.unique(owner):
+        low, high = nearest_steps(vocabulary, int(instrument), controls.softest, controls.loudest)
+        if ((velocity < low) | (velocity > high))[owner == instrument].any():
+            broken.append("velocity")
+            break
+    if controls.most_voices is not None and most_together(grid, pitched, encoding) > controls.most_voices:
+        broken.append("voices")
+    return broken
+
+
+def nearest_steps(vocabulary: Vocabulary, instrument: int, *bounds: int) -> list[int]:
+    """Return the velocities of an instrument that are nearest to some bounds."""
+    steps = vocabulary.row_velocity[vocabulary.row_instrument == instrument].astype(int)
+    steps = steps[steps > 0]
+    return [int(steps[np.abs(steps - bound).argmin()]) for bound in bounds]
+
+
+def most_together(grid: Grid, pitched: NDArray[np.bool_], encoding: Encoding) -> int:
+    """Return the most pitched notes that sound at a time, or start at one where lengths are not written."""
+    start, end = grid.start[pitched], grid.end[pitched]
+    if not encoding.keeps_lengths:
+        return int(np.unique(start, return_counts=True)[1].max(initial=0))
+    begun = np.searchsorted(np.sort(start), start, side="right")
+    over = np.searchsorted(np.sort(end), start, side="right")
+    return int((begun - over).max(initial=0))
+
+
+def drawn_request(random: np.random.Generator, vocabulary: Vocabulary, seconds: float, tokens: int) -> PieceRequest:
+    """Draw a request."""
+    groups = [names for names in INSTRUMENTS if set(names) <= set(vocabulary.groups)]
+    bars = {"bars": round(seconds * TEMPO / 60 / 4), "tempo": TEMPO}
+    lengths: tuple[dict[str, Any], ...] = ({"seconds": seconds}, bars, {"length": tokens})
+    return PieceRequest(
+        style=str(random.choice(vocabulary.styles)),
+        instruments=groups[random.integers(len(groups))],
+        require=bool(random.integers(3)),
+        rank="none",
+        seed=int(random.integers(2**31)),
+        **lengths[random.integers(len(lengths))],
+        **LIMITS[random.integers(len(LIMITS))],
+    )
+
+
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--lake")
@@ -67,80 +143,66 @@ def main() -> None:
     arguments.add_argument("--pieces", type=int, default=1000)
     arguments.add_argument("--seconds", type=float, default=30.0)
     arguments.add_argument("--tokens", type=int, default=512)
+    arguments.add_argument("--seed", type=int, default=0)
     arguments.add_argument("--json", type=Path)
     options = arguments.parse_args()
     composer = load(options.model, lake=options.lake)
-    encoding, vocabulary, bundle = composer.encoding, composer.encoding.vocabulary, composer.bundle
-    groups = [names for names in INSTRUMENTS if set(names) <= set(vocabulary.groups)]
-    executor = bundle.executor(ExecutorConfig())
+    encoding, vocabulary = composer.encoding, composer.encoding.vocabulary
+    random = np.random.default_rng(options.seed)
     checks: Counter[str] = Counter()
-    lengths, silences = [], []
-    shares: dict[bool, list[float]] = {False: [], True: []}
-    """Of the notes, those of instruments that were asked for; by whether they were suggestions."""
-    complete: dict[bool, list[bool]] = {False: [], True: []}
+    broken: Counter[str] = Counter()
+    limited: Counter[str] = Counter()
+    apart, silences = list[float](), list[float]()
+    shares, complete = defaultdict[bool, list[float]](list), defaultdict[bool, list[bool]](list)
+    """By whether instruments were required: of the notes, those of instruments asked for; whether all groups sound."""
     number = 0
-    kinds = itertools.cycle(itertools.product(vocabulary.styles, groups, (False, True)))
-    for (style, names, timed), is_open in zip(kinds, itertools.cycle((False, False, True))):
-        if number >= options.pieces:
-            break
-        count = min(BATCH, options.pieces - number)
-        header = [
-            vocabulary.style_id(style),
-            vocabulary.instrumentation_id(vocabulary.group_mask(names)),
-            vocabulary.start,
-            vocabulary.tempo_id(120),
-        ]
-        prompts = np.tile(np.array(header, np.uint16), (count, 1))
-        tokens = composer.pace.tokens(style, options.seconds) if timed else options.tokens
-        direction = Direction(seconds=options.seconds if timed else None, is_open=is_open)
-        pieces = generate(
-            bundle.model,
-            encoding,
-            prompts,
-            [tokens] * count,
-            SamplingConfig(),
-            number,
-            direction=direction,
-            executor=executor,
-        )
-        playable = vocabulary.instruments_of(prompts[:1, 1])[0]
-        for piece in pieces:
-            notes = encoding.decode(piece)
-            midi = write_midi(notes)
-            grid = encoding.read(encoding.expand(piece))
-            by_mido = sum(m.type == "note_on" and m.velocity > 0 for m in mido.MidiFile(file=io.BytesIO(midi)))
-            by_symusic = sum(len(track.notes) for track in symusic.Score.from_midi(midi).tracks)
+    while number < options.pieces:
+        request = drawn_request(random, vocabulary, options.seconds, options.tokens)
+        request = request.model_copy(update={"best_of": min(BATCH, options.pieces - number)})
+        asked = vocabulary.named_instruments(request.instruments)
+        for piece in composer.candidates(request):
+            notes, grid = piece.notes, encoding.read(encoding.expand(piece.tokens))
             silences.append(longest_silence(notes))
-            checks["valid"] += by_mido == by_symusic == len(notes) > 0
-            checks["closed"] += hanging_notes(midi) == 0
-            plays = vocabulary.row_instrument[grid.row]
-            shares[is_open].append(float(playable[plays].mean()))
-            heard = np.bincount(plays, minlength=len(playable)) > 0
-            complete[is_open].append(all((heard & vocabulary.named_instruments((name,))).any() for name in names))
+            checks["valid"] += is_read_alike(piece)
+            checks["closed"] += hanging_notes(piece.midi) == 0
             checks["silence"] += silences[-1] <= LONGEST_REST + ROUNDING
-            checks["ended"] += int(piece[-1]) == vocabulary.end
-            if timed:
-                lengths.append(notes.seconds / options.seconds)
-        number += count
+            checks["ended"] += int(piece.tokens[-1]) == vocabulary.end
+            plays = vocabulary.row_instrument[grid.row]
+            shares[request.require].append(float(asked[plays].mean()))
+            heard = np.bincount(plays, minlength=len(asked)) > 0
+            by_group = (vocabulary.named_instruments((name,)) for name in request.instruments)
+            complete[request.require].append(all((heard & group).any() for group in by_group))
+            found = broken_limits(request, grid, encoding)
+            checks["limits"] += not found
+            broken.update(found)
+            if request.time is not None:
+                apart.append(abs(notes.seconds / request.time - 1))
+        limited.update(request.model_fields_set & {"key", "lowest", "softest", "most_voices"})
+        number += request.best_of
         print(f"{number} of {options.pieces}", file=sys.stderr, flush=True)
-    within = float(np.mean(np.abs(np.array(lengths) - 1) <= 0.05))
     names = {
         "valid": "read by mido and symusic with equal notes",
         "closed": "no note hangs",
         "silence": f"no silence beyond {LONGEST_REST:g} s",
         "ended": "with an end",
+        "limits": "every note within the limits on key, pitch, velocity and voices",
     }
     bars = [Bar(text, checks[key] / options.pieces, 1.0) for key, text in names.items()]
-    bars.append(Bar("only instruments that were required", float(np.mean(np.array(shares[False]) == 1)), 1.0))
-    bars.append(Bar("length within 5 % of the time asked for", within, 0.95))
-    print(f"the longest silence: {max(silences):.2f} s")
-    for is_open, what in ((False, "required"), (True, "suggested")):
-        if shares[is_open]:
-            share, whole = np.mean(shares[is_open]), np.mean(complete[is_open])
-            print(f"instruments {what}: {share:.1%} of the notes; all of them sound in {whole:.1%} of the pieces")
+    bars.append(Bar("only instruments that were required", float(np.mean(np.array(shares[True]) == 1)), 1.0))
+    bars.append(Bar("length within 5 % of the time asked for", float(np.mean(np.array(apart) <= 0.05)), 0.95))
+    print(f"the longest silence: {max(silences):.2f} s; {len(apart)} pieces with a length in time")
+    print(f"requests with limits: {dict(limited)}; limits broken in pieces: {dict(broken) or 'none'}")
+    for is_required, what in ((True, "required"), (False, "suggested")):
+        if shares[is_required]:
+            share, whole = np.mean(shares[is_required]), np.mean(complete[is_required])
+            print(
+                f"instruments {what} in {len(shares[is_required])} pieces: {share:.1%} of the notes are theirs, ",
+                end="",
+            )
+            print(f"and all groups sound in {whole:.1%} of the pieces")
     figures = {
-        "notes of suggested instruments": float(np.mean(shares[True])) if shares[True] else None,
-        "pieces with all suggested groups": float(np.mean(complete[True])) if complete[True] else None,
+        "notes of suggested instruments": float(np.mean(shares[False])) if shares[False] else None,
+        "pieces with all suggested groups": float(np.mean(complete[False])) if complete[False] else None,
         "longest silence": max(silences),
     }
     if options.json:
