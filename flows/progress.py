@@ -3,7 +3,7 @@
 On a terminal bars move; elsewhere (CI, a Prefect worker) each stage prints one line when it ends, so that output
 stays short. The logger `musenet` gets each stage's begin, progress every `LOG_SECONDS`, and end, and every notice and
 warning. Prefect sends its records to the run that the calling thread works on, where `PREFECT_LOGGING_EXTRA_LOGGERS`
-names the logger; nothing of it is printed.
+names the logger; nothing of it is printed. A longer stage that knows its end is a progress artifact there, too.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+
+from infra.services.flow_run import show_progress
 
 LOG_SECONDS = 10.0
 """Least time between two lines on a stage's progress in the log."""
@@ -51,6 +53,7 @@ class Stage:
         self._done = 0
         self._total = total
         self._unit = unit
+        self._artifact: str | None = None
         self._context = contextvars.copy_context()
 
     @property
@@ -86,7 +89,12 @@ class Stage:
         if now - self._logged >= LOG_SECONDS:
             self._logged = now
             done = f"{self._done:,}" + (f" of {self._total:,}" if self._total else "")
-            self.log(logging.INFO, "  ".join(filter(None, (done, rate, self.note))))
+            text = "  ".join(filter(None, (done, rate, self.note)))
+            self.log(logging.INFO, text)
+            if self._total:
+                percent = 100 * min(self._done / self._total, 1.0)
+                about, context = f"{self.title}: {text}", self._context.copy()
+                self._artifact = context.run(show_progress, self._artifact, percent, about)
 
 
 @contextmanager

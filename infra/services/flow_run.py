@@ -7,6 +7,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from infra.services.rest import PrefectAPI
+
 PRIVATE_VARIABLE = "MUSENET_PRIVATE_SERVER"
 """Set where the server ends with the command, so that its pages have no address to keep."""
 RUN_TAG, PAGE_TAG = "prefect.flow_run", "prefect.page"
@@ -40,6 +42,29 @@ def show_link(key: str, address: str | None, text: str) -> None:
     from prefect.artifacts import create_link_artifact
 
     create_link_artifact(link=address, link_text=text, key=key)
+
+
+def show_progress(artifact: str | None, percent: float, text: str) -> str | None:
+    """Show on the flow run's page how far it is; return the artifact that does so, to be given the next time.
+
+    Returns None outside of a flow run. Costs one request, and no further attempts: what cannot be sent is left out.
+    """
+    if "prefect.context" not in sys.modules:  # else nothing runs in a flow
+        return None
+    from prefect.runtime import flow_run, task_run
+    from prefect.settings import get_current_settings
+
+    if flow_run.id is None or (api := get_current_settings().api.url) is None:
+        return None
+    shown = {"data": percent, "description": text}
+    try:
+        if artifact is not None:
+            PrefectAPI(api).patch(f"artifacts/{artifact}", shown)
+            return artifact
+        about = {"key": "progress", "type": "progress", "flow_run_id": flow_run.id, "task_run_id": task_run.id}
+        return str(PrefectAPI(api).post("artifacts/", {**about, **shown})["id"])
+    except OSError:
+        return artifact
 
 
 def emit(event: str, labels: Mapping[str, str], related: Mapping[str, str], payload: Mapping[str, Any]) -> None:

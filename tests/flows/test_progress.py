@@ -155,6 +155,8 @@ with prefect_server(lake) as api:
     from infra.services.prefect_api import drain
     drain()
     with get_client(sync_client=True) as client:
+        for artifact in client.read_artifacts():
+            print(artifact.key, artifact.task_run_id is not None, artifact.data, artifact.description)
         for line in client.read_logs(LogFilter()):
             if line.name == "musenet":
                 print(line.level, line.task_run_id is not None, line.message)
@@ -162,7 +164,7 @@ with prefect_server(lake) as api:
 
 
 @pytest.mark.slow
-def test_lines_of_flows_tasks_and_threads_reach_prefect_s_page(tmp_path: Path) -> None:
+def test_progress_and_lines_of_flows_tasks_and_threads_reach_prefect_s_page(tmp_path: Path) -> None:
     environment = {key: value for key, value in os.environ.items() if not key.startswith("PREFECT_")}
     done = subprocess.run(
         [sys.executable, "-c", FLOW, str(tmp_path / "lake")],
@@ -174,6 +176,7 @@ def test_lines_of_flows_tasks_and_threads_reach_prefect_s_page(tmp_path: Path) -
     )
     lines = [re.sub(r"\d+\.\d s", "0.0 s", line) for line in done.stdout.splitlines()]
     assert lines == [
+        "progress True 75 parsing: 3 of 4  1 refused",
         "20 False nothing changed",
         "20 True parsing: begins",
         "20 True parsing: 2 of 4  1 refused",
