@@ -5,6 +5,7 @@ Exit status: 0 done, 1 failed, 2 wrong usage or an unknown name, 130 interrupted
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,6 +41,11 @@ def errors() -> Iterator[None]:
         _end("interrupted; finished work is kept, and the same command resumes", INTERRUPTED)
     except MusenetError as error:
         _end(" ".join(str(error).split()), error.exit_status)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        place = f"{error.filename} cannot be written: " if error.filename else ""
+        _end(f"{place}{error.strerror}; free disk space, and the same command goes on", FAILED)
     except ValueError as error:
         if "pydantic" not in sys.modules:  # otherwise a ValidationError cannot have been raised
             raise

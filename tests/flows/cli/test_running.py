@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 import pytest
 from pydantic import BaseModel
 
@@ -54,6 +56,14 @@ def test_a_parameter_that_does_not_fit_is_named_with_its_value(capsys: pytest.Ca
         Count.model_validate({"count": "many"})
     assert exit_of_command.value.code == 2
     assert capsys.readouterr().err.startswith("musenet: count = 'many': Input should be a valid integer")
+
+
+def test_a_full_disk_is_one_line_and_other_errors_of_the_system_are_defects(capsys: pytest.CaptureFixture[str]) -> None:
+    full = OSError(errno.ENOSPC, "No space left on device", "/lake/pieces")
+    said = "/lake/pieces cannot be written: No space left on device; free disk space, and the same command goes on"
+    assert ended(full, capsys) == (1, f"musenet: {said}\n")
+    with pytest.raises(PermissionError), errors():
+        raise PermissionError(errno.EACCES, "Permission denied")
 
 
 def test_an_interruption_says_how_to_resume(capsys: pytest.CaptureFixture[str]) -> None:
