@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from flows.dead_runs import report_dead
+from flows.recovery.dead_runs import report_dead
 from infra.lake import Lake
 from infra.services import library_settings, prefect_server
 

@@ -79,7 +79,7 @@ def _say_where_the_password_is(lake: Lake) -> None:
 
 def _start(lake: Lake) -> list[Service]:
     """Start the servers that do not run; that of MLflow shows the files of this lake, which may have been moved."""
-    from flows.dead_runs import report_dead
+    from flows.recovery.dead_runs import report_dead
     from infra.services import up as start
     from infra.services.password import read_password
     from registry.relocation import relocate

@@ -26,6 +26,10 @@ LONGEST_HOURS = 24
 """Time after which a run may be cancelled that nobody watches."""
 LIMITED = ("ingest", "critic", "register", "evaluate", "promote", "prepare-samples", "gc")
 """The flows that this is said of; training has limits of its own."""
+TRACKED = ("train", "sweep", "demo", "starter")
+"""The flows that have runs in MLflow, which are to be closed with them."""
+RECOVERY = "recover"
+"""The deployment that does so."""
 ENDED = tuple(
     f"prefect.flow-run.{state}"
     for state in ("Completed", "Failed", "Crashed", "Cancelled", "AwaitingRetry", "Paused", "Suspended")
@@ -57,20 +61,22 @@ def mark_left(lake: Lake, flow_run_ids: Iterable[str]) -> None:
         path.touch()
 
 
-def report_dead_runs(lake: Lake, prefect: PrefectAPI) -> list[str]:
-    """Set the flow runs of this machine whose processes are gone to Crashed, and their tasks; return their ids.
+def report_dead_runs(lake: Lake, prefect: PrefectAPI) -> dict[str, bool]:
+    """Set the flow runs of this machine whose processes were killed to Crashed, and their tasks.
 
-    Raises OSError when the API does not answer.
+    Returns the ids of all that are found, and whether they were still shown as unfinished: of some a worker has said
+    it before. Raises OSError when the API does not answer.
     """
     dead = [path for path in _files(lake) if _is_free(path)]
-    reported = []
+    found = {}
     for path in dead:
         run = prefect.get(f"flow_runs/{path.name}")
-        if run is not None and run["state_type"] in UNFINISHED:  # not one that waits for another attempt
+        # Not one that waits for another attempt
+        found[path.name] = run is not None and run["state_type"] in UNFINISHED
+        if found[path.name]:
             _crash(prefect, path.name)
-            reported.append(path.name)
         path.unlink(missing_ok=True)
-    return reported
+    return found
 
 
 def _crash(prefect: PrefectAPI, flow_run_id: str) -> None:
@@ -105,6 +111,30 @@ def dead_run_automation() -> Automation:
             "state": CRASHED["type"],
             "name": CRASHED["name"],
             "message": f"no heartbeat for {SILENT_SECONDS} seconds: its process was killed, or its machine is lost",
+        },
+        enabled=True,
+    )
+
+
+def recovery_automation(deployment_id: str) -> Automation:
+    """Return the automation by which runs in MLflow are closed whose flow run has crashed."""
+    return Automation(
+        name="musenet: MLflow runs of flow runs that died",
+        description=f"Start {RECOVERY} when one of {', '.join(TRACKED)} has crashed: its run in MLflow is closed.",
+        trigger={
+            "type": "event",
+            "posture": "Reactive",
+            "match": {"prefect.resource.id": "prefect.flow-run.*"},
+            "match_related": {"prefect.resource.role": "flow", "prefect.resource.name": list(TRACKED)},
+            "expect": ["prefect.flow-run.Crashed"],
+            "threshold": 1,
+            "within": 0,
+        },
+        action={
+            "type": "run-deployment",
+            "source": "selected",
+            "deployment_id": deployment_id,
+            "parameters": {"parameters": {}},
         },
         enabled=True,
     )

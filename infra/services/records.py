@@ -45,6 +45,14 @@ def read_record(lake: Lake, name: str) -> Record | None:
     return record if any(_alive(pid, started) for pid, started in record.processes) else None
 
 
+def last_url(lake: Lake, name: str) -> str | None:
+    """Return the address that a server of `up` has or, where it was killed, had; None where it was stopped."""
+    try:
+        return str(json.loads(_state_file(lake, name).read_text())["url"])
+    except FileNotFoundError:
+        return None
+
+
 def write_record(lake: Lake, name: str, record: Record) -> None:
     """Write a server's state file."""
     write_atomically(_state_file(lake, name), json.dumps(asdict(record), indent=2).encode())

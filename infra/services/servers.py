@@ -17,7 +17,15 @@ from infra.services.environment import server_environment
 from infra.services.health import address, answers, wait_until_healthy
 from infra.services.liveness import dead_run_automation
 from infra.services.password import make_password
-from infra.services.records import Record, identities, read_record, remove_record, services_lock, write_record
+from infra.services.records import (
+    Record,
+    identities,
+    last_url,
+    read_record,
+    remove_record,
+    services_lock,
+    write_record,
+)
 from infra.services.registry_address import is_server, registry_address
 from infra.services.rest import PrefectAPI
 from infra.services.run_prefect import STOP_TIMEOUT_S
@@ -57,7 +65,7 @@ def up(lake: Lake) -> list[Service]:
         password = make_password(lake)
         try:
             for name in own_servers(lake) - records.keys():
-                url, log = address(PREFERRED_PORTS[name]), lake.services / f"{name}.log"
+                url, log = address(_preferred_port(lake, name)), lake.services / f"{name}.log"
                 command, environment = server_command(lake, name, url), server_environment(lake, name, url, password)
                 processes[name] = start_server(command, environment, log)
                 started_at = datetime.now(UTC).isoformat(timespec="seconds")
@@ -75,6 +83,12 @@ def up(lake: Lake) -> list[Service]:
                 remove_record(lake, name)
             raise
     return [_service(lake, name, records.get(name), name in processes) for name in PREFERRED_PORTS]
+
+
+def _preferred_port(lake: Lake, name: ServerName) -> int:
+    """Return the port of a server that was killed, where flow runs and workers wait for it; else the usual one."""
+    url = last_url(lake, name)
+    return PREFERRED_PORTS[name] if url is None else int(url.rpartition(":")[2])
 
 
 def own_servers(lake: Lake) -> set[ServerName]:

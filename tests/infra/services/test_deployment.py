@@ -19,7 +19,7 @@ from infra.errors import UserError
 from infra.lake import Lake
 from infra.services.automations import Automation, install
 from infra.services.deployment import CHECKOUT, Deployed, client_environment, deploy, worker_command
-from infra.services.liveness import dead_run_automation, overlong_run_automation
+from infra.services.liveness import RECOVERY, dead_run_automation, overlong_run_automation, recovery_automation
 from infra.services.password import read_password
 from infra.services.rest import PrefectAPI
 from infra.services.slots import DEVICES, WORKER_VARIABLE, slot
@@ -88,6 +88,14 @@ class Server:
         """Those of ingestion."""
         return list(self.api.get(f"deployments/{self.ids['ingest']}/schedules"))
 
+    def wait_for_runs(self, deployment: str) -> list[dict[str, Any]]:
+        """The flow runs of a deployment, once there are any."""
+        deadline = time.monotonic() + 60
+        wanted = {"deployments": {"id": {"any_": [self.ids[deployment]]}}}
+        while not (runs := self.api.post("flow_runs/filter", wanted)) and time.monotonic() < deadline:
+            time.sleep(0.2)
+        return list(runs)
+
     def limit(self, name: str) -> dict[str, Any]:
         """A limit, with the slots that are held."""
         return dict(self.api.get(f"v2/concurrency_limits/{name}"))
@@ -134,6 +142,7 @@ def test_it_says_what_is_new(server: Server) -> None:
     first, second = server.first, server.second
     assert {name: str(state) for name, state in first.automations.items()} == {
         dead_run_automation().name: "as it was, on",  # `up` has installed it
+        recovery_automation("").name: "created, on",
         overlong_run_automation().name: "created, off",
         "training follows": "created, off",
     }
@@ -179,11 +188,19 @@ def test_an_event_starts_a_deployment_with_its_parameters(server: Server) -> Non
             "payload": {"dataset": "songs@ab", "reused": reused},
         }
         server.api.post("events", [event])
-    deadline = time.monotonic() + 60
-    trainings = {"deployments": {"id": {"any_": [server.ids["train"]]}}}
-    while not (runs := server.api.post("flow_runs/filter", trainings)) and time.monotonic() < deadline:
-        time.sleep(0.2)
+    runs = server.wait_for_runs("train")
     assert [run["parameters"] for run in runs] == [{"parameters": {"dataset": "songs@ab"}}]
+
+
+@pytest.mark.slow
+def test_a_training_that_has_crashed_is_followed_by_recovery(server: Server) -> None:
+    given = {"promote": {"model": "1"}, "train": {"dataset": "songs@ab"}}  # a promotion has no run in MLflow
+    for deployment, parameters in given.items():
+        wanted = {"parameters": {"parameters": parameters}}
+        run = server.api.post(f"deployments/{server.ids[deployment]}/create_flow_run", wanted)
+        crashed = {"state": {"type": "CRASHED", "name": "Crashed"}, "force": True}
+        server.api.post(f"flow_runs/{run['id']}/set_state", crashed)
+    assert [run["parameters"] for run in server.wait_for_runs(RECOVERY)] == [{"parameters": {}}]
 
 
 @pytest.mark.slow

@@ -158,13 +158,14 @@ def assert_closed_to_strangers(prefect: str, mlflow: str) -> None:
 def assert_the_dead_are_reported(lake: Lake, prefect: PrefectAPI) -> None:
     """The command that was killed has left its flow run Running."""
     assert sorted(recorded(lake, "waits")[0]) == ["Crashed", "Running"]
-    (dead,) = report_dead_runs(lake, prefect)
+    ((dead, was_shown_as_running),) = report_dead_runs(lake, prefect).items()
+    assert was_shown_as_running
     run = prefect.get(f"flow_runs/{dead}")
     assert (run["name"] != "", run["state"]["message"]) == (True, "its process was killed, and could not say so")
     assert recorded(lake, "waits")[0] == ["Crashed", "Crashed"]
-    assert report_dead_runs(lake, prefect) == [], "once"
+    assert report_dead_runs(lake, prefect) == {}, "once"
     with alive(lake, dead):
-        assert report_dead_runs(lake, prefect) == [], "this process lives"
+        assert report_dead_runs(lake, prefect) == {}, "this process lives"
     assert str(install(prefect, dead_run_automation())) == "as it was, on", "`up` has installed it"
 
 

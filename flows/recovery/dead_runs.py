@@ -23,10 +23,9 @@ def report_dead(lake: Lake, api: str, password: str | None = None) -> None:
     except OSError as error:
         warn(f"flow runs that were killed are still shown as running: {message_of(error)}")
         return
-    if not dead:
-        return
-    warn(f"{counted(len(dead), 'flow run')} whose process had been killed: now Crashed")
-    if has_registry(lake):
+    if crashed := sum(dead.values()):
+        warn(f"{counted(crashed, 'flow run')} whose process had been killed: now Crashed")
+    if dead and has_registry(lake):  # Prefect's workers tell Prefect alone
         _close_in_registry(lake)
 
 

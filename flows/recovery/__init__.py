@@ -1,0 +1,1 @@
+"""Recovery: what runs that were killed have left open is closed."""

@@ -1,0 +1,17 @@
+"""The recovery flow, which an automation starts when a run has crashed; commands and `musenet up` do the same."""
+
+from __future__ import annotations
+
+from prefect import flow
+from prefect.settings import get_current_settings
+
+from flows.recovery.dead_runs import report_dead
+from flows.recovery.parameters import RecoverParameters
+from infra.lake import Lake
+
+
+@flow(name="recover", persist_result=False)
+def recover(parameters: RecoverParameters) -> None:
+    """Close what killed processes of this machine have left open in Prefect and MLflow."""
+    if api := get_current_settings().api.url:
+        report_dead(Lake.at(parameters.lake), api)
