@@ -30,4 +30,13 @@ def test_the_commands_of_a_page(page: str, reader: Reader) -> None:
 
 @pytest.mark.parametrize("page", pages_with("python"))
 def test_the_snippets_of_a_page(page: str, reader: Reader) -> None:
+    before = trained()
     reader.follow(page, "python")
+    if page == "README.md":  # whose commands have trained and criticised the same
+        assert trained() == before
+
+
+def trained() -> dict[Path, int]:
+    """The weights of models and critics of all runs, with the time at which they were written."""
+    files = Path("lake/runs").rglob("*.safetensors")
+    return {file: file.stat().st_mtime_ns for file in files if file.parts[3] in ("model", "critic")}

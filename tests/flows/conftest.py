@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -92,29 +93,9 @@ def ingest_parameters(lake: Lake, name: str, *collections: Collection, **setting
     return IngestParameters.model_validate(given)
 
 
-def ingest_collections(lake: Lake, name: str, *collections: Collection, **settings: object) -> DatasetVersion:
-    """A version made by an engine of its own."""
-    parameters = ingest_parameters(lake, name, *collections, **settings)
-    with open_engine(
-        parameters.engine, parameters.workers, worker_settings(parameters.reading), parameters.cluster
-    ) as engine:
-        return ingest_steps(engine, lake, name, *collections, **settings).version
-
-
-def ingest_plainly(lake: Lake, name: str, *folders: Path, **settings: object) -> DatasetVersion:
-    """As `ingest_collections`, of folders."""
-    return ingest_collections(lake, name, *map(as_collection, folders), **settings)
-
-
 def as_collection(source: Path | Collection) -> Collection:
     """A folder as the collection of its name."""
     return source if isinstance(source, Collection) else Collection(name=source.name, location=source, licence="CC0")
-
-
-@pytest.fixture(scope="session")
-def ingest() -> Ingester:
-    """Ingests folders into a dataset: see `ingest_plainly`."""
-    return ingest_plainly
 
 
 @pytest.fixture(scope="session")
@@ -132,6 +113,18 @@ def steps(engine: Engine) -> Stepper:
         return ingest_steps(engine, lake, name, *map(as_collection, sources), **settings)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def ingest(steps: Stepper) -> Ingester:
+    """Ingests folders into a dataset as `steps` does, and returns the version."""
+    return lambda lake, name, *folders, **settings: steps(lake, name, *folders, **settings).version
+
+
+@pytest.fixture
+def shared_workers(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the ingestion flow use those processes, where starting its own is not the matter."""
+    monkeypatch.setattr("flows.ingestion.flow.open_engine", lambda *_: nullcontext(engine))
 
 
 @pytest.fixture(scope="session")
@@ -218,10 +211,10 @@ def songs_folder(tmp_path_factory: pytest.TempPathFactory, song: SongMaker) -> P
 
 
 @pytest.fixture(scope="session")
-def songs_lake(songs_folder: Path) -> Lake:
+def songs_lake(songs_folder: Path, ingest: Ingester) -> Lake:
     """A lake with the dataset `songs`: these tunes, half of them held out. Tests only read it."""
     lake = Lake(songs_folder.parent / "lake")
-    ingest_plainly(lake, "songs", songs_folder, splits=SplitShares(validation=0.3, test=0.2))
+    ingest(lake, "songs", songs_folder, splits=SplitShares(validation=0.3, test=0.2))
     return lake
 
 

@@ -16,7 +16,7 @@ Command = Callable[..., Result]
 Mistake = Callable[[Result], str]
 
 
-@pytest.mark.usefixtures("prefect_api")
+@pytest.mark.usefixtures("prefect_api", "shared_workers")
 class TestIngest:
     def test_reports_as_text_and_as_json(self, command: Command, tmp_path: Path, song) -> None:
         (tmp_path / "bach").mkdir()
@@ -175,7 +175,7 @@ class TestMistakes:
         assert not (tmp_path / "lake").exists(), "a server was started for it"
 
 
-@pytest.mark.usefixtures("prefect_api")
+@pytest.mark.usefixtures("prefect_api", "shared_workers")
 class TestRulesForPublishing:
     def test_stand_in_the_toml_and_an_option_wins(self, command: Command, tmp_path: Path, song) -> None:
         (tmp_path / "bach").mkdir()

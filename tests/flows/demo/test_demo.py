@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import psutil
 import pytest
@@ -89,23 +89,13 @@ def processes(lake: Lake) -> list[str]:
     return found
 
 
-def read_until(stream: IO[str], words: str) -> str:
-    """What is read up to and with the line that has these words."""
-    read = ""
-    for line in stream:
-        read += line
-        if words in line:
-            return read
-    raise AssertionError(f"{words!r} never came: {read}")
-
-
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory: pytest.TempPathFactory, song: Callable[[int], bytes]) -> Iterator[Lake]:
     """A lake with nothing but the classical pieces: to convert all scores takes a minute and a half of a processor, so
     that only the first of each composer are converted, and tunes stand for the others."""
     lake = Lake(tmp_path_factory.mktemp("demo") / "lake")
     folder = lake.cache / "starter" / classical.cache_name()
-    assert classical.convert(folder, 2, composers=[replace(each, works=each.works[:2]) for each in COMPOSERS]) == []
+    assert classical.convert(folder, 2, composers=[replace(each, works=each.works[:1]) for each in COMPOSERS]) == []
     works = [folder / composer.style / work.midi_name for composer in COMPOSERS for work in composer.works]
     for seed, missing in enumerate(path for path in works if not path.exists()):
         missing.write_bytes(song(seed))
@@ -133,14 +123,14 @@ def model(
 
 @pytest.fixture(scope="module")
 def words(model: Path) -> tuple[str, ...]:
-    """The demo's command line."""
-    return ("demo", "--from", str(model), "--seconds", "5", *arguments(steps=4))
+    """The demo's command line, without the settings of training."""
+    return ("demo", "--from", str(model), "--seconds", "5")
 
 
 @pytest.fixture(scope="module")
 def demo(lake: Lake, words: tuple[str, ...]) -> tuple[dict[str, Any], str]:
     """The demo's report and what it said on standard error."""
-    process = start(lake, *words, "--json")
+    process = start(lake, *words, *arguments(steps=4), "--json")
     output, errors = process.communicate(timeout=500)
     assert process.returncode == 0, errors
     return json.loads(output), errors
@@ -265,40 +255,27 @@ class TestTheDemo:
 
 
 @pytest.mark.usefixtures("demo")
-class TestInterrupted:
-    def end(self, process: subprocess.Popen[str], lake: Lake, read: str) -> list[str]:
-        """Ctrl-C as a terminal sends it; the lines on standard error."""
-        os.killpg(process.pid, signal.SIGINT)
-        output, errors = process.communicate(timeout=300)
-        assert (process.returncode, output) == (130, "")
-        assert processes(lake) == []
-        lines = (read + errors).splitlines()
-        assert lines[-1].startswith("musenet: interrupted; finished work is kept")
-        return lines[:-1]
-
-    def test_a_second_demo_reuses_what_has_not_changed(self, lake: Lake, words: tuple[str, ...]) -> None:
-        """Stopped once it has come to what it makes anew."""
-        process = start(lake, *words)
-        assert process.stderr is not None
-        lines = self.end(process, lake, read_until(process.stderr, "critic: "))
-        text = "\n".join(lines)
-        for stage in ("ingestion: nothing changed", "training: nothing changed", "critic: nothing changed"):
-            assert stage in text
-        assert noise(lines) == []
-
-    def test_training_stops_and_goes_on_where_it_was(self, lake: Lake) -> None:
+class TestASecondDemo:
+    def test_reuses_what_has_not_changed_and_stops_where_it_goes_on(self, lake: Lake, words: tuple[str, ...]) -> None:
+        """With other settings of training, in which it is interrupted."""
         before = {path.name for path in lake.runs.iterdir()}
-        words = ("train", "--dataset", "starter", "--from", "starter", *arguments(steps=100_000, checkpoint_every=5))
-        process = start(lake, *words)
+        process = start(lake, *words, *arguments(steps=100_000, checkpoint_every=5))
         deadline = time.monotonic() + 400
         while not (found := [p for p in lake.runs.glob("*/metrics.jsonl") if p.parent.name not in before]) or (
             '"checkpoint"' not in found[0].read_text()
         ):
             assert process.poll() is None, process.communicate()
-            assert time.monotonic() < deadline, "no step in two minutes"
+            assert time.monotonic() < deadline, "no step in six minutes"
             time.sleep(0.2)
-        assert len(processes(lake)) >= 3, "command, launcher and rank"
-        *_, line = self.end(process, lake, "")
+        assert len(processes(lake)) >= 4, "command, server, launcher and rank"
+        os.killpg(process.pid, signal.SIGINT)
+        output, errors = process.communicate(timeout=300)
+        assert (process.returncode, output) == (130, "")
+        assert processes(lake) == []
+        *lines, line, last = errors.splitlines()
+        assert last.startswith("musenet: interrupted; finished work is kept")
+        assert noise(lines) == []
+        assert "ingestion: nothing changed" in "\n".join(lines)
         said = re.fullmatch(
             r"✓ training stopped at step ([\d,]+), which is saved; the same command goes on from it", line
         )

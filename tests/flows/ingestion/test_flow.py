@@ -18,7 +18,7 @@ from tokenization.dataset import dataset_versions
 if TYPE_CHECKING:
     from flows.ingestion.flow import IngestReport
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_api")]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_api", "shared_workers")]
 
 
 def run(lake: Lake, folder: Path, **settings: Any) -> IngestReport:

@@ -22,6 +22,7 @@ def names(places: Events) -> list[tuple[str, str | None]]:
     return [(place["name"], place["facets"].get("version", {}).get("datasetVersion")) for place in places]
 
 
+@pytest.mark.usefixtures("shared_workers")
 def test_ingestion_reports_the_dataset_version(
     tmp_path: Path, song: Any, event_file: Callable[[], Events], validate: Validate
 ) -> None:

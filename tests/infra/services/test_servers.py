@@ -176,37 +176,29 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
     services.down(lake)
 
 
-def test_two_commands_at_once_on_a_new_lake_record_every_task(lake: Lake) -> None:
-    for process in [command(lake, 30, "completes"), command(lake, 30, "completes")]:
-        output = process.communicate(timeout=600)
-        assert (process.returncode, output) == (0, ("", ""))
-    assert recorded(lake, "completes") == (["Completed"] * 2, {"Completed": 62})
+def test_two_commands_at_once_on_a_new_lake_record_every_task_and_a_failure_in_one_line(lake: Lake) -> None:
+    completes, fails = command(lake, 30, "completes"), command(lake, 30, "fails")
+    assert completes.communicate(timeout=600) == ("", "")
+    assert fails.communicate(timeout=600) == ("a bad piece\n", "")
+    assert (completes.returncode, fails.returncode) == (0, 1)
+    assert recorded(lake, "completes") == (["Completed"], {"Completed": 31})
+    assert recorded(lake, "fails") == (["Failed"], {"Completed": 30, "Failed": 1})
     assert servers(lake) == []
 
 
-def test_a_failure_is_recorded_and_shown_in_one_line(lake: Lake) -> None:
-    process = command(lake, 3, "fails")
-    assert process.communicate(timeout=300) == ("a bad piece\n", "")
-    assert process.returncode == 1
-    assert recorded(lake, "fails") == (["Failed"], {"Completed": 3, "Failed": 1})
-
-
-def test_ctrl_c_is_recorded_and_leaves_no_server(lake: Lake) -> None:
-    process = command(lake, 3, "waits")
-    wait_until_it_waits(process)
-    os.killpg(process.pid, signal.SIGINT)
-    assert process.communicate(timeout=300) == ("", "")
-    assert process.returncode == 130
-    assert recorded(lake, "waits") == (["Crashed"], {"Completed": 3, "Crashed": 1})
-    assert servers(lake) == []
-
-
-def test_a_killed_command_leaves_no_server(lake: Lake) -> None:
-    process = command(lake, 0, "waits")
-    wait_until_it_waits(process)
+def test_ctrl_c_is_recorded_and_leaves_no_server_and_neither_does_a_killed_command(lake: Lake) -> None:
+    interrupted, killed = command(lake, 3, "waits"), command(lake, 0, "waits")
+    for process in (interrupted, killed):
+        wait_until_it_waits(process)
+    assert len(servers(lake)) == 2
+    os.killpg(interrupted.pid, signal.SIGINT)
+    assert interrupted.communicate(timeout=300) == ("", "")
+    assert interrupted.returncode == 130
+    assert sorted(recorded(lake, "waits")[0]) == ["Crashed", "Running"]
+    assert recorded(lake, "waits")[1] == {"Completed": 3, "Crashed": 1}
     assert len(servers(lake)) == 1
-    process.kill()
-    process.communicate()
+    killed.kill()
+    killed.communicate()
     wait_until_no_server(lake)
 
 
