@@ -410,7 +410,8 @@ class TestSaving:
         assert names(folder) == ["step00000002"]
 
 
-CHANGED = ("ZeRO-1", "ZeRO-2", "ZeRO-3", "ZeRO-1, Muon", "ZeRO-2, Muon, offload", "ZeRO-3, Muon")
+CHANGED = ("ZeRO-1", "ZeRO-3", "ZeRO-1, Muon", "ZeRO-2, Muon, offload", "ZeRO-3, Muon")
+"""The forms that differ in what a rank keeps: stages 1 and 2 keep the same."""
 
 
 def job(folder: Path) -> dict[str, Any]:
@@ -418,7 +419,7 @@ def job(folder: Path) -> dict[str, Any]:
     found: dict[str, Any] = {"from one rank": {}, "own": {}, "exact": {}}
     for name in CHANGED:
         found["from one rank"][name] = told(resumed_run(FORMS[name], folder / "one" / name))
-    for name in (*CHANGED, "ZeRO-1, Muon, bf16", "ZeRO-2, bf16"):
+    for name in (*CHANGED, "ZeRO-1, Muon, bf16"):
         run = whole_run(FORMS[name], folder / "two" / name)
         again = resumed_run(FORMS[name], folder / "two" / name)
         found["own"][name] = told(run)

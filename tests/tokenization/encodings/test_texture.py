@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -172,6 +172,7 @@ class TestEcho:
         rows = texture_of(" ".join(["piano:v72:C4 wait:12"] * 10), "onset")
         assert [echo(row) for row in rows] == [None] * 20
 
+    @settings(max_examples=10)  # of each of 24 encodings
     @given(data=st.data())
     def test_it_is_what_a_search_finds(self, data: st.DataObject, any_encoding: Encoding) -> None:
         """Over a few ids, so that much is repeated. Contexts that share a slot are forgotten, never mistaken."""
@@ -187,6 +188,7 @@ class TestEcho:
 
 
 class TestDefinition:
+    @settings(max_examples=10)
     @given(data=st.data())
     def test_one_token_at_a_time_it_is_that_of_the_whole(self, data: st.DataObject, any_encoding: Encoding) -> None:
         vocabulary = any_encoding.vocabulary
@@ -213,18 +215,18 @@ class TestDefinition:
 
 
 class TestWindows:
-    @pytest.mark.parametrize("start", [0, 1, 200, LEAD, LEAD + 1, 700])
     def test_a_window_has_the_texture_of_the_tokens_shortly_before_it(
-        self, start: int, any_encoding: Encoding, music: dict[str, Notes]
+        self, any_encoding: Encoding, music: dict[str, Notes]
     ) -> None:
         piece = max((any_encoding.encode(notes) for notes in music.values()), key=len)
-        start = min(start, len(piece) - HEADER - 1)
-        found = window(piece, start, 64, any_encoding)
-        first = max(HEADER + start - LEAD, 0)
-        expected = texture(piece[first:], any_encoding)[HEADER + start - first :][: 64 - HEADER]
-        assert not found[:HEADER].any()
-        assert np.array_equal(found[HEADER : HEADER + len(expected)], expected)
-        assert not found[HEADER + len(expected) :].any()
+        for wanted in (0, 1, 200, LEAD, LEAD + 1, 700):
+            start = min(wanted, len(piece) - HEADER - 1)
+            found = window(piece, start, 64, any_encoding)
+            first = max(HEADER + start - LEAD, 0)
+            expected = texture(piece[first:], any_encoding)[HEADER + start - first :][: 64 - HEADER]
+            assert not found[:HEADER].any(), start
+            assert np.array_equal(found[HEADER : HEADER + len(expected)], expected), start
+            assert not found[HEADER + len(expected) :].any(), start
 
 
 def window(piece: Tokens, start: int, size: int, encoding: Encoding) -> Integers:
