@@ -186,19 +186,22 @@ def test_two_commands_at_once_on_a_new_lake_record_every_task_and_a_failure_in_o
     assert servers(lake) == []
 
 
-def test_ctrl_c_is_recorded_and_leaves_no_server_and_neither_does_a_killed_command(lake: Lake) -> None:
-    interrupted, killed = command(lake, 3, "waits"), command(lake, 0, "waits")
-    for process in (interrupted, killed):
-        wait_until_it_waits(process)
-    assert len(servers(lake)) == 2
-    os.killpg(interrupted.pid, signal.SIGINT)
-    assert interrupted.communicate(timeout=300) == ("", "")
-    assert interrupted.returncode == 130
-    assert sorted(recorded(lake, "waits")[0]) == ["Crashed", "Running"]
-    assert recorded(lake, "waits")[1] == {"Completed": 3, "Crashed": 1}
+def test_ctrl_c_is_recorded_and_leaves_no_server(lake: Lake) -> None:
+    process = command(lake, 3, "waits")
+    wait_until_it_waits(process)
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.communicate(timeout=300) == ("", "")
+    assert process.returncode == 130
+    assert recorded(lake, "waits") == (["Crashed"], {"Completed": 3, "Crashed": 1})
+    assert servers(lake) == []
+
+
+def test_a_killed_command_leaves_no_server(lake: Lake) -> None:
+    process = command(lake, 0, "waits")
+    wait_until_it_waits(process)
     assert len(servers(lake)) == 1
-    killed.kill()
-    killed.communicate()
+    process.kill()
+    process.communicate()
     wait_until_no_server(lake)
 
 
