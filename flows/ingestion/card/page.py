@@ -33,7 +33,7 @@ from flows.ingestion.card.tables import (
     splits_table,
     styles_table,
 )
-from flows.ingestion.statistics import Statistics
+from flows.ingestion.music_statistics import Statistics
 from flows.pages import page_template
 from tokenization.dataset.manifest import ACCEPTED
 from tokenization.dataset.version import DatasetVersion

@@ -8,7 +8,7 @@ import polars as pl
 
 from flows.ingestion.card.charts import Tick, compact, histogram, named_bars
 from flows.ingestion.card.tables import link_strengths
-from flows.ingestion.statistics import HISTOGRAMS, Statistics
+from flows.ingestion.music_statistics import HISTOGRAMS, Statistics
 from tokenization.encodings import Encoding, Time
 from tokenization.vocabulary import pitch_name
 

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
+from flows.ingestion.music_statistics import Statistics
 from flows.ingestion.publishing.version_spec import VersionSpec
-from flows.ingestion.statistics import Statistics
 from tokenization.dataset.description import Description, FamilyCounts, VocabularyInfo
 from tokenization.dataset.encoding_files import EncodingInfo
 from tokenization.dataset.manifest import ACCEPTED, licence_counts, outcome_counts

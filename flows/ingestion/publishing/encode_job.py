@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Self
 
 from flows.engines import NO_ITEM, Failure, Heartbeat, JobError
+from flows.ingestion.music_statistics import Statistics
 from flows.ingestion.parsing.store import RowRef, Store
 from flows.ingestion.publishing.shard_plan import LABELS, Augmentation, EncodingChoice, ShardPlan
-from flows.ingestion.statistics import Statistics
 from infra.object_store import Folder
 from tokenization import originality
 from tokenization.augmentation import apply

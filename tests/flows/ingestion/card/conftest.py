@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from flows.ingestion.statistics import Statistics
+from flows.ingestion.music_statistics import Statistics
 from tokenization.dataset import DatasetVersion
 from tokenization.dataset.description import Description, FamilyCounts, GateResult, VocabularyInfo, write_description
 from tokenization.dataset.encoding_files import EncodingInfo, write_vocabulary

@@ -13,8 +13,8 @@ import pytest
 
 from flows.ingestion import card
 from flows.ingestion.dedup.splits import SplitShares
+from flows.ingestion.music_statistics import Statistics
 from flows.ingestion.sources import Collection
-from flows.ingestion.statistics import Statistics
 from infra.files import STAGING_PREFIX
 from infra.lake import Lake
 from tokenization.dataset.catalogue import dataset_versions

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.ingestion.statistics import HISTOGRAMS, KEYED, Statistics
+from flows.ingestion.music_statistics import HISTOGRAMS, KEYED, Statistics
 from tokenization.encodings.combined import Combined
 from tokenization.midi.notes import Notes
 from tokenization.vocabulary import Vocabulary
