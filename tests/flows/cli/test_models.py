@@ -80,7 +80,7 @@ class TestMistakes:
     def test_a_run_file(self, mistake: Mistake, command: Command, studio, tmp_path: Path) -> None:
         file, lake = tmp_path / "run.toml", studio[0].root
         train = ("train", "--config", file)
-        assert mistake(command(*train, lake=lake)) == f"run file {file} cannot be read: No such file or directory"
+        assert mistake(command(*train, lake=lake)) == f"{file} cannot be read: No such file or directory"
         file.write_text("[training]\nstep = 4\n")
         named = ("--dataset", "songs")
         assert mistake(command(*train, *named, lake=lake)) == (
