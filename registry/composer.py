@@ -15,11 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
-from pydantic import ValidationError
 
 from infra.errors import UserError
 from infra.lake import Lake
-from infra.settings import one_line
 from registry.identity import ModelIdentity
 from registry.piece import Piece
 from registry.prompts import Prompt
@@ -248,8 +246,5 @@ class Composer(VersionFiles):
 
         Raises UserError for options that are unknown, out of range or not the model's.
         """
-        try:
-            request = PieceRequest.model_validate(options)
-        except ValidationError as error:
-            raise UserError(one_line(error, PieceRequest)) from error
+        request = PieceRequest.of(options)
         return self.answer(request, self.find_prompt(request))

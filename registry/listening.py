@@ -16,10 +16,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple, Unpack
 
 import numpy as np
-from pydantic import ValidationError
 
-from infra.errors import UserError
-from infra.settings import one_line
 from registry.composer import Composer
 from registry.piece import Piece
 from registry.prompts import Prompt
@@ -91,10 +88,7 @@ def listen(composer: Composer, **options: Unpack[RequestOptions]) -> Music:
 
     Raises UserError for options that are unknown, out of range or not the model's.
     """
-    try:
-        request = PieceRequest.model_validate(options)
-    except ValidationError as error:
-        raise UserError(one_line(error, PieceRequest)) from error
+    request = PieceRequest.of(options)
     prompt = composer.find_prompt(request)
     composer.check(request, prompt)
     return Music(composer, request, prompt)

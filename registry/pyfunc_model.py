@@ -19,10 +19,8 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.pyfunc import PythonModel
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
-from pydantic import ValidationError
 
 from infra.errors import MusenetError, UserError, message_of
-from infra.settings import one_line
 from registry.composer import Composer, Progress
 from registry.drafts import drafting
 from registry.identity import BUNDLE, ModelIdentity
@@ -143,10 +141,7 @@ def _request(row: Mapping[Hashable, Any], settings: dict[str, Any], file: Path) 
     given = {name: value for name in COLUMNS if isinstance(value := row.get(name), str) and value}
     if "prompt" in given:
         given["prompt"] = _write_prompt(given["prompt"], file)
-    try:
-        return PieceRequest.model_validate({**given, **settings})
-    except ValidationError as error:
-        raise UserError(one_line(error, PieceRequest)) from error
+    return PieceRequest.of({**given, **settings})
 
 
 def _write_prompt(text: str, file: Path) -> str:

@@ -88,10 +88,7 @@ def continued(request: PieceRequest, length: int, candidate: int, changes: Mappi
     for rivals in RIVALS:
         if rivals & changes.keys():
             fields = {name: value for name, value in fields.items() if name not in rivals}
-    try:
-        return PieceRequest.model_validate({**fields, **changes})
-    except ValidationError as error:
-        raise UserError(one_line(error, PieceRequest)) from error
+    return PieceRequest.of({**fields, **changes})
 
 
 def way_on(composer: Composer, node: Node, at: int | None, changes: Mapping[str, Any]) -> tuple[PieceRequest, Prompt]:
@@ -148,10 +145,7 @@ class Tree:
 
         `ahead`: tokens behind header and prompt after which they stop; None: whole pieces. Raises UserError.
         """
-        try:
-            request = PieceRequest.model_validate(options)
-        except ValidationError as error:
-            raise UserError(one_line(error, PieceRequest)) from error
+        request = PieceRequest.of(options)
         return self._grow(request, self.composer.find_prompt(request), ahead, None)
 
     def branch(

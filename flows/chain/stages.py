@@ -25,7 +25,7 @@ from flows.promotion.parameters import PromoteParameters
 from flows.registration.registration import RegisterParameters
 from flows.studio.parameters import PrepareParameters
 from flows.training.parameters import TrainParameters
-from infra.services.automations import Automation
+from infra.services.automations import Automation, at_each, starting
 from registry.models import CHAMPION
 
 NAME = "musenet chain: {}"
@@ -61,20 +61,8 @@ class Stage:
         return Automation(
             name=NAME.format(self.deployment),
             description=f"{self.does} Follows {self.follows.event}.",
-            trigger={
-                "type": "event",
-                "posture": "Reactive",
-                "match": {**about, REUSED: "false", SUBFLOW: "false", **self.only},
-                "expect": [self.follows.event],
-                "threshold": 1,
-                "within": 0,
-            },
-            action={
-                "type": "run-deployment",
-                "source": "selected",
-                "deployment_id": deployment_id,
-                "parameters": {"parameters": {**further, **self.templates()}},
-            },
+            trigger=at_each(self.follows.event, {**about, REUSED: "false", SUBFLOW: "false", **self.only}),
+            action=starting(deployment_id, {**further, **self.templates()}),
             enabled=False,
         )
 

@@ -151,12 +151,12 @@ class CriticTraining:
         figures = [measuring.of_generations("generated", "all samplers", mixed, True)]
         further = {self.ordinary.name: ordinary}
         learned = {each.name for each in self.samplers}
-        for sampler in (self.ordinary, *MEASURED):
+        figures.append(measuring.of_ordinary(self.ordinary.name, self.ordinary.name in learned))
+        for sampler in MEASURED:
             name, count = sampler.name, max(int(FURTHER * half), THIRDS)
-            if name not in further:
-                further[name] = self.generations.held_out(_slug(name), self.test, count, bar, sampler)
-            elif sampler != self.ordinary:
-                continue  # which it is as well
+            if name in further:
+                continue  # the ordinary one, measured already
+            further[name] = self.generations.held_out(_slug(name), self.test, count, bar, sampler)
             figures.append(measuring.of_generations("sampler", name, further[name], name in learned))
         figures += [*measuring.prefixes(), *measuring.places(), *measuring.damages(), *measuring.cues()]
         noise = measuring.score(windows_of(further[MEASURED[-1].name], self.test)[0])

@@ -71,6 +71,10 @@ class Measuring:
         """Return the calibrated logit of whole windows."""
         return final_logits(self.critic, self.encoding, windows)[1] if windows else np.zeros(0)
 
+    def of_ordinary(self, name: str, is_learned: bool) -> CriticFigure:
+        """Return the figure of the ordinary generations, whose sampler has this name."""
+        return _figure("sampler", name, self.own_auc, len(self.made), is_learned)
+
     def of_generations(
         self, kind: Kind, name: str, generations: Sequence[Generation], is_learned: bool
     ) -> CriticFigure:

@@ -32,6 +32,29 @@ class Automation:
         }
 
 
+def at_each(event: str, match: Mapping[str, Any], match_related: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return the trigger of every event of a name whose resource, and related resources, have these labels."""
+    return {
+        "type": "event",
+        "posture": "Reactive",
+        "match": dict(match),
+        **({} if match_related is None else {"match_related": dict(match_related)}),
+        "expect": [event],
+        "threshold": 1,
+        "within": 0,
+    }
+
+
+def starting(deployment_id: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the action that starts a deployment; `parameters`: of its flow's one argument of that name."""
+    return {
+        "type": "run-deployment",
+        "source": "selected",
+        "deployment_id": deployment_id,
+        "parameters": {"parameters": dict(parameters)},
+    }
+
+
 @dataclass(frozen=True)
 class Installed:
     """What installing has changed, and the state that an automation is in since."""

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from infra.files import STAGING_PREFIX
 from infra.lake import Lake
-from infra.services.automations import Automation
+from infra.services.automations import Automation, at_each, starting
 from infra.services.environment import HEARTBEAT_SECONDS
 from infra.services.rest import PrefectAPI
 from infra.services.schema import UNFINISHED
@@ -30,6 +30,7 @@ TRACKED = ("train", "sweep", "demo", "starter")
 """The flows that have runs in MLflow, which are to be closed with them."""
 RECOVERY = "recover"
 """The deployment that does so."""
+ANY_FLOW_RUN = {"prefect.resource.id": "prefect.flow-run.*"}
 ENDED = tuple(
     f"prefect.flow-run.{state}"
     for state in ("Completed", "Failed", "Crashed", "Cancelled", "AwaitingRetry", "Paused", "Suspended")
@@ -99,7 +100,7 @@ def dead_run_automation() -> Automation:
         trigger={
             "type": "event",
             "posture": "Proactive",
-            "match": {"prefect.resource.id": "prefect.flow-run.*"},
+            "match": ANY_FLOW_RUN,
             "for_each": ["prefect.resource.id"],
             "after": [heartbeat],
             "expect": [heartbeat, *ENDED],
@@ -121,21 +122,8 @@ def recovery_automation(deployment_id: str) -> Automation:
     return Automation(
         name="musenet: MLflow runs of flow runs that died",
         description=f"Start {RECOVERY} when one of {', '.join(TRACKED)} has crashed: its run in MLflow is closed.",
-        trigger={
-            "type": "event",
-            "posture": "Reactive",
-            "match": {"prefect.resource.id": "prefect.flow-run.*"},
-            "match_related": {"prefect.resource.role": "flow", "prefect.resource.name": list(TRACKED)},
-            "expect": ["prefect.flow-run.Crashed"],
-            "threshold": 1,
-            "within": 0,
-        },
-        action={
-            "type": "run-deployment",
-            "source": "selected",
-            "deployment_id": deployment_id,
-            "parameters": {"parameters": {}},
-        },
+        trigger=at_each("prefect.flow-run.Crashed", ANY_FLOW_RUN, _of_flows(TRACKED)),
+        action=starting(deployment_id, {}),
         enabled=True,
     )
 
@@ -148,8 +136,8 @@ def overlong_run_automation() -> Automation:
         trigger={
             "type": "event",
             "posture": "Proactive",
-            "match": {"prefect.resource.id": "prefect.flow-run.*"},
-            "match_related": {"prefect.resource.role": "flow", "prefect.resource.name": list(LIMITED)},
+            "match": ANY_FLOW_RUN,
+            "match_related": _of_flows(LIMITED),
             "for_each": ["prefect.resource.id"],
             "after": ["prefect.flow-run.Running"],
             "expect": list(ENDED),
@@ -159,6 +147,10 @@ def overlong_run_automation() -> Automation:
         action={"type": "cancel-flow-run"},
         enabled=False,
     )
+
+
+def _of_flows(names: Iterable[str]) -> dict[str, object]:
+    return {"prefect.resource.role": "flow", "prefect.resource.name": list(names)}
 
 
 def _folder(lake: Lake) -> Path:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from infra.digests import canonical_digest
+from infra.errors import UserError
+from infra.settings import one_line
 from modeling.config import DrawingConfig
 from modeling.controls import BEATS_PER_BAR, Controls, parse_blend
 from registry.prompts import Prompt
@@ -149,6 +152,14 @@ class PieceRequest(Controls):
         if blend is not None:
             parse_blend(blend)
         return blend
+
+    @classmethod
+    def of(cls, fields: Mapping[str, Any]) -> Self:
+        """Return the request of these fields. Raises UserError for those that are unknown, or out of range."""
+        try:
+            return cls.model_validate(fields)
+        except ValidationError as error:
+            raise UserError(one_line(error, cls)) from error
 
     @property
     def has_prompt(self) -> bool:
