@@ -6,6 +6,7 @@ import base64
 import http
 import json
 import os
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -14,6 +15,11 @@ from typing import Any
 from infra.services.environment import OWN_NAMES
 from infra.services.health import ANSWER_SECONDS
 from infra.services.password import AUTH_VARIABLE
+
+BUSY = (http.HTTPStatus.SERVICE_UNAVAILABLE, http.HTTPStatus.TOO_MANY_REQUESTS)
+"""Answers to a request that was not carried out: Prefect gives the first while SQLite is locked by another writer."""
+BUSY_WAITS_S = (0.1, 0.3, 1.0, 3.0, 5.0)
+"""Time between attempts at a request that a busy server declined."""
 
 
 class PrefectAPI:
@@ -57,5 +63,12 @@ class PrefectAPI:
         return self._ask(urllib.request.Request(f"{self._address}/{path}", data, self._headers, method=method))
 
     def _ask(self, request: urllib.request.Request) -> Any:
-        with self._opener.open(request, timeout=ANSWER_SECONDS) as response:
-            return json.loads(response.read() or b"null")
+        for wait in (*BUSY_WAITS_S, None):
+            try:
+                with self._opener.open(request, timeout=ANSWER_SECONDS) as response:
+                    return json.loads(response.read() or b"null")
+            except urllib.error.HTTPError as error:
+                if error.code not in BUSY or wait is None:
+                    raise
+                time.sleep(wait)
+        raise AssertionError("the last attempt returns or raises")
