@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+from torch.nn import init
+from torch.overrides import TorchFunctionMode
 
 from infra.errors import RunError
 from modeling.config import MODEL_CONFIG, MODEL_WEIGHTS, ModelConfig
@@ -21,6 +24,8 @@ MODEL_FORMAT = 2
 """Format of a stored model. 2: the names of `ModelConfig` and of the weights since `d_model`, `qkv_proj`, `out_proj`,
 `up_proj`, `down_proj`; format 1 was not numbered."""
 STYLE_TABLE = "embeddings.style.weight"
+DRAWS = (init.normal_, init.kaiming_uniform_)
+"""What PyTorch's and our own modules initialise their weights by; the callers of these do not use what they return."""
 UNREADABLE = (OSError, SafetensorError, ValueError, KeyError, TypeError, RuntimeError)
 """Errors of reading: no file, a damaged file, or weights (RuntimeError) that do not fit the configuration."""
 
@@ -44,10 +49,19 @@ def save_weights(config: ModelConfig, state: Mapping[str, Tensor], folder: Path)
 
 def from_weights(config: ModelConfig, weights: Mapping[str, Tensor], device: torch.device) -> MuseNet:
     """Return a model of weights that are in memory, in 32 bits, in evaluation mode."""
-    with torch.device("meta"):  # skips drawing initial weights
+    with torch.device("meta"), _WithoutDrawing():
         model = MuseNet(config)
     model.load_state_dict(weights, assign=True)
     return model.float().to(device).eval()
+
+
+class _WithoutDrawing(TorchFunctionMode):
+    """Leaves new tensors as they are. On the meta device, the first draw would load the compiler of PyTorch."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        return None if func in DRAWS else func(*args, **(kwargs or {}))
 
 
 def style_vectors(folder: Path, ids: Sequence[int]) -> NDArray[np.float32]:

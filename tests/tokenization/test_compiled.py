@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 import infra
 import tokenization.compiled
-from tokenization.compiled import compiled, machine_code, sources_of
+from tokenization.compiled import compiled, machine_code
+from tokenization.compiled.sources import sources_of
 
 STEPS = """
 from tokenization.compiled import compiled
@@ -59,7 +60,8 @@ def house(tmp_path: Path) -> Path:
     for name, text in FILES.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
-    shutil.copy(tokenization.compiled.__file__, tmp_path / "tokenization" / "compiled.py")
+    source = Path(tokenization.compiled.__file__).parent
+    shutil.copytree(source, tmp_path / "tokenization" / "compiled", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(Path(infra.__file__).parent, tmp_path / "infra", ignore=shutil.ignore_patterns("__pycache__"))
     return tmp_path
 
@@ -89,9 +91,16 @@ def test_of_processes_that_need_it_at_once_one_compiles(house: Path) -> None:
 
 
 def test_sources_are_followed_through_the_platforms_packages_only() -> None:
-    package = Path(tokenization.compiled.__file__).parent
+    package = Path(tokenization.compiled.__file__).parents[1]
     names = [path.relative_to(package).as_posix() for path in sources_of(package / "fingerprint" / "matching.py")]
-    assert names == ["compiled.py", "fingerprint/matching.py", "fingerprint/sketch.py"]
+    assert names == [
+        "compiled/__init__.py",
+        "compiled/cache.py",
+        "compiled/dispatcher.py",
+        "compiled/sources.py",
+        "fingerprint/matching.py",
+        "fingerprint/sketch.py",
+    ]
 
 
 class Pair(NamedTuple):
@@ -111,3 +120,37 @@ def test_machine_code_takes_other_arguments_of_the_same_types() -> None:
     code = machine_code(_scale, Pair(np.ones(1), 1), np.zeros(1))
     assert code(Pair(np.array([1.0, 2.0]), 3), out) == 2
     assert out.tolist() == [3.0, 6.0]
+
+
+@compiled
+def _checked(value: int, least: int = 1) -> int:
+    if value < least:
+        raise ValueError("too small")
+    return value
+
+
+@compiled
+def _sum_checked(values: NDArray[np.int64]) -> int:
+    total = 0
+    for value in values:
+        total += _checked(value) + _checked(value, least=-5)
+    return total
+
+
+def test_a_function_that_a_loop_calls_can_be_called_from_python_too() -> None:
+    assert _sum_checked(np.array([1, 2])) == 6
+    assert (_checked(4), _checked(0, least=0)) == (4, 0)
+
+
+def test_an_error_in_a_called_function_is_raised_to_python() -> None:
+    with pytest.raises(ValueError, match="too small"):
+        _sum_checked(np.array([1, -5]))
+
+
+def test_only_what_python_calls_becomes_machine_code() -> None:
+    _sum_checked(np.array([1]))
+    loop: Any = _sum_checked
+    part: Any = _checked
+    before = len(part.signatures)
+    machine_code(_sum_checked, np.zeros(1, np.int32))
+    assert (len(loop.signatures), len(part.signatures)) == (2, before)

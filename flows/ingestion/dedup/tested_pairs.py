@@ -32,7 +32,8 @@ from flows.ingestion.dedup.pairs import Pairs
 from flows.ingestion.dedup.sketches import Sketches
 from infra.files import write_atomically
 from tokenization import fingerprint
-from tokenization.compiled import compiled, source_digest
+from tokenization.compiled import compiled
+from tokenization.compiled.sources import source_digest
 
 MAGIC = b"musenet pairs 2\n"
 VOICES = 16

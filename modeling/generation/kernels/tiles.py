@@ -28,9 +28,7 @@ FUSE = f"llvm.fmuladd.v{LANES}f32"
 """a · b + c, without rounding between where the processor can."""
 PAIRS = "llvm.x86.avx2.pmadd.wd"
 """The products of 16-bit integers, added in pairs."""
-HAS_PAIRS = bool(binding.get_host_cpu_features().get("avx2")) and not (
-    config.CPU_NAME or config.CPU_FEATURES  # type: ignore[attr-defined]  # numba sets its settings as it is imported
-)
+HAS_PAIRS = bool(binding.get_host_cpu_features().get("avx2")) and not (config.CPU_NAME or config.CPU_FEATURES)
 
 _FLOATS = ir.VectorType(ir.FloatType(), LANES)
 _INTEGERS = ir.VectorType(ir.IntType(32), LANES)
@@ -95,10 +93,7 @@ def _accumulate(
     lanes = of_columns.count
     zero = ir.Constant(of_sums, [0] * LANES)
     # Vectors on the stack become registers.
-    sums = [
-        [cgutils.alloca_once_value(builder, zero) for _ in range(rows)]  # type: ignore[no-untyped-call]
-        for _ in inputs
-    ]
+    sums = [[cgutils.alloca_once_value(builder, zero) for _ in range(rows)] for _ in inputs]
     width, column = (
         kind.element.width // 8 if hasattr(kind.element, "width") else 4 for kind in (of_weights, of_columns)
     )
