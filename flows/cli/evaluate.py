@@ -67,7 +67,7 @@ def evaluate(
             out=out,
             lake=lake.address,
         )
-    with running(lake):
+    with running(lake, "flows.evaluation.flow"):
         from flows.evaluation.flow import evaluate as flow
 
         result = flow(parameters)

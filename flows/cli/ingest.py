@@ -77,7 +77,7 @@ def ingest(
                 planned = queries.dry_run(parameters, bar.step)
         show(asdict(planned), _plan_lines(planned), as_json)
         return
-    with running(lake):
+    with running(lake, "flows.ingestion.flow"):
         from flows.ingestion.flow import ingest as ingest_flow
         from flows.ingestion.gates import GateError, describe_broken
 

@@ -55,7 +55,7 @@ def train(
         line = {**choices, "hostfile": None if hostfile is None else str(hostfile.expanduser().absolute())}
         named = {} if parent is None else {"training.parent": parent}
         chosen = merge_choices(config, line, {**named, **settings})
-    with running(lake):
+    with running(lake, "flows.training.flow"):
         from flows.training.flow import TrainParameters
         from flows.training.flow import train as train_flow
 
@@ -85,7 +85,7 @@ def critic(
     run: str, model: str | None, rounds: int, settings: dict[str, str], seed: int, lake: Lake, as_json: bool
 ) -> None:
     """Train the inner critic of a trained model."""
-    with running(lake):
+    with running(lake, "flows.criticism.flow"):
         from flows.criticism.flow import criticise
         from flows.criticism.parameters import CriticParameters
 
@@ -110,7 +110,7 @@ def critic(
 @json_option
 def register(run: str, alias: str, force: bool, settings: dict[str, str], lake: Lake, as_json: bool) -> None:
     """Register a trained model and its critic as a version in MLflow."""
-    with running(lake):
+    with running(lake, "flows.registration.flow"):
         from flows.registration.flow import register as register_flow
         from flows.registration.registration import RegisterParameters
 
@@ -139,7 +139,7 @@ def register(run: str, alias: str, force: bool, settings: dict[str, str], lake: 
 def demo(model: Path | None, settings: dict[str, str], seconds: float, seed: int, lake: Lake, as_json: bool) -> None:
     """Run the whole pipeline in minutes: the starter model trained further, its critic, the registry, new pieces."""
     elsewhere = "" if lake == Lake.at() else f" --lake {lake.address}"
-    with running(lake):
+    with running(lake, "flows.demo.flow"):
         from flows.demo.flow import DemoParameters
         from flows.demo.flow import demo as demo_flow
 

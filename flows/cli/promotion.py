@@ -69,7 +69,7 @@ def promote(model: str, alias: str, gate: Path | None, force: bool, lake: Lake, 
         from flows.promotion.promotion import gate_of
 
         gate_of(lake, gate)
-    with running(lake):
+    with running(lake, "flows.promotion.flow"):
         from flows.promotion.flow import promote as promote_flow
         from flows.promotion.parameters import PromoteParameters
 

@@ -20,15 +20,15 @@ FAILED, INTERRUPTED, TERMINATED = 1, 130, 143
 
 
 @contextmanager
-def running(lake: Lake) -> Iterator[None]:
+def running(lake: Lake, *modules: str) -> Iterator[None]:
     """Run flows in the block: quiet libraries, a Prefect API on the lake's database, errors in one line.
 
-    Import the flows inside the block.
+    Import the flows inside the block; `modules` are theirs, which are loaded while the server starts.
     """
     with errors():
         from flows.session import flow_session
 
-        with flow_session(lake):
+        with flow_session(lake, *modules):
             yield
 
 

@@ -139,7 +139,7 @@ def sample(
     for name in ("engine", "workers", "cluster"):
         if name in given:
             raise click.UsageError(f"--{name} is for a table of requests: give one by --requests")
-    with running(lake):
+    with running(lake, "flows.sampling.flow"):
         from flows.sampling.flow import sample as flow
         from flows.sampling.parameters import SampleParameters
 
@@ -165,7 +165,7 @@ def _sample_again(metadata: Path, out: Path | None, lake: Lake, as_json: bool, g
     if given:
         names = ", ".join(f"--{'from' if name == 'source' else name.replace('_', '-')}" for name in given)
         raise click.UsageError(f"--again makes the piece as {metadata} says; it takes no {names}")
-    with running(lake):
+    with running(lake, "flows.sampling.flow"):
         from flows.sampling.flow import sample_again
         from flows.sampling.parameters import AgainParameters
 
@@ -190,7 +190,7 @@ def _sample_table(requests: Path, out: Path | None, lake: Lake, as_json: bool, g
         raise click.UsageError("--from is for one request; a table may name a sample's text file as its prompt")
     of_run = ("model", "audio", "soundfont", "engine", "workers", "cluster")
     settings = {name: given.pop(name) for name in of_run if name in given}
-    with running(lake):
+    with running(lake, "flows.sampling.flow"):
         from flows.sampling.flow import sample_table
         from flows.sampling.parameters import TableParameters
 

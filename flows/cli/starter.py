@@ -27,7 +27,7 @@ from infra.lake import Lake
 @json_option
 def starter(corpus: Path, out: Path, settings: dict[str, str], lake: Lake, as_json: bool) -> None:
     """Make the starter model from the free music in CORPUS: hours on two cores; run again, it goes on."""
-    with running(lake):
+    with running(lake, "flows.starter_model.flow"):
         from flows.starter_model.flow import make_starter
         from flows.starter_model.recipe import StarterParameters
 

@@ -38,7 +38,7 @@ def studio(model: str, lake: Lake, no_browser: bool, prepare: int | None, **opti
 
 
 def _prepare(model: str, lake: Lake, count: int) -> None:
-    with running(lake):
+    with running(lake, "flows.studio.flow"):
         from flows.studio.flow import prepare_samples
         from flows.studio.parameters import PrepareParameters
 

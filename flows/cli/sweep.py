@@ -25,7 +25,7 @@ def sweep(file: Path, trials: int | None, lake: Lake, as_json: bool) -> None:
         from flows.sweeps.sweep_file import read_sweep_file
 
         content = read_sweep_file(file)
-    with running(lake):
+    with running(lake, "flows.sweeps.flow"):
         from flows.sweeps.flow import sweep as sweep_flow
         from flows.sweeps.parameters import SweepParameters
 

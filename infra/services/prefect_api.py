@@ -6,7 +6,7 @@ import contextlib
 import importlib
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from infra.lake import Lake
 from infra.processes import end_groups
@@ -24,7 +24,7 @@ ANY_PORT = 0
 
 
 @contextlib.contextmanager
-def prefect_server(lake: Lake) -> Iterator[str]:
+def prefect_server(lake: Lake, modules: Sequence[str] = ("prefect.flows",)) -> Iterator[str]:
     """Provide a Prefect API on the lake's database and yield its address.
 
     An address in `$PREFECT_API_URL` is used as it is, then the server that `up` started; else a private one runs for
@@ -32,8 +32,9 @@ def prefect_server(lake: Lake) -> Iterator[str]:
     lets only one of them create or migrate the database.
 
     `$PREFECT_API_URL` and, for a server of the lake, its password are set inside the block; import Prefect, and the
-    flows, inside it too. On leaving it, everything the flows reported has reached the database, whatever ended the
-    block. A private server also ends by itself when this process is killed.
+    flows, inside it too. `modules` are imported while a private server starts, which takes as long. On leaving the
+    block, everything the flows reported has reached the database, whatever ended it. A private server also ends by
+    itself when this process is killed.
 
     Raises ServiceError when the private server does not start, or its database has to be upgraded first, and when
     nothing answers at `$PREFECT_API_URL`, or asks for another password.
@@ -43,7 +44,7 @@ def prefect_server(lake: Lake) -> Iterator[str]:
             lake.prefect_home.mkdir(parents=True, exist_ok=True)
             yield standing
             return
-        with _private_server(lake) as url, _clients_of(lake, url, stays=False) as api:
+        with _private_server(lake, modules) as url, _clients_of(lake, url, stays=False) as api:
             yield api
 
 
@@ -158,7 +159,7 @@ def drain() -> None:
 
 
 @contextlib.contextmanager
-def _private_server(lake: Lake) -> Iterator[str]:
+def _private_server(lake: Lake, modules: Sequence[str]) -> Iterator[str]:
     url, log = address(ANY_PORT), lake.services / "prefect-private.log"
     with contextlib.ExitStack() as start:
         start.enter_context(services_lock(lake))
@@ -168,7 +169,8 @@ def _private_server(lake: Lake) -> Iterator[str]:
         command = prefect_command(url, os.getpid())
         process = start_server(command, environment, log)
         try:
-            importlib.import_module("prefect.flows")  # takes half as long as the server's start: side by side
+            for module in modules:
+                importlib.import_module(module)
             wait_until_healthy("prefect", url, log, process)
             start.close()
             yield url

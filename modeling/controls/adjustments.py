@@ -129,7 +129,7 @@ class Adjustments:
         `sounding`: notes that sound in each piece, shape (batch,). Limits that leave nothing are not applied, but to
         pieces that are `strict`, shape (batch,), which have another way to go on.
         """
-        voices = sounding if self._keeps_lengths else self.state.struck
+        voices = np.ascontiguousarray(sounding if self._keeps_lengths else self.state.struck)
         anyway = np.zeros(len(may), np.bool_) if strict is None else strict
         limits = self._limits
         _apply(logits, may, anyway, voices, self.state, self._ids, limits.may, limits.bias, self._settings)

@@ -12,6 +12,7 @@ from typing import Any, TypeVar, cast
 
 import numba
 import numpy as np
+from numpy.typing import NDArray
 
 from tokenization.compiled.dispatcher import Loop
 
@@ -31,6 +32,17 @@ def compiled_arithmetic(function: Function) -> Function:
     by zero gives infinity. Calls of one compiled loop with equal lengths still give equal bits.
     """
     return cast(Function, Loop(function, fastmath={"reassoc", "contract", "nsz"}, error_model="numpy"))
+
+
+@compiled
+def put(values: NDArray[Any], target: NDArray[Any], start: int) -> None:
+    """Put values into an array of one dimension from a place on.
+
+    In compiled loops: an assignment of a slice to a slice takes seconds to compile, for the message that their lengths
+    differ.
+    """
+    for index in range(len(values)):
+        target[start + index] = values[index]
 
 
 def machine_code(function: Callable[..., Result], *arguments: object) -> Callable[..., Result]:

@@ -17,6 +17,7 @@ from numba.core import compiler, sigutils, typing
 from numba.core.codegen import JITCodeLibrary
 from numba.core.dispatcher import _FunctionCompiler  # type: ignore[attr-defined]
 from numba.core.registry import CPUDispatcher
+from numba.core.types.misc import unliteral
 
 from tokenization.compiled.cache import SourceCache
 
@@ -48,12 +49,13 @@ class Loop(CPUDispatcher):  # type: ignore[misc]
     def get_call_template(self, args: Any, kws: Any) -> tuple[Any, Any, Any, dict[str, Any]]:
         """Return the signature of a call by another compiled function, for numba's inference of types."""
         signature, args = self._compiler.fold_argument_types(args, kws)
-        if tuple(args) not in self._parts:
+        args = tuple(map(unliteral, args))  # a constant is a value like others until it is inlined
+        if args not in self._parts:
             part = self._part_compiler.compile(args, None)
             # A part has no entry point; its place is where numba looks for what a call means.
             key = part.fndesc
             self.targetctx.insert_user_function(key, part.fndesc, [part.library])
-            self._parts[tuple(args)] = part._replace(entry_point=key)
+            self._parts[args] = part._replace(entry_point=key)
         name = self.py_func.__name__
         signatures = [part.signature for part in self._parts.values()]
         return typing.make_concrete_template(f"CallTemplate({name})", name, signatures), signature, args, {}

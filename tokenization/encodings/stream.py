@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from tokenization.compiled import compiled
+from tokenization.compiled import compiled, put
 from tokenization.encodings.effects import DRUM, END, LENGTH, NO_OFF, NOTE, OFF, TEMPO, WAIT, EventTable
 from tokenization.encodings.grid import DRUM_TICKS
 
@@ -220,7 +220,7 @@ def _sort_by_tick(events: NDArray[np.int64], last_tick: int) -> None:
         last_tick >>= DIGIT_BITS
         passes += 1
     if passes % 2:
-        target[:] = source
+        put(source, target, 0)
 
 
 @compiled

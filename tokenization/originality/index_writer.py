@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from infra.object_store import Folder
-from tokenization.compiled import compiled
+from tokenization.compiled import compiled, put
 from tokenization.midi.notes import Notes
 from tokenization.originality.grams import grams, winnowed
 from tokenization.originality.index_file import COLUMNS, HASH_BITS, HEAD, IN_BUCKET, LOW_BITS, pack_head
@@ -106,7 +106,7 @@ def _indexed(
         for place in kept:
             entries[grams_kept] = hashes[place] << np.uint64(HASH_BITS) | np.uint64(before + notes + place)
             grams_kept += 1
-        words[notes : notes + end - begin] = to_words(pitch[begin:end], onset[begin:end])
+        put(to_words(pitch[begin:end], onset[begin:end]), words, notes)
         notes += end - begin
         starts[lines_kept], ends[lines_kept] = onset[begin], before + notes
         lines_kept += 1

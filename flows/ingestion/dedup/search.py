@@ -156,7 +156,8 @@ def _promising(
             if is_promising(sketches, weight, one, other, is_first, rules, table, slots):
                 if count == len(found):
                     longer = np.empty((2 * count, 2), np.uint32)
-                    longer[:count] = found
+                    for k in range(count):
+                        longer[k, 0], longer[k, 1] = found[k, 0], found[k, 1]
                     found = longer
                 found[count, 0], found[count, 1] = (one, other) if is_first else (other, one)
                 count += 1

@@ -32,7 +32,7 @@ from flows.ingestion.dedup.pairs import Pairs
 from flows.ingestion.dedup.sketches import Sketches
 from infra.files import write_atomically
 from tokenization import fingerprint
-from tokenization.compiled import compiled
+from tokenization.compiled import compiled, put
 from tokenization.compiled.sources import source_digest
 
 MAGIC = b"musenet pairs 2\n"
@@ -126,7 +126,7 @@ def _taken(collection: Sketches, pieces: NDArray[np.int64], values: NDArray[np.u
     for piece in pieces:
         for voice in range(collection.first_voice[piece], collection.first_voice[piece + 1]):
             size = collection.end[voice] - collection.start[voice]
-            taken[count : count + size] = values[collection.start[voice] : collection.end[voice]]
+            put(values[collection.start[voice] : collection.end[voice]], taken, count)
             count += size
     return taken[:count]
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tokenization.compiled import compiled
+from tokenization.compiled import compiled, put
 from tokenization.encodings.chordwise.groups import group_end, hash_of, hold_struck, strike
 from tokenization.vocabulary import Tokens
 from tokenization.vocabulary.learned_tokens import LearnedTokens
@@ -59,7 +59,7 @@ def merge_chords(
     """Return the tokens with each group of notes as a chord, if it is one of the index."""
     notes = len(off_token)
     out = np.empty(len(tokens), np.uint16)
-    out[:header] = tokens[:header]
+    put(tokens[:header], out, 0)
     held = np.zeros(notes, np.bool_)
     struck_in = np.full(notes, -1, np.int64)  # the group in which each note was struck last
     held_hash = np.uint64(0)
@@ -75,7 +75,7 @@ def merge_chords(
                     struck_in[token] = at
             chord = _find(held_hash ^ struck_hash, held_count + struck_count, index, off_token, held, struck_in, at)
             if chord == FREE:
-                out[filled : filled + end - at] = group
+                put(group, out, filled)
                 filled += end - at
             else:
                 out[filled] = learned_base + chord
