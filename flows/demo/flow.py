@@ -52,7 +52,9 @@ from infra.lake import Lake
 from infra.wording import counted
 from registry.aliases import version_of
 from registry.audio import AudioFormat, Soundfont
+from registry.loading import open_composer
 from registry.models import CHAMPION, RegisteredModel
+from registry.serving.warming import Warming
 from registry.store import Registry
 
 Result = TypeVar("Result")
@@ -88,8 +90,15 @@ def demo(parameters: DemoParameters) -> DemoReport:
 
 def _demo(parameters: DemoParameters) -> DemoReport:
     lake = Lake.at(parameters.lake)
-    address = lake.address
     starter, importing = timed(lambda: import_task(lake, parameters.model))
+    with Warming() as warming:  # while there are stages that leave a core idle
+        warming.start(open_composer(Registry.open(lake), starter, "cpu", lake).files)
+        return _stages(parameters, lake, starter, importing)
+
+
+def _stages(parameters: DemoParameters, lake: Lake, starter: RegisteredModel, importing: float) -> DemoReport:
+    """Run the stages that follow the import of the starter model, which took `importing` seconds."""
+    address = lake.address
     tokens = TokenSettings.model_validate(tokens_for(lake, starter.version))
     ingested, ingesting = timed(
         lambda: ingest(

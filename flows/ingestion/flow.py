@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 
 import polars as pl
@@ -15,6 +16,7 @@ from flows.chain import DatasetPublished, announce
 from flows.engines import Engine, JobError, open_engine
 from flows.ingestion.card import gates_markdown, markdown
 from flows.ingestion.context import IngestContext
+from flows.ingestion.dedup.equal_music import compile_search
 from flows.ingestion.gates import GateError
 from flows.ingestion.parameters import IngestParameters
 from flows.ingestion.pipeline import (
@@ -167,6 +169,8 @@ def _ingest_files(context: IngestContext, inventory: Inventory, engine: Engine) 
         tick(f"ingestion: nothing changed, {known} is reused")
         announce(_published(context.lake, known, reused=True))
         return IngestReport(known, reused=True)
+    # Needs no file, and takes as long as workers take to compile the reader: after an installation, side by side.
+    threading.Thread(target=compile_search, name="compile", daemon=True).start()
     parsed = parse_task(context, inventory, engine)
 
     def build(context: IngestContext) -> Published:

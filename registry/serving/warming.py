@@ -1,8 +1,8 @@
 """Warming up: compiling what each kind of request needs, before the first of them comes.
 
-A model composes FIRST before it is served. The rest, above all infilling, is compiled beside the server by a process of
-low priority, `python -m registry.serving.warming FOLDER`. The machine code is cached on disk, where the server finds
-it; nothing is compiled where that has been done before.
+A model composes FIRST before it is served. The rest, above all infilling, is compiled beside the server, or beside the
+stages of a flow that will compose, by a process of low priority, `python -m registry.serving.warming FOLDER`. The
+machine code is cached on disk, where the server finds it; nothing is compiled where that has been done before.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from infra.processes import end_with_stdin
 from registry.composer import Composer
@@ -23,6 +23,8 @@ from tokenization.midi.writing import write_midi
 
 FIRST: Final = PieceRequest(length=48, best_of=1)
 """What a model composes before it is served, so that no request from nothing waits for code to be compiled."""
+RANKED: Final = PieceRequest(length=96, best_of=2)
+"""What the critic listens to, where the model has one that is trusted."""
 FURTHER: Final = (
     PieceRequest(length=64, best_of=1, rank="none"),
     PieceRequest(infill="1s-2s", best_of=1, rank="none"),
@@ -33,7 +35,7 @@ LOWEST_PRIORITY = 19
 
 
 class Warming:
-    """The process that warms up for the newest model."""
+    """The process that warms up for a model; as a context, it is ended with the block."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
@@ -45,6 +47,12 @@ class Warming:
         nowhere = subprocess.DEVNULL
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=nowhere, stderr=nowhere)
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def close(self) -> None:
         """End the process."""
         if self._process is not None:
@@ -54,7 +62,8 @@ class Warming:
 
 
 def warm_up(composer: Composer) -> None:
-    """Compose what FURTHER asks of a scale. Raises UserError and WeightsError."""
+    """Compose RANKED, and what FURTHER asks of a scale. Raises UserError and WeightsError."""
+    composer.answer(RANKED)
     scale = given_piece()
     for request in FURTHER:
         composer.answer(request, scale)

@@ -136,6 +136,12 @@ def find_equal_music(table: pl.DataFrame, duplicates: Duplicates, tested: Path |
     return EqualMusic(kept, root, linked, relation.tolist(), similarity, evidence, reason.tolist())
 
 
+def compile_search() -> None:
+    """Compile the search for families, by a search among two pieces without notes."""
+    sketches = Sketches.of(pl.Series([b"", b""], dtype=pl.Binary), MOST_ENTRIES)
+    find_families(sketches, np.arange(2), Rules(Duplicates().related_from, Duplicates().duplicate_from))
+
+
 def _near(
     table: pl.DataFrame,
     duplicates: Duplicates,
