@@ -11,6 +11,7 @@ from modeling.controls.tables import IdTable, id_table, limits_of
 from modeling.controls.wishes import Controls
 from tokenization.compiled import compiled
 from tokenization.encodings import Encoding
+from tokenization.encodings.rules import NO_BOUND
 from tokenization.encodings.texture import CLASSES
 from tokenization.vocabulary import PITCHES
 
@@ -90,6 +91,10 @@ class Adjustments:
         batch, instruments = asked.shape
         self._ids = id_table(encoding)
         self._limits = limits_of(encoding, controls, np.asarray(playable.any(axis=0)))
+        self.most_voices = controls.most_voices
+        """Most notes that sound at a time; None: any number."""
+        self._longest_wait, self._end = int(encoding.vocabulary.max_wait), int(encoding.vocabulary.end)
+        self._has_drums: NDArray[np.bool_] = np.asarray(playable[:, self._ids.drum].any(axis=1))
         self._keeps_lengths = encoding.keeps_lengths
         per_second = encoding.ticks_per_second
         self._settings = _Settings(
@@ -123,16 +128,29 @@ class Adjustments:
         may: NDArray[np.bool_],
         sounding: NDArray[np.int64],
         strict: NDArray[np.bool_] | None = None,
+        least_wait: NDArray[np.int64] | None = None,
+        may_stop: NDArray[np.bool_] | None = None,
     ) -> None:
         """Adjust logits and take ids out of `may`, both of shape (batch, ids), in place.
 
-        `sounding`: notes that sound in each piece, shape (batch,). Limits that leave nothing are not applied, but to
-        pieces that are `strict`, shape (batch,), which have another way to go on.
+        `sounding`: notes that sound in each piece, shape (batch,). `least_wait`: ticks that have to pass before a
+        further note may start where as many sound as may, shape (batch,): a shorter wait, which a note has to follow,
+        would leave none; None: no note has to follow. `may_stop`: pieces that are whole, shape (batch,).
+
+        Where the limits leave nothing, a piece that may stop ends; of another one, more notes may sound than asked for,
+        and if that leaves nothing, either, no limit is applied. Pieces that are `strict`, shape (batch,), keep to all,
+        since they have another way to go on.
         """
         voices = np.ascontiguousarray(sounding if self._keeps_lengths else self.state.struck)
         anyway = np.zeros(len(may), np.bool_) if strict is None else strict
+        waits = np.zeros(len(may), np.int64)
+        if least_wait is not None:  # longer ones are several tokens
+            waits = np.where(least_wait < NO_BOUND, np.minimum(least_wait, self._longest_wait), least_wait)
+        waits[self._has_drums] = 0  # a hit, which does not go on sounding, may follow a short wait
+        stops = np.zeros(len(may), np.bool_) if may_stop is None else may_stop
         limits = self._limits
-        _apply(logits, may, anyway, voices, self.state, self._ids, limits.may, limits.bias, self._settings)
+        pieces = anyway, stops, voices, waits, self.state
+        _apply(logits, may, *pieces, self._end, self._ids, limits.may, limits.bias, self._settings)
 
     def advance(self, tokens: NDArray[np.int64]) -> None:
         """Remember the next token of every piece, shape (batch,)."""
@@ -141,6 +159,7 @@ class Adjustments:
     def keep(self, rows: NDArray[np.int64]) -> None:
         """Keep these pieces, in this order; one that is named more than once is copied."""
         self.state = State(*(column[rows] for column in self.state))  # type: ignore[arg-type]
+        self._has_drums = self._has_drums[rows]
 
 
 @compiled
@@ -148,8 +167,11 @@ def _apply(
     logits: NDArray[np.float32],
     may: NDArray[np.bool_],
     strict: NDArray[np.bool_],
+    stops: NDArray[np.bool_],
     voices: NDArray[np.int64],
+    least_wait: NDArray[np.int64],
     state: State,
+    end: int,
     ids: IdTable,
     within: NDArray[np.bool_],
     bias: NDArray[np.float32],
@@ -164,11 +186,15 @@ def _apply(
     total, tempered = np.empty(waits + 1), np.empty(waits + 1)
     by_class = np.empty(CLASSES)
     for row in range(len(logits)):
-        any_left = strict[row]
-        for token in range(len(within)):
-            if may[row, token] and _fits(token, voices[row], within, ids, settings):
-                any_left = True
-                break
+        sounding, least = int(voices[row]), int(least_wait[row])
+        any_left = strict[row] or _any_fits(may[row], sounding, least, within, ids, settings)
+        if not any_left and stops[row]:
+            may[row] = False
+            may[row, end] = True
+            continue
+        if not any_left:
+            sounding, least = 0, 0
+            any_left = _any_fits(may[row], sounding, least, within, ids, settings)
         _class_bias(state.classes[row], settings.tonality, by_class)
         push = _density_bias(state.rate[row], state.now[row], settings)
         for instrument in range(instruments):
@@ -184,7 +210,7 @@ def _apply(
         for token in range(len(within)):
             if not may[row, token]:
                 continue
-            if any_left and not _fits(token, voices[row], within, ids, settings):
+            if any_left and not _fits(token, sounding, least, within, ids, settings):
                 may[row, token] = False
                 continue
             value, instrument = np.float64(logits[row, token]), ids.instrument[token]
@@ -204,10 +230,24 @@ def _apply(
 
 
 @compiled
-def _fits(token: int, voices: int, within: NDArray[np.bool_], ids: IdTable, settings: _Settings) -> bool:
+def _any_fits(
+    may: NDArray[np.bool_], voices: int, least_wait: int, within: NDArray[np.bool_], ids: IdTable, settings: _Settings
+) -> bool:
+    """Return True if one of the ids in `may`, shape (ids,), is within all limits."""
+    for token in range(len(within)):  # noqa: SIM110 (numba compiles no `any` of a generator)
+        if may[token] and _fits(token, voices, least_wait, within, ids, settings):
+            return True
+    return False
+
+
+@compiled
+def _fits(
+    token: int, voices: int, least_wait: int, within: NDArray[np.bool_], ids: IdTable, settings: _Settings
+) -> bool:
     """Return True if an id is within all limits."""
     too_many = ids.onsets[token] > 0 and settings.most_voices > 0 and voices + ids.onsets[token] > settings.most_voices
-    return bool(within[token] and not too_many)
+    too_short = 0 < ids.ticks[token] < least_wait
+    return bool(within[token] and not too_many and not too_short)
 
 
 @compiled

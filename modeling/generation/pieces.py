@@ -135,7 +135,10 @@ class GrowingPieces:
         now = self._clock.now
         free, strict = (allowed, None) if self._frame is None else self._frame.limit(allowed, now)
         if self._adjustments is not None:
-            self._adjustments.apply(adjusted, free, self._grammar.voices, strict)
+            most = self._adjustments.most_voices
+            least_wait = None if most is None else self._grammar.ticks_to_fewer(most)
+            may_stop = self._grammar.may_stop if self._frame is None else None
+            self._adjustments.apply(adjusted, free, self._grammar.voices, strict, least_wait, may_stop)
         if self._frame is not None:
             self._frame.force(logits, allowed, free, now, adjusted)
         return adjusted, free

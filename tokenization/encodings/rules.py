@@ -53,7 +53,9 @@ class Moment(NamedTuple):
     """Nanoseconds of a tick under the current tempo."""
 
 
-NOW, SOUNDING, TEMPO_BUCKET = (Moment._fields.index(name) for name in ("now", "sounding", "tempo"))
+NOW, LATEST, SOUNDING, TEMPO_BUCKET, BARE_TEMPO, UNMEASURED = (
+    Moment._fields.index(name) for name in ("now", "latest", "sounding", "tempo", "bare_tempo", "unmeasured")
+)
 
 
 class Limits(NamedTuple):

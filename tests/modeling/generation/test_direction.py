@@ -95,7 +95,11 @@ class TestBlends:
 
 
 class TestControls:
-    def test_limits_are_kept_throughout(self, bundle: ModelBundle) -> None:
+    @pytest.mark.parametrize(
+        ("name", "time"), [("combined", Time.SECONDS), ("note", Time.SECONDS), ("note", Time.BEATS)]
+    )
+    def test_limits_are_kept_throughout(self, name: str, time: Time, bundle_of: BundleOf) -> None:
+        bundle = bundle_of(name, time)
         controls = Controls(lowest=55, highest=80, key="D", strict_key=True, loudest=70, most_voices=2)
         for piece in pieces_of(bundle, Direction(controls=controls)):
             notes = bundle.encoding.decode(piece)
@@ -104,8 +108,16 @@ class TestControls:
             assert notes.pitch.max() <= 80
             assert set((notes.pitch % 12).tolist()) <= {2, 4, 6, 7, 9, 11, 1}
             assert set(notes.velocity.tolist()) == {64}
-            sounding = (notes.onset[:, None] <= notes.onset) & (notes.onset < (notes.onset + notes.duration)[:, None])
+            grid = bundle.encoding.read(piece)
+            sounding = (grid.start[:, None] <= grid.start) & (grid.start < grid.end[:, None])
             assert sounding.sum(axis=0).max() <= 2
+
+    def test_where_as_many_sound_as_may_time_goes_on_until_one_has_ended(self, bundle_of: BundleOf) -> None:
+        bundle = bundle_of("note", Time.BEATS)
+        (piece,) = pieces_of(bundle, Direction(controls=Controls(most_voices=1)), count=1)
+        grid = bundle.encoding.read(piece)
+        assert len(grid) > 10
+        assert (grid.start[1:] >= grid.end[:-1]).all()
 
     def test_a_density_is_approached(self, bundle: ModelBundle) -> None:
         rates = []
