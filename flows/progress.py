@@ -13,6 +13,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 
 from rich.console import Console
 from rich.markup import escape
@@ -127,6 +128,12 @@ def say(text: str) -> None:
     """Show one line of information."""
     logger.info("%s", text)
     _print(escape(text))
+
+
+@cache
+def say_once(text: str) -> None:
+    """Show one line of information, unless this process has shown it before."""
+    say(text)
 
 
 def tick(text: str) -> None:

@@ -18,6 +18,7 @@ import numpy as np
 
 from infra.errors import UserError
 from infra.lake import Lake
+from modeling.config import Rank
 from registry.identity import ModelIdentity
 from registry.piece import Piece
 from registry.prompts import Prompt
@@ -31,7 +32,7 @@ from tokenization.midi.notes import Notes
 from tokenization.vocabulary import Tokens
 
 if TYPE_CHECKING:
-    from modeling.generation import Executor, ExecutorConfig, Infill, Rank, Request, Turns, Watch
+    from modeling.generation import Executor, ExecutorConfig, Infill, Request, Turns, Watch
     from registry.openings import Opening
     from tokenization.originality import Originality, OriginalityIndex
 

@@ -6,11 +6,10 @@ import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
 
 from infra.errors import UserError
 from infra.files import write_atomically
-from modeling.config import PLAIN, DrawingConfig
+from modeling.config import PLAIN, DrawingConfig, Rank
 from registry.identity import ModelIdentity
 from registry.prompts import Prompt
 from registry.requests import PieceRequest
@@ -46,7 +45,7 @@ class Piece:
     """Tokens up to the end of windows along the piece, and the critic's probability that each is real."""
     drawing: DrawingConfig = PLAIN
     """How it was drawn: what the request says, else the model's own settings."""
-    rank: Literal["critic", "likelihood", "none"] = "none"
+    rank: Rank = "none"
     """By what the candidates were ranked."""
 
     @cached_property

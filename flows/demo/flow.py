@@ -91,6 +91,7 @@ def demo(parameters: DemoParameters) -> DemoReport:
 def _demo(parameters: DemoParameters) -> DemoReport:
     lake = Lake.at(parameters.lake)
     starter, importing = timed(lambda: import_task(lake, parameters.model))
+    say(f"hear it, and compose with it, while the rest goes on: {parameters.studio}")
     with Warming() as warming:  # while there are stages that leave a core idle
         warming.start(open_composer(Registry.open(lake), starter, "cpu", lake).files)
         return _stages(parameters, lake, starter, importing)

@@ -68,6 +68,8 @@ class DemoParameters(BaseModel):
     seconds: float = Field(40.0, gt=0, le=600)
     """Of each piece."""
     seed: int = Field(0, ge=0)
+    studio: str = "musenet studio"
+    """The command that opens the studio, as it is told to the reader of the progress lines."""
     lake: LakeAddress
 
 

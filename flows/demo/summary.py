@@ -11,8 +11,11 @@ from rich.table import Table
 from flows.demo.plan import DemoReport
 
 
-def print_summary(report: DemoReport, command: str, lake_option: str) -> None:
-    """Print the summary on standard output. `command`: the command line that runs `musenet` here."""
+def print_summary(report: DemoReport, command: str, lake_option: str, studio: str) -> None:
+    """Print the summary on standard output.
+
+    `command`: the command line that runs `musenet` here; `studio`: the one that opens the studio.
+    """
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in ("stage", "made", "where"):
         table.add_column(title, overflow="fold")
@@ -29,7 +32,7 @@ def print_summary(report: DemoReport, command: str, lake_option: str) -> None:
         score = "" if piece.score is None else f", critic {piece.score:.2f}"
         console.print(f"  [bold]{_short(piece.audio or piece.midi)}[/]  {piece.seconds:.0f} s{score}")
     console.print("Hear more of it, and compose with it:")
-    console.print(f"  {command} studio{lake_option}")
+    console.print(f"  {studio}")
     console.print("The pages with these runs:")
     console.print(f"  {command} open prefect{lake_option}")
     console.print(f"  {command} open mlflow{lake_option}")

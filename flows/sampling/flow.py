@@ -14,7 +14,7 @@ from prefect.runtime import flow_run
 
 from flows.engines import JobError, open_engine
 from flows.lineage import file_place, location_place, model_place, recorded
-from flows.progress import say, stage
+from flows.progress import say, say_once, stage
 from flows.sampling.again import AgainReport, differences, find_same_model, restore
 from flows.sampling.compose_job import worker_settings
 from flows.sampling.continuation import go_on_from
@@ -82,7 +82,7 @@ def sample(parameters: SampleParameters) -> SampleReport:
         record.reads(model_place(lake, MODEL_NAME, model.version))
         check = CopyCheck.of(lake, model.dataset, parameters.refuse_copies)
         if check.index is None:
-            say(f"originality is unknown: {check.reason}")
+            say_once(f"originality is unknown: {check.reason}")
         samples = []
         for asked in parameters.requests(request):
             piece, originality = compose_original(

@@ -17,7 +17,7 @@ from flows.sampling.originality import OriginalityInfo
 from flows.sampling.origins import NOWHERE, OpeningInfo, Origin, ParentInfo
 from infra.errors import UserError
 from infra.settings import one_line
-from modeling.config import PLAIN, DrawingConfig
+from modeling.config import PLAIN, DrawingConfig, Rank
 from registry.identity import ModelIdentity
 from registry.piece import SHORT, Piece
 from registry.prompts import Prompt
@@ -55,7 +55,7 @@ class SampleMetadata(_Strict):
     """How it was drawn: what the request says, else the model's own settings."""
     candidate: int
     """Number of the chosen candidate."""
-    rank: Literal["critic", "likelihood", "none"] = "none"
+    rank: Rank = "none"
     """By what it was chosen; `none`: it was the first."""
     score: float | None
     """The critic's probability that the piece is real; None where the model has no critic."""

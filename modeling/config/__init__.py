@@ -3,7 +3,7 @@
 - `ModelConfig`, `SparsityConfig`: the transformer's shape and its attention pattern.
 - `TrainingConfig`, `MixupSchedule`: how a model is trained.
 - `CriticConfig`, `JointCritic`, `ArchiveConfig`, `Sampler`: how a critic is trained, and on which generations.
-- `DrawingConfig`: how pieces are drawn from a model where a request says nothing.
+- `DrawingConfig`, `Rank`, `AskedRank`: how pieces are drawn from a model where a request says nothing, and chosen.
 - `ParentModel`, `Leaks`, `shape_difference`: the model that a run begins with, and the held-out pieces it knows.
 - `RunConfig`, `read_run_config`: one training run, as `run.json` holds it.
 - `Preset`, `load_preset`, `preset_names`, `choose_preset`, `with_settings`: models with the training that suits
@@ -14,7 +14,7 @@ Every class is a `StrictModel`: immutable, and unknown keys are errors.
 
 from modeling.config.base import StrictModel
 from modeling.config.critic import ArchiveConfig, CriticConfig, JointCritic, Sampler
-from modeling.config.drawing import DRAWING_FILE, PLAIN, DrawingConfig
+from modeling.config.drawing import DRAWING_FILE, PLAIN, AskedRank, DrawingConfig, Rank
 from modeling.config.model import (
     MODEL_CONFIG,
     MODEL_WEIGHTS,
@@ -45,6 +45,7 @@ __all__ = [
     "RUN_FORMAT",
     "STRUCTURE",
     "ArchiveConfig",
+    "AskedRank",
     "CriticConfig",
     "DrawingConfig",
     "HeaderIds",
@@ -55,6 +56,7 @@ __all__ = [
     "ParentModel",
     "Preset",
     "PresetError",
+    "Rank",
     "RunConfig",
     "RunFormatError",
     "Sampler",

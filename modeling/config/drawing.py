@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal
 
 from pydantic import Field
 
@@ -10,6 +10,10 @@ from modeling.config.base import StrictModel
 
 DRAWING_FILE = "drawing.json"
 """In the files of a registered version."""
+Rank = Literal["critic", "likelihood", "none"]
+"""By what the best of several candidates is chosen; `none`: the first one."""
+AskedRank = Literal["auto", "critic", "likelihood", "none"]
+"""The same in a request. `auto`: the critic if it was measured to beat chance, else none."""
 
 
 class DrawingConfig(StrictModel):

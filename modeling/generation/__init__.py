@@ -13,14 +13,13 @@ from modeling.generation.frame import Frame, Infill
 from modeling.generation.generate import Growth, Step, complete, generate, stream
 from modeling.generation.likelihood import log_likelihoods, mean_log_likelihoods
 from modeling.generation.prompt import beginning, prompt_tokens, tokens_before
-from modeling.generation.ranking import Merit, NoCriticError, Rank, check_rank, merits, resolve_rank
-from modeling.generation.request import AskedRank, Request
+from modeling.generation.ranking import Merit, NoCriticError, check_rank, merits, resolve_rank
+from modeling.generation.request import Request
 from modeling.generation.sampling import SamplingConfig, sample
 from modeling.generation.seam import seam_losses
 from modeling.generation.turns import Turns, at_a_stretch
 
 __all__ = [
-    "AskedRank",
     "Candidate",
     "Decoder",
     "Executor",
@@ -32,7 +31,6 @@ __all__ = [
     "Merit",
     "ModelBundle",
     "NoCriticError",
-    "Rank",
     "Request",
     "SamplingConfig",
     "SharedExecutor",

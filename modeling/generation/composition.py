@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from infra.errors import RunError
+from modeling.config import Rank
 from modeling.generation.bundle import ModelBundle
 from modeling.generation.executors import Executor
 from modeling.generation.frame import Frame
@@ -15,7 +16,7 @@ from modeling.generation.generate import Growth, Step, grown
 from modeling.generation.mixture import Mixture
 from modeling.generation.prompt import prompt_tokens
 from modeling.generation.pruning import prune_while_composing, pruned_tokens
-from modeling.generation.ranking import Rank, check_rank, merits, resolve_rank
+from modeling.generation.ranking import check_rank, merits, resolve_rank
 from modeling.generation.request import Request
 from modeling.generation.seam import seam_losses
 from modeling.generation.turns import Turns, at_a_stretch

@@ -7,17 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from infra.errors import UserError
+from modeling.config import AskedRank, Rank
 from modeling.criticism import Estimate, judge
 from modeling.generation.bundle import ModelBundle
 from modeling.generation.likelihood import mean_log_likelihoods
-from modeling.generation.request import AskedRank
 from tokenization.encodings import HEADER
 from tokenization.vocabulary import Tokens
-
-Rank = Literal["critic", "likelihood", "none"]
 
 
 class NoCriticError(UserError):

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
 
+from modeling.config import AskedRank
 from modeling.generation.direction import Direction
 from modeling.generation.executors import ExecutorConfig
 from modeling.generation.frame import Infill
 from modeling.generation.sampling import SamplingConfig
 from tokenization.midi.notes import DEFAULT_TEMPO
 from tokenization.vocabulary import Tokens
-
-AskedRank = Literal["auto", "critic", "likelihood", "none"]
-"""`auto`: the critic if it was measured to beat chance, else none."""
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal, TypedDict
 
+from modeling.config import AskedRank
+
 
 class RequestOptions(TypedDict, total=False):
     """The fields of `PieceRequest` as keyword arguments; all have defaults."""
@@ -42,7 +44,7 @@ class RequestOptions(TypedDict, total=False):
     longest_note: float
     guidance: float
     best_of: int
-    rank: Literal["auto", "critic", "likelihood", "none"]
+    rank: AskedRank
     prune: bool
     seed: int
     weights: Literal["fp32", "int8"]

@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, field_
 from infra.digests import canonical_digest
 from infra.errors import UserError
 from infra.settings import one_line
-from modeling.config import DrawingConfig
+from modeling.config import AskedRank, DrawingConfig
 from modeling.controls import BEATS_PER_BAR, Controls, parse_blend
 from registry.prompts import Prompt
 from registry.spans import parse_span
@@ -79,7 +79,7 @@ class PieceRequest(Controls):
     """Strength of classifier-free guidance towards style and instruments; 1: none."""
     best_of: int = Field(8, ge=1, le=MOST_CANDIDATES)
     """Candidates, of which one is chosen."""
-    rank: Literal["auto", "critic", "likelihood", "none"] = "auto"
+    rank: AskedRank = "auto"
     """By what it is chosen. `likelihood`: the highest mean log-likelihood of its tokens; `none`: the first; `auto`: the
     critic if it was measured to beat chance, else none."""
     prune: bool = False

@@ -147,7 +147,9 @@ def made(demo: tuple[dict[str, Any], str], stage: str) -> dict[str, Any]:
 
 class TestTheDemo:
     def test_says_what_it_does_and_nothing_else(self, demo: tuple[dict[str, Any], str]) -> None:
-        assert noise(demo[1].splitlines()) == []
+        lines = demo[1].splitlines()
+        assert noise(lines) == []
+        assert re.fullmatch(r"hear it, .* while the rest goes on: \S+ studio", lines[1]), "from the first minute"
         assert [report["name"] for report in demo[0]["stages"]] == STAGES
         assert not any(report["reused"] for report in demo[0]["stages"])
         assert all(report["seconds"] > 0 for report in demo[0]["stages"])
