@@ -103,6 +103,7 @@ def _parameters(
 ) -> IngestParameters:
     """Return the parameters that a command line gives; `--set` wins over an option. Raises UserError."""
     from flows.ingestion.parameters import parameters_from
+    from flows.ingestion.sources.listing import check_location
     from infra.errors import UserError
 
     name = choices.pop("name") or _only_toml(sources)
@@ -116,6 +117,8 @@ def _parameters(
     changes = {**{key: value for key, value in options.items() if value is not None}, **changes}
     parameters = parameters_from(sources, name, lake.address, style, licence, changes)
     parameters.tokens.base_encoding()  # raises for a bad vocabulary before anything is listed
+    for collection in parameters.collections:
+        check_location(collection.location)
     return parameters
 
 

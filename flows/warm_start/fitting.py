@@ -17,6 +17,9 @@ from tokenization.vocabulary import missing
 
 WARM_UP = 20
 """A warm start's share of steps in which the learning rate rises is at most one of so many, unless it is set."""
+GENTLER = 16
+"""A warm start's learning rates are the preset's divided by this, unless they are set: at those by which the parent
+began, some dozen steps make it forget more than it learns."""
 LISTED = 3
 REMEDY = "ingest it with that model's tokens, `musenet ingest … --for MODEL`"
 
@@ -37,10 +40,13 @@ def warm_preset(parent: Parent, name: str | None, settings: Mapping[str, Any]) -
             f"the weights of {parent.model.name} do not fit: {difference}; name no preset to take its shape"
         )
     training = preset.training
-    if "training.warmup_steps" not in settings:
-        shortest = min(training.warmup_steps, max(training.steps // WARM_UP, 1))
-        preset = preset.model_copy(update={"training": training.model_copy(update={"warmup_steps": shortest})})
-    return preset
+    warm = {
+        "warmup_steps": min(training.warmup_steps, max(training.steps // WARM_UP, 1)),
+        "learning_rate": training.learning_rate / GENTLER,
+        "muon_learning_rate": training.muon_learning_rate / GENTLER,
+    }
+    changes = {name: value for name, value in warm.items() if f"training.{name}" not in settings}
+    return preset.model_copy(update={"training": training.model_copy(update=changes)})
 
 
 def check_tokens(parent: Parent, dataset: DatasetVersion) -> None:

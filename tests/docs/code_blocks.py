@@ -38,6 +38,7 @@ NOT_RUN = {
     "needs a Dask cluster and an object store": "tests/flows/ingestion has both, in other tests",
     "needs an object store": "tests/flows/ingestion/publishing/test_object_store_lake.py has one",
     "needs an MLflow server": "tests/registry/test_stores.py has one",
+    "takes minutes for each row": "tests/flows/demo trains from a parent and compares the two",
     "needs several hosts": "there is one in CI",
     "needs Docker": "tests/infra/test_compose.py checks the file, tests/infra/services starts what it can of it",
     "needs a cluster": "tests/infra/test_kubernetes.py checks the manifests",

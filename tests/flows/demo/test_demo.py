@@ -38,7 +38,13 @@ from tokenization.midi import read_midi
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 MUSENET = Path(sys.executable).with_name("musenet")
-QUICK = {"training.batch_size": 2, "training.micro_batch_size": 2}
+QUICK = {
+    "training.batch_size": 2,
+    "training.micro_batch_size": 2,
+    # The parent has random weights, which a few gentle steps would hardly change.
+    "training.learning_rate": 3e-3,
+    "training.muon_learning_rate": 3e-3,
+}
 STAGES = ["starter", "ingest", "train", "critic", "register", "evaluate", "gate", "sample"]
 
 

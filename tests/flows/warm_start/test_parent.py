@@ -22,7 +22,7 @@ from flows.warm_start.parent import Parent, open_parent
 from flows.warm_start.tokens import tokens_for
 from infra.errors import UserError
 from infra.lake import Lake
-from modeling.config import Leaks
+from modeling.config import Leaks, load_preset
 from modeling.training.events import append_event
 from modeling.training.run_folder import RunFolder
 from registry.cards import card_of
@@ -146,6 +146,14 @@ class TestFitting:
         assert preset.training.warmup_steps == 2, "a twentieth of the steps"
         assert warm_preset(parent, None, {"training.warmup_steps": 9}).training.warmup_steps == 9
         assert warm_preset(parent, None, {"training.steps": 1}).training.warmup_steps == 1
+
+    def test_the_learning_rates_are_a_sixteenth_of_the_preset_s_unless_they_are_set(self, house: House) -> None:
+        parent, tiny = opened(house, "champion"), load_preset("tiny").training
+        gentle = warm_preset(parent, None, {}).training
+        assert gentle.learning_rate == tiny.learning_rate / 16
+        assert gentle.muon_learning_rate == tiny.muon_learning_rate / 16
+        given = warm_preset(parent, None, {"training.learning_rate": 0.5}).training
+        assert (given.learning_rate, given.muon_learning_rate) == (0.5, tiny.muon_learning_rate / 16)
 
     def test_another_shape_is_refused_with_what_differs(self, house: House) -> None:
         parent = opened(house, "champion")

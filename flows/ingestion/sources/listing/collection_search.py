@@ -84,11 +84,7 @@ class CollectionSearch:
     def _search_local(self, root: str) -> str:
         """Search a local path; return its name for style labels."""
         root = root.rstrip("/") or "/"
-        try:
-            status = os.stat(root)  # noqa: PTH116
-        except OSError as error:
-            fault = "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"
-            raise UserError(f"{root} {fault}; name a folder, an archive or a MIDI file") from None
+        status = _status(root)
         if stat.S_ISDIR(status.st_mode):
             walk = FolderWalk(root, self._lake)
             for names, sizes, versions in walk.batches():
@@ -157,3 +153,17 @@ class CollectionSearch:
         for path, file, version in zip(archives["path"], file_refs(archives), archives["version"]):
             self._archives.append((path, file.source, file.size, version))
         self._ignored.update(selection.ignored)
+
+
+def check_location(location: str) -> None:
+    """Raise UserError for a place on this machine where there is nothing, or nothing that can be read."""
+    if (root := local_path(location)) is not None:
+        _status(root.rstrip("/") or "/")
+
+
+def _status(root: str) -> os.stat_result:
+    try:
+        return os.stat(root)  # noqa: PTH116
+    except OSError as error:
+        fault = "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"
+        raise UserError(f"{root} {fault}; name a folder, an archive or a MIDI file") from None
