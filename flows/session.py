@@ -17,6 +17,6 @@ def flow_session(lake: Lake, *modules: str) -> Iterator[None]:
     `modules` are those of the flows, to be imported while a server starts.
     Runs of killed processes are closed first. Raises ServiceError where no Prefect API can be reached or started.
     """
-    with library_settings(lake), prefect_server(lake, ("prefect.flows", *modules)) as api:
+    with library_settings(lake), prefect_server(lake, modules) as api:
         report_dead(lake, api)
         yield

@@ -139,14 +139,17 @@ def register(run: str, alias: str, force: bool, settings: dict[str, str], lake: 
 def demo(model: Path | None, settings: dict[str, str], seconds: float, seed: int, lake: Lake, as_json: bool) -> None:
     """Run the whole pipeline in minutes: the starter model trained further, its critic, the registry, new pieces."""
     elsewhere = "" if lake == Lake.at() else f" --lake {lake.address}"
-    studio = f"{command_prefix()} studio{elsewhere}"
+
+    def command(words: str) -> str:
+        return f"{command_prefix()} {words}{elsewhere}"
+
     with running(lake, "flows.demo.flow"):
         from flows.demo.flow import DemoParameters
         from flows.demo.flow import demo as demo_flow
 
         given = {} if model is None else {"model": str(model.absolute())}
         parameters = DemoParameters(
-            settings=settings, seconds=seconds, seed=seed, studio=studio, lake=lake.address, **given
+            settings=settings, seconds=seconds, seed=seed, studio=command("studio"), lake=lake.address, **given
         )
         report = demo_flow(parameters)
     if as_json:
@@ -154,7 +157,7 @@ def demo(model: Path | None, settings: dict[str, str], seconds: float, seed: int
         return
     from flows.demo.summary import print_summary
 
-    print_summary(report, command_prefix(), elsewhere, studio)
+    print_summary(report, command)
 
 
 @click.command()

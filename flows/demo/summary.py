@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
@@ -11,11 +12,8 @@ from rich.table import Table
 from flows.demo.plan import DemoReport
 
 
-def print_summary(report: DemoReport, command: str, lake_option: str, studio: str) -> None:
-    """Print the summary on standard output.
-
-    `command`: the command line that runs `musenet` here; `studio`: the one that opens the studio.
-    """
+def print_summary(report: DemoReport, command: Callable[[str], str]) -> None:
+    """Print the summary on standard output. `command`: returns the command line of `musenet` with these words."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in ("stage", "made", "where"):
         table.add_column(title, overflow="fold")
@@ -32,10 +30,10 @@ def print_summary(report: DemoReport, command: str, lake_option: str, studio: st
         score = "" if piece.score is None else f", critic {piece.score:.2f}"
         console.print(f"  [bold]{_short(piece.audio or piece.midi)}[/]  {piece.seconds:.0f} s{score}")
     console.print("Hear more of it, and compose with it:")
-    console.print(f"  {studio}")
+    console.print(f"  {command('studio')}")
     console.print("The pages with these runs:")
-    console.print(f"  {command} open prefect{lake_option}")
-    console.print(f"  {command} open mlflow{lake_option}")
+    console.print(f"  {command('open prefect')}")
+    console.print(f"  {command('open mlflow')}")
 
 
 def _short(path: str) -> str:

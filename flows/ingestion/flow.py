@@ -169,8 +169,9 @@ def _ingest_files(context: IngestContext, inventory: Inventory, engine: Engine) 
         tick(f"ingestion: nothing changed, {known} is reused")
         announce(_published(context.lake, known, reused=True))
         return IngestReport(known, reused=True)
-    # Needs no file, and takes as long as workers take to compile the reader: after an installation, side by side.
-    threading.Thread(target=compile_search, name="compile", daemon=True).start()
+    if context.parameters.duplicates.near:
+        # Needs no file, and takes as long as workers take to compile the reader: after an installation, side by side.
+        threading.Thread(target=compile_search, name="compile", daemon=True).start()
     parsed = parse_task(context, inventory, engine)
 
     def build(context: IngestContext) -> Published:

@@ -24,7 +24,7 @@ ANY_PORT = 0
 
 
 @contextlib.contextmanager
-def prefect_server(lake: Lake, modules: Sequence[str] = ("prefect.flows",)) -> Iterator[str]:
+def prefect_server(lake: Lake, modules: Sequence[str] = ()) -> Iterator[str]:
     """Provide a Prefect API on the lake's database and yield its address.
 
     An address in `$PREFECT_API_URL` is used as it is, then the server that `up` started; else a private one runs for
@@ -32,9 +32,9 @@ def prefect_server(lake: Lake, modules: Sequence[str] = ("prefect.flows",)) -> I
     lets only one of them create or migrate the database.
 
     `$PREFECT_API_URL` and, for a server of the lake, its password are set inside the block; import Prefect, and the
-    flows, inside it too. `modules` are imported while a private server starts, which takes as long. On leaving the
-    block, everything the flows reported has reached the database, whatever ended it. A private server also ends by
-    itself when this process is killed.
+    flows, inside it too. Prefect and `modules` are imported while a private server starts, which takes as long. On
+    leaving the block, everything the flows reported has reached the database, whatever ended it. A private server also
+    ends by itself when this process is killed.
 
     Raises ServiceError when the private server does not start, or its database has to be upgraded first, and when
     nothing answers at `$PREFECT_API_URL`, or asks for another password.
@@ -169,7 +169,7 @@ def _private_server(lake: Lake, modules: Sequence[str]) -> Iterator[str]:
         command = prefect_command(url, os.getpid())
         process = start_server(command, environment, log)
         try:
-            for module in modules:
+            for module in ("prefect.flows", *modules):
                 importlib.import_module(module)
             wait_until_healthy("prefect", url, log, process)
             start.close()

@@ -63,12 +63,15 @@ class PrefectAPI:
         return self._ask(urllib.request.Request(f"{self._address}/{path}", data, self._headers, method=method))
 
     def _ask(self, request: urllib.request.Request) -> Any:
-        for wait in (*BUSY_WAITS_S, None):
+        for wait in BUSY_WAITS_S:
             try:
-                with self._opener.open(request, timeout=ANSWER_SECONDS) as response:
-                    return json.loads(response.read() or b"null")
+                return self._attempt(request)
             except urllib.error.HTTPError as error:
-                if error.code not in BUSY or wait is None:
+                if error.code not in BUSY:
                     raise
-                time.sleep(wait)
-        raise AssertionError("the last attempt returns or raises")
+            time.sleep(wait)
+        return self._attempt(request)
+
+    def _attempt(self, request: urllib.request.Request) -> Any:
+        with self._opener.open(request, timeout=ANSWER_SECONDS) as response:
+            return json.loads(response.read() or b"null")

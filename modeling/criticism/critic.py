@@ -23,7 +23,7 @@ from modeling.criticism.windows import Window, batch_of
 from modeling.network.batch import Batch
 from modeling.network.critic_head import CriticHead
 from modeling.network.transformer import MuseNet
-from modeling.network.weights import UNREADABLE, WeightsError
+from modeling.network.weights import UNREADABLE, WeightsError, from_weights
 from tokenization.encodings import HEADER, Encoding
 
 CRITIC_CONFIG, CRITIC_WEIGHTS = "critic.json", "critic.safetensors"
@@ -115,10 +115,7 @@ def load_critic(folder: Path, model: MuseNet) -> Critic:
             raise ValueError(f"it hears {head.d_model} units of each state, the model has {model.config.d_model}")
         trunk = model
         if content["has_trunk"]:
-            with torch.device("meta"):  # skips drawing initial weights
-                trunk = MuseNet(model.config)
-            trunk.load_state_dict(_part(weights, TRUNK), assign=True)
-            trunk = trunk.float().to(model.norm.weight.device).eval()
+            trunk = from_weights(model.config, _part(weights, TRUNK), model.norm.weight.device)
         calibration, estimate = Calibration(**content["calibration"]), _estimate(content)
     except WeightsError:
         raise
