@@ -62,9 +62,9 @@ class Batch(NamedTuple):
         instrumentation = tokens.gather(1, second).where(is_same & (begin < last), NO_LABEL)
         return torch.stack([tokens.gather(1, begin), instrumentation])
 
-    def positions(self, first: int = 0) -> Tensor:
+    def positions(self, first: int | Tensor = 0) -> Tensor:
         """Return positions from `first` on, shape (time,), or positions within documents, shape (batch, time)."""
-        index = torch.arange(first, first + self.tokens.shape[1], device=self.tokens.device)
+        index = torch.arange(self.tokens.shape[1], device=self.tokens.device) + first
         if self.document is None:
             return index
         begins = self.document[:, 1:] != self.document[:, :-1]

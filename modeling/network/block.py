@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import gelu, silu
 
 from modeling.config import ModelConfig
-from modeling.network.attention import attention, cached_attention
+from modeling.network.attention import Place, attention, cached_attention
 from modeling.network.norms import RMSNorm, new_norm
 from modeling.network.rotary import Rotation
 from modeling.network.sparsity import Layout
@@ -28,8 +28,12 @@ class KVCache:
         self.key_bktd = torch.empty(shape, device=device, dtype=dtype)
         self.value_bktd = torch.empty(shape, device=device, dtype=dtype)
 
-    def write(self, first: int, key_bktd: Tensor, value_bktd: Tensor) -> None:
+    def write(self, first: Place, key_bktd: Tensor, value_bktd: Tensor) -> None:
         """Store keys and values at the positions from `first` on."""
+        if isinstance(first, Tensor):
+            self.key_bktd.index_copy_(2, first, key_bktd)
+            self.value_bktd.index_copy_(2, first, value_bktd)
+            return
         stop = first + key_bktd.shape[2]
         self.key_bktd[:, :, first:stop] = key_bktd
         self.value_bktd[:, :, first:stop] = value_bktd
@@ -60,7 +64,7 @@ class Attention(nn.Module):
         rotation: Rotation | None = None,
         document_bt: Tensor | None = None,
         cache: KVCache | None = None,
-        first: int = 0,
+        first: Place = 0,
     ) -> Tensor:
         """Return attention's output, shape (b, t, c). `first`: position of the first token; the cache holds those
         before it."""
@@ -72,7 +76,7 @@ class Attention(nn.Module):
             q, k = rotation(q), rotation(k)
         if cache is not None:
             cache.write(first, k, v)
-        if cache is None or first == 0:
+        if cache is None or (isinstance(first, int) and first == 0):
             mixed = attention(self.backend, self.layout, q, k, v, document_bt)
         else:
             mixed = cached_attention(self.layout, q, cache.key_bktd, cache.value_bktd, first)
@@ -132,7 +136,7 @@ class Block(nn.Module):
         rotation: Rotation | None = None,
         document_bt: Tensor | None = None,
         cache: KVCache | None = None,
-        first: int = 0,
+        first: Place = 0,
     ) -> Tensor:
         """Return the residual stream after this layer, shape (b, t, c); arguments as in `Attention.forward`."""
         x_btc = x_btc + self.dropout(self.attention(self.attention_norm(x_btc), rotation, document_bt, cache, first))

@@ -133,8 +133,8 @@ class HarmonyTable(nn.Module):
 
     def by_count(self) -> Tensor:
         """Return the embedding of one note of each pitch class, shape (2 · CLASSES, d_model)."""
-        sizes = torch.tensor(HARMONY_SIZES, device=self.weight.device, dtype=self.weight.dtype)
-        return self.weight / sizes.repeat_interleave(CLASSES)[:, None]
+        short, long = HARMONY_SIZES
+        return torch.cat([self.weight[:CLASSES] / short, self.weight[CLASSES:] / long])
 
 
 class EchoTable(nn.Module):

@@ -40,7 +40,8 @@ class MelodyHead(nn.Module):
         by_interval = values[:, : -2 * CLASSES].reshape(len(states), self.notes, INTERVALS)
         by_class = values[:, -2 * CLASSES :].reshape(len(states), 2, CLASSES)
         pitch = _by_pitch(by_interval, recent_pitches(texture, self.notes))
-        pitch = pitch + _of_classes(by_class, pitch_class_counts(texture))[:, torch.arange(PITCHES) % CLASSES]
+        classes = torch.arange(PITCHES, device=states.device) % CLASSES
+        pitch = pitch + _of_classes(by_class, pitch_class_counts(texture))[:, classes]
         return Melody(pitch, self.gain.view_as(self.gain))
 
 

@@ -14,6 +14,7 @@ from torch.nn.functional import linear
 from torch.utils.checkpoint import checkpoint
 
 from modeling.config import ModelConfig
+from modeling.network.attention import Place
 from modeling.network.batch import NO_LABEL, Batch
 from modeling.network.block import Block, KVCache
 from modeling.network.critic_head import CriticHead
@@ -130,8 +131,9 @@ class MuseNet(nn.Module):
         logits = self.critic(trunk[len(trunk) - len(labels) :], labels != UNHEARD)
         return torch.stack([loss, critic_loss(logits, labels).to(loss.dtype)])
 
-    def states(self, batch: Batch, cache: ModelCache | None = None, first: int = 0) -> Tensor:
-        """Return the last hidden states, shape (batch, time, d_model). `cache`, `first`: see `new_cache`.
+    def states(self, batch: Batch, cache: ModelCache | None = None, first: Place = 0) -> Tensor:
+        """Return the last hidden states, shape (batch, time, d_model). `cache`, `first`: see `new_cache`; a `first`
+        that is a tensor is behind the first pass, and the cache's memory has no NaN.
 
         Raises ValueError for a cache while gradients are on, for one with documents, and for more than one position
         after the first pass.
@@ -142,7 +144,7 @@ class MuseNet(nn.Module):
             raise ValueError("a cache is for generation: call under torch.inference_mode()")
         if batch.document is not None:
             raise ValueError("a cache holds one document a row")
-        if first and batch.tokens.shape[1] != 1:
+        if _is_behind(first) and batch.tokens.shape[1] != 1:
             raise ValueError("a cache grows by one position at a time after the first pass")
         return self._trunk(batch, cache.token_table, cache=cache, first=first)
 
@@ -152,11 +154,11 @@ class MuseNet(nn.Module):
         table: Tensor,
         mix: Mix | None = None,
         cache: ModelCache | None = None,
-        first: int = 0,
+        first: Place = 0,
     ) -> Tensor:
         """Compute the hidden states of tokens, shape (batch, time, d_model)."""
         positions = batch.positions(first)
-        labels = cache.labels if cache is not None and first else batch.labels(positions)
+        labels = cache.labels if cache is not None and _is_behind(first) else batch.labels(positions)
         if cache is not None:
             cache.labels = labels
         x = self.embeddings(batch, table, positions, labels)
@@ -209,3 +211,8 @@ class MuseNet(nn.Module):
     def parameter_count(self) -> int:
         """Count the parameters, tied ones once."""
         return sum(parameter.numel() for parameter in self.parameters())
+
+
+def _is_behind(first: Place) -> bool:
+    """Return True for a position behind the first pass."""
+    return isinstance(first, Tensor) or first > 0

@@ -1,12 +1,13 @@
 """Speed and memory of the network on a GPU: one command, one table.
 
-    python tests/benchmarks/gpu.py [--markdown FILE] [--json FILE] [--sections training kernels steps] [--small]
+    python tests/benchmarks/gpu.py [--markdown FILE] [--json FILE] [--sections NAME …] [--small]
 
     training  MFU and peak memory of the presets `base` (150 M parameters) and `musenet` (72 layers, 2.05 G) at 4096
               tokens: DeepSpeed, ZeRO-1, bfloat16, with and without recomputed activations, the micro-batches that fit
     kernels   attention alone, forward and backward, of every layout at 4k, 16k and 32k tokens, against dense causal
               attention by cuDNN; 16 heads of 64, 32k tokens in all
     steps     whole training steps of the `base` model with these layouts against dense attention
+    sampling  tokens a second of generation with these presets, one piece and many at once
 
 Random tokens, median of CUDA events, compiled code warm. Besides torch and deepspeed it needs what `modeling` imports:
 numpy, numba and pydantic. Exit status 1 when a bar is missed. `--small` takes sizes that any processor manages in a
@@ -27,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from gpu_sampling import sampling
 from gpu_training import compile_parts
 from report import Bar, circumstances, show_bars, table, write_json
 from synthetic import SMALL_MODEL, Run, peak_bytes, race, random_batch, sized
@@ -39,7 +41,7 @@ from modeling.network.attention import attention
 from modeling.network.sparsity import Layout, density, layer_layouts
 from modeling.network.transformer import MuseNet
 
-SECTIONS = ("training", "kernels", "steps")
+SECTIONS = ("training", "kernels", "steps", "sampling")
 MODES = ("local", "strided", "fixed", "bigbird", "bslongformer", "variable")
 MFU_FLOOR, MFU_AIM = 0.40, 0.45
 KERNEL_SPEED_UPS = {4096: 1.8, 16384: 3.5, 32768: 5.0}
@@ -207,7 +209,9 @@ def steps(sizes: Sizes, modes: Sequence[str], device: torch.device, compiled: st
     return found
 
 
-def bars(trained: Sequence[dict[str, Any]], attention: Sequence[SpeedUp]) -> list[Bar]:
+def bars(
+    trained: Sequence[dict[str, Any]], attention: Sequence[SpeedUp], sampled: Sequence[dict[str, Any]]
+) -> list[Bar]:
     reached = []
     for name in dict.fromkeys(one["model"] for one in trained):
         best = max(one["mfu"] for one in trained if one["model"] == name)
@@ -216,6 +220,10 @@ def bars(trained: Sequence[dict[str, Any]], attention: Sequence[SpeedUp]) -> lis
         if one.mode == "strided":
             what = f"strided attention at {one.length:,} tokens, times dense"
             reached.append(Bar(what, one.speed_up, KERNEL_SPEED_UPS[one.length]))
+    for each in sampled:
+        if each["steps"] == "recorded":
+            what = f"tokens a second of {each['model']}, {each['batch']} at once"
+            reached.append(Bar(what, each["tokens_per_second"], each["wanted"]))
     return reached
 
 
@@ -230,6 +238,10 @@ def tables(figures: dict[str, Any]) -> str:
         if figures[section]:
             rows = [speed_row(SpeedUp(**one)) for one in figures[section]]
             parts.append(table((what, "tokens", "density", "ms", "speed-up", "peak GiB"), rows))
+    if figures["sampling"]:
+        names = ("model", "batch", "steps")
+        rows = [[*(str(x[name]) for name in names), f"{x['tokens_per_second']:,.0f}"] for x in figures["sampling"]]
+        parts.append(table((*names, "tokens/s"), rows))
     return "\n\n".join(parts)
 
 
@@ -266,14 +278,16 @@ def main() -> int:
     trained = training(sizes, compiled) if "training" in arguments.sections else []
     attention = kernels(sizes, arguments.modes, device) if "kernels" in arguments.sections else []
     whole = steps(sizes, arguments.modes, device, compiled) if "steps" in arguments.sections else []
+    sampled = sampling(sizes.small, sizes.rounds, device) if "sampling" in arguments.sections else []
     figures = {
         "training": trained,
         "kernels": [asdict(one) for one in attention],
         "steps": [asdict(one) for one in whole],
+        "sampling": sampled,
     }
     page = f"{', '.join(f'{name} {value}' for name, value in where.items())}\n\n{tables(figures)}\n"
     print(page)
-    reached = [] if sizes.small else bars(trained, attention)
+    reached = [] if sizes.small else bars(trained, attention, sampled)
     status = show_bars(reached)
     if arguments.markdown:
         arguments.markdown.write_text(page, encoding="utf-8")

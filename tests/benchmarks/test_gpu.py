@@ -32,6 +32,8 @@ def test_it_measures_everything_on_a_processor(tmp_path: Path) -> None:
     for section in ("kernels", "steps"):
         assert {one["mode"] for one in found[section]} == {"dense", "strided", "bigbird"}
         assert all(one["speed_up"] == 1 for one in found[section] if one["mode"] == "dense")
+    assert {one["steps"] for one in found["sampling"]} == {"recorded", "one by one"}
+    assert all(one["tokens_per_second"] > 0 for one in found["sampling"])
     page = table.read_text(encoding="utf-8")
     assert page.strip() in done.stdout
     assert {"date", "device", "torch", "deepspeed"} <= found.keys()

@@ -11,6 +11,7 @@ from modeling.config.base import StrictModel
 from modeling.generation.executors.compiled import CompiledExecutor
 from modeling.generation.executors.eager import EagerExecutor
 from modeling.generation.executors.executor import Executor
+from modeling.generation.executors.recorded import RecordedExecutor
 from modeling.generation.executors.shared import SharedExecutor
 from modeling.network.transformer import MuseNet
 
@@ -22,9 +23,9 @@ class ExecutorError(UserError, ValueError):
 class ExecutorConfig(StrictModel):
     """How logits are computed."""
 
-    executor: Literal["auto", "eager", "compiled"] = "auto"
-    """`compiled`: one compiled call a token, on a processor. `eager`: PyTorch's operations, on any device. `auto`:
-    compiled where it can be."""
+    executor: Literal["auto", "eager", "compiled", "recorded"] = "auto"
+    """`compiled`: one compiled call a token, on a processor. `eager`: PyTorch's operations, on any device. `recorded`:
+    the same as a CUDA graph a token, where there is CUDA. `auto`: compiled or recorded where it can be."""
     weights: Literal["fp32", "int8"] = "fp32"
     """`int8`: matrices rounded to 8 bits with a scale for each row, which are read in a quarter of the time; only
     `compiled`."""
@@ -40,11 +41,12 @@ def new_executor(model: MuseNet, config: ExecutorConfig | None = None) -> Execut
             f"executor=compiled is for 32-bit models on a CPU, not {weight.dtype} on {weight.device}: "
             "take executor=eager or auto"
         )
-    if config.executor != "eager" and compilable:
+    if config.executor in ("auto", "compiled") and compilable:
         return CompiledExecutor(model, quantise=config.weights == "int8")
     if config.weights == "int8":
         raise ExecutorError("weights=int8 is for executor=compiled, on a CPU: take weights=fp32")
-    return EagerExecutor(model)
+    records = config.executor == "recorded" or (config.executor == "auto" and weight.device.type == "cuda")
+    return RecordedExecutor(model) if records else EagerExecutor(model)
 
 
 def share(executor: Executor, slots: int, capacity: int) -> Executor:

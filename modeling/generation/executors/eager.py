@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import numpy as np
 import torch
+from torch import Tensor
 
 from modeling.generation.executors.executor import Fields, Floats, Rows
 from modeling.generation.kernels.forward import TEXTURE
@@ -41,7 +41,7 @@ class EagerState:
     def __init__(self, executor: EagerExecutor, windows: Fields, capacity: int) -> None:
         model = executor.model
         self._executor = executor
-        with _threads_for(model, executor.device), torch.inference_mode():
+        with threads_for(model, executor.device), torch.inference_mode():
             self._cache = model.new_cache(windows.shape[1], capacity)
             self._output = model.output_table()
         self.cached = 0
@@ -64,10 +64,8 @@ class EagerState:
 
     def _append(self, fields: Fields) -> Floats:
         model, device = self._executor.model, self._executor.device
-        tokens, time, chord, part, countdown = torch.from_numpy(fields[:TEXTURE])
-        texture = torch.from_numpy(np.moveaxis(fields[TEXTURE:], 0, -1))
-        batch = Batch(tokens, time, chord, part, countdown, texture=texture).to(device)
-        with _threads_for(model, device), torch.inference_mode():
+        batch = batch_of(torch.from_numpy(fields)).to(device)
+        with threads_for(model, device), torch.inference_mode():
             states = model.states(batch, self._cache, first=self.cached)[:, -1]
             last = None if batch.texture is None else batch.texture[:, -1]
             logits: Floats = model.project(states, last, self._output).float().cpu().numpy()
@@ -75,8 +73,14 @@ class EagerState:
         return logits
 
 
+def batch_of(fields: Tensor) -> Batch:
+    """Return fields of shape (FIELDS, rows, positions) as a batch."""
+    tokens, time, chord, part, countdown = fields[:TEXTURE]
+    return Batch(tokens, time, chord, part, countdown, texture=fields[TEXTURE:].movedim(0, -1))
+
+
 @contextmanager
-def _threads_for(model: MuseNet, device: torch.device) -> Iterator[None]:
+def threads_for(model: MuseNet, device: torch.device) -> Iterator[None]:
     """Compute with as many threads as pay for the model's width; restore their number afterwards."""
     before = torch.get_num_threads()
     if device.type != "cpu" or model.config.d_model >= THREADED_FROM or before == 1:

@@ -7,6 +7,6 @@ documents, and accept fewer heads of keys and values than of queries (grouped-qu
 Tensors are named by their axes: b batch, h head, k head of keys and values, t time, d head size, n block.
 """
 
-from modeling.network.attention.dispatch import BackendError, attention, cached_attention
+from modeling.network.attention.dispatch import BackendError, Place, attention, cached_attention
 
-__all__ = ["BackendError", "attention", "cached_attention"]
+__all__ = ["BackendError", "Place", "attention", "cached_attention"]

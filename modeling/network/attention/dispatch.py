@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
@@ -10,6 +12,9 @@ from infra.errors import UserError
 from modeling.network.attention.dense_mask import dense_mask_attention
 from modeling.network.attention.fold import fold_attention
 from modeling.network.sparsity import Column, Dense, Halves, Layout
+
+Place = int | Tensor
+"""A position; a tensor of shape (1,) on the network's device where the same operations serve every position."""
 
 
 class BackendError(UserError, ValueError):
@@ -69,16 +74,27 @@ def _kv_heads_of(x_bktd: Tensor, first: int, count: int, group_size: int) -> Ten
     return x_bktd[:, torch.arange(first, first + count, device=x_bktd.device) // group_size]
 
 
-def cached_attention(layout: Layout, q_bh1d: Tensor, keys_bktd: Tensor, values_bktd: Tensor, position: int) -> Tensor:
+def cached_attention(layout: Layout, q_bh1d: Tensor, keys_bktd: Tensor, values_bktd: Tensor, position: Place) -> Tensor:
     """Compute the attention of the single query at `position`, shape (b, h, 1, d).
 
-    Keys and values hold at least position + 1 entries; later ones are not read.
+    Keys and values hold at least position + 1 entries; later ones are not read, but by a position that is a tensor:
+    there they are numbers of any value, which weigh nothing.
     """
-    seen = layout.keys(position)
     grouped = q_bh1d.shape[1] != keys_bktd.shape[1]
+    if isinstance(position, Tensor):
+        mask = _whole_mask(layout, keys_bktd.shape[2], position.device).index_select(1, position)
+        return scaled_dot_product_attention(q_bh1d, keys_bktd, values_bktd, attn_mask=mask[None], enable_gqa=grouped)
+    seen = layout.keys(position)
     if isinstance(seen, slice):
         keys, values = keys_bktd[:, :, seen], values_bktd[:, :, seen]
         return scaled_dot_product_attention(q_bh1d, keys, values, enable_gqa=grouped)
     keys, values = keys_bktd[:, :, : position + 1], values_bktd[:, :, : position + 1]
     mask = seen[None, :, None].to(q_bh1d.device)
     return scaled_dot_product_attention(q_bh1d, keys, values, attn_mask=mask, enable_gqa=grouped)
+
+
+@lru_cache(maxsize=64)
+@torch.inference_mode(False)
+def _whole_mask(layout: Layout, length: int, device: torch.device) -> Tensor:
+    """Return `layout.mask` on a device."""
+    return layout.mask(length).to(device)
