@@ -1,12 +1,13 @@
 """Seams of infilled pieces: the loss behind a part that was composed anew, against that of the real piece.
 
-    python tests/benchmarks/infill.py [--lake DIR] [--model champion] [--pieces 40] [--seconds 4] [--best-of 8]
-                                      [--json F]
+    python tests/benchmarks/infill.py [--lake DIR] [--model champion] [--dataset NAME] [--pieces 40] [--seconds 4]
+                                      [--best-of 8] [--json F]
 
-From held-out pieces of the model's dataset a span in the middle is taken out and composed anew. The loss is the mean
-of the 16 tokens from the first event behind the span on, which are the same in all: with the notes of the real piece
-(ended with the span, as new ones are), with nothing in the span, with the mean candidate, and with the one that is
-chosen. A model for which "nothing" is no worse than "real" does not hear that far back, and tells nothing of seams.
+From held-out pieces of the model's dataset, or of another one that was encoded for it, less those that the model was
+trained on and their relatives, a span in the middle is taken out and composed anew. The loss is the mean of the 16
+tokens from the first event behind the span on, which are the same in all: with the notes of the real piece (ended with
+the span, as new ones are), with nothing in the span, with the mean candidate, and with the one that is chosen. A model
+for which "nothing" is no worse than "real" does not hear that far back, and tells nothing of seams.
 Bars: the loss of the chosen one is no higher than the real one's, within twice the standard error of their differences;
 all that stays is there to the tick.
 """
@@ -22,9 +23,13 @@ import numpy as np
 import torch
 from report import Bar, circumstances, show_bars, table, write_json
 
-from modeling.generation import Frame, Infill, Request, compose, seam_losses
+from flows.warm_start.leaks import known_to
+from infra.lake import Lake
+from modeling.generation import Frame, Infill, compose, seam_losses
 from registry import load
 from registry.openings import list_openings, read_opening
+from registry.requests import PieceRequest, request_for_model
+from tokenization.dataset import find_version
 from tokenization.encodings import Encoding
 from tokenization.encodings.grid import Grid
 from tokenization.vocabulary import Tokens
@@ -48,14 +53,18 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--lake")
     arguments.add_argument("--model", default="champion")
+    arguments.add_argument("--dataset")
     arguments.add_argument("--pieces", type=int, default=40)
     arguments.add_argument("--seconds", type=float, default=4.0)
     arguments.add_argument("--best-of", type=int, default=8)
     arguments.add_argument("--json", type=Path)
     options = arguments.parse_args()
     composer = load(options.model, lake=options.lake)
-    encoding, bundle, version = composer.encoding, composer.bundle, composer.dataset
-    held_out = [opening for opening in list_openings(version) if not opening.is_trained_on]
+    encoding, bundle = composer.encoding, composer.bundle
+    lake = Lake.at(options.lake)
+    version = composer.dataset if options.dataset is None else find_version(lake, options.dataset).local(lake)
+    known, _ = known_to({options.model: composer.files}, version)
+    held_out = [each for each in list_openings(version) if not each.is_trained_on and each.piece not in known]
     losses: dict[str, list[float]] = {name: [] for name in ("real", "nothing", "mean candidate", "chosen")}
     kept = new = 0
     for opening in [each for each in held_out if each.seconds > 3 * options.seconds][: options.pieces]:
@@ -63,7 +72,8 @@ def main() -> None:
         middle = encoding.decode(given).seconds / 2
         infill = Infill(middle - options.seconds / 2, middle + options.seconds / 2)
         # The seam comes first; the rank decides between equals.
-        request = Request(opening.style, (), 0, options.best_of, 0, prompt=given, infill=infill, rank="none")
+        asked = PieceRequest(style=opening.style, best_of=options.best_of, rank="none")
+        request = request_for_model(asked, composer.drawing, 0, given, infill)
         frame = Frame(encoding, given, infill, request.sampling.longest_note)
         if not frame.events_behind:
             continue

@@ -1,6 +1,6 @@
 """Loss behind the context's end, by what generation does when the context is full.
 
-    python tests/benchmarks/past_context.py --model DIR --dataset DIR [--pieces 16] [--contexts 4] [--composed 64]
+    python tests/benchmarks/past_context.py --model DIR --dataset DIR [--pieces 16] [--contexts 4]
 
 `DIR` are the folders of a trained model with rotary positions (`lake/runs/RUN/model`) and of a dataset version; pieces
 are those of validation and test that are long enough, from their beginnings. Every method predicts the same tokens:
@@ -13,8 +13,7 @@ are those of validation and test that are long enough, from their beginnings. Ev
 Loss in nats a token over tokens behind the first context, as a difference to `ideal` token by token with its standard
 error over pieces; the same at the seam, which are the tokens just behind a move, a sixteenth of a context, and just
 before the next move. The cost is in tokens that go through the network for each that is drawn. Layouts stay as they
-are. Then pieces are composed, and their notes a second are compared between the quarters of the way from each move to
-the next.
+are. `long_pieces.py` looks for seams in composed pieces.
 """
 
 from __future__ import annotations
@@ -34,15 +33,13 @@ from torch import Tensor
 
 from modeling.data import collate
 from modeling.data.split import load_split
-from modeling.generation import SamplingConfig, generate
-from modeling.generation.pieces import KEPT, window_begin
+from modeling.generation.pieces import window_begin
 from modeling.network import block
 from modeling.network.rotary import rotation
 from modeling.network.sparsity import Layout
 from modeling.network.transformer import MuseNet
 from modeling.network.weights import load_model
 from tokenization.encodings import HEADER, Encoding
-from tokenization.encodings.effects import TEMPO
 from tokenization.vocabulary import Tokens
 
 Losses = NDArray[np.float64]
@@ -54,15 +51,19 @@ SHARES = (1 / 2, 3 / 4, 7 / 8)
 """Shares of a context that a jump keeps."""
 SEAM = 1 / 16
 """Share of a context."""
-QUARTERS = 4
 
 
-def window_losses(model: MuseNet, encoding: Encoding, pieces: Sequence[Tokens], begin: int) -> NDArray[np.float32]:
-    """Losses within the window of a header and the tokens from `begin` on, shape (pieces, context)."""
+def window_losses(
+    model: MuseNet, encoding: Encoding, pieces: Sequence[Tokens], begin: int, planned: int | None = None
+) -> NDArray[np.float32]:
+    """Losses within the window of a header and the tokens from `begin` on, shape (pieces, context).
+
+    `planned`: tokens of each piece, where it has ended earlier or later.
+    """
     found = []
     for first in range(0, len(pieces), BATCH):
         some = pieces[first : first + BATCH]
-        lengths = [len(piece) for piece in some]
+        lengths = [planned or len(piece) for piece in some]
         batch, targets = collate(some, [begin - HEADER] * len(some), model.config.context, encoding, lengths)
         found.append(model(batch, targets, reduce=False).float().numpy())
     return np.concatenate(found)
@@ -142,31 +143,6 @@ def difference(losses: Losses, ideal: Losses, where: NDArray[np.bool_]) -> tuple
     return float(found.mean()), float(found.std() / len(found) ** 0.5)
 
 
-def densities(
-    model: MuseNet, encoding: Encoding, pieces: Sequence[Tokens], count: int, tokens: int
-) -> NDArray[np.float64]:
-    """Notes a second of composed pieces with the headers of others, in each quarter of the way from a move to the next.
-
-    Shape (composed pieces that have not ended, QUARTERS).
-    """
-    context = model.config.context
-    headers = np.stack([pieces[number % len(pieces)][:HEADER] for number in range(count)]).astype(np.uint16)
-    composed = generate(model, encoding, headers, [tokens + context] * count, SamplingConfig(), 0, stop=tokens)
-    since, until = places(context, tokens, KEPT)
-    quarter = QUARTERS * since // np.maximum(since + until + 1, 1)
-    found = []
-    for piece in composed:
-        if len(piece) < tokens:
-            continue  # it has ended
-        kind, value = encoding.effects.table.kind[piece], encoding.effects.table.value[piece]
-        latest = np.maximum.accumulate(np.where(kind == TEMPO, np.arange(tokens), 0))
-        seconds = encoding.effects.ticks[piece] / encoding.speeds[value[latest]]
-        onsets = encoding.effects.onsets[piece]
-        chosen = [(since >= 0) & (quarter == number) for number in range(QUARTERS)]
-        found.append([onsets[where].sum() / seconds[where].sum() for where in chosen])
-    return np.array(found)
-
-
 @torch.inference_mode()
 def main() -> int:
     parser = argparse.ArgumentParser(description="Loss behind the context's end.")
@@ -174,7 +150,6 @@ def main() -> int:
     parser.add_argument("--dataset", type=Path, required=True, help="folder of a dataset version")
     parser.add_argument("--pieces", type=int, default=16, help="pieces at most (default 16)")
     parser.add_argument("--contexts", type=int, default=4, help="contexts that a piece is long (default 4)")
-    parser.add_argument("--composed", type=int, default=64, help="pieces that are composed (default 64)")
     parser.add_argument("--json", type=Path, help="write the figures here")
     arguments = parser.parse_args()
 
@@ -213,13 +188,7 @@ def main() -> int:
     print(table(heads, rows))
     print(f"ideal: {np.nanmean(best):.4f}; {len(pieces)} pieces of {tokens} tokens, context {context}, ", end="")
     print(f"{model.config.sparsity.mode} attention")
-    notes = densities(model, encoding, pieces, arguments.composed, tokens)
-    shares = np.log(notes / notes.mean(1, keepdims=True))
-    mean, error = shares.mean(0), shares.std(0) / len(shares) ** 0.5
-    found = ", ".join(f"{value:+.3f} ± {each:.3f}" for value, each in zip(mean, error))
-    print(f"notes a second in the quarters from a move to the next, log of the share of the mean: {found}")
     if arguments.json:
-        figures["density"] = {"pieces": len(shares), "mean": mean.tolist(), "error": error.tolist()}
         write_json(arguments.json, circumstances(torch.device("cpu")), figures)
     return 0
 
