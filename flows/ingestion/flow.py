@@ -40,6 +40,7 @@ from flows.progress import stage, tick, warn
 from flows.retention.guard import in_use
 from infra.errors import RunError
 from infra.lake import Lake
+from infra.services.flow_run import whole
 from infra.services.slots import ingestion_limit, slot
 from infra.wording import counted
 from tokenization.dataset import DatasetVersion
@@ -151,7 +152,7 @@ def _ingest(parameters: IngestParameters) -> IngestReport:
         with open_engine(
             parameters.engine, parameters.workers, worker_settings(parameters.reading), parameters.cluster
         ) as engine:
-            inventory = scan_task(context)  # which raises for a bad collection before anything is written
+            inventory = scan_task(whole(context))  # which raises for a bad collection before anything is written
             with in_use(context.lake):
                 return _ingest_files(context.renewed(), inventory, engine)
     except JobError as error:
@@ -172,13 +173,14 @@ def _ingest_files(context: IngestContext, inventory: Inventory, engine: Engine) 
     if context.parameters.duplicates.near:
         # Needs no file, and takes as long as workers take to compile the reader: after an installation, side by side.
         threading.Thread(target=compile_search, name="compile", daemon=True).start()
-    parsed = parse_task(context, inventory, engine)
+    parsed = parse_task(whole(context), whole(inventory), whole(engine))
 
     def build(context: IngestContext) -> Published:
-        manifest = deduplicate_task(context, inventory, parsed)
-        check_task(context, manifest)
-        encoding = learn_task(context, manifest, parsed)
-        return publish_task(context, inventory, manifest, parsed, encoding, engine)
+        given = whole(context), whole(inventory)
+        manifest = deduplicate_task(*given, whole(parsed))
+        check_task(whole(context), manifest)
+        encoding = learn_task(whole(context), manifest, whole(parsed))
+        return publish_task(*given, manifest, whole(parsed), whole(encoding), whole(engine))
 
     published = build_on_newest(context, build, _report_change)
     announce(_published(context.lake, published.version, reused=False))

@@ -27,6 +27,7 @@ from flows.sampling.request_table import read_requests
 from flows.sampling.table_run import TableRun
 from infra.errors import RunError
 from infra.lake import Lake
+from infra.services.flow_run import whole
 from registry.composer import Composer
 from registry.identity import MODEL_NAME
 from registry.loading import open_composer
@@ -86,7 +87,7 @@ def sample(parameters: SampleParameters) -> SampleReport:
         samples = []
         for asked in parameters.requests(request):
             piece, originality = compose_original(
-                lambda drawn: compose_task(composer, drawn, prompt),
+                lambda drawn: compose_task(whole(composer), drawn, whole(prompt)),
                 asked,
                 check,
                 parameters.refuse_copies,
@@ -132,7 +133,7 @@ def sample_again(parameters: AgainParameters) -> AgainReport:
         record.reads(model_place(lake, MODEL_NAME, model.version))
         composer = pull_task(registry, model, lake)
         composer.check(then.request, prompt)
-        piece = compose_task(composer, then.request, prompt)
+        piece = compose_task(whole(composer), then.request, whole(prompt))
         found = differences(then, file.parent, piece)
         restored, changed = ([], []) if found else restore(then, file.parent, piece)
         origin = Origin(then.opening, then.parent)

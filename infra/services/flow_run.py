@@ -5,14 +5,27 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from infra.services.rest import PrefectAPI
+
+T = TypeVar("T")
 
 PRIVATE_VARIABLE = "MUSENET_PRIVATE_SERVER"
 """Set where the server ends with the command, so that its pages have no address to keep."""
 RUN_TAG, PAGE_TAG = "prefect.flow_run", "prefect.page"
 """Tags by which others name the flow run: its id, and the address of its page."""
+
+
+def whole(value: T) -> T:
+    """Return an argument for a task that Prefect hands over as it is.
+
+    Otherwise it looks for results of other tasks in every field of every object, and a dataset's description has
+    thousands. The task receives `value` itself.
+    """
+    from prefect.utilities.annotations import quote
+
+    return cast(T, quote(value))
 
 
 def is_subflow() -> bool:
