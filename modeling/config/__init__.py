@@ -3,7 +3,8 @@
 - `ModelConfig`, `SparsityConfig`: the transformer's shape and its attention pattern.
 - `TrainingConfig`, `MixupSchedule`: how a model is trained.
 - `CriticConfig`, `JointCritic`, `ArchiveConfig`, `Sampler`: how a critic is trained, and on which generations.
-- `DrawingConfig`, `Rank`, `AskedRank`: how pieces are drawn from a model where a request says nothing, and chosen.
+- `DrawingConfig`: how pieces are drawn from a model where a request says nothing; `Rank`, `AskedRank`: how they are
+  chosen; `Weights`: how precisely they are computed.
 - `ParentModel`, `Leaks`, `shape_difference`: the model that a run begins with, and the held-out pieces it knows.
 - `RunConfig`, `read_run_config`: one training run, as `run.json` holds it.
 - `Preset`, `load_preset`, `preset_names`, `choose_preset`, `with_settings`: models with the training that suits
@@ -14,7 +15,7 @@ Every class is a `StrictModel`: immutable, and unknown keys are errors.
 
 from modeling.config.base import StrictModel
 from modeling.config.critic import ArchiveConfig, CriticConfig, JointCritic, Sampler
-from modeling.config.drawing import DRAWING_FILE, PLAIN, AskedRank, DrawingConfig, Rank
+from modeling.config.drawing import DRAWING_FILE, PLAIN, AskedRank, DrawingConfig, Rank, Weights
 from modeling.config.model import (
     MODEL_CONFIG,
     MODEL_WEIGHTS,
@@ -65,6 +66,7 @@ __all__ = [
     "StrictModel",
     "StructureName",
     "TrainingConfig",
+    "Weights",
     "choose_preset",
     "lifts_limit",
     "load_preset",

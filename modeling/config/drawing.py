@@ -14,6 +14,8 @@ Rank = Literal["critic", "likelihood", "none"]
 """By what the best of several candidates is chosen; `none`: the first one."""
 AskedRank = Literal["auto", "critic", "likelihood", "none"]
 """The same in a request. `auto`: the critic if it was measured to beat chance, else none."""
+Weights = Literal["auto", "fp32", "int8"]
+"""Precision of the network's matrices while it composes, as a request says."""
 
 
 class DrawingConfig(StrictModel):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, TypedDict
+from typing import TypedDict
 
-from modeling.config import AskedRank
+from modeling.config import AskedRank, Weights
 
 
 class RequestOptions(TypedDict, total=False):
@@ -47,7 +47,7 @@ class RequestOptions(TypedDict, total=False):
     rank: AskedRank
     prune: bool
     seed: int
-    weights: Literal["fp32", "int8"]
+    weights: Weights
     prompt: Path | str | None
     prompt_notes: int | None
     prompt_seconds: float | None

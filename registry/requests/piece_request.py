@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Self
 
 from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from infra.digests import canonical_digest
 from infra.errors import UserError
 from infra.settings import one_line
-from modeling.config import AskedRank, DrawingConfig
+from modeling.config import AskedRank, DrawingConfig, Weights
 from modeling.controls import BEATS_PER_BAR, Controls, parse_blend
 from registry.prompts import Prompt
 from registry.spans import parse_span
@@ -86,8 +86,9 @@ class PieceRequest(Controls):
     """True to drop the worse half of the candidates after 64, 128 and 192 tokens, so that many more cost as much."""
     seed: int = Field(0, ge=0)
     """Of the random numbers: the same seed gives the same piece."""
-    weights: Literal["fp32", "int8"] = "fp32"
-    """`int8`: the network's matrices rounded to 8 bits, which is faster; on a CPU only."""
+    weights: Weights = "auto"
+    """Precision of the network's matrices. `int8`: rounded to 8 bits, which is twice as fast and on a CPU only; `auto`:
+    that, where it can be."""
     prompt: Annotated[Path | None, BeforeValidator(_path)] = None
     """A MIDI file to continue, or a `.txt` of tokens in their text form; it stands whole in the piece."""
     prompt_notes: int | None = Field(None, ge=1)

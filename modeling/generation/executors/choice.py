@@ -7,6 +7,7 @@ from typing import Literal
 import torch
 
 from infra.errors import UserError
+from modeling.config import Weights
 from modeling.config.base import StrictModel
 from modeling.generation.executors.compiled import CompiledExecutor
 from modeling.generation.executors.eager import EagerExecutor
@@ -26,9 +27,9 @@ class ExecutorConfig(StrictModel):
     executor: Literal["auto", "eager", "compiled", "recorded"] = "auto"
     """`compiled`: one compiled call a token, on a processor. `eager`: PyTorch's operations, on any device. `recorded`:
     the same as a CUDA graph a token, where there is CUDA. `auto`: compiled or recorded where it can be."""
-    weights: Literal["fp32", "int8"] = "fp32"
+    weights: Weights = "fp32"
     """`int8`: matrices rounded to 8 bits with a scale for each row, which are read in a quarter of the time; only
-    `compiled`."""
+    `compiled`. `auto`: that, where it is compiled."""
 
 
 def new_executor(model: MuseNet, config: ExecutorConfig | None = None) -> Executor:
@@ -42,7 +43,7 @@ def new_executor(model: MuseNet, config: ExecutorConfig | None = None) -> Execut
             "take executor=eager or auto"
         )
     if config.executor in ("auto", "compiled") and compilable:
-        return CompiledExecutor(model, quantise=config.weights == "int8")
+        return CompiledExecutor(model, quantise=config.weights != "fp32")
     if config.weights == "int8":
         raise ExecutorError("weights=int8 is for executor=compiled, on a CPU: take weights=fp32")
     records = config.executor == "recorded" or (config.executor == "auto" and weight.device.type == "cuda")

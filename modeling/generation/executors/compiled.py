@@ -1,24 +1,32 @@
 """The compiled executor: one compiled call a token, on a processor.
 
-Memory of a cache is touched, and so taken, only where positions are written.
+Many rows are divided among the processor's cores, each with as much work as makes up for handing it over; a row's bits
+depend on nothing but the row. Memory of a cache is touched, and so taken, only where positions are written.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 import torch
 
+from infra.hardware import available_cores
 from modeling.generation.executors.executor import Fields, Floats, Rows
 from modeling.generation.kernels.attention import KeyValues
-from modeling.generation.kernels.forward import FIELDS, TOKEN, forward, new_buffers
+from modeling.generation.kernels.forward import FIELDS, TOKEN, Buffers, forward, new_buffers
 from modeling.generation.kernels.network import pack_network
 from modeling.network.transformer import MuseNet
 from tokenization.compiled import machine_code
 
 PASS = 32
 """Tokens of a prefill that go through the network together, so that its weights are read once for all of them."""
+
+LEAST_WORK = 16_000_000
+"""Weights times rows that each core computes at least: half a millisecond's work, where handing over takes a tenth."""
 
 
 class CompiledExecutor:
@@ -27,9 +35,12 @@ class CompiledExecutor:
     def __init__(self, model: MuseNet, quantise: bool) -> None:
         """`quantise`: round matrices to 8 bits, with a scale for each row."""
         config = model.config
+        self.cores = available_cores()
+        """Cores that a decode step uses at most."""
         self.listens = config.listens
         self.network = pack_network(model, quantise)
         self._forward: Callable[..., None] | None = None
+        self._weights = sum(parameter.numel() for parameter in model.blocks.parameters()) + model.output_table().numel()
         self._embeddings = model.embeddings
         self._cache_shape = (config.layers, config.kv_heads or config.heads, config.d_head)
 
@@ -56,6 +67,44 @@ class CompiledExecutor:
             self._forward = machine_code(forward, self.network, *arguments)
         self._forward(self.network, *arguments)
 
+    def parts(self, rows: int) -> int:
+        """Return the number of parts that the rows of a decode step are divided into."""
+        return max(min(self.cores, rows, rows * self._weights // LEAST_WORK), 1)
+
+    def decode_step(
+        self,
+        cache: KeyValues,
+        fields: Rows,
+        slots: Rows,
+        positions: Rows,
+        buffers: list[Buffers],
+        logits: Floats,
+    ) -> None:
+        """Append a token to each of different slots, arguments as of `forward`.
+
+        Each part has its own of `buffers`, of which there is one at least; those that lack are added.
+        """
+        parts = self.parts(len(slots))
+        while len(buffers) < parts:
+            buffers.append(new_buffers(self.network, len(buffers[0].residual), len(buffers[0].room.scores)))
+        bounds = np.linspace(0, len(slots), parts + 1).astype(int)
+
+        def run(part: tuple[int, int], own: Buffers) -> None:
+            taken = slice(*part)
+            columns = np.ascontiguousarray(fields[:, taken])
+            self.forward(cache, columns, slots[taken], positions[taken], own, 0, logits[taken])
+
+        first, *others = zip(pairwise(bounds.tolist()), buffers)
+        waiting = [self._threads.submit(run, *other) for other in others]
+        run(*first)
+        for each in waiting:
+            each.result()
+
+    @cached_property
+    def _threads(self) -> ThreadPoolExecutor:
+        """Threads for all parts but the first; compiled code releases the interpreter's lock."""
+        return ThreadPoolExecutor(max(self.cores - 1, 1), thread_name_prefix="decode")
+
     def prefill(self, windows: Fields, capacity: int) -> CompiledState:
         """Run windows of shape (FIELDS, rows, positions); the cache has room for `capacity` positions a row.
 
@@ -78,7 +127,7 @@ class CompiledState:
         self._labels = executor.label_rows(windows)
         self._cache = executor.new_cache(rows, capacity)
         self._slots = np.arange(rows)
-        self._buffers = new_buffers(executor.network, max(PASS, rows), capacity)
+        self._buffers = [self._new_buffers(max(PASS, rows))]
         self.logits: Floats
         self.cached = 0
         step = max(PASS // rows, 1)
@@ -87,8 +136,11 @@ class CompiledState:
 
     def decode_step(self, latest: Fields) -> None:
         """Append the latest token of every row, shape (FIELDS, rows)."""
-        positions = np.full(len(self._slots), self.cached)
-        self._run(latest, self._labels, self._slots, positions, len(self._slots))
+        rows = len(self._slots)
+        positions = np.full(rows, self.cached)
+        self.logits = self._new_logits(rows)
+        columns = _columns(latest, self._labels)
+        self._executor.decode_step(self._cache, columns, self._slots, positions, self._buffers, self.logits)
         self.cached += 1
 
     def keep(self, rows: Rows) -> None:
@@ -99,8 +151,8 @@ class CompiledState:
             for before, after in zip(old, self._cache):
                 after[:, :, :, : self.cached] = before[:, chosen, :, : self.cached]
             chosen = np.arange(len(rows))
-            if len(rows) > len(self._buffers.residual):
-                self._buffers = new_buffers(self._executor.network, len(rows), self._capacity)
+            if len(rows) > len(self._buffers[0].residual):
+                self._buffers = [self._new_buffers(len(rows))]
         self._slots = chosen
         self._labels = self._labels[:, rows]
         self.logits = self.logits[rows]
@@ -121,8 +173,19 @@ class CompiledState:
 
     def _run(self, fields: Fields, labels: Rows, slots: Rows, positions: Rows, wanted: int) -> None:
         """Run tokens, fields of shape (FIELDS, tokens) and labels; compute logits after the last `wanted`."""
-        rows = np.empty((FIELDS + len(labels), len(slots)), np.int64)  # in C order, which `concatenate` need not keep
-        rows[:FIELDS], rows[FIELDS:] = fields, labels
-        self.logits = np.empty((wanted, self._executor.network.output.bias.shape[1]), np.float32)
-        first = len(slots) - wanted
-        self._executor.forward(self._cache, rows, slots, positions, self._buffers, first, self.logits)
+        self.logits = self._new_logits(wanted)
+        columns, first = _columns(fields, labels), len(slots) - wanted
+        self._executor.forward(self._cache, columns, slots, positions, self._buffers[0], first, self.logits)
+
+    def _new_buffers(self, rows: int) -> Buffers:
+        return new_buffers(self._executor.network, rows, self._capacity)
+
+    def _new_logits(self, rows: int) -> Floats:
+        return np.empty((rows, self._executor.network.output.bias.shape[1]), np.float32)
+
+
+def _columns(fields: Fields, labels: Rows) -> Rows:
+    """Return fields and labels of tokens as one array in C order, which `concatenate` need not keep."""
+    rows = np.empty((FIELDS + len(labels), labels.shape[1]), np.int64)
+    rows[:FIELDS], rows[FIELDS:] = fields, labels
+    return rows

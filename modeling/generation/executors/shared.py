@@ -30,7 +30,7 @@ class SharedExecutor:
         """Slots that no row has."""
         self.waiting: list[SharedState] = []
         """What has tokens to append."""
-        self._buffers = new_buffers(executor.network, slots + PREFILLED, capacity)
+        self._buffers = [new_buffers(executor.network, slots + PREFILLED, capacity)]
 
     def prefill(self, windows: Fields, capacity: int) -> SharedState:
         """Ask for windows of shape (FIELDS, rows, positions). Raises ValueError where they find no room."""
@@ -77,7 +77,10 @@ class SharedExecutor:
         *_, slots, positions = np.ascontiguousarray(tokens)
         fields = np.ascontiguousarray(tokens[:-2])
         first = tokens.shape[1] - wanted
-        self.executor.forward(self.cache, fields, slots, positions, self._buffers, first, logits)
+        if first:
+            self.executor.forward(self.cache, fields, slots, positions, self._buffers[0], first, logits)
+        else:
+            self.executor.decode_step(self.cache, fields, slots, positions, self._buffers, logits)
         return logits
 
 

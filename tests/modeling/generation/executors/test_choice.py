@@ -25,6 +25,15 @@ def test_other_precisions_are_eager(make_model: Callable[..., MuseNet]) -> None:
         new_executor(model, ExecutorConfig(executor="compiled"))
 
 
+def test_8_bits_are_taken_where_they_can_be(make_model: Callable[..., MuseNet]) -> None:
+    automatic = ExecutorConfig(weights="auto")
+    compiled = new_executor(make_model(), automatic)
+    assert isinstance(compiled, CompiledExecutor)
+    assert compiled.network.output.small.size
+    assert not compiled.network.output.full.size
+    assert isinstance(new_executor(make_model().double(), automatic), EagerExecutor)
+
+
 @pytest.mark.parametrize("executor", ["auto", "eager"])
 def test_8_bits_are_for_the_compiled_one(executor: str, make_model: Callable[..., MuseNet]) -> None:
     config = ExecutorConfig.model_validate({"executor": executor, "weights": "int8"})

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from modeling.generation import executors
 from modeling.generation.executors import DecodingState, Executor, ExecutorConfig, Fields, Floats, new_executor
+from modeling.generation.executors.compiled import CompiledExecutor
 from modeling.generation.kernels.forward import FIELDS
 from modeling.generation.kernels.matrix import LARGEST
 from modeling.network.transformer import MuseNet
@@ -147,13 +149,20 @@ class TestLogits:
         assert not np.allclose(compiled(model).prefill(fields, CONTEXT).logits, before)
 
 
-@pytest.mark.parametrize("weights", ["fp32", "int8"])
+@pytest.mark.parametrize(("weights", "cores"), [("fp32", 1), ("int8", 1), ("fp32", 3)])
 class TestBits:
-    """A row's bits depend on nothing but the row."""
+    """A row's bits depend on nothing but the row, however many cores rows are divided among."""
 
     @pytest.fixture
-    def executor(self, weights: str, network: Callable[[str], MuseNet]) -> Executor:
-        return compiled(network("strided, halves"), weights)
+    def executor(
+        self, weights: str, cores: int, network: Callable[[str], MuseNet], monkeypatch: pytest.MonkeyPatch
+    ) -> Executor:
+        executor = compiled(network("strided, halves"), weights)
+        assert isinstance(executor, CompiledExecutor)
+        monkeypatch.setattr(executors.compiled, "LEAST_WORK", 1)
+        executor.cores = cores
+        assert executor.parts(5) == cores
+        return executor
 
     def test_rows_are_the_same_in_every_batch(self, executor: Executor, fields: Fields) -> None:
         together = logits_by_position(executor, fields, 7)
@@ -181,6 +190,16 @@ class TestBits:
         assert np.array_equal(ahead(state, [4, 3, 4, 4], 19), expected[18][[4, 3, 4, 4]])
         state.keep(np.array([1]))
         assert np.array_equal(ahead(state, [3], 28), expected[27][[3]])
+
+
+def test_each_core_has_enough_work_to_make_up_for_handing_it_over(make_model: MakeModel) -> None:
+    executor = compiled(make_model(mode="dense"))
+    assert isinstance(executor, CompiledExecutor)
+    executor.cores = 4
+    model = make_model(mode="dense")
+    weights = sum(p.numel() for p in model.blocks.parameters()) + model.output_table().numel()
+    rows = -(-executors.compiled.LEAST_WORK // weights)
+    assert [executor.parts(many) for many in (1, rows, 2 * rows, 3 * rows, 9 * rows)] == [1, 1, 2, 3, 4]
 
 
 @pytest.mark.parametrize(("fields", "positions"), [(FIELDS - 1, 4), (FIELDS, 9)])
