@@ -14,7 +14,7 @@ from infra.digests import canonical_digest
 from modeling.archive import THIRDS, Archive, Filler, Generation
 from modeling.config import ArchiveConfig, Sampler
 from modeling.data import Split
-from modeling.generation import new_executor
+from modeling.generation import ExecutorConfig, new_executor
 from modeling.generation.executors import Executor
 from modeling.network.transformer import MuseNet
 
@@ -79,7 +79,7 @@ class Generations:
 
     @cached_property
     def _executor(self) -> Executor:
-        return new_executor(self.model)
+        return new_executor(self.model, ExecutorConfig(weights="auto"))  # as requests are answered
 
     def _filler(self, name: str, split: Split) -> Filler:
         """Return what draws the generations of a file: others for every name."""
