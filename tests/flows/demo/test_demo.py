@@ -262,6 +262,9 @@ class TestTheDemo:
         assert [(path, secret) for path in files for secret in secrets if secret in path.read_bytes()] == []
 
 
+# `ingestion/test_flow.py` shows that an ingestion finds its work done, `training/test_launcher.py` that training stops
+# and saves, `infra/services/test_servers.py` that Ctrl-C leaves no server.
+@pytest.mark.thorough
 @pytest.mark.usefixtures("demo")
 class TestASecondDemo:
     def test_reuses_what_has_not_changed_and_stops_where_it_goes_on(self, lake: Lake, words: tuple[str, ...]) -> None:

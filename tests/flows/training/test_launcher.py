@@ -1,4 +1,5 @@
-"""The launcher: what it says of a job that fails. Jobs that succeed are in `test_survival.py`."""
+"""The launcher: what it says of a job that fails, and what an interrupted one leaves. Whole jobs are in
+`test_survival.py`."""
 
 from __future__ import annotations
 
@@ -17,13 +18,14 @@ from infra.errors import UserError
 from infra.lake import Lake
 from infra.locks import exclusive
 from modeling.config import load_preset, with_settings
-from modeling.training.events import Event, Failed
+from modeling.training.events import Event, Failed, Interrupted, StepTrained
 from modeling.training.run_folder import RunFolder
 from tokenization.dataset import open_version
 
 pytestmark = pytest.mark.slow
 
 HERE = [Host("localhost", 1)]
+SHAPE = {"model.layers": 1, "model.d_model": 16, "model.context": 64}
 
 
 @pytest.fixture
@@ -33,8 +35,14 @@ def run(studio, tmp_path: Path) -> Run:
     shutil.copytree(version.folder, tmp_path / "songs" / version.digest)
     damaged = open_version(tmp_path / "songs" / version.digest)
     (damaged.folder / "train" / "00000.parquet").unlink()
-    shape = {"model.layers": 1, "model.d_model": 16, "model.context": 64, "training.steps": 2}
-    return prepare_run(Lake(tmp_path), damaged, with_settings(load_preset("tiny"), shape), ranks=1)
+    preset = with_settings(load_preset("tiny"), {**SHAPE, "training.steps": 2})
+    return prepare_run(Lake(tmp_path), damaged, preset, ranks=1)
+
+
+def ranks() -> list[psutil.Process]:
+    """Those that this process has started."""
+    children = psutil.Process().children(recursive=True)
+    return [child for child in children if "modeling.training.train" in child.cmdline()]
 
 
 def test_a_failing_job_is_one_line_with_its_reason_and_log(run: Run, tmp_path: Path) -> None:
@@ -49,9 +57,26 @@ def test_a_failing_job_is_one_line_with_its_reason_and_log(run: Run, tmp_path: P
     assert error.value.permanent, "another attempt would not find it, either"
     assert [type(event) for event in events] == [Failed]
     assert not run.folder.has_model
-    assert not [
-        child for child in psutil.Process().children(recursive=True) if "modeling.training.train" in child.cmdline()
-    ]
+    assert ranks() == []
+
+
+def test_an_interrupted_job_saves_the_step_it_was_at(studio, tmp_path: Path) -> None:
+    lake, small = Lake(tmp_path), {"batch_size": 2, "micro_batch_size": 2, "steps": 100_000}
+    preset = with_settings(load_preset("tiny"), {**SHAPE, **{f"training.{key}": n for key, n in small.items()}})
+    run = prepare_run(lake, studio[1], preset, ranks=1)
+    events: list[Event] = []
+
+    def interrupt(event: Event) -> None:
+        events.append(event)
+        if isinstance(event, StepTrained) and event.step == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        launch(lake, run, HERE, interrupt)
+    assert isinstance(stopped := events[-1], Interrupted)
+    assert (run.folder.checkpoints / f"step{stopped.step:08}").is_dir()
+    assert not run.folder.has_model
+    assert ranks() == []
 
 
 def test_two_processes_do_not_train_one_run(run: Run, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Survival: a job that is killed leaves nothing behind, and the next one ends with the same weights.
 
 Real jobs on two ranks, five launches. Piece by piece `test_launcher.py` shows a killed rank, `test_guard.py` a killed
-flow, `modeling/training/test_checkpoints.py` a torn checkpoint and two ranks that go on exactly, `demo/test_demo.py`
+flow, `modeling/training/test_checkpoints.py` a torn checkpoint and two ranks that go on exactly, `test_launcher.py`
 Ctrl-C; `tests/benchmarks/survival.py` kills more of them, at random.
 """
 
