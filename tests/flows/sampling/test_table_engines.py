@@ -18,7 +18,7 @@ from flows.sampling.table_run import TableRun, find_samples
 from registry.composer import Composer
 from registry.requests import PieceRequest
 
-pytestmark = [pytest.mark.slow, pytest.mark.alone]
+pytestmark = pytest.mark.slow
 
 ROWS = [RequestRow(number, PieceRequest(style="bach", seed=number, length=96, best_of=1)) for number in range(1, 9)]
 KILLED = """
@@ -93,6 +93,7 @@ def test_a_killed_run_goes_on_without_lost_or_doubled_rows(
     assert not [*folder.glob(".*")], "nothing half written is left"
 
 
+@pytest.mark.alone
 @pytest.mark.thorough  # `ingestion/test_engines.py` shows of every engine that it does any job as this machine does
 @pytest.mark.parametrize("engine", ["dask", "ray"])
 def test_clusters_compose_what_this_machine_does(
