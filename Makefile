@@ -31,9 +31,11 @@ demo: setup
 quick: setup
 	@$(BIN)/pytest -m "not slow" -n 2 --dist loadfile
 
+# What needs seconds comes first. Types and documentation, which take minutes of one processor, are checked beside the
+# first tests, so that no processor waits for them.
 test: setup
-	@$(MAKE) --no-print-directory --jobs 2 lint types imports docs
-	@$(MAKE) --no-print-directory unit
+	@$(MAKE) --no-print-directory lint imports
+	@$(MAKE) --no-print-directory --jobs 2 unit docs types
 
 lint: setup
 	@$(BIN)/ruff check .
