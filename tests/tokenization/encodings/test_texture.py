@@ -172,7 +172,7 @@ class TestEcho:
         rows = texture_of(" ".join(["piano:v72:C4 wait:12"] * 10), "onset")
         assert [echo(row) for row in rows] == [None] * 20
 
-    @settings(max_examples=10)  # of each of 24 encodings
+    @settings(max_examples=10)  # of each of 12 encodings
     @given(data=st.data())
     def test_it_is_what_a_search_finds(self, data: st.DataObject, any_encoding: Encoding) -> None:
         """Over a few ids, so that much is repeated. Contexts that share a slot are forgotten, never mistaken."""
