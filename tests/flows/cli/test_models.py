@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
+from infra.lake import Lake
+
 Command = Callable[..., Result]
 Mistake = Callable[[Result], str]
 
@@ -46,10 +48,17 @@ class TestLists:
         assert [(s["name"], s["running"]) for s in json.loads(result.stdout)] == [("prefect", False), ("mlflow", False)]
 
 
+@pytest.fixture
+def empty_registry(tmp_path: Path, make_registry: Callable[[Lake], object]) -> None:
+    """The registry of the lake that `command` takes where none is named: MLflow would take seconds to make it."""
+    make_registry(Lake(tmp_path / "lake"))
+
+
 @pytest.mark.usefixtures("prefect_api")
 class TestMistakes:
     """One line on standard error that lists what exists, status 2, no traceback."""
 
+    @pytest.mark.usefixtures("empty_registry")
     def test_an_unknown_dataset(self, mistake: Mistake, command: Command, studio) -> None:
         assert "no dataset 'lakh'; there is none yet; make one with `musenet ingest PATH --name NAME`" in mistake(
             command("train", "--dataset", "lakh")
@@ -95,6 +104,7 @@ class TestMistakes:
         assert result.exit_code == 2
         assert "'training.steps' is not KEY=VALUE" in result.stderr
 
+    @pytest.mark.usefixtures("empty_registry")
     def test_an_unknown_run(self, mistake: Mistake, command: Command, studio) -> None:
         lake, _, run = studio
         for name in ("critic", "register"):
@@ -103,6 +113,7 @@ class TestMistakes:
             )
             assert "there is none yet; train one with" in mistake(command(name, "--run", "latest"))
 
+    @pytest.mark.usefixtures("empty_registry")
     def test_an_unknown_model(self, mistake: Mistake, command: Command) -> None:
         assert "no model 'champion': none is registered yet" in mistake(command("sample"))
 

@@ -9,7 +9,7 @@ import pytest
 
 from infra.lake import Lake
 from infra.services import database
-from infra.services.database import SCHEMA, create_database
+from infra.services.database import SCHEMA, create_database, release
 from infra.services.migrated_schema import migrated_schema
 
 
@@ -25,9 +25,14 @@ def definitions(schema: str) -> list[str]:
     return sorted(line.strip().rstrip(",") for line in schema.splitlines())
 
 
-@pytest.mark.slow
-def test_the_schema_is_that_of_the_release_in_use() -> None:
+def test_the_schema_names_the_release_in_use() -> None:
     """After an upgrade of Prefect: python -m infra.services.migrated_schema."""
+    assert SCHEMA.read_text(encoding="utf-8").startswith(f"{release()}\n")
+
+
+@pytest.mark.slow
+@pytest.mark.thorough  # a file that names the release was written by its migrations
+def test_the_schema_is_what_its_migrations_leave() -> None:
     assert definitions(SCHEMA.read_text(encoding="utf-8")) == definitions(migrated_schema())
 
 

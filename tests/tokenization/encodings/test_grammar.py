@@ -787,7 +787,7 @@ class TestWalks:
         else:
             assert not grammar.sounding.any()
 
-    @pytest.mark.parametrize(("name", "time"), list(itertools.product(["combined_bpe", "onset_bpe"], Time)))
+    @pytest.mark.parametrize(("name", "time"), [("combined_bpe", Time.SECONDS), ("onset_bpe", Time.BEATS)])
     @settings(max_examples=2, deadline=None)
     @given(seed=st.integers(0, 10**6), length=st.integers(0, 60))
     def test_a_merge_may_come_exactly_if_its_tokens_may(self, name: str, time: Time, seed: int, length: int) -> None:

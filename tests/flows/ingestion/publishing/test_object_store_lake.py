@@ -19,7 +19,9 @@ from typing import Any
 
 import fsspec
 import pytest
+from click.testing import CliRunner
 
+from flows.cli import musenet as cli
 from flows.engines import Engine, EngineName, open_engine
 from flows.ingestion import card
 from flows.ingestion.context import IngestContext
@@ -370,10 +372,9 @@ class TestTheCommand:
         assert all(line.startswith("✓") for line in done.stderr.splitlines()), done.stderr
         written = {path.name for path in (tmp_path / "lake").iterdir()}
         assert written <= {"cache", "locks", "prefect", "registry", "services"}, "nothing that is in the store"
-        listed = musenet("datasets", **place)
+        listed, shown = (CliRunner(env=place).invoke(cli, ["datasets", *words]) for words in ((), ("show", "songs")))
         assert listed.stdout.startswith(f"songs@{story.first.digest[:12]}")
-        shown = musenet("datasets", "show", "songs", **place)
-        assert (shown.returncode, shown.stderr) == (0, "")
+        assert (shown.exit_code, shown.stderr) == (0, "")
         assert url in shown.stdout
 
     def refused(self, *words: object, **environment: str | None) -> str:
