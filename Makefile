@@ -12,7 +12,8 @@ unexport PYTHONDONTWRITEBYTECODE
 
 setup: $(STAMP)
 
-# First all pinned packages, by processes that need not resolve anything; then what the project says it requires, so that
+# First all pinned packages, by processes that need not resolve anything, from the end of the alphabet: PyTorch is the
+# largest by far, and the others are installed beside it; then what the project says it requires, so that
 # a package without a pin is installed, too. Modules are compiled as they are imported, which few of all that is
 # installed ever are.
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check
@@ -20,7 +21,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("musenet needs Python 3.11 or newer; set PYTHON=…") if sys.version_info < (3, 11) else None'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing the pinned packages into $(VENV) (some minutes the first time)"
-	@xargs --max-procs=3 --max-args=40 $(PIP_INSTALL) --no-deps < constraints.txt
+	@tac constraints.txt | xargs --max-procs=3 --max-args=30 $(PIP_INSTALL) --no-deps
 	@$(PIP_INSTALL) -c constraints.txt --editable '.[demo,dev]'
 	@touch $(STAMP)
 
