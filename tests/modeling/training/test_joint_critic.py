@@ -1,7 +1,11 @@
-"""Joint training: the archive is filled on the way, the critic learns, and a killed run comes to the same weights."""
+"""Joint training: the archive is filled on the way, the critic learns, and a killed run comes to the same weights.
+
+Two ranks are this file, run as a program by the launcher.
+"""
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shutil
@@ -113,29 +117,21 @@ def test_two_ranks_of_any_stage_take_the_same_steps_as_one(dataset: Path, tmp_pa
 
 
 def _run_two_ranks(folder: Path, dataset: Path) -> None:
-    """Run this file as a job of two processes."""
+    """Run this file as a job of two processes, by the launcher."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
-    root = str(Path(__file__).parents[3])
-    common = {**os.environ, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "PYTHONPATH": root}
-    ranks = [
-        subprocess.Popen(
-            [sys.executable, __file__, str(folder), str(dataset)],
-            env={**common, "RANK": str(rank), "LOCAL_RANK": str(rank)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for rank in range(2)
-    ]
-    try:
-        for rank in ranks:
-            output, _ = rank.communicate(timeout=120)
-            assert rank.returncode == 0, output
-    finally:
-        for rank in ranks:
-            rank.kill()
+        port = probe.getsockname()[1]
+    world = base64.urlsafe_b64encode(json.dumps({"localhost": [0, 1]}).encode()).decode()
+    place = ["--master_addr=127.0.0.1", f"--master_port={port}", f"--world_info={world}", "--no_local_rank"]
+    job = subprocess.run(
+        [sys.executable, "-u", "-m", "modeling.training.launch", *place, __file__, str(folder), str(dataset)],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=300,
+    )
+    assert job.returncode == 0, job.stdout
 
 
 def test_pieces_shorter_than_the_window_are_said_so(dataset: Path, tmp_path: Path) -> None:

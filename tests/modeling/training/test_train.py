@@ -233,6 +233,7 @@ class TestRun:
         assert set(best["by_style"]) == {"(none)", "bach", "jazz"}
 
 
+@pytest.mark.thorough  # `test_joint_critic.py` compares the losses of two ranks by the launcher with those of one
 class TestRanks:
     def test_two_ranks_train_on_the_same_global_batches(self, whole: Job, two_ranks: Job) -> None:
         assert two_ranks.of("start")[0]["ranks"] == 2
