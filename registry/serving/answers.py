@@ -148,7 +148,9 @@ class HealthAnswer(Answer):
 class ReadyAnswer(Answer):
     """Whether requests are taken."""
 
-    status: Literal["ready", "loading", "draining"]
+    status: Literal["ready", "loading", "failed", "draining"] = Field(
+        description="`failed`: no model could be loaded; the log says why, and it is tried again."
+    )
     version: str | None
     running: int
     queued: int

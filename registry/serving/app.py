@@ -56,7 +56,7 @@ def create_app(service: Service, page: Path = PAGE) -> FastAPI:
     def ready(response: Response) -> ReadyAnswer:
         """Say whether requests are taken."""
         scheduler = service.scheduler
-        status = "draining" if scheduler.is_draining else "ready" if service.is_loaded else "loading"
+        status = "draining" if scheduler.is_draining else service.state
         response.status_code = 200 if status == "ready" else 503
         return ReadyAnswer.model_validate(
             {

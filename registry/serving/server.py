@@ -95,4 +95,4 @@ def _follow(
         service.serve(served)
         warming.start(served.composer.files)
 
-    return Follower(look, take_over, service.metrics.failed_looks.inc, service.settings.poll_seconds)
+    return Follower(look, take_over, service.note_failure, service.settings.poll_seconds)

@@ -6,7 +6,7 @@ import logging
 from base64 import b64encode
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -67,6 +67,7 @@ class Service:
         self.scheduler = Scheduler(settings.limits, self.metrics)
         self.kept = KeptAnswers(folder, settings.kept)
         self._model: ServedModel | None = None
+        self._has_failed = False
 
     def serve(self, model: ServedModel) -> None:
         """Answer further requests by a model; those that are there go on with theirs."""
@@ -75,17 +76,26 @@ class Service:
         self._model = model
         self.metrics.version.set(int(model.composer.identity.version or 0))
 
+    def note_failure(self) -> None:
+        """Take note that a version could not be had; the former one, where there is one, is served on."""
+        self.metrics.failed_looks.inc()
+        self._has_failed = True
+
     @property
     def model(self) -> ServedModel:
-        """The model that is served. Raises Unavailable while the first one is loaded."""
+        """The model that is served. Raises Unavailable while there is none."""
+        if self.state == "failed":
+            raise Unavailable("the model could not be loaded, and the server's log says why", retry_after=30)
         if self._model is None:
             raise Unavailable("the model is being loaded", retry_after=2)
         return self._model
 
     @property
-    def is_loaded(self) -> bool:
-        """True once there is a model to serve."""
-        return self._model is not None
+    def state(self) -> Literal["ready", "loading", "failed"]:
+        """Whether there is a model to serve; `failed` if the first one could not be loaded, until it can."""
+        if self._model is not None:
+            return "ready"
+        return "failed" if self._has_failed else "loading"
 
     @property
     def version(self) -> str | None:

@@ -110,7 +110,9 @@ def _address(server: subprocess.Popen[str]) -> str:
     if found is None:
         sys.exit("the server did not start")
     url = found[0].rstrip("/")
-    while httpx.get(f"{url}/readyz", trust_env=False).status_code != 200:
+    while (status := httpx.get(f"{url}/readyz", trust_env=False).json()["status"]) != "ready":
+        if status == "failed":
+            sys.exit("the server cannot load its model")
         time.sleep(0.1)
     return url
 

@@ -297,7 +297,15 @@ def test_a_server_that_has_no_model_yet_says_so(client_of: ClientOf, tmp_path: P
     answer = client.post("/v1/compose", json=SHORT)
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
     assert answer.json() == {"error": "the model is being loaded"}
+    service.note_failure()
+    assert (client.get("/readyz").status_code, client.get("/readyz").json()["status"]) == (503, "failed")
+    assert "could not be loaded" in client.post("/v1/compose", json=SHORT).json()["error"]
     service.close()
+
+
+def test_a_version_that_cannot_be_loaded_does_not_end_the_former(client: TestClient, service: Service) -> None:
+    service.note_failure()
+    assert client.get("/readyz").json()["status"] == "ready"
 
 
 def test_a_page_is_served_where_it_is_built(service: Service, client_of: ClientOf, tmp_path: Path) -> None:
