@@ -6,6 +6,7 @@ import shutil
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,10 +51,23 @@ def composer(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Composer
 def address(composer: Composer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A server of the studio, by its address."""
     composer.answer(FIRST)  # code is compiled before the time of requests counts
-    service = Service(ServingSettings(limits=Limits(upload_bytes=256 * 1024)), tmp_path_factory.mktemp("kept"))
-    service.serve(
-        ServedModel("champion", composer, "# A card\n\n| a | b |\n|---|---|\n| 1 | 2 |", service.settings.limits)
-    )
+    settings = ServingSettings(limits=Limits(upload_bytes=256 * 1024))
+    with served(composer, settings, tmp_path_factory.mktemp("kept")) as address:
+        yield address
+
+
+@pytest.fixture
+def locked_address(composer: Composer, tmp_path: Path) -> Iterator[str]:
+    """A server that needs the token "secret", by its address."""
+    with served(composer, ServingSettings(token="secret"), tmp_path) as address:
+        yield address
+
+
+@contextmanager
+def served(composer: Composer, settings: ServingSettings, kept: Path) -> Iterator[str]:
+    """Serve a model as long as the block runs."""
+    service = Service(settings, kept)
+    service.serve(ServedModel("champion", composer, CARD, settings.limits))
     listening = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(create_app(service), log_level="error", lifespan="off"))
     thread = threading.Thread(target=server.run, args=([listening],), daemon=True)

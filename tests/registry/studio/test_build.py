@@ -39,3 +39,11 @@ def test_the_lock_file_names_no_server() -> None:
     assert "http" not in "".join(
         line for line in (SOURCES / "package-lock.json").read_text().splitlines() if '"resolved"' in line
     )
+
+
+def test_the_lock_file_holds_all_that_its_packages_name() -> None:
+    """Optional packages too: where a registry lacks one, `npm ci` refuses the lock file."""
+    packages = json.loads((SOURCES / "package-lock.json").read_text())["packages"]
+    locked = {path.rpartition("node_modules/")[2] for path in packages}
+    named = {name for package in packages.values() for name in package.get("optionalDependencies", {})}
+    assert named <= locked

@@ -12,7 +12,7 @@ import pytest
 from tests.registry.studio.conftest import PATIENCE
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Locator, Page
+    from playwright.sync_api import Locator, Page, Route
 
 pytestmark = pytest.mark.slow
 
@@ -225,6 +225,44 @@ def test_a_lost_connection_comes_back_and_loses_nothing(workshop: Page) -> None:
     expect(workshop.get_by_text("The server cannot be reached.")).to_have_count(0)
 
 
+def test_music_waits_for_the_instruments(open_page: OpenPage) -> None:
+    page = open_page()
+    held: list[Route] = []
+    page.route("**/v1/soundfont", lambda route: held.append(route))
+    page.reload()
+    page.get_by_role("button", name="Bach 1").click()
+    expect(page.get_by_role("button", name="Pause", exact=True)).to_be_visible()
+    expect(page.get_by_text("Loading the instruments").first).to_be_visible()
+    position = page.get_by_role("slider", name="Position")
+    page.wait_for_timeout(300)
+    assert float(position.input_value()) == 0
+    held[0].continue_()
+    page.wait_for_function("element => Number(element.value) > 0", arg=position.element_handle(), timeout=PATIENCE)
+
+
+def test_a_server_that_cannot_load_its_model_says_so_until_it_can(open_page: OpenPage) -> None:
+    page = open_page()
+    failed = {"status": "failed", "version": None, "running": 0, "queued": 0}
+    page.route("**/readyz", lambda route: route.fulfill(status=503, json=failed))
+    page.reload()
+    expect(page.get_by_text("The server cannot load its model.")).to_be_visible()
+    page.unroute("**/readyz")
+    expect(page.locator("main h1")).to_be_visible()
+
+
+def test_a_server_with_a_token_asks_for_it(open_page: OpenPage, locked_address: str) -> None:
+    page = open_page()
+    page.goto(locked_address)
+    field, button = page.get_by_label("Token"), page.get_by_role("button", name="Go on")
+    field.fill("guess")
+    button.click()
+    expect(page.get_by_text("The server does not take this token.")).to_be_visible()
+    expect(page.get_by_text("There is no sound")).to_have_count(0)
+    field.fill("secret")
+    button.click()
+    expect(page.get_by_role("button", name="Compose")).to_be_visible()
+
+
 def test_the_map_composes_in_a_style(open_page: OpenPage) -> None:
     page = open_page(view="map")
     style = page.get_by_role("button", name="Compose in the style Jazz")
@@ -250,6 +288,12 @@ def test_a_link_opens_the_very_piece(open_page: OpenPage) -> None:
 def test_a_small_screen_shows_all_without_scrolling_sideways(open_page: OpenPage, view: str) -> None:
     page = open_page(width=360, height=740, view=view)
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+def test_icons_grow_with_the_text_on_a_large_screen(open_page: OpenPage) -> None:
+    share = "document.querySelector('.top svg').clientWidth / parseFloat(getComputedStyle(document.body).fontSize)"
+    usual, large = (open_page(width=width, height=1200, view="about") for width in (1280, 3840))
+    assert large.evaluate(share) == pytest.approx(usual.evaluate(share), rel=0.05)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -1,5 +1,5 @@
 // The studio: starts the page.
-import { effect } from "@preact/signals";
+import { effect, untracked } from "@preact/signals";
 import { render } from "preact";
 import { player } from "./player/player";
 import { keepProject } from "./state/store";
@@ -16,7 +16,9 @@ void player.load();
 void look();
 await keepProject(() => say(texts.errors.notKept, "error"));
 effect(() => {
-  if (model.value !== null) player.prepare(model.value.instruments);
+  if (model.value === null) return;
+  player.prepare(model.value.instruments);
+  untracked(() => void player.load());
 });
 const place = document.getElementById("app");
 if (place !== null) render(<App />, place);

@@ -50,6 +50,7 @@ export const texts = {
   connection: {
     connecting: "Looking for the server …",
     loading: "The server is loading its model. This takes a few seconds …",
+    failed: "The server cannot load its model. Where it was started, it says why; it tries again twice a minute …",
     ready: "Ready",
     lost: AWAY,
     locked: "This server needs its token.",
@@ -59,6 +60,7 @@ export const texts = {
     title: "This server needs its token",
     why: "It was started with one, because other machines can reach it. It is kept until this tab is closed.",
     label: "Token",
+    wrong: "The server does not take this token.",
     submit: "Go on",
   },
   messages: { label: "Messages", dismiss: "Dismiss this message" },

@@ -1,7 +1,7 @@
 // Calls to the server this page comes from. What fails does so as a `Refused`, which says why in a sentence, or as a
 // `Lost`, where the server could not be reached.
 import { texts } from "../texts";
-import type { Answer, Model, Opening, Originality, Sample, Soundfont, Style } from "./types";
+import type { Answer, Model, Opening, Originality, Readiness, Sample, Soundfont, Style } from "./types";
 
 const TOKEN = "musenet-token";
 
@@ -34,15 +34,18 @@ export async function call(path: string, body?: unknown, signal?: AbortSignal): 
     options.method = "POST";
     options.body = JSON.stringify(body);
   }
-  let response: Response;
+  const response = await reach(path, options);
+  if (!response.ok) throw await refused(response);
+  return response;
+}
+
+async function reach(path: string, options: RequestInit = {}): Promise<Response> {
   try {
-    response = await fetch(path, options);
+    return await fetch(path, options);
   } catch (error) {
     if (isAbort(error)) throw error;
     throw new Lost(texts.errors.lost);
   }
-  if (!response.ok) throw await refused(response);
-  return response;
 }
 
 async function refused(response: Response): Promise<Refused> {
@@ -68,6 +71,13 @@ async function json<Content>(path: string, body?: unknown): Promise<Content> {
   } catch {
     throw new Lost(texts.errors.lost);
   }
+}
+
+/** Return whether the server takes requests, and the version that it serves. It answers with 503 where it takes none. */
+export async function fetchReadiness(): Promise<Readiness> {
+  const response = await reach("/readyz");
+  if (!response.ok && response.status !== 503) throw await refused(response);
+  return (await response.json()) as Readiness;
 }
 
 /** Return the model that is served. */

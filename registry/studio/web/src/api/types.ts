@@ -12,6 +12,12 @@ export interface Instrument {
   highest: number;
 }
 
+/** Whether the server takes requests: `failed` if it has no model to serve, as none could be loaded. */
+export interface Readiness {
+  status: "ready" | "loading" | "failed" | "draining";
+  version: string | null;
+}
+
 export interface Limits {
   seconds: number;
   tokens: number;

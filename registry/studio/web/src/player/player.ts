@@ -2,7 +2,7 @@
 // then waits where it has come to the end of what is there.
 import { computed, signal } from "@preact/signals";
 import type { Instrument, Note } from "../api/types";
-import { Sound } from "./sound";
+import { Sound, soundState } from "./sound";
 
 export interface Music {
   id: string;
@@ -196,11 +196,11 @@ class Player {
     this.#sound.silence(AHEAD);
   }
 
-  /** Let the clock run if there is music to play. */
+  /** Let the clock run if there is music to play, and the instruments are there or known not to come. */
   #go(): void {
     const music = this.music.value;
     const sound = this.#sound;
-    if (music === null || sound === null) return;
+    if (music === null || sound === null || soundState.value === "loading") return;
     const cushion = this.#base === 0 ? FIRST_CUSHION : CUSHION;
     if (music.isGrowing && music.seconds < this.#base + cushion) return;
     sound.isSilent = false;

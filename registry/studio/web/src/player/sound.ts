@@ -2,7 +2,7 @@
 import { signal } from "@preact/signals";
 import { WorkletSynthesizer } from "spessasynth_lib";
 import processor from "spessasynth_lib/dist/spessasynth_processor.min.js?url";
-import { fetchSoundfont, fetchSoundfontFile } from "../api/client";
+import { fetchSoundfont, fetchSoundfontFile, Refused } from "../api/client";
 import type { Instrument, Soundfont } from "../api/types";
 
 export type SoundState = "unloaded" | "loading" | "ready" | "missing" | "failed";
@@ -23,7 +23,7 @@ export class Sound {
     this.#out.connect(this.context.destination);
   }
 
-  /** Load synthesizer and soundfont; `soundState` says what comes of it. */
+  /** Load synthesizer and soundfont; `soundState` says what comes of it: `unloaded` where the server wants its token first. */
   async load(): Promise<void> {
     if (soundState.value !== "unloaded" && soundState.value !== "failed") return;
     soundState.value = "loading";
@@ -41,8 +41,8 @@ export class Sound {
       await synth.isReady;
       this.#synth = synth;
       soundState.value = "ready";
-    } catch {
-      soundState.value = "failed";
+    } catch (error) {
+      soundState.value = error instanceof Refused && error.status === 401 ? "unloaded" : "failed";
     }
   }
 

@@ -1,9 +1,9 @@
 // The server: whether it can be reached, the model that it serves, and what else the page asks it for once.
 import { computed, signal } from "@preact/signals";
-import { call, fetchModel, fetchSample, fetchSamples, Lost, Refused } from "../api/client";
+import { fetchModel, fetchReadiness, fetchSample, fetchSamples, Lost, Refused } from "../api/client";
 import type { Answer, Model, Sample } from "../api/types";
 
-export type Connection = "connecting" | "loading" | "ready" | "lost" | "locked";
+export type Connection = "connecting" | "loading" | "failed" | "ready" | "lost" | "locked";
 
 /** Milliseconds between looks at a server that answers, and at one that does not. */
 const CALM = 5000;
@@ -22,13 +22,13 @@ let timer: number | undefined;
 export async function look(): Promise<void> {
   clearTimeout(timer);
   try {
-    const ready = (await (await call("/readyz")).json()) as { version: string | null };
-    if (model.value === null || model.value.version !== ready.version) {
+    const ready = await fetchReadiness();
+    if (ready.status === "ready" && (model.value === null || model.value.version !== ready.version)) {
       model.value = await fetchModel();
       sampleAnswers = new Map();
       samples.value = await fetchSamples();
     }
-    connection.value = "ready";
+    connection.value = ready.status === "draining" ? "lost" : ready.status;
   } catch (error) {
     connection.value = stateAfter(error);
   }

@@ -60,12 +60,14 @@ export function App(): JSX.Element {
 function Waiting(): JSX.Element {
   return (
     <div class="wait" role="status">
-      <span class="bars" aria-hidden="true">
-        <i />
-        <i />
-        <i />
-        <i />
-      </span>
+      {connection.value !== "failed" && (
+        <span class="bars" aria-hidden="true">
+          <i />
+          <i />
+          <i />
+          <i />
+        </span>
+      )}
       <p>{texts.connection[connection.value]}</p>
     </div>
   );
@@ -109,7 +111,7 @@ function Header(): JSX.Element {
 
 /** What is wrong with the connection, once the page has been in use. */
 function Banner(): JSX.Element {
-  const isAway = model.value !== null && (connection.value === "lost" || connection.value === "loading");
+  const isAway = model.value !== null && ["lost", "loading", "failed"].includes(connection.value);
   return (
     <div class="banner" role="status">
       {isAway && <p>{texts.connection[connection.value]}</p>}

@@ -2,25 +2,30 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { setToken } from "../api/client";
-import { look } from "../state/server";
+import { connection, look } from "../state/server";
 import { texts } from "../texts";
 
 export function TokenForm(): JSX.Element {
   const [text, setText] = useState("");
-  function submit(event: Event): void {
+  const [isWrong, setIsWrong] = useState(false);
+  async function submit(event: Event): Promise<void> {
     event.preventDefault();
     setToken(text.trim());
-    void look();
+    await look();
+    setIsWrong(connection.value === "locked");
   }
   return (
-    <form class="token" onSubmit={submit}>
+    <form class="token" onSubmit={(event) => void submit(event)}>
       <h1>{texts.token.title}</h1>
       <p>{texts.token.why}</p>
       <label>
         {texts.token.label}
         <input type="password" value={text} onInput={(event) => setText(event.currentTarget.value)} autocomplete="off" required />
       </label>
-      <button type="submit" class="primary">
+      <p class="hint warning" role="alert">
+        {isWrong && texts.token.wrong}
+      </p>
+      <button type="submit" class="primary large" disabled={text.trim() === ""}>
         {texts.token.submit}
       </button>
     </form>

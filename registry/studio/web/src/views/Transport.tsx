@@ -15,6 +15,7 @@ export function Transport(): JSX.Element {
   const seconds = music?.seconds ?? 0;
   const position = Math.min(player.shown.value, seconds);
   const isOn = player.isOn.value;
+  const isLoading = player.state.value === "waiting" && soundState.value === "loading";
   const isSilenced = player.muted.value.size + player.solo.value.size > 0;
   return (
     <section class="transport" aria-label={texts.player.label}>
@@ -24,7 +25,7 @@ export function Transport(): JSX.Element {
       <div class="now">
         <span class="now-title">{music?.title ?? texts.player.nothing}</span>
         <span class="now-time">
-          {player.state.value === "waiting" ? texts.player.waiting : clock(position)} / {clock(seconds)}
+          {isLoading ? texts.sound.loading : `${player.state.value === "waiting" ? texts.player.waiting : clock(position)} / ${clock(seconds)}`}
         </span>
       </div>
       <div class="seek-roll" style={{ "--share": `${shareOf(position, 0, seconds)}%` }}>
@@ -118,7 +119,7 @@ function SoundNote(): JSX.Element | null {
   }
   if (state === "loading" && player.isOn.value) {
     return (
-      <p class="sound-note" role="status">
+      <p class="unseen" role="status">
         {texts.sound.loading}
       </p>
     );
