@@ -11,10 +11,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from numba.core.errors import TypingError
 from numpy.typing import NDArray
 
 import infra
 import tokenization.compiled
+from infra.locks import exclusive
 from tokenization.compiled import compiled, machine_code
 from tokenization.compiled.sources import sources_of
 
@@ -154,3 +156,12 @@ def test_only_what_python_calls_becomes_machine_code() -> None:
     before = len(part.signatures)
     machine_code(_sum_checked, np.zeros(1, np.int32))
     assert (len(loop.signatures), len(part.signatures)) == (2, before)
+
+
+def test_a_function_that_cannot_be_compiled_leaves_it_to_other_processes() -> None:
+    with pytest.raises(TypingError):
+        machine_code(_sum_checked, "no array")
+    loop: Any = _sum_checked
+    lock = Path(loop.stats.cache_path, f"{loop._cache._impl.filename_base}.lock")
+    with exclusive(lock, busy="this process still holds it"):
+        pass

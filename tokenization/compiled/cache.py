@@ -46,7 +46,7 @@ class SourceCache(FunctionCache):  # type: ignore[misc]
         """Holds the lock of the function while this process compiles it."""
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        """Return the machine code of a signature; None if this process has to compile it."""
+        """Return the machine code of a signature; None if this process has to compile it, until `end_turn`."""
         _load_numba()
         found = super().load_overload(sig, target_context)
         if found is None and self._turn is None:
@@ -55,18 +55,10 @@ class SourceCache(FunctionCache):  # type: ignore[misc]
                 lock = Path(self._cache_path, f"{self._impl.filename_base}.lock")
                 self._turn.enter_context(exclusive(lock))
             found = super().load_overload(sig, target_context)
-            if found is not None:
-                self._end_turn()
         return found
 
-    def save_overload(self, sig: Any, data: Any) -> None:
-        """Write the machine code of a signature."""
-        try:
-            super().save_overload(sig, data)
-        finally:
-            self._end_turn()
-
-    def _end_turn(self) -> None:
+    def end_turn(self) -> None:
+        """Let other processes compile the function, once this one has done so, has failed or need not."""
         if self._turn is not None:
             self._turn.close()
             self._turn = None

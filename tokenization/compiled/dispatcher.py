@@ -43,8 +43,11 @@ class Loop(CPUDispatcher):  # type: ignore[misc]
         """Return the machine code of a signature as a function, from the disk where it has been compiled before."""
         if not isinstance(self._cache, SourceCache):  # type: ignore[has-type]
             self._cache = SourceCache(self.py_func)
-        with _without_garbage_collection():
-            return super().compile(sig)
+        try:
+            with _without_garbage_collection():
+                return super().compile(sig)
+        finally:
+            self._cache.end_turn()
 
     def get_call_template(self, args: Any, kws: Any) -> tuple[Any, Any, Any, dict[str, Any]]:
         """Return the signature of a call by another compiled function, for numba's inference of types."""
