@@ -18,7 +18,10 @@ OPTIONS = (
         "--blend", metavar="TEXT", help="Styles with weights, `chopin=0.7, pop=0.3`; at seconds, `0 chopin; 30 pop`."
     ),
     click.option(
-        "--require", is_flag=True, default=None, help="Let no other instruments play; by default they are less likely."
+        "--require",
+        is_flag=True,
+        default=None,
+        help="Let all of --instruments sound and no others; by default others are less likely.",
     ),
     click.option("--bars", type=POSITIVE, help="Length of a piece in bars of four beats."),
     click.option("--prompt-notes", type=click.IntRange(1), help="Take so many notes of the prompt, not all."),

@@ -6,6 +6,7 @@ Options without a value are left out, so that their defaults are those of `regis
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -146,7 +147,8 @@ def sample(
 
         report = flow(SampleParameters(out=out, lake=lake.address, **given))
     lines = [
-        f"{s.midi}  {_score(s.score)}{counted(s.notes, 'note')}, {s.seconds:.0f} s{_copied(s.copied_notes)}"
+        f"{s.midi}  {_score(s.score)}{counted(s.notes, 'note')}, {s.seconds:.0f} s"
+        f"{_copied(s.copied_notes)}{_unheard(s.unheard)}"
         for s in report.samples
     ]
     show(asdict(report), lines, as_json)
@@ -158,6 +160,10 @@ def _score(score: float | None) -> str:
 
 def _copied(notes: int | None) -> str:
     return "" if notes is None else f", {counted(notes, 'note')} copied" if notes else ", original"
+
+
+def _unheard(names: Sequence[str]) -> str:
+    return f", without {', '.join(names)}" if names else ""
 
 
 def _sample_again(metadata: Path, out: Path | None, lake: Lake, as_json: bool, given: dict[str, Any]) -> None:

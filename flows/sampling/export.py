@@ -35,6 +35,8 @@ class Sample:
     seconds: float
     copied_notes: int | None
     """Of the longest copy of a training piece, 0 where there is none; None where it is not known."""
+    unheard: tuple[str, ...] = ()
+    """Groups and instruments that were asked for by name and do not sound."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,7 @@ def sample_of(metadata: SampleMetadata, folder: Path, about: Path) -> Sample:
         notes=metadata.notes,
         seconds=metadata.seconds,
         copied_notes=copied_notes(metadata.originality),
+        unheard=metadata.unheard,
     )
 
 

@@ -72,6 +72,9 @@ class SampleMetadata(_Strict):
     seconds: float
     tempo: float
     """Beats per minute at the beginning."""
+    unheard: tuple[str, ...] = ()
+    """Groups and instruments that were asked for by name and do not sound: suggestions that were not taken up, or
+    required ones for which the piece left no room."""
     soundfont: FileInfo | None = None
     """That the audio was rendered with; its name is without the folder."""
     opening: OpeningInfo | None = None
@@ -117,6 +120,7 @@ def metadata_of(
         notes=len(piece.notes),
         seconds=round(piece.seconds, 3),
         tempo=round(piece.notes.tempo, 3),
+        unheard=piece.unheard,
         soundfont=soundfont,
         originality=originality,
         opening=origin.opening,

@@ -122,6 +122,11 @@ class Adjustments:
             np.zeros((batch, CLASSES)),
         )
 
+    @property
+    def within(self) -> NDArray[np.bool_]:
+        """True for the ids that range, key and velocity leave, shape (ids,)."""
+        return self._limits.may
+
     def apply(
         self,
         logits: NDArray[np.float32],

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from modeling.controls import Controls
 from modeling.controls.adjustments import Adjustments
+from modeling.controls.entries import Entries
 from modeling.generation.direction import Direction
 from modeling.generation.executors import Fields, Floats, Rows
 from modeling.generation.frame import Frame, FrameState
@@ -72,6 +73,12 @@ class GrowingPieces:
         self._adjustments: Adjustments | None = None
         if direction.controls != Controls() or direction.is_open:
             self._adjustments = Adjustments(encoding, direction.controls, asked, playable)
+        self._entries: Entries | None = None
+        if direction.instruments and frame is None:
+            names = sorted({*direction.instruments})
+            parts = np.stack([encoding.vocabulary.named_instruments((name,)) for name in names])
+            within = None if self._adjustments is None else self._adjustments.within
+            self._entries = Entries(encoding, parts, asked, within, is_required=not direction.is_open)
         self._fields: Fields = np.zeros((FIELDS, len(lengths), capacity), np.int64)
         for column in prompts.T.astype(np.int64):
             if frame is not None:
@@ -88,6 +95,8 @@ class GrowingPieces:
         self._grammar.advance(tokens)
         if self._adjustments is not None:
             self._adjustments.advance(tokens)
+        if self._entries is not None:
+            self._entries.advance(tokens)
         self._fields[:TEXTURE, :, self.filled] = tokens, step.time, step.chord, step.part, step.countdown
         if self._texture is not None:
             self._fields[TEXTURE:, :, self.filled] = self._texture.step(tokens)
@@ -129,7 +138,8 @@ class GrowingPieces:
     def adjust(self, logits: Floats) -> tuple[Floats, NDArray[np.bool_]]:
         """Return logits under the controls, and which ids may come next, shape (pieces, ids)."""
         allowed = self._grammar.allowed()
-        if self._adjustments is None and self._frame is None:
+        entries = self._entries if self._entries is not None and self._entries.are_awaited else None
+        if self._adjustments is None and self._frame is None and entries is None:
             return logits, allowed
         adjusted = logits[:, : allowed.shape[1]].copy()
         now = self._clock.now
@@ -139,6 +149,8 @@ class GrowingPieces:
             least_wait = None if most is None else self._grammar.ticks_to_fewer(most)
             may_stop = self._grammar.may_stop if self._frame is None else None
             self._adjustments.apply(adjusted, free, self._grammar.voices, strict, least_wait, may_stop)
+        if entries is not None:
+            entries.apply(adjusted, free, self.filled, self.lengths)
         if self._frame is not None:
             self._frame.force(logits, allowed, free, now, adjusted)
         return adjusted, free
@@ -158,7 +170,7 @@ class GrowingPieces:
         self._grammar.keep(rows)
         self._stepper.keep(rows)
         self._clock.keep(rows)
-        for part in (self._texture, self._plan, self._adjustments, self._frame):
+        for part in (self._texture, self._plan, self._adjustments, self._entries, self._frame):
             if part is not None:
                 part.keep(rows)
 

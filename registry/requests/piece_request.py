@@ -19,6 +19,8 @@ from tokenization.midi.notes import DEFAULT_TEMPO
 
 REQUEST_FORMAT: Final = 2
 """Raised when a request as it was written before would mean another piece."""
+INSTRUMENTS_FORMAT: Final = 3
+"""Of requests that name instruments, since those are made to be heard."""
 DEFAULT_LENGTH = 1024
 SHORTEST, LONGEST = 32, 2**17
 """Tokens of a piece at least and at most: an hour or two of music, and hours of computing."""
@@ -51,8 +53,8 @@ class PieceRequest(Controls):
     instruments: Annotated[tuple[str, ...], BeforeValidator(_names)] = ()
     """Groups (`strings`) or instruments (`violin`), or text with commas. Empty: those of the prompt, else piano."""
     require: bool = False
-    """True if no other instruments may play. By default those given are suggestions, as MuseNet's were: others are less
-    likely, by `outside`."""
+    """True if all of the instruments sound, and no others may. By default those given are suggestions, as MuseNet's
+    were: they become likelier while they are still to be heard, and others are less likely, by `outside`."""
     blend: str | None = None
     """Styles with weights instead of one style, also changing along the piece: see `modeling.controls.parse_blend`."""
     length: int | None = Field(None, ge=SHORTEST, le=LONGEST)
@@ -211,4 +213,5 @@ class PieceRequest(Controls):
 
     def digest(self, model: str, prompt: Prompt | None) -> str:
         """Return the digest of this request to the model whose files have the digest `model`: 32 hexadecimal digits."""
-        return canonical_digest({"format": REQUEST_FORMAT, "request": self.content(prompt), "model": model})
+        written = INSTRUMENTS_FORMAT if self.instruments else REQUEST_FORMAT
+        return canonical_digest({"format": written, "request": self.content(prompt), "model": model})

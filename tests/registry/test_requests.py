@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from infra.digests import canonical_digest
 from modeling.config import DrawingConfig
 from modeling.controls import Controls, parse_blend
 from modeling.generation.direction import Direction
 from registry.prompts import Prompt
-from registry.requests import PieceRequest, RequestOptions, request_for_model
+from registry.requests import REQUEST_FORMAT, PieceRequest, RequestOptions, request_for_model
 
 MODEL = "ab" * 32
 
@@ -126,6 +127,11 @@ class TestItsDigest:
     def test_stays_when_a_field_with_a_default_is_added(self) -> None:
         assert PieceRequest(style="bach", seed=3).content(None) == {"style": "bach", "seed": 3}
         assert PieceRequest(style="bach").digest(MODEL, None) == "286dccf10e255472277ea1c613e4adff"
+
+    def test_changed_when_instruments_that_are_named_came_to_be_heard(self) -> None:
+        asked = PieceRequest(instruments=("piano",))
+        before = {"format": REQUEST_FORMAT, "request": asked.content(None), "model": MODEL}
+        assert asked.digest(MODEL, None) == canonical_digest({**before, "format": 3}) != canonical_digest(before)
 
 
 class TestItsLength:

@@ -55,6 +55,11 @@ class TestFiles:
         assert colours is not None
         assert len(colours) > 10, "an empty picture"
 
+    def test_metadata_name_what_was_asked_for_and_does_not_sound(self, piece: Piece, tmp_path: Path) -> None:
+        request = piece.request.model_copy(update={"instruments": ("violin", "strings", "harp", "drums", "cello")})
+        sample = export(replace(piece_of(piece), request=request), tmp_path)
+        assert read_metadata(Path(sample.metadata)).unheard == sample.unheard == ("harp", "cello")
+
     def test_a_piece_without_notes_is_written_too(self, piece: Piece, tmp_path: Path) -> None:
         sample = export(piece_of(piece, "bach piano start tempo120 wait:96 end"), tmp_path)
         assert (sample.notes, sample.seconds) == (0, 0.0)

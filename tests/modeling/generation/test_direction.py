@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from modeling.controls import Blend, Controls
-from modeling.generation import ModelBundle, SamplingConfig, generate
+from modeling.generation import ExecutorConfig, ModelBundle, SamplingConfig, generate, new_executor
 from modeling.generation.direction import Direction
 from modeling.generation.mixture import Header, Mixture
 from modeling.network.transformer import MuseNet
@@ -147,3 +147,56 @@ class TestControls:
         assert programs(Direction()) == {40, 42}
         assert programs(Direction(instruments=("cello",))) == {42}
         assert programs(Direction(instruments=("violin", "strings"))) == {40, 42}
+
+
+class TestEntries:
+    NAMES = ("piano", "strings", "drums")
+
+    @pytest.mark.parametrize(
+        ("name", "time"),
+        [("combined", Time.SECONDS), ("note", Time.BEATS), ("chordwise", Time.SECONDS), ("onset_bpe", Time.BEATS)],
+    )
+    def test_all_that_is_required_sounds_whatever_the_weights(self, name: str, time: Time, bundle_of: BundleOf) -> None:
+        bundle = bundle_of(name, time)
+        directions = [
+            Direction(instruments=self.NAMES),
+            Direction(instruments=self.NAMES, seconds=5.0),
+            Direction(instruments=self.NAMES, controls=Controls(most_voices=1, lowest=40, highest=70)),
+        ]
+        for direction, length in zip(directions, (48, 300, 120)):
+            for piece in pieces_of(bundle, direction, length=length, instruments=self.NAMES):
+                assert heard(bundle, piece) == set(self.NAMES)
+
+    def test_suggestions_are_heard_more_often_than_by_chance(self, bundle: ModelBundle) -> None:
+        even = Controls(outside=0.0)
+        directions = [Direction(controls=even, is_open=True, instruments=names) for names in ((), ("drums",))]
+        counts = [
+            sum("drums" in heard(bundle, piece) for piece in pieces_of(bundle, direction, 16, 24, self.NAMES))
+            for direction in directions
+        ]
+        assert counts[0] < counts[1]
+
+    def test_a_piece_is_the_same_in_any_batch_and_continued_from_anywhere(self, bundle: ModelBundle) -> None:
+        direction = Direction(instruments=self.NAMES, seconds=4.0)
+        many, few = (pieces_of(bundle, direction, count=count, instruments=self.NAMES) for count in (4, 2))
+        assert [piece.tolist() for piece in many[:2]] == [piece.tolist() for piece in few]
+        begun = np.stack([piece[:30] for piece in few])
+        whole = generate(bundle.model, bundle.encoding, begun, [300] * 2, FREE, 0, direction=direction)
+        assert [piece.tolist() for piece in whole] == [piece.tolist() for piece in few]
+
+    def test_executors_agree(self, bundle: ModelBundle) -> None:
+        direction = Direction(instruments=self.NAMES)
+        prompts = np.stack([piece[:4] for piece in pieces_of(bundle, direction, count=2, instruments=self.NAMES)])
+        executors = [new_executor(bundle.model, ExecutorConfig(executor=kind)) for kind in ("eager", "compiled")]
+        pieces = [
+            generate(bundle.model, bundle.encoding, prompts, [80] * 2, FREE, 0, direction=direction, executor=executor)
+            for executor in executors
+        ]
+        assert [piece.tolist() for piece in pieces[0]] == [piece.tolist() for piece in pieces[1]]
+
+
+def heard(bundle: ModelBundle, piece: Tokens) -> set[str]:
+    """The groups that sound in a piece."""
+    vocabulary = bundle.vocabulary
+    rows = bundle.encoding.read(bundle.encoding.expand(piece)).row
+    return {vocabulary.instruments[index].group for index in np.unique(vocabulary.row_instrument[rows]).tolist()}
