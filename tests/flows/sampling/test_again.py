@@ -46,16 +46,19 @@ class TestAnotherPiece:
         assert line == f"tokens differ from number 4 on: {was} then, {now} now (of {len(tokens)} and {len(tokens)})"
 
     def test_that_ends_earlier(self, written: Written, piece: Piece) -> None:
-        (line,) = differences(*written, replace(piece, tokens=piece.tokens[:40]))
-        assert line.endswith(f"now (of {len(piece.tokens)} and 40)")
-        assert "from number 40 on" in line
+        size = len(piece.tokens) // 2
+        (line,) = differences(*written, replace(piece, tokens=piece.tokens[:size]))
+        assert line.endswith(f"now (of {len(piece.tokens)} and {size})")
+        assert f"from number {size} on" in line
         assert "nothing now" in line
 
     def test_names_versions_model_and_candidate(self, written: Written, piece: Piece) -> None:
         then, folder = written
         older = then.model_copy(update={"made_with": {**then.made_with, "torch": "1.0", "device": "cuda:0"}})
         other = ModelIdentity(version="9", digest="cd" * 32, dataset="songs@abc", run="r")
-        changed = replace(piece, tokens=piece.tokens[:40], candidate=piece.candidate + 1, model=other)
+        changed = replace(
+            piece, tokens=piece.tokens[: len(piece.tokens) // 2], candidate=piece.candidate + 1, model=other
+        )
         lines = differences(older, folder, changed)[1:]
         assert lines[0] == f"candidate {piece.candidate} was the best then, {piece.candidate + 1} now"
         assert lines[1].startswith("the model was musenet None (")
@@ -67,7 +70,7 @@ class TestAnotherPiece:
     def test_says_if_the_tokens_of_then_are_not_there(self, written: Written, piece: Piece) -> None:
         then, folder = written
         (folder / then.files["text"].name).unlink()
-        (line,) = differences(then, folder, replace(piece, tokens=piece.tokens[:40]))
+        (line,) = differences(then, folder, replace(piece, tokens=piece.tokens[: len(piece.tokens) // 2]))
         assert "is missing" in line
 
 
