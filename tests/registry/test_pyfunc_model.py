@@ -155,7 +155,8 @@ def test_a_call_that_takes_too_long_is_given_up(model: Any) -> None:
 
 def test_a_length_in_seconds(model: Any) -> None:
     answer = model.predict(requests(("jazz", "piano")), params={"seconds": 2.0, "best_of": 1})
-    assert len(answer["tokens"][0].split()) <= 44, "20 tokens a second and a header of 4"
+    ticks = sum(int(wait) for wait in re.findall(r"wait:(\d+)", answer["tokens"][0]))
+    assert ticks / 96 == pytest.approx(2.0, rel=0.05)
 
 
 def test_a_request_that_fails_is_refused_before_any_piece_is_made(model: Any) -> None:
