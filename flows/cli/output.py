@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,16 @@ import click
 from infra.errors import UserError
 from infra.files import write_atomically
 
+DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
+"""Variables of which one is set where a page can be shown."""
 LISTED = 20
 """Lines of a kind that a report shows; `--json` has all."""
+
+
+def browse(address: str) -> None:
+    """Open a page in the browser, unless this is a machine without a display, which would list all that it lacks."""
+    if sys.platform == "darwin" or any(os.environ.get(name) for name in DISPLAYS):
+        click.launch(address)
 
 
 def show(report: Any, lines: list[str], as_json: bool) -> None:

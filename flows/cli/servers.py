@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from flows.cli.options import json_option, lake_option, registry_option
-from flows.cli.output import command_prefix, show
+from flows.cli.output import browse, command_prefix, show
 from flows.cli.running import FAILED, errors
 from infra.lake import Lake
 
@@ -68,7 +68,7 @@ def open_page(page: str, lake: Lake) -> None:
     click.echo(f"{page}: {url}   (stop both servers with `{command_prefix()} down`)")
     if page == "prefect":
         _say_where_the_password_is(lake)
-    click.launch(str(url))
+    browse(str(url))
 
 
 def _say_where_the_password_is(lake: Lake) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from flows.cli.output import browse
 from flows.cli.running import running
 from flows.cli.serve import announce, run_server, serving_options
 from infra.lake import Lake
@@ -32,7 +33,7 @@ def studio(model: str, lake: Lake, no_browser: bool, prepare: int | None, **opti
     def started(address: str, version: str) -> None:
         announce(address, version)
         if not no_browser:
-            click.launch(address)
+            browse(address)
 
     run_server(started, model=model, lake=lake, **options)
 
