@@ -12,10 +12,12 @@ function capital(text: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
-/** Return a name as words; those without vowels are abbreviations. */
+/** Return a name as words, each with a capital since many are of people; those without vowels are abbreviations. */
 function spaced(name: string): string {
-  const words = name.split("_").map((word) => (/[aeiouy]/i.test(word) ? word : word.toUpperCase()));
-  return capital(words.join(" "));
+  return name
+    .split("_")
+    .map((word) => (/[aeiouy]/i.test(word) ? capital(word) : word.toUpperCase()))
+    .join(" ");
 }
 
 function seconds(value: number): string {
