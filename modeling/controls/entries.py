@@ -10,10 +10,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from modeling.controls.tables import NONE, id_table, part_starts
 from tokenization.compiled import compiled
 from tokenization.encodings import HEADER, Encoding
-from tokenization.encodings.effects import DRUM, NOTE
-from tokenization.vocabulary import PITCHES
 
 DUE = 0.5
 """Share of the planned tokens at which the bonus is greatest, and behind which a required part enters."""
@@ -43,7 +42,7 @@ class Entries:
         (ids,); None: all. A part that they leave no note is not waited for.
         """
         self._starts = part_starts(encoding, parts)
-        self._starts_any = part_starts(encoding, np.ones((1, parts.shape[1]), np.bool_))[:, 0]
+        self._starts_any: NDArray[np.bool_] = id_table(encoding).instrument != NONE
         limited = self._starts if within is None else self._starts & within[:, None]
         may_sound = (playable[:, None] & parts).any(axis=2) & limited.any(axis=0)
         self._left = np.where(may_sound, NOTES, 0)
@@ -81,17 +80,6 @@ class Entries:
     def keep(self, rows: NDArray[np.int64]) -> None:
         """Keep these pieces, in this order; one that is named more than once is copied."""
         self._left, self._struck = self._left[rows], self._struck[rows]
-
-
-def part_starts(encoding: Encoding, parts: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return the ids with which a note of a part starts, learned ids by all that they stand for, shape (ids, parts)."""
-    vocabulary, table = encoding.vocabulary, encoding.effects.table
-    is_start = (table.kind == NOTE) | (table.kind == DRUM)
-    starts = is_start[:, None] & parts[:, np.where(is_start, table.value // PITCHES, 0)].T
-    if vocabulary.learned:
-        expansion = vocabulary.expansion
-        starts = np.logical_or.reduceat(starts[expansion.tokens], expansion.first[:-1], axis=0)
-    return np.ascontiguousarray(starts)
 
 
 @compiled

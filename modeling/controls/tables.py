@@ -49,8 +49,8 @@ def id_table(encoding: Encoding) -> IdTable:
     """Describe the ids of an encoding."""
     vocabulary, effects = encoding.vocabulary, encoding.effects
     kind, value = effects.table.kind, effects.table.value
-    starts = (kind == NOTE) | (kind == DRUM)
-    instrument, pitch = np.where(starts, value // PITCHES, NONE), np.where(starts, value % PITCHES, NONE)
+    starts, instrument = _starts(encoding)
+    instrument, pitch = np.where(starts, instrument, NONE), np.where(starts, value % PITCHES, NONE)
     plain = (kind == NOTE).astype(np.int64)
     onsets = plain
     if vocabulary.learned:
@@ -71,9 +71,8 @@ def limits_of(encoding: Encoding, controls: Controls, playable: NDArray[np.bool_
     left.
     """
     vocabulary, table = encoding.vocabulary, encoding.effects.table
-    starts = (table.kind == NOTE) | (table.kind == DRUM)
-    pitched = table.kind == NOTE
-    pitch, instrument = table.value % PITCHES, np.where(starts, table.value // PITCHES, 0)
+    starts, instrument = _starts(encoding)
+    pitched, pitch = table.kind == NOTE, table.value % PITCHES
     may = ~pitched | ((controls.lowest <= pitch) & (pitch <= controls.highest))
     may &= ~starts | _near(encoding, controls.softest, controls.loudest)
     bias = np.zeros(vocabulary.size, np.float32)
@@ -91,6 +90,27 @@ def limits_of(encoding: Encoding, controls: Controls, playable: NDArray[np.bool_
         may = np.logical_and.reduceat(may[expansion.tokens], expansion.first[:-1])
         bias = np.add.reduceat(bias[expansion.tokens], expansion.first[:-1])
     return Limits(may, bias)
+
+
+def part_starts(encoding: Encoding, parts: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the ids with which a note of a part starts, learned ids by all that they stand for, shape (ids, parts).
+
+    `parts`: the instruments of each part, shape (parts, instruments).
+    """
+    vocabulary = encoding.vocabulary
+    is_start, instrument = _starts(encoding)
+    starts = is_start[:, None] & parts[:, instrument].T
+    if vocabulary.learned:
+        expansion = vocabulary.expansion
+        starts = np.logical_or.reduceat(starts[expansion.tokens], expansion.first[:-1], axis=0)
+    return np.ascontiguousarray(starts)
+
+
+def _starts(encoding: Encoding) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    """Return which ids, learned ones aside, start a note, and its instrument, 0 for the others."""
+    table = encoding.effects.table
+    starts = (table.kind == NOTE) | (table.kind == DRUM)
+    return starts, np.where(starts, table.value // PITCHES, 0)
 
 
 def _near(encoding: Encoding, softest: int, loudest: int) -> NDArray[np.bool_]:

@@ -61,30 +61,22 @@ class CompiledExecutor:
         shape = (layers, slots, heads, capacity, size)
         return KeyValues(np.empty(shape, np.float32), np.empty(shape, np.float32))
 
-    def forward(self, *arguments: object) -> None:
-        """Call `forward` with this network; other arguments as there, arrays in C order."""
-        if self._forward is None:
-            self._forward = machine_code(forward, self.network, *arguments)
-        self._forward(self.network, *arguments)
-
-    def parts(self, rows: int) -> int:
-        """Return the number of parts that the rows of a decode step are divided into."""
-        return max(min(self.cores, rows, rows * self._weights // LEAST_WORK), 1)
-
-    def decode_step(
+    def forward(
         self,
         cache: KeyValues,
         fields: Rows,
         slots: Rows,
         positions: Rows,
         buffers: list[Buffers],
+        first: int,
         logits: Floats,
     ) -> None:
-        """Append a token to each of different slots, arguments as of `forward`.
+        """Call the kernel `forward` with this network; other arguments as there, arrays in C order.
 
-        Each part has its own of `buffers`, of which there is one at least; those that lack are added.
+        Where logits are wanted after every token, each has a slot of its own, and they are divided among cores. Each
+        part has its own of `buffers`, of which there is one at least; those that lack are added.
         """
-        parts = self.parts(len(slots))
+        parts = 1 if first else self.parts(len(slots))
         while len(buffers) < parts:
             buffers.append(new_buffers(self.network, len(buffers[0].residual), len(buffers[0].room.scores)))
         bounds = np.linspace(0, len(slots), parts + 1).astype(int)
@@ -92,13 +84,22 @@ class CompiledExecutor:
         def run(part: tuple[int, int], own: Buffers) -> None:
             taken = slice(*part)
             columns = np.ascontiguousarray(fields[:, taken])
-            self.forward(cache, columns, slots[taken], positions[taken], own, 0, logits[taken])
+            self._kernel(cache, columns, slots[taken], positions[taken], own, first, logits[taken])
 
-        first, *others = zip(pairwise(bounds.tolist()), buffers)
+        own, *others = zip(pairwise(bounds.tolist()), buffers)
         waiting = [self._threads.submit(run, *other) for other in others]
-        run(*first)
+        run(*own)
         for each in waiting:
             each.result()
+
+    def parts(self, rows: int) -> int:
+        """Return the number of parts that the rows of a decode step are divided into."""
+        return max(min(self.cores, rows, rows * self._weights // LEAST_WORK), 1)
+
+    def _kernel(self, *arguments: object) -> None:
+        if self._forward is None:
+            self._forward = machine_code(forward, self.network, *arguments)
+        self._forward(self.network, *arguments)
 
     @cached_property
     def _threads(self) -> ThreadPoolExecutor:
@@ -136,11 +137,8 @@ class CompiledState:
 
     def decode_step(self, latest: Fields) -> None:
         """Append the latest token of every row, shape (FIELDS, rows)."""
-        rows = len(self._slots)
-        positions = np.full(rows, self.cached)
-        self.logits = self._new_logits(rows)
-        columns = _columns(latest, self._labels)
-        self._executor.decode_step(self._cache, columns, self._slots, positions, self._buffers, self.logits)
+        positions = np.full(len(self._slots), self.cached)
+        self._run(latest, self._labels, self._slots, positions, len(self._slots))
         self.cached += 1
 
     def keep(self, rows: Rows) -> None:
@@ -173,19 +171,11 @@ class CompiledState:
 
     def _run(self, fields: Fields, labels: Rows, slots: Rows, positions: Rows, wanted: int) -> None:
         """Run tokens, fields of shape (FIELDS, tokens) and labels; compute logits after the last `wanted`."""
-        self.logits = self._new_logits(wanted)
-        columns, first = _columns(fields, labels), len(slots) - wanted
-        self._executor.forward(self._cache, columns, slots, positions, self._buffers[0], first, self.logits)
+        rows = np.empty((FIELDS + len(labels), len(slots)), np.int64)  # in C order, which `concatenate` need not keep
+        rows[:FIELDS], rows[FIELDS:] = fields, labels
+        self.logits = np.empty((wanted, self._executor.network.output.bias.shape[1]), np.float32)
+        first = len(slots) - wanted
+        self._executor.forward(self._cache, rows, slots, positions, self._buffers, first, self.logits)
 
     def _new_buffers(self, rows: int) -> Buffers:
         return new_buffers(self._executor.network, rows, self._capacity)
-
-    def _new_logits(self, rows: int) -> Floats:
-        return np.empty((rows, self._executor.network.output.bias.shape[1]), np.float32)
-
-
-def _columns(fields: Fields, labels: Rows) -> Rows:
-    """Return fields and labels of tokens as one array in C order, which `concatenate` need not keep."""
-    rows = np.empty((FIELDS + len(labels), labels.shape[1]), np.int64)
-    rows[:FIELDS], rows[FIELDS:] = fields, labels
-    return rows

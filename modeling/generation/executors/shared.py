@@ -77,10 +77,7 @@ class SharedExecutor:
         *_, slots, positions = np.ascontiguousarray(tokens)
         fields = np.ascontiguousarray(tokens[:-2])
         first = tokens.shape[1] - wanted
-        if first:
-            self.executor.forward(self.cache, fields, slots, positions, self._buffers[0], first, logits)
-        else:
-            self.executor.decode_step(self.cache, fields, slots, positions, self._buffers, logits)
+        self.executor.forward(self.cache, fields, slots, positions, self._buffers, first, logits)
         return logits
 
 
