@@ -36,8 +36,7 @@ SMALL_CRITIC = {"train_pieces": 16, "held_out_pieces": 8, "critic.steps": 4, "cr
 
 @pytest.fixture(scope="module")  # no later test starts in the reader's folder
 def reader(tmp_path_factory: pytest.TempPathFactory, song: Callable[[int], bytes]) -> Iterator[Any]:
-    """A `reader.Reader` who has followed README.md."""
-    import mlflow
+    """A `reader.Reader` at that computer."""
     from reader import Reader
 
     def write_songs(folder: Path, first: int, count: int) -> None:
@@ -48,7 +47,6 @@ def reader(tmp_path_factory: pytest.TempPathFactory, song: Callable[[int], bytes
     from flows.criticism.parameters import CriticParameters
     from flows.training import flow as training_flow
     from flows.warm_start import fitting
-    from infra.services import down, prefect_server
     from modeling.config import load_preset, with_settings
 
     work = tmp_path_factory.mktemp("reader")
@@ -62,21 +60,29 @@ def reader(tmp_path_factory: pytest.TempPathFactory, song: Callable[[int], bytes
     (work / "composers.csv").write_text("path,style\nbach/00.mid,Bach Johann Sebastian\n", encoding="utf-8")
     for name in ("tune", "my_idea"):
         (work / f"{name}.mid").write_bytes(song(3000))
-    lake = Lake(work / "lake")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(work)
         patch.setenv("HOME", str(home))
-        patch.setenv(LAKE_VARIABLE, str(lake.root))
+        patch.setenv(LAKE_VARIABLE, str(work / "lake"))
         for module in (training_flow, fitting):
             patch.setattr(module, "load_preset", lambda name: with_settings(load_preset(name), SMALL))
         changed = CriticParameters.changed
         patch.setattr(CriticParameters, "changed", lambda given, settings: changed(given, {**SMALL_CRITIC, **settings}))
-        lake.services.mkdir(parents=True)
-        with prefect_server(lake):
-            try:
-                reader = Reader()
-                reader.follow("README.md", "sh")
-                yield reader
-            finally:
-                down(lake)
-                mlflow.set_tracking_uri(None)  # type: ignore[arg-type]  # which snippets have set for the whole process
+        yield Reader()
+
+
+@pytest.fixture(scope="module")
+def served(reader: Any) -> Iterator[None]:
+    """Prefect's server on the reader's lake."""
+    import mlflow
+
+    from infra.services import down, prefect_server
+
+    lake = Lake(Path("lake").absolute())
+    lake.services.mkdir(parents=True)
+    with prefect_server(lake):
+        try:
+            yield
+        finally:
+            down(lake)
+            mlflow.set_tracking_uri(None)  # type: ignore[arg-type]  # which snippets have set for the whole process

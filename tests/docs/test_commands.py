@@ -11,27 +11,38 @@ from reader import Reader
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
+STANDALONE = ("docs/encodings.md",)
+"""Pages whose commands need no model and no dataset."""
+
 
 def pages_with(language: str) -> list[ParameterSet]:
-    """The pages with commands to run. The guides take minutes, and the quick start goes the way of README.md once more:
-    they are left to `make thorough`."""
+    """The pages with commands to run. README.md goes the way of the demo, which `tests/flows/demo` runs, once more, and
+    the guides follow it: they take minutes, and are left to `make thorough`."""
     pages = [page for page in PAGES if any(b.language == language and b.reason is None for b in blocks_of(page))]
     thorough = (pytest.mark.thorough,)
-    later = ("docs/guides/", "docs/quickstart")
-    return [pytest.param(page, marks=thorough if page.startswith(later) else ()) for page in pages]
+    return [pytest.param(page, marks=() if page in STANDALONE else thorough) for page in pages]
+
+
+@pytest.fixture
+def follower(page: str, reader: Reader, request: pytest.FixtureRequest) -> Reader:
+    """The reader, who has followed README.md before all pages but those that need nothing of it."""
+    if page not in STANDALONE:
+        request.getfixturevalue("served")
+        reader.follow("README.md", "sh")
+    return reader
 
 
 @pytest.mark.parametrize("page", pages_with("sh"))
-def test_the_commands_of_a_page(page: str, reader: Reader) -> None:
-    reader.follow(page, "sh")
+def test_the_commands_of_a_page(page: str, follower: Reader) -> None:
+    follower.follow(page, "sh")
     if page == "docs/quickstart.md":  # which says what lies where
         assert {path.suffix for path in Path("songs").iterdir()} == {".mid", ".txt", ".png", ".json"}
 
 
 @pytest.mark.parametrize("page", pages_with("python"))
-def test_the_snippets_of_a_page(page: str, reader: Reader) -> None:
+def test_the_snippets_of_a_page(page: str, follower: Reader) -> None:
     before = trained()
-    reader.follow(page, "python")
+    follower.follow(page, "python")
     if page == "README.md":  # whose commands have trained and criticised the same
         assert trained() == before
 
