@@ -1,12 +1,13 @@
-"""The example scripts run as they are, one after the other on one small lake."""
+"""The example scripts run as they are, one after the other in this process and on one small lake."""
 
 from __future__ import annotations
 
-import os
-import subprocess
+import runpy
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -45,17 +46,13 @@ def home(ingested: Home) -> Path:
 
 
 def run(home: Path, script: str, *arguments: str) -> str:
-    """Run an example in `home`; return what it printed."""
-    variables = {"PYTHONPATH": str(ROOT), "MUSENET_LAKE": str(home / "lake")}
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "examples" / script), *arguments],
-        env={**os.environ, **variables},
-        cwd=home,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    """Run an example in `home`, as the main program; return what it printed."""
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(StringIO()) as printed:
+        patch.chdir(home)
+        patch.setenv("MUSENET_LAKE", str(home / "lake"))
+        patch.setattr(sys, "argv", [script, *arguments])
+        runpy.run_path(str(ROOT / "examples" / script), run_name="__main__")
+    return printed.getvalue()
 
 
 def test_ingest_and_inspect(ingested: Home) -> None:

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import logging
-import os
 import re
-import subprocess
-import sys
+import threading
 import time
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from uuid import UUID
 
 import pytest
 
 from flows import progress
-from flows.progress import say, stage, tick, warn
-
-REPOSITORY = Path(__file__).parents[2]
+from flows.progress import in_this_run, say, stage, tick, warn
 
 
 def test_a_stage_ends_in_one_line_with_its_time_and_note(capsys: pytest.CaptureFixture[str]) -> None:
@@ -118,76 +114,70 @@ class TestTheLog:
         assert capfd.readouterr() == ("", "! once\n")
 
 
-FLOW = """
-import os, sys, threading
-from infra.lake import Lake
-from infra.services import library_environment, prefect_server
-
-lake = Lake.at(sys.argv[1])
-os.environ.update(library_environment(lake))
-with prefect_server(lake) as api:
+@pytest.mark.slow
+def test_progress_and_lines_of_flows_tasks_and_threads_reach_prefect_s_page(
+    prefect_api: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     from prefect import flow, get_client, task
-    from prefect.client.schemas.filters import LogFilter
-    from flows import progress
+    from prefect.client.schemas.filters import (
+        ArtifactFilter,
+        ArtifactFilterFlowRunId,
+        LogFilter,
+        LogFilterFlowRunId,
+    )
+    from prefect.runtime import flow_run
 
-    progress.LOG_SECONDS = 0.0
+    from infra.services.prefect_api import drain
+
+    def in_thread(function: Callable[..., object], argument: object) -> None:
+        thread = threading.Thread(target=function, args=[argument])
+        thread.start()
+        thread.join()
 
     @task
-    def parse():
-        with progress.stage("parsing", 4) as bar:
+    def parse() -> None:
+        with stage("parsing", 4) as bar:
             bar.update(2, note="1 refused")
-            thread = threading.Thread(target=progress.in_this_run(progress.warn), args=["MLflow: locked"])
-            thread.start()
-            thread.join()
-            thread = threading.Thread(target=bar.update, args=[3])
-            thread.start()
-            thread.join()
-            thread = threading.Thread(target=progress.say, args=["from a thread without a run"])
-            thread.start()
-            thread.join()
+            in_thread(in_this_run(warn), "MLflow: locked")
+            in_thread(bar.update, 3)
+            in_thread(say, "from a thread without a run")
 
-    @flow
-    def ingest():
-        progress.tick("nothing changed")
+    @flow(name="progress")
+    def shown() -> UUID:
+        tick("nothing changed")
         parse()
+        return UUID(flow_run.id)
 
-    ingest()
-    from infra.services.prefect_api import drain
+    monkeypatch.setattr(progress, "LOG_SECONDS", 0.0)
+    run = shown()
     drain()
     with get_client(sync_client=True) as client:
-        for artifact in client.read_artifacts():
-            print(artifact.key, artifact.task_run_id is not None, artifact.data, artifact.description)
-        for line in client.read_logs(LogFilter()):
-            if line.name == "musenet":
-                print(line.level, line.task_run_id is not None, line.message)
-"""
-
-
-@pytest.mark.slow
-def test_progress_and_lines_of_flows_tasks_and_threads_reach_prefect_s_page(tmp_path: Path) -> None:
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("PREFECT_")}
-    done = subprocess.run(
-        [sys.executable, "-c", FLOW, str(tmp_path / "lake")],
-        env=environment,
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    lines = [re.sub(r"\d+\.\d s", "0.0 s", line) for line in done.stdout.splitlines()]
-    assert lines == [
-        "progress True 75 parsing: 3 of 4  1 refused",
-        "20 False nothing changed",
-        "20 True parsing: begins",
-        "20 True parsing: 2 of 4  1 refused",
-        "30 True MLflow: locked",
-        "20 True parsing: 3 of 4  1 refused",
-        "20 True parsing: done in 0.0 s  1 refused",
+        (artifact,) = client.read_artifacts(
+            artifact_filter=ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run]))
+        )
+        logged = client.read_logs(LogFilter(flow_run_id=LogFilterFlowRunId(any_=[run])))
+    assert (artifact.key, artifact.task_run_id is not None) == ("progress", True)
+    assert (artifact.data, artifact.description) == (75, "parsing: 3 of 4  1 refused")
+    lines = [
+        (line.level, line.task_run_id is not None, without_seconds(line.message))
+        for line in logged
+        if line.name == "musenet"
     ]
-    shown = [re.sub(r"\d+\.\d s", "0.0 s", line) for line in done.stderr.splitlines()]
-    assert shown == [
+    assert lines == [
+        (logging.INFO, False, "nothing changed"),
+        (logging.INFO, True, "parsing: begins"),
+        (logging.INFO, True, "parsing: 2 of 4  1 refused"),
+        (logging.WARNING, True, "MLflow: locked"),
+        (logging.INFO, True, "parsing: 3 of 4  1 refused"),
+        (logging.INFO, True, "parsing: done in 0.0 s  1 refused"),
+    ]
+    assert [without_seconds(line) for line in capsys.readouterr().err.splitlines()] == [
         "✓ nothing changed",
         "! MLflow: locked",
         "from a thread without a run",
         "✓ parsing  0.0 s  1 refused",
     ], "each line once"
+
+
+def without_seconds(line: str) -> str:
+    return re.sub(r"\d+\.\d s", "0.0 s", line)
