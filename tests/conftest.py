@@ -33,7 +33,7 @@ os.environ.update(library_environment(Lake(SCRATCH)))
 # Tests run side by side, and the threads of small tensors would only wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Of each property; `--hypothesis-profile=default` tries 100.
-settings.register_profile("musenet", max_examples=40)
+settings.register_profile("musenet", max_examples=25)
 settings.load_profile("musenet")
 
 

@@ -150,6 +150,7 @@ def assert_equal(version: DatasetVersion, expected: DatasetVersion) -> None:
         assert (version.path / name).read_bytes() == (expected.path / name).read_bytes()
 
 
+@pytest.mark.thorough  # `TestEveryEngine` shows that whatever a job gives comes back, and with which index
 class TestTheVersion:
     """It is the same from every engine. `TestTheCommand` shows it of Ray, `test_pipeline.py` of two local workers and
     `test_object_store_lake.py` of Dask in this process."""
@@ -193,6 +194,7 @@ class TestEveryEngine:
         assert outcomes(opened.engine, failing, [4]) == [[8]]
 
 
+@pytest.mark.thorough
 class TestTheCommand:
     def test_is_quiet_with_ray(self, expected: DatasetVersion, mixed_songs: Path, tmp_path: Path) -> None:
         """No banner, warning or traceback; `test_object_store_lake` shows it of Dask. The version is as expected."""

@@ -194,7 +194,9 @@ class TestSafety:
             carry_out(planned, lambda *_: None)
         assert len(dataset_versions(lake)) == 3
 
-    @pytest.mark.parametrize("operations", [1, 2, 5, 11, 17])
+    @pytest.mark.parametrize(
+        "operations", [1, 5, 17, *(pytest.param(many, marks=pytest.mark.thorough) for many in (2, 11))]
+    )
     def test_killed_anywhere_it_leaves_a_lake_that_works(
         self, lake: Lake, operations: int, tmp_path: Path, song: Any, steps: Any
     ) -> None:

@@ -74,6 +74,7 @@ def is_whole(index: pl.DataFrame, folder: Path, expected: dict[str, bytes]) -> b
     return done and index["midi"].to_list() == list(expected) and files_of(folder) == expected
 
 
+@pytest.mark.thorough  # `test_table_run.py` shows that work that was done is found, and only whole samples are
 def test_a_killed_run_goes_on_without_lost_or_doubled_rows(
     composer: Composer, tmp_path: Path, expected: dict[str, bytes]
 ) -> None:
