@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 # Python keeps what it has compiled, even where an image forbids it: without that, every process compiles Prefect anew
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup demo quick test lint types imports docs unit thorough audit benchmark benchmark-training clean
+.PHONY: setup demo quick test lint types imports docs unit alone thorough audit benchmark benchmark-training clean
 
 setup: $(STAMP)
 
@@ -33,24 +33,24 @@ quick: setup
 	@$(BIN)/pytest -m "not slow" -n 2 --dist loadfile
 
 # What needs seconds comes first. Types and documentation, which take minutes of one processor, are checked beside the
-# first tests, so that no processor waits for them.
+# tests with little priority: mostly where these wait for servers, and while tests run alone.
 test: setup
 	@$(MAKE) --no-print-directory lint imports
-	@$(MAKE) --no-print-directory --jobs 2 unit docs types
+	@$(MAKE) --no-print-directory --jobs 3 alone docs types BESIDE="nice -n 10"
 
 lint: setup
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 
 types: setup
-	@$(BIN)/mypy
+	@$(BESIDE) $(BIN)/mypy
 
 imports: setup
 	@$(BIN)/lint-imports
 
 # Into build/docs; a warning is an error
 docs: setup
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@NO_MKDOCS_2_WARNING=1 $(BESIDE) $(BIN)/mkdocs build --quiet
 
 # In the order in which two processes take them: while one compiles the reader of MIDI files, which most tests need, the
 # other does not wait for it; then the files with the longest tests, so that at the end neither waits for the other.
@@ -60,9 +60,12 @@ READER := tests/tokenization/midi/test_reader.py
 FIRST := $(READER) $(filter-out $(READER),$(foreach part,modeling tokenization docs flows,$(filter tests/$(part)/%,$(TESTS))))
 unit: setup
 	@$(BIN)/pytest -m "not alone and not thorough" -n 2 --dist loadfile --no-loadscope-reorder $(FIRST) $(filter-out $(FIRST),$(TESTS))
+
+# Beside no other test
+alone: unit
 	@$(BIN)/pytest -m "alone and not thorough" $(ALONE)
 
-# What takes longer than a change should wait for: the commands of all guides
+# What takes longer than a change should wait for: the commands of README.md and all guides, clusters, long runs
 thorough: setup
 	@$(BIN)/pytest -m thorough
 
