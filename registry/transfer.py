@@ -24,6 +24,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final, Literal, Self
 
+from mlflow.utils.mlflow_tags import MLFLOW_SOURCE_NAME
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from infra.errors import UserError, message_of
@@ -37,7 +38,7 @@ from registry.manifest import MANIFEST, check_manifest, write_manifest
 from registry.models import BUNDLE_TAG, MANIFEST_TAG, RegisteredModel
 from registry.publishing import register
 from registry.pulling import cache_folder, local_folder, pull_version
-from registry.runs import open_run
+from registry.runs import end_run, open_run, tag_of
 from registry.store import Registry
 
 FORMAT: Final = 2
@@ -48,6 +49,8 @@ OF_PLACE = (BUNDLE_TAG, MANIFEST_TAG, PARENT_TAG, WEIGHTS_TAG, "dataset", "gate"
 """Tags that are made anew where a version is imported or mean nothing there, with those whose names go on behind a
 point."""
 PRECISION_TAG = "precision"
+SOURCE = "musenet models import"
+"""The command that a run names which stands for one that was trained elsewhere."""
 ROUNDED = (
     "\n\n## Precision\n\nIts weights were rounded to 16 bits (float16) from those of version {version}, whose files "
     "had the digest `{digest}`.\n"
@@ -167,11 +170,21 @@ def import_version(registry: Registry, source: Path) -> RegisteredModel:
         dataset = DatasetReference(name, digest, "", {})
         tags = {key: value for key, value in about.tags.items() if key.partition(".")[0] not in OF_PLACE}
         run = tags.get("run", "")
-        run_id = open_run(registry, run, f"{tags.get('preset', MODEL_NAME)}-{run}", {"dataset": about.dataset}, dataset)
+        run_id = _run_of(registry, run, f"{tags.get('preset', MODEL_NAME)}-{run}", dataset)
         tags |= {"imported": f"version {about.version}", WEIGHTS_TAG: weights_digest(found.bundle)}
         shutil.copytree(found.bundle, staged / BUNDLE, copy_function=link)
         bundle, name = staged / BUNDLE, f"imported-{run}"
         return register(registry, run_id, bundle, dataset, tags, found.card, name=name, pages=found.pages)
+
+
+def _run_of(registry: Registry, key: str, name: str, dataset: DatasetReference) -> str:
+    """Return MLflow's id of the run that trained an imported version; where that was elsewhere, of a finished one that
+    stands for it."""
+    run_id = open_run(registry, key, name, {"dataset": str(dataset)}, dataset, source=SOURCE)
+    with registry_errors():
+        if tag_of(registry, run_id, MLFLOW_SOURCE_NAME) == SOURCE:
+            end_run(registry, run_id, "FINISHED")
+    return run_id
 
 
 def _pages(folder: Path) -> dict[str, str]:

@@ -151,6 +151,8 @@ def test_one_goes_to_another_lake_as_a_file(shelf: Shelf, make_registry: Callabl
     (model,) = list_models(Registry.open(other))
     assert model.identity.digest == find_model(Registry.open(shelf.lake), SHORT).identity.digest
     assert model.tags["nats_per_note"] == "8.1000"
+    run = Registry.open(other).client.get_run(model.run_id)
+    assert (run.info.status, run.data.tags["mlflow.source.name"]) == ("FINISHED", "musenet models import")
 
     data = file.read_bytes()
     with tarfile.open(file) as tar:
