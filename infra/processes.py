@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable
 from multiprocessing.connection import wait
 from pathlib import Path
+from typing import NoReturn
 
 import psutil
 
@@ -70,9 +71,12 @@ def having_open(*files: Path) -> list[str]:
     return found
 
 
-def exit_now() -> None:
-    """End this process with status 1, without cleaning up."""
-    os._exit(1)
+def exit_now(status: int = 1) -> NoReturn:
+    """End this process without cleaning up, but for what is still to be written to standard output and error."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(status)
 
 
 def end_with_stdin(end: Callable[[], object] = exit_now) -> None:

@@ -57,6 +57,7 @@ def run_server(
 ) -> None:
     """Serve until a signal; `on_start` is called with the address and the version."""
     with errors():
+        from infra.processes import exit_now
         from infra.services import library_settings
         from infra.settings import apply
 
@@ -66,7 +67,9 @@ def run_server(
 
             content = {name: value for name, value in given.items() if value not in (None, "", ())}
             logging.basicConfig(format="musenet: %(message)s", level=logging.WARNING)
-            run(model, lake, apply(ServingSettings, content, settings), device, on_start)
+            is_idle = run(model, lake, apply(ServingSettings, content, settings), device, on_start)
+        if not is_idle:  # a regular end would stop the thread inside of PyTorch, which aborts the process
+            exit_now(0)
 
 
 def announce(address: str, version: str) -> None:

@@ -9,6 +9,8 @@ from queue import SimpleQueue
 from typing import Any
 
 Aside = Callable[[], Any]
+LAST_SECONDS = 0.1
+"""For which the end waits for the thread."""
 
 
 class Asides:
@@ -16,7 +18,8 @@ class Asides:
 
     def __init__(self) -> None:
         self._waiting: SimpleQueue[tuple[Aside, Future[Any]] | None] = SimpleQueue()
-        threading.Thread(target=self._work, name="aside", daemon=True).start()
+        self._thread = threading.Thread(target=self._work, name="aside", daemon=True)
+        self._thread.start()
 
     def submit(self, aside: Aside) -> Future[Any]:
         """Return the future of what a function returns."""
@@ -24,9 +27,11 @@ class Asides:
         self._waiting.put((aside, future))
         return future
 
-    def close(self) -> None:
-        """End the thread behind what has been submitted."""
+    def close(self) -> bool:
+        """End the thread behind what has been submitted; return True if it has ended, False if it goes on."""
         self._waiting.put(None)
+        self._thread.join(LAST_SECONDS)
+        return not self._thread.is_alive()
 
     def _work(self) -> None:
         while (found := self._waiting.get()) is not None:

@@ -121,14 +121,15 @@ class Scheduler:
         """
         self._drained_at = min(self._drained_at, self.clock() + seconds)
 
-    def close(self) -> None:
-        """Cut short what still runs, and end the threads; what is done aside is not waited for."""
+    def close(self) -> bool:
+        """Cut short what still runs, and end the threads; return False if something is still done aside, which is not
+        waited for."""
         self.drain(0)
         with self._changed:
             self._is_closing = True
             self._changed.notify()
         self._thread.join()
-        self._asides.close()
+        return self._asides.close()
 
     def _rows(self) -> int:
         return sum(job.rows for job in list(self._running))

@@ -27,11 +27,12 @@ LAST_SECONDS = 1.0
 
 def serve(
     reference: str, lake: Lake, settings: ServingSettings, device: str, on_start: Callable[[str, str], None]
-) -> None:
+) -> bool:
     """Serve the model of an alias or version number until SIGINT or SIGTERM.
 
-    `on_start`: called with the address and the version that will be served. Raises UserError for an unknown model, an
-    address that cannot be listened on, and one that needs a token; RegistryError.
+    `on_start`: called with the address and the version that will be served. Returns False if a thread goes on that
+    cannot be ended, as where a long piece is ranked. Raises UserError for an unknown model, an address that cannot be
+    listened on, and one that needs a token; RegistryError.
     """
     if settings.token is None and not is_loopback(settings.host):
         raise UserError(f"other machines reach {settings.host}: give a token that requests have to carry (--token)")
@@ -56,7 +57,8 @@ def serve(
     finally:
         follower.close()
         warming.close()
-        service.close()
+        is_idle = service.close()
+    return is_idle
 
 
 class _Server(uvicorn.Server):

@@ -102,9 +102,9 @@ class Service:
         """The version that is served; None while the first one is loaded, and for files of no registry."""
         return None if self._model is None else self._model.composer.identity.version
 
-    def close(self) -> None:
-        """Cut short what still runs."""
-        self.scheduler.close()
+    def close(self) -> bool:
+        """Cut short what still runs; return False if a thread goes on that cannot be ended."""
+        return self.scheduler.close()
 
     def compose(self, body: ComposeBody) -> tuple[Asked, Job[bytes]]:
         """Return the job of a piece. Raises UserError for a request that cannot be answered."""

@@ -196,8 +196,12 @@ def _measure(url: str, server: subprocess.Popen[str], options: argparse.Namespac
     grown = memory[-1] - memory[min(SETTLED, len(memory)) - 1]
     print(f"memory: {memory[-1]:.0f} MiB, {grown:+.0f} MiB since rest {min(SETTLED, len(memory))} of {len(memory)}")
     print(f"SIGTERM: ended after {drained:.1f} s")
-    # What is asked while the server ends is refused.
-    faults = [fault for fault in load.faults if "Connect" not in fault and " 503 " not in fault]
+    # What is asked while the server ends, and what it cannot finish within its time then, is refused.
+    ended = ("Connect", " 503 ", "the server is shutting down")
+    faults = [fault for fault in load.faults if not any(words in fault for words in ended)]
+    print(f"refused while it ended: {len(load.faults) - len(faults)}")
+    if server.returncode:
+        faults.append(f"the server ended with status {server.returncode}")
     return faults + ([f"draining took {drained:.1f} s"] if drained > 10 else [])
 
 

@@ -167,3 +167,10 @@ def test_a_process_that_has_a_file_open_is_named(tmp_path: Path) -> None:
         process.stdin.close()
     assert user.startswith(f"{Path(sys.executable).name} -c import sys") and user.endswith(f" (pid {process.pid})")
     assert having_open(file) == [], "this process's own does not count"
+
+
+def test_one_that_ends_now_writes_what_it_has_said() -> None:
+    ends = "import threading, time; from infra.processes import exit_now; print('said')\n"
+    ends += "threading.Thread(target=time.sleep, args=[600]).start(); exit_now(3)"
+    ended = subprocess.run([sys.executable, "-c", ends], stdout=subprocess.PIPE, text=True, timeout=60)
+    assert (ended.returncode, ended.stdout) == (3, "said\n")
