@@ -124,6 +124,7 @@ class TestCache:
         assert same(load_split(version, "train", cache), version)
         assert folders(cache) == [folder]
 
+    @pytest.mark.thorough  # the two ranks of `training/test_joint_critic.py` do so
     def test_many_processes_share_one(self, version: Path, cache: Path) -> None:
         code = (
             "import sys; from pathlib import Path; from modeling.data.split import load_split; "

@@ -1,7 +1,7 @@
-"""The training job, by the real DeepSpeed launcher: its reports, its ranks, and its resumption.
+"""The training job: its reports, and, by the real launcher, its ranks and its resumption.
 
-Three launches on the CPU serve all tests that need one: a whole run on one rank, the same on two, and one that
-goes on from its checkpoint in the middle.
+Three jobs on the CPU serve all tests that need one: a whole run on one rank, in this process, the same on two, and one
+that goes on from its checkpoint in the middle.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from modeling.training.checkpoints import CheckpointError
 from modeling.training.deepspeed_config import SettingsError
 from modeling.training.optimisers import learning_rate_factor
 from modeling.training.train import explain
-from modeling.training.trainer import TrainingError
+from modeling.training.trainer import Trainer, TrainingError
 from tokenization.dataset.shards import ShardError
 
 pytestmark = pytest.mark.slow
@@ -150,11 +150,11 @@ def dataset(tmp_path_factory: pytest.TempPathFactory, make_version: Callable[[Pa
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory, dataset: Path) -> Job:
+def whole(tmp_path_factory: pytest.TempPathFactory, dataset: Path, one_rank: None) -> Job:
     """A whole run on one rank."""
-    job = launch(run_config(tmp_path_factory.mktemp("whole"), dataset))
-    assert job.status == 0, job.log
-    return job
+    config = run_config(tmp_path_factory.mktemp("whole"), dataset)
+    Trainer(config, rank=0).train()
+    return Job(config.folder, 0, "")
 
 
 @pytest.fixture(scope="module")
@@ -247,6 +247,7 @@ class TestRanks:
             torch.testing.assert_close(ours[name], weight, rtol=1e-2, atol=1e-3)
 
 
+@pytest.mark.thorough  # `test_trainer.py` resumes in its own process
 class TestResumption:
     def test_it_goes_on_behind_the_last_checkpoint(self, resumed: Job) -> None:
         assert [report["step"] for report in resumed.of("start")] == [0, 3]

@@ -119,6 +119,11 @@ class TestResumption:
         assert resumed.losses == [*whole.losses, *whole.losses[2:]]
         assert all(torch.equal(resumed.weights[name], weight) for name, weight in whole.weights.items())
 
+    def test_the_time_of_the_first_attempt_counts(self, twice: tuple[Trained, Trained]) -> None:
+        _, resumed = twice
+        manifest = json.loads((resumed.folder / "checkpoints" / "step00000002" / "checkpoint.json").read_text())
+        assert 0 < manifest["state"]["seconds"] < resumed.of("finished")[-1]["seconds"]
+
     def test_samples_show_what_each_evaluation_s_weights_compose(self, twice: tuple[Trained, Trained]) -> None:
         whole, resumed = twice
         assert not (whole.folder / "samples").exists()
