@@ -1,4 +1,6 @@
-"""Deploying, on a server that stays: all flows of prefect.yaml, nothing the second time, and no switch is moved."""
+"""Deploying, on a server that stays: all flows of prefect.yaml, nothing the second time, and no switch is moved.
+
+All tests but one share the first deployment: each starts Prefect's command, which loads all flows."""
 
 from __future__ import annotations
 
@@ -22,7 +24,8 @@ from infra.services.deployment import CHECKOUT, Deployed, client_environment, de
 from infra.services.liveness import RECOVERY, dead_run_automation, overlong_run_automation, recovery_automation
 from infra.services.password import read_password
 from infra.services.rest import PrefectAPI
-from infra.services.slots import DEVICES, WORKER_VARIABLE, slot
+from infra.services.schedules import install_schedules
+from infra.services.slots import DEVICES, WORKER_VARIABLE, install_limit, slot
 
 
 @pytest.fixture(autouse=True)
@@ -74,12 +77,11 @@ def follower(deployments: Mapping[str, str], **parameters: object) -> Automation
 
 @dataclass
 class Server:
-    """A server to which all flows were deployed; a person then set some switches, and they were deployed again."""
+    """A server to which all flows were deployed."""
 
     lake: Lake
     api: PrefectAPI
-    first: Deployed
-    second: Deployed
+    deployed: Deployed
     ids: dict[str, str] = field(default_factory=dict)
     """Of the deployments, by name."""
 
@@ -115,45 +117,63 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         patch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")  # so that Prefect's server alone is started
         try:
             services.up(lake)
-            first = deploy(lake, chain)
+            deployed = deploy(lake, chain)
             api = PrefectAPI(client_environment(lake)["PREFECT_API_URL"], read_password(lake))
-            found = Server(lake, api, first, first, ids)
-            api.patch(f"deployments/{ids['ingest']}/schedules/{found.schedules[0]['id']}", {"active": True})
-            api.patch(f"v2/concurrency_limits/{DEVICES}", {"limit": 2})
-            found.second = deploy(lake, chain)
-            yield found
+            yield Server(lake, api, deployed, ids)
         finally:
             services.down(lake)
 
 
+@pytest.fixture(scope="module")
+def switched(server: Server) -> Server:
+    """The server after a person has set some switches."""
+    server.api.patch(f"deployments/{server.ids['ingest']}/schedules/{server.schedules[0]['id']}", {"active": True})
+    server.api.patch(f"v2/concurrency_limits/{DEVICES}", {"limit": 2})
+    return server
+
+
 @pytest.mark.slow
 def test_all_flows_are_deployed_once(server: Server) -> None:
-    first, second = server.first, server.second
+    deployed = server.deployed
     named = {each["name"] for each in yaml.safe_load((CHECKOUT / "prefect.yaml").read_text())["deployments"]}
-    assert set(first.deployments) == set(first.changed) == set(server.ids) == named
-    assert (first.pool_created, second.pool_created) == (True, False)
-    assert (second.deployments, second.changed) == (first.deployments, ())
+    assert set(deployed.deployments) == set(deployed.changed) == set(server.ids) == named
+    assert deployed.pool_created
     assert "PREFECT_API_AUTH_STRING" not in os.environ
     assert client_environment(server.lake)["PREFECT_API_AUTH_STRING"] == read_password(server.lake)
 
 
 @pytest.mark.slow
 def test_it_says_what_is_new(server: Server) -> None:
-    first, second = server.first, server.second
-    assert {name: str(state) for name, state in first.automations.items()} == {
+    deployed = server.deployed
+    assert {name: str(state) for name, state in deployed.automations.items()} == {
         dead_run_automation().name: "as it was, on",  # `up` has installed it
         recovery_automation("").name: "created, on",
         overlong_run_automation().name: "created, off",
         "training follows": "created, off",
     }
-    assert set(first.limits.values()) == set(first.schedules.values()) == {True}
-    assert "automation   training follows: created, off" in first.lines()
-    assert set(second.limits.values()) == set(second.schedules.values()) == {False}
-    assert all(": as it was" in line for line in second.lines()[1:])
+    assert set(deployed.limits.values()) == set(deployed.schedules.values()) == {True}
+    assert "automation   training follows: created, off" in deployed.lines()
 
 
 @pytest.mark.slow
-def test_what_a_person_has_set_stays(server: Server) -> None:
+def test_what_a_person_has_set_stays(switched: Server) -> None:
+    assert not any(install_schedules(switched.api, switched.ids).values())
+    assert not install_limit(switched.api, DEVICES)
+    assert_switches_are_set(switched)
+
+
+@pytest.mark.slow
+@pytest.mark.thorough  # the tests around it show it of schedules, limits and automations
+def test_a_second_time_changes_nothing(switched: Server) -> None:
+    again = deploy(switched.lake, lambda deployments: [follower(deployments)])
+    assert not again.pool_created
+    assert (again.deployments, again.changed) == (switched.deployed.deployments, ())
+    assert set(again.limits.values()) == set(again.schedules.values()) == {False}
+    assert all(": as it was" in line for line in again.lines()[1:])
+    assert_switches_are_set(switched)
+
+
+def assert_switches_are_set(server: Server) -> None:
     assert [(each["slug"], each["active"]) for each in server.schedules] == [("nightly", True)]
     assert server.limit(DEVICES)["limit"] == 2
 
