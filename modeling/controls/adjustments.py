@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from modeling.controls.tables import IdTable, id_table, limits_of
+from modeling.controls.tables import IdTable, Limits, id_table, limits_of
 from modeling.controls.wishes import Controls
-from tokenization.compiled import compiled
+from tokenization.compiled import compiled, machine_code
 from tokenization.encodings import Encoding
+from tokenization.encodings.outlook import Outlook
 from tokenization.encodings.rules import NO_BOUND
 from tokenization.encodings.texture import CLASSES
 from tokenization.vocabulary import PITCHES
@@ -41,6 +43,9 @@ class _Settings(NamedTuple):
     inverse_instrument: float
     most_voices: int
     """0: any number."""
+    keeps_lengths: bool
+    """False where notes that start together are all that can be counted of voices."""
+    longest_wait: int
     density: float
     """Notes a tick; 0: any."""
     density_ticks: float
@@ -93,15 +98,16 @@ class Adjustments:
         self._limits = limits_of(encoding, controls, np.asarray(playable.any(axis=0)))
         self.most_voices = controls.most_voices
         """Most notes that sound at a time; None: any number."""
-        self._longest_wait, self._end = int(encoding.vocabulary.max_wait), int(encoding.vocabulary.end)
+        self._end = int(encoding.vocabulary.end)
         self._has_drums: NDArray[np.bool_] = np.asarray(playable[:, self._ids.drum].any(axis=1))
-        self._keeps_lengths = encoding.keeps_lengths
         per_second = encoding.ticks_per_second
         self._settings = _Settings(
             1 / (controls.time_temperature or 1.0),
             1 / (controls.pitch_temperature or 1.0),
             1 / controls.instrument_temperature,
             controls.most_voices or 0,
+            encoding.keeps_lengths,
+            int(encoding.vocabulary.max_wait),
             (controls.density or 0.0) / per_second,
             DENSITY_SECONDS * per_second,
             controls.outside,
@@ -121,6 +127,8 @@ class Adjustments:
             np.zeros((batch, instruments), np.int64),
             np.zeros((batch, CLASSES)),
         )
+        self._apply: Callable[..., None] | None = None
+        self._advance: Callable[..., None] | None = None
 
     @property
     def within(self) -> NDArray[np.bool_]:
@@ -131,35 +139,29 @@ class Adjustments:
         self,
         logits: NDArray[np.float32],
         may: NDArray[np.bool_],
-        sounding: NDArray[np.int64],
+        outlook: Outlook,
         strict: NDArray[np.bool_] | None = None,
-        least_wait: NDArray[np.int64] | None = None,
-        may_stop: NDArray[np.bool_] | None = None,
     ) -> None:
         """Adjust logits and take ids out of `may`, both of shape (batch, ids), in place.
 
-        `sounding`: notes that sound in each piece, shape (batch,). `least_wait`: ticks that have to pass before a
-        further note may start where as many sound as may, shape (batch,): a shorter wait, which a note has to follow,
-        would leave none; None: no note has to follow. `may_stop`: pieces that are whole, shape (batch,).
+        Where as many notes sound as may, waits are no shorter than `outlook.least_wait`: behind a shorter one, which a
+        note has to follow, none would be left.
 
         Where the limits leave nothing, a piece that may stop ends; of another one, more notes may sound than asked for,
         and if that leaves nothing, either, no limit is applied. Pieces that are `strict`, shape (batch,), keep to all,
-        since they have another way to go on.
+        since they have another way to go on; if it is given, no piece ends.
         """
-        voices = np.ascontiguousarray(sounding if self._keeps_lengths else self.state.struck)
         anyway = np.zeros(len(may), np.bool_) if strict is None else strict
-        waits = np.zeros(len(may), np.int64)
-        if least_wait is not None:  # longer ones are several tokens
-            waits = np.where(least_wait < NO_BOUND, np.minimum(least_wait, self._longest_wait), least_wait)
-        waits[self._has_drums] = 0  # a hit, which does not go on sounding, may follow a short wait
-        stops = np.zeros(len(may), np.bool_) if may_stop is None else may_stop
-        limits = self._limits
-        pieces = anyway, stops, voices, waits, self.state
-        _apply(logits, may, *pieces, self._end, self._ids, limits.may, limits.bias, self._settings)
+        pieces = anyway, strict is None, self._has_drums, outlook, self.state
+        arguments = logits, may, *pieces, self._end, self._ids, self._limits, self._settings
+        self._apply = self._apply or machine_code(_apply, *arguments)
+        self._apply(*arguments)
 
     def advance(self, tokens: NDArray[np.int64]) -> None:
         """Remember the next token of every piece, shape (batch,)."""
-        _advance(np.ascontiguousarray(tokens, np.int64), self.state, self._ids, self._settings.density_ticks)
+        arguments = np.ascontiguousarray(tokens, np.int64), self.state, self._ids, self._settings.density_ticks
+        self._advance = self._advance or machine_code(_advance, *arguments)
+        self._advance(*arguments)
 
     def keep(self, rows: NDArray[np.int64]) -> None:
         """Keep these pieces, in this order; one that is named more than once is copied."""
@@ -172,16 +174,17 @@ def _apply(
     logits: NDArray[np.float32],
     may: NDArray[np.bool_],
     strict: NDArray[np.bool_],
-    stops: NDArray[np.bool_],
-    voices: NDArray[np.int64],
-    least_wait: NDArray[np.int64],
+    may_end: bool,
+    has_drums: NDArray[np.bool_],
+    outlook: Outlook,
     state: State,
     end: int,
     ids: IdTable,
-    within: NDArray[np.bool_],
-    bias: NDArray[np.float32],
+    limits: Limits,
     settings: _Settings,
 ) -> None:
+    """Adjust as `Adjustments.apply` says. `may_end`: whether pieces that may stop end. `has_drums`: of each piece."""
+    within, bias = limits.may, limits.bias
     instruments = state.last.shape[1]
     by_instrument, by_pitch = np.empty(instruments), np.zeros((instruments, PITCHES))
     waits = len(by_instrument)
@@ -191,9 +194,13 @@ def _apply(
     total, tempered = np.empty(waits + 1), np.empty(waits + 1)
     by_class = np.empty(CLASSES)
     for row in range(len(logits)):
-        sounding, least = int(voices[row]), int(least_wait[row])
+        sounding = int(outlook.sounding[row] if settings.keeps_lengths else state.struck[row])
+        # A hit, which does not go on sounding, may follow a short wait; a wait beyond the longest is several tokens.
+        least = 0 if has_drums[row] else int(outlook.least_wait[row])
+        if least < NO_BOUND:
+            least = min(least, settings.longest_wait)
         any_left = strict[row] or _any_fits(may[row], sounding, least, within, ids, settings)
-        if not any_left and stops[row]:
+        if not any_left and may_end and outlook.may_stop[row]:
             may[row] = False
             may[row, end] = True
             continue

@@ -141,14 +141,12 @@ class GrowingPieces:
         entries = self._entries if self._entries is not None and self._entries.are_awaited else None
         if self._adjustments is None and self._frame is None and entries is None:
             return logits, allowed
-        adjusted = logits[:, : allowed.shape[1]].copy()
+        adjusted = np.array(logits[:, : allowed.shape[1]], np.float32, order="C")
         now = self._clock.now
         free, strict = (allowed, None) if self._frame is None else self._frame.limit(allowed, now)
         if self._adjustments is not None:
-            most = self._adjustments.most_voices
-            least_wait = None if most is None else self._grammar.ticks_to_fewer(most)
-            may_stop = self._grammar.may_stop if self._frame is None else None
-            self._adjustments.apply(adjusted, free, self._grammar.voices, strict, least_wait, may_stop)
+            outlook = self._grammar.outlook(self._adjustments.most_voices)
+            self._adjustments.apply(adjusted, free, outlook, strict)
         if entries is not None:
             entries.apply(adjusted, free, self.filled, self.lengths)
         if self._frame is not None:

@@ -26,17 +26,12 @@ from tokenization.encodings.effects import EventTable
 from tokenization.encodings.encoding import Encoding
 from tokenization.encodings.ending import Ending, list_ending
 from tokenization.encodings.grid import Time
+from tokenization.encodings.outlook import Outlook, look_ahead
 from tokenization.encodings.rules import (
-    AFTER_WAIT,
-    BARE_TEMPO,
-    LATEST,
-    NO_BOUND,
-    NO_VOICE,
     NOW,
     SILENT,
     SOUNDING,
     TEMPO_BUCKET,
-    UNMEASURED,
     Limits,
     Piece,
     State,
@@ -52,8 +47,6 @@ from tokenization.vocabulary import PITCHES
 
 LONGEST_REST = 4.0
 """Seconds of silence beyond which no wait goes, at the tempo of each place."""
-NOTE_LENGTH_AND_END = 3
-"""Tokens of a last note, where its length is written."""
 NANOSECONDS = 1e9
 
 
@@ -118,6 +111,7 @@ class Grammar:
 
         self._list_allowed: Callable[..., None] | None = None
         self._list_ending: Callable[..., None] | None = None
+        self._look_ahead: Callable[..., None] | None = None
         self._advance: Callable[..., None] | None = None
 
     @property
@@ -129,29 +123,6 @@ class Grammar:
     def voices(self) -> NDArray[np.int64]:
         """Number of notes that sound, shape (batch,)."""
         return self._moments[:, SOUNDING]
-
-    def ticks_to_fewer(self, most: int) -> NDArray[np.int64]:
-        """Return the ticks after which fewer than `most` notes sound, by the lengths that are written, shape (batch,).
-
-        0 where fewer sound now, and where no lengths are written; NO_BOUND where too few tokens are left to wait until
-        then, with a tempo behind each wait, and to end behind a further note.
-        """
-        if not self._until.shape[1] or (self.voices < most).all():
-            return np.zeros(len(self._since), np.int64)
-        ends = np.sort(np.where(self._since >= 0, self._until, NO_BOUND), axis=1)
-        last = np.maximum(self.voices - most, 0)  # by then that many more have ended
-        wait = np.take_along_axis(ends, last[:, None], axis=1)[:, 0] - self.now
-        waits = -(-wait // self.encoding.vocabulary.max_wait)
-        is_late = 2 * waits + NOTE_LENGTH_AND_END > self.ending.latest - self.taken
-        return np.where(self.voices < most, 0, np.where(is_late, NO_BOUND, wait))
-
-    @property
-    def may_stop(self) -> NDArray[np.bool_]:
-        """True for pieces that would be whole if `end` followed now, however early, shape (batch,)."""
-        latest, bare_tempo, unmeasured = self._moments[:, [LATEST, BARE_TEMPO, UNMEASURED]].T
-        rings_alone = (self.voices == 0) | (not self._limits.writes_ends)
-        is_whole = (latest > AFTER_WAIT) & (bare_tempo == 0) & (unmeasured == NO_VOICE)
-        return np.asarray(is_whole & rings_alone & ~self.finished)
 
     @property
     def now(self) -> NDArray[np.int64]:
@@ -182,6 +153,14 @@ class Grammar:
         ending = (state, self.ending, self.taken, self._limits, *events, vocabulary.end, out)
         self._list_ending = self._list_ending or machine_code(list_ending, *ending)
         self._list_ending(*ending)
+        return out
+
+    def outlook(self, most: int | None = None) -> Outlook:
+        """Return what lies before the pieces, of which `most` notes may sound at a time; None: any number."""
+        out = Outlook.of(len(self.finished))
+        arguments = self._state, self.ending, self.taken, self._limits, most or 0, out
+        self._look_ahead = self._look_ahead or machine_code(look_ahead, *arguments)
+        self._look_ahead(*arguments)
         return out
 
     def advance(self, tokens: NDArray[np.int64]) -> None:

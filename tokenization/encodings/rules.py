@@ -53,9 +53,7 @@ class Moment(NamedTuple):
     """Nanoseconds of a tick under the current tempo."""
 
 
-NOW, LATEST, SOUNDING, TEMPO_BUCKET, BARE_TEMPO, UNMEASURED = (
-    Moment._fields.index(name) for name in ("now", "latest", "sounding", "tempo", "bare_tempo", "unmeasured")
-)
+NOW, SOUNDING, TEMPO_BUCKET = (Moment._fields.index(name) for name in ("now", "sounding", "tempo"))
 
 
 class Limits(NamedTuple):

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from modeling.controls import Controls
 from modeling.controls.adjustments import PHRASE, Adjustments
 from tokenization.encodings import Encoding, get_encoding
+from tokenization.encodings.outlook import Outlook
 from tokenization.vocabulary import Vocabulary, VocabularyError
 
 PIANO, VIOLIN = 0, 1
@@ -36,7 +37,7 @@ class Desk:
         values, may = np.zeros((1, size), np.float32), np.ones((1, size), np.bool_)
         for word, value in logits.items():
             values[0, self.id(word)] = value
-        self.adjustments.apply(values, may, np.array([sounding]))
+        self.adjustments.apply(values, may, Outlook.of(1)._replace(sounding=np.array([sounding])))
         return values[0], may[0]
 
     def id(self, word: str) -> int:
@@ -102,6 +103,33 @@ class TestVoices:
         assert not desk.may("piano:v64:C4", sounding=2)
         assert desk.may("wait:1", sounding=2)
         assert desk.may("drums:v80:C2", sounding=2)
+
+    def left(
+        self, encoding: Encoding, given: str, outlook: Outlook, drums: bool = False, strict: bool | None = None
+    ) -> list[str]:
+        """The words that are left of some, where two voices may sound and two do."""
+        piano = np.array([[each.name == "piano" or (drums and each.drum) for each in encoding.vocabulary.instruments]])
+        may = np.zeros((1, encoding.vocabulary.size), np.bool_)
+        may[0, encoding.vocabulary.from_text(given)] = True
+        adjustments = Adjustments(encoding, Controls(most_voices=2), piano, piano)
+        row = None if strict is None else np.array([strict])
+        adjustments.apply(np.zeros(may.shape, np.float32), may, outlook._replace(sounding=np.array([2])), row)
+        return [encoding.vocabulary.names[token] for token in np.flatnonzero(may[0])]
+
+    def test_no_wait_leads_to_where_no_note_may_start(self, encoding: Encoding) -> None:
+        longest = encoding.vocabulary.max_wait
+        given = f"piano:v64:C4 wait:4 wait:5 wait:{longest}"
+        soon, late = (Outlook.of(1)._replace(least_wait=np.array([ticks])) for ticks in (5, longest + 3))
+        assert self.left(encoding, given, soon) == ["wait:5", f"wait:{longest}"]
+        assert self.left(encoding, given, late) == [f"wait:{longest}"], "another wait may follow"
+        assert self.left(encoding, given, soon, drums=True)[0] == "wait:4", "a hit may follow"
+
+    def test_where_nothing_is_left_a_piece_ends_or_exceeds_them(self, encoding: Encoding) -> None:
+        whole = Outlook.of(1)._replace(may_stop=np.array([True]))
+        assert self.left(encoding, "piano:v64:C4", whole) == ["end"]
+        assert self.left(encoding, "piano:v64:C4", Outlook.of(1)) == ["piano:v64:C4"]
+        assert self.left(encoding, "piano:v64:C4", whole, strict=False) == ["piano:v64:C4"]
+        assert self.left(encoding, "piano:v64:C4", whole, strict=True) == []
 
     def test_of_an_encoding_without_ends_no_more_start_together(self, vocabulary: Vocabulary) -> None:
         desk = Desk(get_encoding("onset", vocabulary), most_voices=2)
