@@ -7,7 +7,7 @@ from pathlib import Path
 
 from modeling.criticism import Critic, load_critic
 from modeling.criticism.critic import CRITIC_CONFIG
-from modeling.generation.executors import Executor, ExecutorConfig, new_executor
+from modeling.generation.executors import Executor, ExecutorConfig, new_executor, resolved
 from modeling.network.transformer import MuseNet
 from modeling.network.weights import UNREADABLE, WeightsError, load_model
 from tokenization.dataset import read_encoding
@@ -42,7 +42,11 @@ class ModelBundle:
         return self.encoding.vocabulary
 
     def executor(self, config: ExecutorConfig) -> Executor:
-        """Return the executor of a configuration, made at its first use. Raises ExecutorError."""
-        if config not in self._executors:
-            self._executors[config] = new_executor(self.model, config)
-        return self._executors[config]
+        """Return the executor of a configuration, and of all that resolve to the same, made at its first use.
+
+        Raises ExecutorError.
+        """
+        choice = resolved(self.model, config)
+        if choice not in self._executors:
+            self._executors[choice] = new_executor(self.model, choice)
+        return self._executors[choice]

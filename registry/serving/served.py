@@ -32,7 +32,8 @@ class ServedModel:
     def __init__(self, reference: str, composer: Composer, card: str, limits: Limits) -> None:
         """`reference`: by which it was found; `card`: Markdown. Raises WeightsError."""
         self.reference, self.composer, self.card, self.limits = reference, composer, card, limits
-        self._executors: dict[ExecutorConfig, Executor] = {}
+        self._shared: dict[Executor, Executor] = {}
+        """By the bundle's own executor."""
         self._lock = threading.Lock()
         composer.bundle  # noqa: B018 (loads it)
 
@@ -46,22 +47,22 @@ class ServedModel:
         return cls(reference, composer, card_of(registry, model), limits)
 
     def executor_of(self, config: ExecutorConfig) -> Executor:
-        """Return the executor of all requests with a configuration. Raises ExecutorError."""
+        """Return the executor of all requests whose configurations resolve to the same. Raises ExecutorError."""
         from modeling.generation import share
 
         with self._lock:
-            if config not in self._executors:
-                bundle = self.composer.bundle
-                own = bundle.executor(config)
-                self._executors[config] = share(own, self.limits.rows, bundle.model.config.context)
-            return self._executors[config]
+            bundle = self.composer.bundle
+            own = bundle.executor(config)
+            if own not in self._shared:
+                self._shared[own] = share(own, self.limits.rows, bundle.model.config.context)
+            return self._shared[own]
 
     def run(self) -> int:
         """Make a pass of all executors; return its tokens. Those that are not shared compute by themselves."""
         from modeling.generation import SharedExecutor
 
         with self._lock:
-            executors = [*self._executors.values()]
+            executors = [*self._shared.values()]
         return sum(executor.run() for executor in executors if isinstance(executor, SharedExecutor))
 
     @cached_property

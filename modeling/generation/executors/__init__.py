@@ -6,7 +6,7 @@ same bits whatever the batch it is in, in prefill as in decoding. `shared` makes
 batches. `recorded` is `eager` with a CUDA graph for each step.
 """
 
-from modeling.generation.executors.choice import ExecutorConfig, ExecutorError, new_executor, share
+from modeling.generation.executors.choice import ExecutorConfig, ExecutorError, new_executor, resolved, share
 from modeling.generation.executors.executor import DecodingState, Executor, Fields, Floats, Rows
 from modeling.generation.executors.shared import SharedExecutor
 
@@ -20,5 +20,6 @@ __all__ = [
     "Rows",
     "SharedExecutor",
     "new_executor",
+    "resolved",
     "share",
 ]

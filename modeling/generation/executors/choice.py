@@ -32,9 +32,8 @@ class ExecutorConfig(StrictModel):
     `compiled`. `auto`: that, where it is compiled."""
 
 
-def new_executor(model: MuseNet, config: ExecutorConfig | None = None) -> Executor:
-    """Return an executor of a model, whose weights are those of now. Raises ExecutorError."""
-    config = ExecutorConfig() if config is None else config
+def resolved(model: MuseNet, config: ExecutorConfig) -> ExecutorConfig:
+    """Return the configuration with what `auto` stands for, for a model. Raises ExecutorError."""
     weight = model.norm.weight
     compilable = weight.device.type == "cpu" and weight.dtype == torch.float32
     if config.executor == "compiled" and not compilable:
@@ -43,11 +42,19 @@ def new_executor(model: MuseNet, config: ExecutorConfig | None = None) -> Execut
             "take executor=eager or auto"
         )
     if config.executor in ("auto", "compiled") and compilable:
-        return CompiledExecutor(model, quantise=config.weights != "fp32")
+        return ExecutorConfig(executor="compiled", weights="fp32" if config.weights == "fp32" else "int8")
     if config.weights == "int8":
         raise ExecutorError("weights=int8 is for executor=compiled, on a CPU: take weights=fp32")
     records = config.executor == "recorded" or (config.executor == "auto" and weight.device.type == "cuda")
-    return RecordedExecutor(model) if records else EagerExecutor(model)
+    return ExecutorConfig(executor="recorded" if records else "eager")
+
+
+def new_executor(model: MuseNet, config: ExecutorConfig | None = None) -> Executor:
+    """Return an executor of a model, whose weights are those of now. Raises ExecutorError."""
+    choice = resolved(model, ExecutorConfig() if config is None else config)
+    if choice.executor == "compiled":
+        return CompiledExecutor(model, quantise=choice.weights == "int8")
+    return RecordedExecutor(model) if choice.executor == "recorded" else EagerExecutor(model)
 
 
 def share(executor: Executor, slots: int, capacity: int) -> Executor:

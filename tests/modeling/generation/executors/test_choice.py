@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from modeling.generation.executors import ExecutorConfig, ExecutorError, new_executor
+from modeling.generation.executors import ExecutorConfig, ExecutorError, new_executor, resolved
 from modeling.generation.executors.compiled import CompiledExecutor
 from modeling.generation.executors.eager import EagerExecutor
 from modeling.network.transformer import MuseNet
@@ -32,6 +32,27 @@ def test_8_bits_are_taken_where_they_can_be(make_model: Callable[..., MuseNet]) 
     assert compiled.network.output.small.size
     assert not compiled.network.output.full.size
     assert isinstance(new_executor(make_model().double(), automatic), EagerExecutor)
+
+
+@pytest.mark.parametrize(
+    ("asked", "compilable", "choice"),
+    [
+        (("auto", "fp32"), True, ("compiled", "fp32")),
+        (("compiled", "auto"), True, ("compiled", "int8")),
+        (("auto", "int8"), True, ("compiled", "int8")),
+        (("eager", "auto"), True, ("eager", "fp32")),
+        (("recorded", "auto"), True, ("recorded", "fp32")),
+        (("auto", "auto"), False, ("eager", "fp32")),
+    ],
+)
+def test_what_automatic_stands_for(
+    asked: tuple[str, str], compilable: bool, choice: tuple[str, str], make_model: Callable[..., MuseNet]
+) -> None:
+    model = make_model() if compilable else make_model().double()
+    config, expected = (
+        ExecutorConfig.model_validate(dict(zip(("executor", "weights"), pair))) for pair in (asked, choice)
+    )
+    assert resolved(model, config) == expected
 
 
 @pytest.mark.parametrize("executor", ["auto", "eager"])
