@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
-
 from infra.errors import UserError
 from infra.files import write_atomically
 from modeling.config import PLAIN, DrawingConfig, Rank
@@ -83,8 +81,7 @@ class Piece:
     def unheard(self) -> tuple[str, ...]:
         """The groups and instruments that were asked for by name and do not sound."""
         vocabulary = self.encoding.vocabulary
-        heard = np.zeros(len(vocabulary.instruments), np.bool_)
-        heard[vocabulary.row_instrument[self.encoding.read(self.encoding.expand(self.tokens)).row]] = True
+        heard = vocabulary.instruments_in(self.encoding.read(self.encoding.expand(self.tokens)).row)
         names = self.request.instruments
         return tuple(name for name in names if not (heard & vocabulary.named_instruments((name,))).any())
 

@@ -72,8 +72,8 @@ class Frame:
         if len(self.fixed):
             self.fixed = without_late_tempos(self.fixed, vocabulary, encoding.writes_ends)
         self.header = given[:HEADER].copy()
-        playing = np.flatnonzero(np.bincount(vocabulary.row_instrument[self.fixed.row], minlength=len(header)))
-        mask = vocabulary.mask_of_instruments([*playing, *np.flatnonzero(self.playable)])
+        playing = vocabulary.instruments_in(self.fixed.row)
+        mask = vocabulary.mask_of_instruments(np.flatnonzero(playing | self.playable))
         self.header[1] = vocabulary.instrumentation_id(mask)
         tokens = self.tokens_of(self.fixed)[:-1]
         ticks, kind = np.cumsum(encoding.effects.ticks[tokens]), encoding.effects.table.kind[tokens]

@@ -169,9 +169,7 @@ def main() -> None:
             checks["ended"] += int(piece.tokens[-1]) == vocabulary.end
             plays = vocabulary.row_instrument[grid.row]
             shares[request.require].append(float(asked[plays].mean()))
-            heard = np.bincount(plays, minlength=len(asked)) > 0
-            by_group = (vocabulary.named_instruments((name,)) for name in request.instruments)
-            complete[request.require].append(all((heard & group).any() for group in by_group))
+            complete[request.require].append(not piece.unheard)
             found = broken_limits(request, grid, encoding)
             checks["limits"] += not found
             broken.update(found)

@@ -116,7 +116,7 @@ def main() -> None:
             densities.append(rate / rate.mean(axis=1, keepdims=True) - 1)
             seams.append(behind_moves(own, context))
             minutes.append(piece.seconds / 60)
-            heard.append(len(np.unique(encoding.vocabulary.row_instrument[encoding.read(tokens).row])))
+            heard.append(int(encoding.vocabulary.instruments_in(encoding.read(tokens).row).sum()))
             told = f"{style}: {len(tokens)} tokens, {minutes[-1]:.1f} min, {heard[-1]} instruments"
             print(told, f"{np.nanmean(own):.3f} nats a token", file=sys.stderr, flush=True)
     loss, loss_error = mean_and_error(np.concatenate(losses))

@@ -244,6 +244,10 @@ class IdLayout:
         groups = {name for name in chosen if name in self.groups}
         return np.array([i.group in groups or i.name in chosen for i in self.instruments], np.bool_)
 
+    def instruments_in(self, rows: NDArray[np.integer]) -> NDArray[np.bool_]:
+        """Return the instruments that play notes of these rows, shape (instruments,)."""
+        return np.bincount(self.row_instrument[rows], minlength=len(self.instruments)) > 0
+
     def mask_of_instruments(self, indices: Iterable[int]) -> int:
         """Return the bits of the groups of instruments given by index."""
         return self.group_mask(self.instruments[int(i)].name for i in indices)
