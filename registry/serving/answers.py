@@ -39,6 +39,7 @@ class CandidateAnswer(Answer):
     tokens: int
     has_ended: bool = Field(description="False for one that can go on.")
     instruments: list[str] = Field(description="Groups in its header.")
+    unheard: list[str] = Field([], description="Groups and instruments that were asked for and do not sound.")
     notes: list[NoteRow] = Field(description="Onset, duration, pitch, velocity, instrument; by onset.")
     midi: str = Field(description="The MIDI file, in base64.")
     node: Node = Field(description="Its state, from which `/v1/continue` goes on.")

@@ -215,6 +215,7 @@ class Service:
                     tokens=len(piece.tokens),
                     has_ended=node.has_ended,
                     instruments=_groups(composer, piece),
+                    unheard=[*piece.unheard],
                     notes=note_rows(piece.notes, composer.encoding.vocabulary),
                     midi=b64encode(piece.midi).decode(),
                     node=node,

@@ -54,6 +54,14 @@ class TestComposing:
         assert 1 <= velocity <= 127
         assert instrument in composer.instruments
 
+    def test_says_what_does_not_sound_of_what_was_asked_for(self, client: TestClient) -> None:
+        names = ["piano", "violin", "cello", "drums"]
+        body = {**SHORT, "ahead": 3, "instruments": names}
+        for candidate in post(client, "compose", body)["candidates"]:
+            heard = {instrument for *_, instrument in candidate["notes"]}
+            assert candidate["unheard"] == [name for name in names if name not in heard]
+            assert candidate["unheard"], "three tokens start three notes at most"
+
     def test_gives_the_same_bytes_alone_and_in_company(
         self, make_service: MakeService, client_of: ClientOf, tune: bytes
     ) -> None:

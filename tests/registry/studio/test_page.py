@@ -144,8 +144,15 @@ def test_a_project_is_kept_saved_and_read(workshop: Page, tmp_path: Path) -> Non
     workshop.get_by_role("button", name="New", exact=True).click()
     expect(workshop.get_by_role("treeitem")).to_have_count(0)
     opener = workshop.locator("input[type=file][accept*=json]")
+    project = json.loads(file.read_text())
+    first, second = (piece["candidate"] for piece in project["pieces"])
+    first["unheard"] = ["harp", "drums"]
+    del second["unheard"]  # as in a project of an earlier version
+    file.write_text(json.dumps(project))
     opener.set_input_files(file)
     expect(workshop.get_by_role("treeitem")).to_have_count(2)
+    expect(workshop.get_by_role("article").filter(has_text="Not heard: Harp, Drums")).to_have_count(1)
+    expect(workshop.get_by_text("Not heard")).to_have_count(1)
     opener.set_input_files({"name": "notes.json", "mimeType": "application/json", "buffer": b"{}"})
     expect(workshop.get_by_text("notes.json is no project of the studio.")).to_be_visible()
 

@@ -240,6 +240,7 @@ export const texts = {
     choose: (name: string) => `Choose ${name}`,
     reject: (name: string) => `Reject ${name}`,
     rejectShort: "Reject",
+    unheard: (names: readonly string[]) => `Not heard: ${names.map(spaced).join(", ")}`,
     again: "Others like these",
   },
   score: {

@@ -68,6 +68,8 @@ export interface Candidate {
   tokens: number;
   has_ended: boolean;
   instruments: string[];
+  /** Instruments that were asked for and do not sound; missing in projects of earlier versions. */
+  unheard?: string[];
   notes: Note[];
   midi: string;
   node: NodeState;

@@ -98,7 +98,7 @@ function GrowingCard({ running, growing }: { running: Job; growing: Growing }): 
 
 function Card({ piece, isChosen }: { piece: Piece; isChosen: boolean }): JSX.Element {
   const given = useCallback((note: Note) => isGiven(piece, note), [piece]);
-  const { notes, seconds, score, number } = piece.candidate;
+  const { notes, seconds, score, number, unheard = [] } = piece.candidate;
   const name = texts.candidates.named(number + 1);
   const isHeard = player.music.value?.id === piece.id;
   return (
@@ -122,6 +122,7 @@ function Card({ piece, isChosen }: { piece: Piece; isChosen: boolean }): JSX.Ele
           <Icon name="close" />
         </button>
       </div>
+      {unheard.length > 0 && <p class="unheard">{texts.candidates.unheard(unheard)}</p>}
     </article>
   );
 }
