@@ -61,6 +61,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         **os.environ,
         **KEYS,
         "MLFLOW_S3_ENDPOINT_URL": objects,
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # which would start further processes of MLflow's
     }
     moto = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", objects.rpartition(":")[2]]
     mlflow = [
