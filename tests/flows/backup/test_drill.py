@@ -37,7 +37,7 @@ from tokenization.dataset.shards import TokenFormat, read_shard
 pytestmark = pytest.mark.slow
 
 ASKED = {"style": "bach", "length": 40, "best_of": 1, "rank": "none", "seed": 3}
-PAUSE_SECONDS = 0.02
+PAUSE_SECONDS = 0.1
 
 
 @contextmanager
