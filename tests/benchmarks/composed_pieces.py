@@ -8,6 +8,9 @@ pitch, velocity and voices, or none. Bars: every piece is MIDI that mido and sym
 hangs, no silence is longer than four seconds, every piece has its end, what was required is kept in every note, all
 required groups sound, and 95 % end within 5 % of the time asked for. Of suggestions is reported how many of the notes
 they play, and in how many pieces all asked groups sound.
+
+With `--costs ROUNDS` nothing of this is checked, but the processor time of a token is compared with and without a limit
+on voices, in turns, for one piece and for BATCH at once.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from __future__ import annotations
 import argparse
 import io
 import sys
+import time
 from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
@@ -29,6 +33,7 @@ from report import Bar, circumstances, show_bars, write_json
 from modeling.controls import Controls
 from modeling.controls.keys import parse_key
 from registry import load
+from registry.composer import Composer
 from registry.piece import Piece
 from registry.requests import PieceRequest
 from tokenization.encodings import Encoding
@@ -136,6 +141,21 @@ def drawn_request(random: np.random.Generator, vocabulary: Vocabulary, seconds: 
     )
 
 
+def show_costs(composer: Composer, tokens: int, rounds: int) -> None:
+    """Print what a limit on voices costs: BATCH pieces alone and together, by the fastest of the rounds of each."""
+    for batch in (1, BATCH):
+        spent = np.empty((rounds + 1, BATCH // batch, 2))
+        for turn in np.ndindex(*spent.shape):
+            limits = {"most_voices": 3} if turn[-1] else {}
+            candidates = {"best_of": batch, "candidate": turn[1] * batch}
+            request = PieceRequest.of({"length": tokens, "rank": "none", **candidates, **limits})
+            began = time.process_time()
+            pieces = composer.candidates(request)
+            spent[turn] = (time.process_time() - began) / sum(len(piece.tokens) for piece in pieces)
+        free, limited = spent[1:].min(axis=0).mean(axis=0) * 1e6  # in the first round code is compiled
+        print(f"{batch} at once: {free:.0f} µs a token, {limited:.0f} with a limit ({limited / free - 1:+.1%})")
+
+
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--lake")
@@ -144,9 +164,13 @@ def main() -> None:
     arguments.add_argument("--seconds", type=float, default=30.0)
     arguments.add_argument("--tokens", type=int, default=512)
     arguments.add_argument("--seed", type=int, default=0)
+    arguments.add_argument("--costs", type=int, metavar="ROUNDS")
     arguments.add_argument("--json", type=Path)
     options = arguments.parse_args()
     composer = load(options.model, lake=options.lake)
+    if options.costs:
+        show_costs(composer, options.tokens, options.costs)
+        return
     encoding, vocabulary = composer.encoding, composer.encoding.vocabulary
     random = np.random.default_rng(options.seed)
     checks: Counter[str] = Counter()
