@@ -105,7 +105,6 @@ def _run(name: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
     pilot = _musenet(*train, *_set({**settings, "training.steps": PILOT_STEPS, "training.evaluate_every": PILOT_STEPS}))
     steps = int(options.minutes * 60 / _seconds_per_step(Path(pilot["folder"])))
     run = _musenet(*train, *_set({**settings, "training.steps": steps, "training.evaluate_every": steps}))
-    _musenet("critic", "--run", run["run_id"], *lake)
     version = _musenet("register", "--run", run["run_id"], "--alias", "recipe", *lake)["version"]
     draw = [word for change in options.draw for word in ("--set", change)]
     report = _musenet("evaluate", str(version), "--pieces", str(options.pieces), *draw, *lake)
