@@ -219,11 +219,11 @@ class TestSeed:
         ("dense", "combined", Time.SECONDS),
         ("local", "combined", Time.BEATS),
         ("strided", "combined", Time.SECONDS),
-        ("strided", "chordwise", Time.BEATS),
+        ("fixed", "chordwise", Time.BEATS),
         ("strided", "note", Time.BEATS),
-        ("strided", "onset", Time.SECONDS),
-        ("strided", "combined_bpe", Time.SECONDS),
-        ("strided", "onset_bpe", Time.BEATS),
+        ("bigbird", "onset", Time.SECONDS),
+        ("variable", "combined_bpe", Time.SECONDS),
+        ("bslongformer", "onset_bpe", Time.BEATS),
     ],
 )
 class TestWindow:

@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from registry.serving import streams
 from registry.serving.app import create_app
+from registry.serving.bodies import ComposeBody
 from registry.serving.service import Service
 from tokenization.midi import read_midi
 
@@ -155,3 +157,21 @@ class TestAClientThatGoes:
         assert 'outcome="cancelled"} 1.0' in service.metrics.text().decode()
         (executor,) = service.model._executors.values()
         assert len(executor.free) == service.settings.limits.rows  # type: ignore[attr-defined]
+
+
+def test_a_client_that_reads_slowly_holds_nobody_up(make_service: MakeService) -> None:
+    service = make_service()
+    asked, job = service.compose(ComposeBody.model_validate(BODY))
+    _, other = service.compose(ComposeBody.model_validate({**BODY, "seed": 6, "stream": False}))
+
+    async def read() -> list[bytes]:
+        service.scheduler.submit(job)
+        slow = streams.events_of(asked, job, service.scheduler)
+        begun = await anext(slow)
+        service.scheduler.submit(other)
+        await asyncio.wait_for(asyncio.wrap_future(other.future), 60)
+        return [begun, *[event async for event in slow]]
+
+    events = asyncio.run(read())
+    assert json.loads(other.future.result())["complete"]
+    assert events[-1].startswith(b"event: finished")
