@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from modeling.generation.executors import ExecutorConfig, SharedExecutor
 from registry.serving import streams
 from registry.serving.app import create_app
 from registry.serving.bodies import ComposeBody
@@ -155,8 +156,9 @@ class TestAClientThatGoes:
 
         assert asyncio.run(visit()) < 1.0
         assert 'outcome="cancelled"} 1.0' in service.metrics.text().decode()
-        (executor,) = service.model._executors.values()
-        assert len(executor.free) == service.settings.limits.rows  # type: ignore[attr-defined]
+        executor = service.model.executor_of(ExecutorConfig(weights="auto"))
+        assert isinstance(executor, SharedExecutor)
+        assert len(executor.free) == service.settings.limits.rows
 
 
 def test_a_client_that_reads_slowly_holds_nobody_up(make_service: MakeService) -> None:
