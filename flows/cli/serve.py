@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import click
 
 from flows.cli.options import Command, lake_option, registry_option, settings_option
-from flows.cli.running import errors
+from flows.cli.running import INTERRUPTED, TERMINATED, errors
 from infra.lake import Lake
 
 TOKEN_VARIABLE = "MUSENET_TOKEN"
@@ -57,7 +58,6 @@ def run_server(
 ) -> None:
     """Serve until a signal; `on_start` is called with the address and the version."""
     with errors():
-        from infra.processes import exit_now
         from infra.services import library_settings
         from infra.settings import apply
 
@@ -67,9 +67,14 @@ def run_server(
 
             content = {name: value for name, value in given.items() if value not in (None, "", ())}
             logging.basicConfig(format="musenet: %(message)s", level=logging.WARNING)
-            is_idle = run(model, lake, apply(ServingSettings, content, settings), device, on_start)
-        if not is_idle:  # a regular end would stop the thread inside of PyTorch, which aborts the process
-            exit_now(0)
+            run(model, lake, apply(ServingSettings, content, settings), device, on_start, _end_at_once)
+
+
+def _end_at_once() -> None:
+    """End this process: its regular end would stop a thread inside of PyTorch, which aborts it."""
+    from infra.processes import exit_now
+
+    exit_now(INTERRUPTED if isinstance(sys.exception(), KeyboardInterrupt) else TERMINATED)
 
 
 def announce(address: str, version: str) -> None:

@@ -26,13 +26,18 @@ LAST_SECONDS = 1.0
 
 
 def serve(
-    reference: str, lake: Lake, settings: ServingSettings, device: str, on_start: Callable[[str, str], None]
-) -> bool:
-    """Serve the model of an alias or version number until SIGINT or SIGTERM.
+    reference: str,
+    lake: Lake,
+    settings: ServingSettings,
+    device: str,
+    on_start: Callable[[str, str], None],
+    on_busy_end: Callable[[], object],
+) -> None:
+    """Serve the model of an alias or version number until SIGINT or SIGTERM, which are raised again at the end.
 
-    `on_start`: called with the address and the version that will be served. Returns False if a thread goes on that
-    cannot be ended, as where a long piece is ranked. Raises UserError for an unknown model, an address that cannot be
-    listened on, and one that needs a token; RegistryError.
+    `on_start`: called with the address and the version that will be served. `on_busy_end`: called at the end if a
+    thread goes on that cannot be ended, as where a long piece is ranked. Raises UserError for an unknown model, an
+    address that cannot be listened on, and one that needs a token; RegistryError.
     """
     if settings.token is None and not is_loopback(settings.host):
         raise UserError(f"other machines reach {settings.host}: give a token that requests have to carry (--token)")
@@ -57,8 +62,8 @@ def serve(
     finally:
         follower.close()
         warming.close()
-        is_idle = service.close()
-    return is_idle
+        if not service.close():
+            on_busy_end()
 
 
 class _Server(uvicorn.Server):

@@ -35,6 +35,8 @@ SETTLED = 3
 """Rests after which memory has reached what it needs; growth is counted from there."""
 START_SECONDS = 120.0
 """Longest wait for the model, which the server says why it cannot load."""
+TERMINATED = 143
+"""Exit status after SIGTERM."""
 SEEDS = 12
 """Few, so that requests come again."""
 
@@ -200,7 +202,7 @@ def _measure(url: str, server: subprocess.Popen[str], options: argparse.Namespac
     ended = ("Connect", " 503 ", "the server is shutting down")
     faults = [fault for fault in load.faults if not any(words in fault for words in ended)]
     print(f"refused while it ended: {len(load.faults) - len(faults)}")
-    if server.returncode:
+    if server.returncode != TERMINATED:
         faults.append(f"the server ended with status {server.returncode}")
     return faults + ([f"draining took {drained:.1f} s"] if drained > 10 else [])
 

@@ -132,4 +132,4 @@ def nothing(*_: str) -> None:
 )
 def test_what_cannot_be_served_is_said_at_once(model: str, settings: dict[str, Any], message: str, lake: Lake) -> None:
     with pytest.raises(UserError, match=message.replace(".", r"\.")):
-        serve(model, lake, ServingSettings(**settings), "cpu", nothing)
+        serve(model, lake, ServingSettings(**settings), "cpu", nothing, nothing)
