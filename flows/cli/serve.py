@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import click
 
 from flows.cli.options import Command, lake_option, registry_option, settings_option
-from flows.cli.running import INTERRUPTED, TERMINATED, errors
+from flows.cli.running import errors
 from infra.lake import Lake
 
 TOKEN_VARIABLE = "MUSENET_TOKEN"
@@ -57,24 +58,26 @@ def run_server(
     on_start: Callable[[str, str], None], model: str, device: str, settings: dict[str, str], lake: Lake, **given: Any
 ) -> None:
     """Serve until a signal; `on_start` is called with the address and the version."""
-    with errors():
-        from infra.services import library_settings
-        from infra.settings import apply
+    status, is_busy = 0, threading.Event()
+    try:
+        with errors():
+            from infra.services import library_settings
+            from infra.settings import apply
 
-        with library_settings(lake):
-            from registry.serving.server import serve as run
-            from registry.serving.settings import ServingSettings
+            with library_settings(lake):
+                from registry.serving.server import serve as run
+                from registry.serving.settings import ServingSettings
 
-            content = {name: value for name, value in given.items() if value not in (None, "", ())}
-            logging.basicConfig(format="musenet: %(message)s", level=logging.WARNING)
-            run(model, lake, apply(ServingSettings, content, settings), device, on_start, _end_at_once)
+                content = {name: value for name, value in given.items() if value not in (None, "", ())}
+                logging.basicConfig(format="musenet: %(message)s", level=logging.WARNING)
+                run(model, lake, apply(ServingSettings, content, settings), device, on_start, is_busy.set)
+    except SystemExit as end:
+        status = int(end.code or 0)
+    if is_busy.is_set():  # a regular end would stop a thread inside of PyTorch, which aborts the process
+        from infra.processes import exit_now
 
-
-def _end_at_once() -> None:
-    """End this process: its regular end would stop a thread inside of PyTorch, which aborts it."""
-    from infra.processes import exit_now
-
-    exit_now(INTERRUPTED if isinstance(sys.exception(), KeyboardInterrupt) else TERMINATED)
+        exit_now(status)
+    sys.exit(status)
 
 
 def announce(address: str, version: str) -> None:

@@ -26,6 +26,8 @@ import httpx
 import numpy as np
 import psutil
 
+from flows.cli.running import TERMINATED
+
 MUSENET = Path(sys.executable).with_name("musenet")
 LEAVING = 0.25
 """Share of requests whose client goes before the answer."""
@@ -35,8 +37,6 @@ SETTLED = 3
 """Rests after which memory has reached what it needs; growth is counted from there."""
 START_SECONDS = 120.0
 """Longest wait for the model, which the server says why it cannot load."""
-TERMINATED = 143
-"""Exit status after SIGTERM."""
 SEEDS = 12
 """Few, so that requests come again."""
 
