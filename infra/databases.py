@@ -1,4 +1,4 @@
-"""SQLite databases that other processes write to: reading from one, and a consistent copy."""
+"""SQLite databases that other processes write to: making one, reading from one, and a consistent copy."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 from infra.errors import RunError
+from infra.files import publish_new
 
 BUSY_SECONDS = 60.0
 """Longest wait for a writer that holds a database alone."""
@@ -18,6 +19,16 @@ STEP_SECONDS = 0.1
 def reading(database: Path) -> closing[sqlite3.Connection]:
     """Open a database for a block that only reads from it. Raises sqlite3.Error."""
     return closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True))
+
+
+def create(path: Path, schema: str) -> None:
+    """Write a database with a schema, whole or not at all; one that is there, perhaps since a moment ago, stays.
+
+    Creates the folder.
+    """
+    with closing(sqlite3.connect(":memory:")) as content:
+        content.executescript(schema)
+        publish_new(path, content.serialize())
 
 
 def copy_database(source: Path, target: Path) -> None:

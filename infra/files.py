@@ -6,6 +6,7 @@ there whole or not at all.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import shutil
@@ -72,6 +73,20 @@ def write_private(path: Path, data: bytes) -> None:
     with staging_file(path) as staged:
         staged.touch(mode=0o600)
         staged.write_bytes(data)
+
+
+def publish_new(path: Path, data: bytes) -> None:
+    """Write a file that readers see whole, unless there is one by this name, which stays. Creates the folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    staged = _staging_path(path.parent, path.name)
+    try:
+        staged.write_bytes(data)
+        sync(staged)
+        with contextlib.suppress(FileExistsError):  # published by another process since
+            os.link(staged, path)
+        sync(path.parent)
+    finally:
+        staged.unlink(missing_ok=True)
 
 
 def publish_folder(staged: Path, final: Path) -> None:

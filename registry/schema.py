@@ -1,14 +1,13 @@
-"""The schema that the installed release of MLflow works with, and the migration of a SQLite database to it."""
+"""The schema that the installed release of MLflow works with."""
 
 from __future__ import annotations
 
 import sqlite3
-import sys
 from collections.abc import Mapping
 
 from infra.databases import reading
 from infra.lake import Lake
-from infra.services.schema import newest, revisions, run_migration, stored_revision
+from infra.services.schema import newest, revisions, shipped_revision, stored_revision
 from registry.errors import RegistryError
 from registry.identity import EXPERIMENT
 
@@ -18,7 +17,7 @@ MIGRATIONS = "store/db_migrations/versions"
 
 def expected_revision() -> str:
     """Return the revision of the installed release."""
-    return newest(known_revisions())
+    return shipped_revision("mlflow") or newest(known_revisions())
 
 
 def require_schema(lake: Lake) -> None:
@@ -44,9 +43,3 @@ def require_schema(lake: Lake) -> None:
 def known_revisions() -> Mapping[str, str]:
     """Return the revisions that the installed release can migrate from, each with the one before it."""
     return revisions("mlflow", MIGRATIONS)
-
-
-def migrate(lake: Lake) -> None:
-    """Bring a lake's own database to the installed release's schema; nothing else may use it. Raises RunError."""
-    path = lake.registry_database
-    run_migration("MLflow", path, [sys.executable, "-m", "mlflow", "db", "upgrade", f"sqlite:///{path}"])

@@ -15,6 +15,7 @@ from mlflow.tracking._tracking_service.utils import _use_tracking_uri  # whose p
 from sqlalchemy.exc import SQLAlchemyError
 
 from infra.lake import Lake
+from infra.services.database import create_registry
 from infra.services.health import refusal
 from infra.services.registry_address import (
     ARTIFACTS_VARIABLE,
@@ -63,6 +64,7 @@ class Registry:
             if uri == own_registry(lake):
                 require_schema(lake)
                 lake.registry_artifacts.mkdir(parents=True, exist_ok=True)
+                create_registry(lake)
                 relocate(lake)
             client = MlflowClient(tracking_uri=uri, registry_uri=uri)
             experiment = client.get_experiment_by_name(EXPERIMENT)

@@ -18,6 +18,7 @@ from infra.lake import Lake
 from infra.processes import having_open
 from infra.services import schema as prefect
 from infra.services.database import database
+from infra.services.schema import migrate_registry
 from registry import schema as mlflow
 
 
@@ -108,7 +109,7 @@ def migrate(lake: Lake, outdated: Schema) -> Path:
     return kept
 
 
-MIGRATIONS: dict[str, Callable[[Lake], None]] = {"Prefect": prefect.migrate, "MLflow": mlflow.migrate}
+MIGRATIONS: dict[str, Callable[[Lake], None]] = {"Prefect": prefect.migrate, "MLflow": migrate_registry}
 
 
 def _stored(path: Path) -> str | None:

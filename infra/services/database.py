@@ -1,19 +1,26 @@
-"""Prefect's database of a new lake, filled from the schema in `prefect_schema.sql`.
+"""The databases of a new lake, Prefect's and MLflow's, filled from the schemas in `prefect_schema.sql` and
+`mlflow_schema.sql`.
 
-Prefect would run some hundred migrations on an empty file, which takes longer than the start of its server. The schema
-is what they leave behind; `migrated_schema` writes it anew for another release.
+Both libraries would run dozens of migrations on an empty file, which takes longer than the start of a server. The
+schemas are what these leave behind; `migrated_schema` writes them anew for other releases.
 """
 
 from __future__ import annotations
 
-import sqlite3
 from importlib.metadata import version
 from pathlib import Path
+from typing import Literal
 
-from infra.files import write_atomically
+from infra.databases import create
 from infra.lake import Lake
+from infra.services.registry_address import own_registry, registry_address
 
-SCHEMA = Path(__file__).with_name("prefect_schema.sql")
+Library = Literal["prefect", "mlflow"]
+
+SCHEMAS: dict[Library, Path] = {
+    "prefect": Path(__file__).with_name("prefect_schema.sql"),
+    "mlflow": Path(__file__).with_name("mlflow_schema.sql"),
+}
 
 
 def database(lake: Lake) -> Path:
@@ -22,18 +29,33 @@ def database(lake: Lake) -> Path:
 
 
 def create_database(lake: Lake) -> None:
-    """Write the database of a lake that has none. Its folder exists.
+    """Write the Prefect database of a lake that has none. Its folder exists.
 
     Does nothing if another release of Prefect is installed than the schema is of: that one migrates an empty file.
     """
-    schema = SCHEMA.read_text(encoding="utf-8")
-    if database(lake).exists() or not schema.startswith(f"{release()}\n"):
-        return
-    with sqlite3.connect(":memory:") as content:
-        content.executescript(schema)
-        write_atomically(database(lake), content.serialize())
+    _create("prefect", database(lake))
 
 
-def release() -> str:
-    """Return the first line of a schema: the release of Prefect that is installed."""
-    return f"-- prefect {version('prefect')}"
+def create_registry(lake: Lake) -> None:
+    """Write the MLflow database of a lake that has none, as `create_database` does Prefect's, and its folder.
+
+    Does nothing where `$MLFLOW_TRACKING_URI` names another registry.
+    """
+    if registry_address(lake) == own_registry(lake):
+        _create("mlflow", lake.registry_database)
+
+
+def release(library: Library) -> str:
+    """Return the first line of a schema: the release of the library that is installed."""
+    return f"-- {library} {version(library)}"
+
+
+def shipped_schema(library: Library) -> str | None:
+    """Return the schema of a library as SQL; None if another release of it is installed than the schema is of."""
+    schema = SCHEMAS[library].read_text(encoding="utf-8")
+    return schema if schema.startswith(f"{release(library)}\n") else None
+
+
+def _create(library: Library, path: Path) -> None:
+    if not path.exists() and (schema := shipped_schema(library)):
+        create(path, schema)

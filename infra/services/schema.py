@@ -1,4 +1,4 @@
-"""The schema of Prefect's database in a lake: which it is, which the installed release works with, and its migration.
+"""The schemas of the databases in a lake: which they are, which the installed releases work with, and their migration.
 
 A Prefect server migrates an older database as it starts, whoever else works with it. Servers of a lake are started
 only on one that needs none; `musenet upgrade` migrates, once nothing has the database open.
@@ -19,7 +19,7 @@ from pathlib import Path
 from infra.databases import reading
 from infra.errors import RunError
 from infra.lake import Lake
-from infra.services.database import SCHEMA, database, release
+from infra.services.database import Library, database, shipped_schema
 from infra.services.environment import server_environment
 from infra.services.health import ServiceError
 
@@ -46,10 +46,13 @@ def stored_revision(path: Path) -> str | None:
 
 def expected_revision() -> str:
     """Return the revision that the installed Prefect works with."""
-    schema = SCHEMA.read_text(encoding="utf-8")
-    if schema.startswith(f"{release()}\n") and (stored := STORED.search(schema)):
-        return stored[1]
-    return newest(known_revisions())
+    return shipped_revision("prefect") or newest(known_revisions())
+
+
+def shipped_revision(library: Library) -> str | None:
+    """Return the revision of the schema that new databases of a library get; None where its migrations make them."""
+    stored = STORED.search(shipped_schema(library) or "")
+    return None if stored is None else stored[1]
 
 
 def known_revisions() -> Mapping[str, str]:
@@ -100,6 +103,13 @@ def migrate(lake: Lake) -> None:
     """
     environment = server_environment(lake, "private", "http://127.0.0.1:0", "")
     run_migration("Prefect", database(lake), [sys.executable, "-c", MIGRATE], environment)
+
+
+def migrate_registry(lake: Lake) -> None:
+    """Bring a lake's own MLflow database, which may be an empty file, to the installed release's schema; nothing else
+    may use it. Raises RunError."""
+    path = lake.registry_database
+    run_migration("MLflow", path, [sys.executable, "-m", "mlflow", "db", "upgrade", f"sqlite:///{path}"])
 
 
 def run_migration(

@@ -12,7 +12,7 @@ from infra.lake import Lake
 from infra.processes import end_groups
 from infra.services.automations import install
 from infra.services.commands import server_command, start_server
-from infra.services.database import create_database
+from infra.services.database import create_database, create_registry
 from infra.services.environment import server_environment
 from infra.services.health import address, answers, wait_until_healthy
 from infra.services.liveness import dead_run_automation
@@ -60,6 +60,7 @@ def up(lake: Lake) -> list[Service]:
         records = {name: record for name in PREFERRED_PORTS if (record := read_record(lake, name))}
         processes: dict[ServerName, subprocess.Popen[bytes]] = {}
         create_database(lake)
+        create_registry(lake)
         if "prefect" not in records:
             require_schema(lake)
         password = make_password(lake)

@@ -1,4 +1,4 @@
-"""Copies of SQLite databases: of one moment, sound, and with an end to the waiting."""
+"""SQLite databases: new ones, and copies of one moment, sound, and with an end to the waiting."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from infra import databases
-from infra.databases import copy_database, settle
+from infra.databases import copy_database, create, settle
 from infra.errors import RunError
 
 
@@ -26,6 +26,13 @@ def path(tmp_path: Path) -> Path:
 def numbers(path: Path) -> list[int]:
     with closing(sqlite3.connect(path)) as content:
         return [number for (number,) in content.execute("SELECT number FROM numbers")]
+
+
+def test_a_new_one_has_the_schema_and_one_that_is_there_stays(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "a.db"
+    create(path, "CREATE TABLE numbers (number INTEGER); INSERT INTO numbers VALUES (1);")
+    create(path, "CREATE TABLE numbers (number INTEGER);")
+    assert numbers(path) == [1]
 
 
 def test_a_copy_has_what_is_committed_and_in_the_log_alone(path: Path, tmp_path: Path) -> None:

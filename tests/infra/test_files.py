@@ -13,6 +13,7 @@ from infra import files
 from infra.files import (
     STAGING_PREFIX,
     publish_folder,
+    publish_new,
     remove_abandoned,
     replace_folder,
     staging_file,
@@ -78,6 +79,13 @@ class TestFiles:
         with pytest.raises(OSError, match="taken"):
             write_atomically(tmp_path / "taken", b"data")
         assert names(tmp_path) == ["taken"]
+
+    def test_a_new_file_never_replaces_one(self, tmp_path: Path) -> None:
+        path = tmp_path / "a" / "file"
+        publish_new(path, b"first")
+        publish_new(path, b"second")
+        assert path.read_bytes() == b"first"
+        assert names(path.parent) == ["file"]
 
 
 class TestAnObjectStore:
