@@ -24,6 +24,7 @@ from modeling.config import Sampler
 from modeling.config.critic import NOISE
 from modeling.criticism import (
     Critic,
+    CriticHead,
     Lessons,
     calibration_floor,
     expected_calibration_error,
@@ -33,6 +34,7 @@ from modeling.criticism import (
     judge_windows,
     new_critic,
     probability,
+    read_head,
     save_critic,
     share_below,
 )
@@ -125,8 +127,8 @@ class CriticTraining:
 
     def fit(self, generations: list[Generation], bar: Stage) -> tuple[Critic, int]:
         """Return the critic behind all rounds, and the number of generations that it has learned from."""
-        parameters, critic = self.parameters, new_critic(self.model, self.config, self.parameters.seed)
-        steps = self.config.steps
+        parameters, steps = self.parameters, self.config.steps
+        critic = new_critic(self.model, self.config, parameters.seed, self._parents_head())
         for number in range(parameters.rounds):
             if number:
                 generations = [*generations, *self._hardest(critic, number, bar)]
@@ -138,6 +140,13 @@ class CriticTraining:
 
             critic = fit_critic(critic, lessons, parameters.seed + number, progress)
         return critic, len(generations)
+
+    def _parents_head(self) -> CriticHead | None:
+        """Return the head of the parent's critic; None to begin anew, or with that of a joint training. Raises
+        WeightsError."""
+        if self.parameters.start == "new" or self.model.critic is not None:
+            return None
+        return read_head(self.run.folder.parent, self.model.config.d_model, self.config)
 
     def measure(self, critic: Critic, train_windows: int, bar: Stage) -> tuple[Critic, CriticReport]:
         """Return a critic calibrated, and its figures on other families."""
@@ -171,6 +180,7 @@ class CriticTraining:
             calibration_floor=calibration_floor(scores),
             noise_below=share_below(noise, made),
             ordinary_below=share_below(made, real),
+            began_with="new" if self._parents_head() is None else "parent",
             rounds=self.parameters.rounds,
             train_windows=train_windows,
             held_out_windows=2 * len(made),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -31,6 +31,9 @@ class CriticParameters(BaseModel):
     """Generations of a round, beside windows of the training split."""
     held_out_pieces: int = Field(64, ge=MIN_PIECES)
     """Generations beside windows of families that were held out, half of them to calibrate and half to measure with."""
+    start: Literal["parent", "new"] = "parent"
+    """`parent`: begin with the critic of the run's parent, where that has one whose head is of this shape and hears the
+    network's own states; `new`: begin anew."""
     critic: CriticConfig = CriticConfig()
     archive: ArchiveConfig = ArchiveConfig()
     seed: int = Field(0, ge=0)

@@ -75,6 +75,8 @@ class CriticReport(_Strict):
     held_out_windows: int
     figures: list[CriticFigure]
     reliability: list[Reliability]
+    began_with: Literal["parent", "new"] = "new"
+    """The critic of the run's parent, or a new one."""
     reused: bool = False
     """True if the critic had been trained before this call."""
 
@@ -104,7 +106,8 @@ class CriticReport(_Strict):
             "",
             f"AUC {self.auc:.3f} and calibration error {self.calibration_error:.3f} (if all scores held, about "
             f"{self.calibration_floor:.3f}) on {self.held_out_windows:,} held-out windows; trained on "
-            f"{self.train_windows:,} generations in {self.rounds} rounds. Of pairs of "
+            f"{self.train_windows:,} generations in {self.rounds} rounds"
+            f"{', beginning with the critic of the parent' if self.began_with == 'parent' else ''}. Of pairs of "
             f"noise and an ordinary generation the noise scores lower in {self.noise_below:.1%}.",
         ]
         for kind, title in TITLES.items():

@@ -18,6 +18,7 @@ from infra.errors import MusenetError, UserError, message_of
 from infra.files import link, publish_folder, staging_folder
 from infra.lake import Lake
 from modeling.config import Leaks, ModelConfig, ParentModel
+from modeling.criticism import CRITIC_CONFIG, CRITIC_WEIGHTS
 from modeling.network.weights import read_config
 from modeling.training.run_folder import RunFolder
 from registry.identity import FILES, LINEAGE_FILE, PARENT_FILES, weights_digest
@@ -42,7 +43,7 @@ class Parent:
     model: ParentModel
     folder: Path
     """Its files, until the block ends that it was opened for: `model.json`, `model.safetensors`, `vocabulary.json`,
-    `encoding.json`, and the identities of what it was trained on."""
+    `encoding.json`, the identities of what it was trained on, and its critic where it has one."""
     config: ModelConfig
     encoding: Encoding
     place: Place
@@ -166,6 +167,6 @@ def _know(lake: Lake, folder: Path, dataset: str) -> None:
 
 def _copy(bundle: Path, folder: Path) -> None:
     """Give those of a model's files that a child needs a second name."""
-    for name in (*PARENT_FILES, IDENTITIES_FILE):
+    for name in (*PARENT_FILES, IDENTITIES_FILE, CRITIC_CONFIG, CRITIC_WEIGHTS):
         if (bundle / name).exists():
             link(str(bundle / name), str(folder / name))

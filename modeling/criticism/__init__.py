@@ -17,7 +17,16 @@ from modeling.criticism.calibration import (
     fit_calibration,
     probability,
 )
-from modeling.criticism.critic import Critic, load_critic, new_head, read_auc, save_critic
+from modeling.criticism.critic import (
+    CRITIC_CONFIG,
+    CRITIC_WEIGHTS,
+    Critic,
+    load_critic,
+    new_head,
+    read_auc,
+    read_head,
+    save_critic,
+)
 from modeling.criticism.figures import Estimate, Scored, auc, share_below
 from modeling.criticism.fitting import fit_critic, new_critic
 from modeling.criticism.lessons import Generated, Lessons
@@ -35,6 +44,8 @@ from modeling.criticism.windows import Window, batch_of, labels_of
 from modeling.network.critic_head import CriticHead
 
 __all__ = [
+    "CRITIC_CONFIG",
+    "CRITIC_WEIGHTS",
     "Calibration",
     "Critic",
     "CriticConfig",
@@ -63,6 +74,7 @@ __all__ = [
     "prefix_sizes",
     "probability",
     "read_auc",
+    "read_head",
     "save_critic",
     "share_below",
     "window_starts",

@@ -124,6 +124,27 @@ def load_critic(folder: Path, model: MuseNet) -> Critic:
     return Critic(model, trunk, head.to(model.norm.weight.device).eval(), config, calibration, estimate)
 
 
+def read_head(folder: Path, d_model: int, config: CriticConfig) -> CriticHead | None:
+    """Return the head of the critic of a folder, to be trained further on the states of a network that came from its
+    own; None where there is none, it has another shape, or heard a trunk of its own. Raises WeightsError.
+    """
+    if not (folder / CRITIC_CONFIG).exists():
+        return None
+    try:
+        content = _read_content(folder)
+        own = CriticConfig(**content["config"])
+        shape = (content["d_model"], own.hidden, own.surprise)
+        if content["has_trunk"] or shape != (d_model, config.hidden, config.surprise):
+            return None
+        head = new_head(d_model, config)
+        head.load_state_dict(_part(load_file(folder / CRITIC_WEIGHTS), HEAD))
+    except WeightsError:
+        raise
+    except UNREADABLE as error:
+        raise WeightsError(f"no critic can be read from {folder}: {error}") from error
+    return head
+
+
 def read_auc(folder: Path) -> Estimate | None:
     """Return the AUC of the critic of a folder, without its weights; None where it was not measured. Raises
     WeightsError."""

@@ -15,6 +15,7 @@ from modeling.config.critic import CriticConfig
 from modeling.criticism.critic import Critic, new_head
 from modeling.criticism.lessons import Lessons
 from modeling.criticism.windows import batch_of, labels_of
+from modeling.network.critic_head import CriticHead
 from modeling.network.loss import critic_loss
 from modeling.network.transformer import MuseNet
 
@@ -86,9 +87,14 @@ def _hear(critic: Critic, lessons: Lessons, seed: int, number: int) -> _Heard:
     return _Heard(states, surprise, music.to(states.device), labels_of(windows, music).to(states.device))
 
 
-def new_critic(model: MuseNet, config: CriticConfig, seed: int) -> Critic:
-    """Return an untrained critic of a model, or one with the head that the model was trained with."""
+def new_critic(model: MuseNet, config: CriticConfig, seed: int, head: CriticHead | None = None) -> Critic:
+    """Return an untrained critic of a model, or one with the head that the model was trained with.
+
+    `head`: one that is trained already, on the states of the model's parent, to begin with instead.
+    """
     torch.manual_seed(seed)
+    if head is not None:
+        return Critic(model, model, head.to(model.norm.weight.device), config)
     head = new_head(model.config.d_model, config)
     if model.critic is not None and model.config.critic == config.hidden:
         head.load_state_dict(model.critic.state_dict(), strict=False)

@@ -1,7 +1,8 @@
 """Recipes of small models side by side: encoding, conditioning, width and drawing, at equal time on this machine.
 
     python tests/benchmarks/recipes.py --corpus DIR --lake DIR [--recipes before,note] [--minutes 4] [--seeds 3]
-                                       [--pieces 64] [--draw recipe:request.top_p=0.98] [--json FILE]
+                                       [--pieces 64] [--preset tiny] [--pilot 40] [--set KEY=VALUE]
+                                       [--draw KEY=VALUE] [--json FILE]
 
 Each recipe ingests the corpus in its encoding, trains for the minutes (the number of steps follows from a short run, so
 that the schedule ends in time), and is evaluated by `musenet evaluate` against held-out pieces. Printed are nats per
@@ -28,8 +29,6 @@ from report import table
 from modeling.training.events import StepTrained, read_new_events
 from modeling.training.run_folder import RunFolder
 
-PILOT_STEPS = 40
-"""Steps of the short run; the first half of them is not timed."""
 MUSENET_STRUCTURE = ["time", "chord", "part", "countdown"]
 LABELS = [*MUSENET_STRUCTURE, "style", "instrumentation"]
 FIGURES = ("notes_per_onset", "polyphony", "long_runs", "capped_notes", "scale_share", "hanging", "all_asked", "copies")
@@ -45,7 +44,11 @@ class Recipe:
     """Changes to the preset by dotted key."""
 
 
-NARROW = {"model.d_model": 128, "training.batch_size": 8, "training.micro_batch_size": 8}
+def _batch(size: int) -> dict[str, Any]:
+    return {"training.batch_size": size, "training.micro_batch_size": size}
+
+
+NARROW = {"model.d_model": 128, **_batch(8)}
 RECIPES = {
     "before": Recipe("combined", "seconds", {"model.structure": MUSENET_STRUCTURE}),
     "labels": Recipe("combined", "seconds", {"model.structure": LABELS}),
@@ -57,6 +60,13 @@ RECIPES = {
     "note": Recipe("note", "beats"),
     "note, narrow": Recipe("note", "beats", NARROW),
     "note, transposed": Recipe("note", "beats", {"training.augmentation": {"transpose": 5}}),
+    "note, as it is": Recipe("note", "beats", {"training.augmentation": {}}),
+    "note, deep": Recipe("note", "beats", {"model.layers": 8, "model.d_model": 192}),
+    "note, shallow": Recipe("note", "beats", {"model.layers": 2, "model.d_model": 384}),
+    "note, half context": Recipe("note", "beats", {"model.context": 512, **_batch(16)}),
+    "note, half batch": Recipe("note", "beats", _batch(4)),
+    "note, twice the batch": Recipe("note", "beats", _batch(16)),
+    "note, AdamW": Recipe("note", "beats", {"training.optimiser": "adamw", "training.learning_rate": 2e-3}),
 }
 
 
@@ -69,6 +79,8 @@ def main() -> None:
     arguments.add_argument("--seeds", type=int, default=3)
     arguments.add_argument("--pieces", type=int, default=64)
     arguments.add_argument("--preset", default="tiny")
+    arguments.add_argument("--pilot", type=int, default=40, help="steps of the short run, the first half not timed")
+    arguments.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="changes to every recipe")
     arguments.add_argument("--draw", action="append", default=[], metavar="KEY=VALUE", help="changes to the request")
     arguments.add_argument("--json", type=Path)
     options = arguments.parse_args()
@@ -100,9 +112,11 @@ def _run(name: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
     lake = ("--lake", str(options.lake))
     where = (str(options.corpus), "--name", dataset, "--encoding", recipe.encoding, "--time", recipe.time)
     _musenet("ingest", *where, *lake)
-    settings = {**recipe.settings, "training.seed": seed, "training.max_minutes": 10 * options.minutes}
+    given = {key: json.loads(value) for key, value in (change.split("=", 1) for change in options.set)}
+    settings = {**recipe.settings, **given, "training.seed": seed, "training.max_minutes": 10 * options.minutes}
     train = ("train", "--dataset", dataset, "--preset", options.preset, *lake)
-    pilot = _musenet(*train, *_set({**settings, "training.steps": PILOT_STEPS, "training.evaluate_every": PILOT_STEPS}))
+    short = {"training.steps": options.pilot, "training.evaluate_every": options.pilot}
+    pilot = _musenet(*train, *_set({**settings, **short}))
     steps = int(options.minutes * 60 / _seconds_per_step(Path(pilot["folder"])))
     run = _musenet(*train, *_set({**settings, "training.steps": steps, "training.evaluate_every": steps}))
     version = _musenet("register", "--run", run["run_id"], "--alias", "recipe", *lake)["version"]

@@ -32,6 +32,7 @@ from soak_site import ENDED, Site, wait_for
 from flows.backup.parameters import BackupParameters
 from flows.backup.taking import back_up
 from infra.lake import Lake
+from infra.processes import still_runs
 from infra.services import library_settings
 from infra.services.liveness import SILENT_SECONDS
 from infra.services.slots import LEASE_SECONDS, ingestion_limit
@@ -45,6 +46,7 @@ DOWN_SECONDS = (1.0, 8.0)
 PREPARATION = ("ingest", "train", "critic", "register")
 WHO = ("flow", "child", "flow", "worker", "child", "prefect", "mlflow")
 """Whom the kills hit, in turn; a child is a process that the flow has started."""
+STARTED_AGAIN = ("worker", "prefect", "mlflow")
 WITHOUT_CHILDREN = ("register", "promote", "sample", "evaluate", "backup", "gc")
 
 
@@ -119,7 +121,9 @@ class Soak:
         begun = time.monotonic()
         became, took, mended, fault = "", 0.0, "", None
         try:
-            time.sleep(self.chance.uniform(*DOWN_SECONDS) if who in ("worker", "prefect", "mlflow") else 0)
+            if who in STARTED_AGAIN:
+                self.gone(who, victim)
+                time.sleep(self.chance.uniform(*DOWN_SECONDS))
             mended = self.site.mend()
             became = self.ended(run, self.seconds.get(flow, 10.0))
             took = time.monotonic() - begun
@@ -130,6 +134,11 @@ class Soak:
         except Wrong as error:
             fault = str(error)
         return Outcome(flow, who, number.name, after, became, took, mended, fault)
+
+    def gone(self, who: str, victim: psutil.Process) -> None:
+        """Wait for the end of a worker or server: one that got SIGTERM ends what it is at."""
+        if not wait_for(lambda: not still_runs(victim), GRACE_SECONDS):
+            raise Wrong(f"the {who} is still there {GRACE_SECONDS:.0f} s after its signal")
 
     def ended(self, run: str, usual: float) -> str:
         """Wait for the end of a flow run, in Prefect."""

@@ -24,7 +24,7 @@ from flows.ingestion.starter.works import COMPOSERS, Composer, Work
 from infra.errors import UserError
 from infra.files import remove_abandoned, staging_folder, write_atomically
 
-REVISION = 2
+REVISION = 3
 """Version of the table of works and of the conversion; increase it with any change, so that `cache_name` changes."""
 
 LICENCE = "mixed: see corpus/license.txt in the music21 package"

@@ -87,10 +87,10 @@ COMPOSERS: tuple[Composer, ...] = (
             *_marked("beethoven/opus59no3", 1, 3),
         ),
     ),
-    Composer("robert_schumann", STRING_QUARTET, _marked("schumann_robert/opus41no1", 2, 3, 4, 5)),
+    Composer("schumann", STRING_QUARTET, _marked("schumann_robert/opus41no1", 2, 3, 4, 5)),
     Composer("joplin", PIANO, (Work("joplin/maple_leaf_rag.mxl"),)),
     Composer(
-        "clara_schumann",
+        "schumann",
         PIANO,
         tuple(Work(f"schumann_clara/polonaise_op1n{number}.mxl", bpm=96) for number in (1, 2, 3, 4)),
     ),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from pydantic import ValidationError
 
 from flows.criticism import critic_training
@@ -18,7 +20,7 @@ from flows.progress import stage
 from infra.errors import UserError
 from modeling.archive import ArchiveError, Generation, third_of
 from modeling.config import ArchiveConfig, CriticConfig
-from modeling.criticism import load_critic
+from modeling.criticism import load_critic, new_critic, save_critic
 from modeling.data import load_split
 from modeling.network.weights import load_model
 from tokenization.encodings import HEADER
@@ -145,6 +147,22 @@ def test_a_frozen_critic_has_no_trunk_of_its_own(studio) -> None:
     model = load_model(studio[2].folder.model)
     assert load_critic(training.folder, model).trunk is model
     assert np.isfinite(load_critic(training.folder, model).calibration.scale)
+
+
+def test_a_child_s_critic_begins_with_that_of_its_parent(studio) -> None:
+    run = studio[2]
+    still = SMALL.model_copy(update={"trunk": "frozen", "steps": 1, "learning_rate": 1e-9})
+    parent = new_critic(load_model(run.folder.model), still, seed=7)
+    save_critic(parent, run.folder.parent, is_tuned=False)
+
+    def first_weights(**changes: object) -> torch.Tensor:
+        training, report = trained(studio, parameters_of(critic=still, seed=5, **changes))
+        assert report.began_with == changes.get("start", "parent")
+        return load_critic(training.folder, training.model).head.up_proj.weight
+
+    torch.testing.assert_close(first_weights(), parent.head.up_proj.weight)
+    assert not torch.allclose(first_weights(start="new"), parent.head.up_proj.weight)
+    shutil.rmtree(run.folder.parent)
 
 
 def test_a_run_and_a_model_exclude_each_other() -> None:

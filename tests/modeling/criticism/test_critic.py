@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from modeling.criticism import Calibration, Critic, Estimate, Window, load_critic, read_auc, save_critic
+from modeling.criticism import Calibration, Critic, Estimate, Window, load_critic, read_auc, read_head, save_critic
 from modeling.criticism.critic import CRITIC_CONFIG, CRITIC_FORMAT, CRITIC_WEIGHTS
 from modeling.data import Split
 from modeling.network.transformer import MuseNet
@@ -65,6 +65,24 @@ def test_every_token_of_a_window_has_a_logit_whatever_else_is_heard(
     assert (~np.isnan(heard)).sum(1).tolist() == [min(len(window.tokens), 32) for window in windows]
     alone = critic.hear(windows[-1:], split.encoding)
     np.testing.assert_allclose(alone[0], heard[-1], atol=1e-5)
+
+
+def test_its_head_goes_to_a_child_s_network_if_it_has_the_shape(
+    folder: Path, make_critic: Callable[..., Critic], tmp_path: Path
+) -> None:
+    critic = make_critic()
+    head = read_head(folder, critic.head.d_model, critic.config)
+    assert head is not None
+    assert all(torch.equal(head.state_dict()[name], value) for name, value in critic.head.state_dict().items())
+    wider = critic.config.model_copy(update={"hidden": 2 * critic.config.hidden})
+    assert read_head(folder, critic.head.d_model, wider) is None
+    assert read_head(folder, 2 * critic.head.d_model, critic.config) is None
+    save_critic(critic, tmp_path / "tuned", is_tuned=True)
+    assert read_head(tmp_path / "tuned", critic.head.d_model, critic.config) is None, "it heard states of its own"
+    assert read_head(tmp_path, critic.head.d_model, critic.config) is None, "there is none"
+    cut(folder / CRITIC_WEIGHTS)
+    with pytest.raises(WeightsError, match="no critic can be read from"):
+        read_head(folder, critic.head.d_model, critic.config)
 
 
 @pytest.mark.parametrize("found", [None, 2, CRITIC_FORMAT + 1])
