@@ -16,7 +16,13 @@ from infra.lake import Lake
 from infra.services.automations import Automation, Installed, install
 from infra.services.environment import HOST, library_environment
 from infra.services.health import answers
-from infra.services.liveness import RECOVERY, dead_run_automation, overlong_run_automation, recovery_automation
+from infra.services.liveness import (
+    RECOVERY,
+    dead_run_automation,
+    overlong_run_automation,
+    recovery_automation,
+    unbegun_run_automation,
+)
 from infra.services.password import AUTH_VARIABLE
 from infra.services.prefect_api import credentials
 from infra.services.records import read_record
@@ -101,7 +107,12 @@ def deploy(lake: Lake, chain: Chain, switch: bool | None = None) -> Deployed:
         limits = {DEVICES: install_limit(server, DEVICES)}
         ids = {each["name"]: each["id"] for each in _of_the_pool(server)}
         schedules = install_schedules(server, ids)
-        own = (dead_run_automation(), recovery_automation(ids[RECOVERY]), overlong_run_automation())
+        own = (
+            dead_run_automation(),
+            unbegun_run_automation(),
+            recovery_automation(ids[RECOVERY]),
+            overlong_run_automation(),
+        )
         automations = {each.name: install(server, each) for each in own}
         for automation in chain(ids):
             automations[automation.name] = install(server, automation, switch)

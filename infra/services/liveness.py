@@ -22,6 +22,9 @@ from infra.services.schema import UNFINISHED
 
 SILENT_SECONDS = 4 * HEARTBEAT_SECONDS
 """Time without a heartbeat after which a run counts as dead."""
+UNBEGUN_SECONDS = 600
+"""Time after which a flow run that a worker has taken, and that has not begun, counts as dead. Images are pulled and
+jobs are queued in it."""
 LONGEST_HOURS = 24
 """Time after which a run may be cancelled that nobody watches."""
 LIMITED = ("ingest", "critic", "register", "evaluate", "promote", "prepare-samples", "gc")
@@ -112,6 +115,31 @@ def dead_run_automation() -> Automation:
             "state": CRASHED["type"],
             "name": CRASHED["name"],
             "message": f"no heartbeat for {SILENT_SECONDS} seconds: its process was killed, or its machine is lost",
+        },
+        enabled=True,
+    )
+
+
+def unbegun_run_automation() -> Automation:
+    """Return the automation by which a server reports flow runs whose worker ended before they began."""
+    return Automation(
+        name="musenet: flow runs that never began",
+        description=f"Set flow runs to Crashed that have been Pending for {UNBEGUN_SECONDS // 60} minutes.",
+        trigger={
+            "type": "event",
+            "posture": "Proactive",
+            "match": ANY_FLOW_RUN,
+            "for_each": ["prefect.resource.id"],
+            "after": ["prefect.flow-run.Pending"],
+            "expect": ["prefect.flow-run.Running", *ENDED],
+            "threshold": 1,
+            "within": UNBEGUN_SECONDS,
+        },
+        action={
+            "type": "change-flow-run-state",
+            "state": CRASHED["type"],
+            "name": CRASHED["name"],
+            "message": f"a worker took it {UNBEGUN_SECONDS // 60} minutes ago, and it has not begun: start it again",
         },
         enabled=True,
     )

@@ -4,10 +4,10 @@
 
 Each kill, by −9 or SIGTERM, hits a flow's process, a process that it has started (a worker of its engine, a guard, a
 rank), the worker that runs it, or a server, at a moment drawn from the length of the run before; a worker or server is
-started again seconds later. Then the flow run must end in Prefect within the time of four heartbeats, and its run in
-MLflow, no process may be left, and the same parameters must be completed. In the end no slot is held once leases have
-run out, and a backup finds every dataset and model version as it was published. `--lake` keeps the lake, for further
-kills. Exit status 1 if anything is wrong.
+started again seconds later. Then the flow run must end in Prefect within the time of four heartbeats, or of
+UNBEGUN_SECONDS if it had not begun, and its run in MLflow, no process may be left, and the same parameters must be
+completed. In the end no slot is held once leases have run out, and a backup finds every dataset and model version as it
+was published. `--lake` keeps the lake, for further kills. Exit status 1 if anything is wrong.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from flows.backup.taking import back_up
 from infra.lake import Lake
 from infra.processes import still_runs
 from infra.services import library_settings
-from infra.services.liveness import SILENT_SECONDS
+from infra.services.liveness import SILENT_SECONDS, UNBEGUN_SECONDS
 from infra.services.slots import LEASE_SECONDS, ingestion_limit
 
 LONGEST_SECONDS = 600.0
@@ -143,7 +143,10 @@ class Soak:
     def ended(self, run: str, usual: float) -> str:
         """Wait for the end of a flow run, in Prefect."""
         longest = usual + SILENT_SECONDS + GRACE_SECONDS
-        if not wait_for(lambda: self.site.state(run) in ENDED, longest):
+        has_ended = wait_for(lambda: self.site.state(run) in ENDED, longest)
+        if not has_ended and self.site.state(run) == "PENDING":  # its worker had taken it, and it had not begun
+            has_ended = wait_for(lambda: self.site.state(run) in ENDED, UNBEGUN_SECONDS)
+        if not has_ended:
             raise Wrong(f"its flow run is {self.site.state(run) or 'unknown'} after {longest:.0f} s")
         return self.site.state(run)
 

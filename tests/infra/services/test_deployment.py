@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,13 @@ from infra.errors import UserError
 from infra.lake import Lake
 from infra.services.automations import Automation, install
 from infra.services.deployment import CHECKOUT, Deployed, client_environment, deploy, worker_command
-from infra.services.liveness import RECOVERY, dead_run_automation, overlong_run_automation, recovery_automation
+from infra.services.liveness import (
+    RECOVERY,
+    dead_run_automation,
+    overlong_run_automation,
+    recovery_automation,
+    unbegun_run_automation,
+)
 from infra.services.password import read_password
 from infra.services.rest import PrefectAPI
 from infra.services.schedules import install_schedules
@@ -147,12 +153,28 @@ def test_it_says_what_is_new(server: Server) -> None:
     deployed = server.deployed
     assert {name: str(state) for name, state in deployed.automations.items()} == {
         dead_run_automation().name: "as it was, on",  # `up` has installed it
+        unbegun_run_automation().name: "created, on",
         recovery_automation("").name: "created, on",
         overlong_run_automation().name: "created, off",
         "training follows": "created, off",
     }
     assert set(deployed.limits.values()) == set(deployed.schedules.values()) == {True}
     assert "automation   training follows: created, off" in deployed.lines()
+
+
+@pytest.mark.slow
+@pytest.mark.thorough  # waits for the server's next look
+def test_a_run_that_never_began_is_set_to_crashed(server: Server) -> None:
+    """As a worker that ended at once leaves it; ten seconds, the fewest of Prefect, instead of ten minutes."""
+    soon = unbegun_run_automation()
+    install(server.api, replace(soon, name="soon", trigger={**soon.trigger, "within": 10}))
+    flow_id = server.api.get(f"deployments/{server.ids['gc']}")["flow_id"]
+    run = server.api.post("flow_runs/", {"flow_id": flow_id, "state": {"type": "PENDING"}})["id"]
+    deadline = time.monotonic() + 60
+    while (state := server.api.get(f"flow_runs/{run}")["state"])["type"] != "CRASHED":
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    assert "has not begun" in state["message"]
 
 
 @pytest.mark.slow
