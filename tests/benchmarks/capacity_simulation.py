@@ -1,10 +1,11 @@
 """Deduplication, manifest and splits of millions of made pieces, by the code of ingestion: seconds, memory, recall.
 
-    python tests/benchmarks/capacity_simulation.py [--pieces N] [--json FILE]
+    python tests/benchmarks/capacity_simulation.py [--pieces N] [--facts DIR] [--json FILE]
 
 The fingerprints are those of `million_fingerprints.py`, half a million at a time, with their own families each; all
 other columns are drawn. They lie in files that are only mapped into memory, as the cache of facts has them. What counts
-is the memory of the process itself: mapped pages go when others need them.
+is the memory of the process itself: mapped pages go when others need them. Ten million pieces need 17 GiB for these
+files, which take most of the time: `--facts` keeps them for a further run.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from flows.ingestion.dedup.build_manifest import build_manifest
 from flows.ingestion.dedup.equal_music import Duplicates
 from flows.ingestion.dedup.quarantine import Limits
 from flows.ingestion.dedup.splits import SplitShares
+from flows.ingestion.parsing.facts_cache import mapped
 from tokenization.dataset.manifest import read_manifest, write_manifest
 
 CHUNK = 500_000
@@ -57,7 +59,22 @@ def make(path: Path, first: int, pieces: int) -> None:
             "planted": np.where(family < 0, -1, family + first),
         }
     )
-    facts.write_ipc(path, compression="uncompressed")
+    unfinished = path.with_suffix(".unfinished")
+    facts.write_ipc(unfinished, compression="uncompressed")
+    unfinished.rename(path)
+
+
+def made(pieces: int, folder: Path) -> list[Path]:
+    """Return the files of the facts of pieces, made in processes of their own unless they are there."""
+    paths = []
+    for first in range(0, pieces, CHUNK):
+        size = min(CHUNK, pieces - first)
+        paths.append(folder / f"{first}-{size}.arrow")
+        if not paths[-1].exists():
+            maker = multiprocessing.get_context("spawn").Process(target=make, args=(paths[-1], first, size))
+            maker.start()
+            maker.join()
+    return paths
 
 
 def names(numbers: NDArray[np.int64], salt: int = 0) -> pl.Series:
@@ -111,28 +128,25 @@ def peak_of_own_gib() -> Iterator[list[float]]:
         thread.join()
 
 
-def simulate(pieces: int, folder: Path) -> dict[str, float]:
-    """Make pieces, and what ingestion makes of them."""
-    paths = []
-    for first in range(0, pieces, CHUNK):
-        paths.append(folder / f"{first}.arrow")
-        size = min(CHUNK, pieces - first)
-        maker = multiprocessing.get_context("spawn").Process(target=make, args=(paths[-1], first, size))
-        maker.start()
-        maker.join()
-    facts = pl.concat([pl.read_ipc(path) for path in paths], rechunk=False)
+def simulate(paths: list[Path], folder: Path) -> dict[str, float]:
+    """Return what it takes to make of facts what ingestion makes of them, and how true that is."""
+    facts = pl.concat([mapped(path) for path in paths]).rechunk()  # as `Store.facts`
+    pieces = len(facts)
     files = inventory(facts["sha256"])
     before = own_gib()
     with peak_of_own_gib() as peak:
         begun, cpu = time.perf_counter(), time.process_time()
-        manifest = build_manifest(files, facts.drop("planted"), Limits(), Duplicates(), SplitShares())
+        manifest = build_manifest(
+            files, facts.drop("planted"), Limits(), Duplicates(), SplitShares(), tested=folder / "tested_pairs"
+        )
         built = time.perf_counter() - begun, time.process_time() - cpu
         write_manifest(folder / "manifest.parquet", manifest)
+        del manifest
         found = read_manifest(folder / "manifest.parquet")
         written = time.perf_counter() - begun - built[0]
     family = facts["planted"].to_numpy()
     apart = np.where(family < 0, np.arange(pieces) + pieces, family)
-    _, joined = np.unique(found["family"].to_numpy(), return_inverse=True)
+    joined = found["family"].rank("dense").to_numpy().astype(np.int64)
     both = np.unique(apart * np.int64(4 * pieces) + joined, return_counts=True)[1]
     crossing = found.group_by("family").agg(pl.col("split").n_unique()).filter(pl.col("split") > 1)
     return {
@@ -153,10 +167,13 @@ def simulate(pieces: int, folder: Path) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pieces", type=int, default=1_000_000)
+    parser.add_argument("--facts", type=Path, help="keep the made facts in this folder, and use those that are there")
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        figures = simulate(arguments.pieces, Path(folder))
+        facts = arguments.facts or Path(folder)
+        facts.mkdir(parents=True, exist_ok=True)
+        figures = simulate(made(arguments.pieces, facts), Path(folder))
     for name, figure in figures.items():
         print(f"{name:35} {figure:>14,.0f}" if float(figure).is_integer() else f"{name:35} {figure:>14.4f}")
     if arguments.json:

@@ -13,7 +13,7 @@ import polars as pl
 from flows.ingestion.dedup.equal_music import Duplicates, find_equal_music
 from flows.ingestion.dedup.quarantine import Limits, quarantine
 from flows.ingestion.dedup.splits import SplitShares, assign_splits
-from tokenization.dataset.manifest import NAME, SCHEMA, Status
+from tokenization.dataset.manifest import FILE, NAME, SCHEMA, Status
 
 
 def build_manifest(
@@ -34,16 +34,19 @@ def build_manifest(
     Of files with the same bytes, pieces with the same notes, and duplicates the preferred one is kept (see
     `find_equal_music`); the preferred piece of a family names it.
     """
+    facts = facts.rechunk().drop("part", "row", strict=False)  # of one chunk a join refers to fingerprints, else copies
     table = files.join(facts, on="sha256", how="left", maintain_order="left", suffix="_parsed")
+    del facts
     table = quarantine(table, limits)
     good = pl.Series(table["reason"].is_null())
     equal = find_equal_music(table, duplicates, tested)
     duplicate = good & pl.Series(equal.kept != np.arange(len(table)))
     kept, root, linked = pl.Series(equal.kept), pl.Series(equal.root), pl.Series(equal.linked)
-    names = table.select(NAME).to_series()
+    table = table.drop("fingerprint", "note_hash", "refusal", "detail_parsed")
+    names = table.select(FILE).gather(kept.filter(duplicate)).select(NAME).to_series()
+    table = table.with_columns(detail=table["detail"].scatter(duplicate.arg_true(), names))
     manifest = table.with_columns(
         pl.when(good).then(pl.Series(equal.reason, dtype=pl.String)).otherwise("reason").alias("reason"),
-        pl.when(duplicate).then(names.gather(kept)).otherwise("detail").alias("detail"),
         pl.when(duplicate).then(table["sha256"].gather(kept)).alias("kept"),
         pl.when(good).then(table["sha256"].gather(root)).alias("family"),
         pl.when(~good)
@@ -57,6 +60,6 @@ def build_manifest(
         pl.Series("similarity", equal.similarity).fill_nan(None),
         pl.Series("evidence", equal.evidence).fill_nan(None),
     )
-    splits = assign_splits(manifest.filter(good), shares, inherited)
-    manifest = manifest.join(splits, on="family", how="left", maintain_order="left")
-    return manifest.select(pl.col(name).cast(kind) for name, kind in SCHEMA.items())
+    splits = assign_splits(manifest.select("sha256", "family", "style").filter(good), shares, inherited)
+    split = manifest.select("family").join(splits, on="family", how="left", maintain_order="left")["split"]
+    return manifest.with_columns(split).select(pl.col(name).cast(kind) for name, kind in SCHEMA.items())

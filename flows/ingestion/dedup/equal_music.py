@@ -115,14 +115,16 @@ def find_equal_music(table: pl.DataFrame, duplicates: Duplicates, tested: Path |
     by_notes = _first_equal(table["note_hash"], first_bytes, rank)
     unique = first_bytes[by_notes[first_bytes] == first_bytes]
     first = by_notes[by_bytes]
+    near = None
+    if duplicates.near and len(unique):
+        declared = _declared(table, duplicates, first, good, unique)
+        near = _near(table, duplicates, unique, rank, declared, tested)
     kept, root, linked = first.copy(), first.copy(), np.where(first == rows, -1, first)
     relation = np.full(n, None, object)
     relation[first != rows] = Relation.DUPLICATE.name.lower()
     similarity, evidence = np.full(n, np.nan), np.full(n, np.nan)
     reason = np.full(n, None, object)
-    if duplicates.near and len(unique):
-        declared = _declared(table.select(NAME).to_series(), duplicates, first, good, unique)
-        near = _near(table, duplicates, unique, rank, declared, tested)
+    if near is not None:
         kept[unique], root[unique] = unique[near.kept], unique[near.best]
         has_link = near.linked >= 0
         ends = unique[has_link]
@@ -138,7 +140,7 @@ def find_equal_music(table: pl.DataFrame, duplicates: Duplicates, tested: Path |
 
 def compile_search() -> None:
     """Compile the search for families, by a search among two pieces without notes."""
-    table = pl.DataFrame({"fingerprint": [b"", b""]})
+    table = pl.DataFrame({"fingerprint": [bytes(8)] * 2})
     _near(table, Duplicates(), np.arange(2), np.arange(2), Declared([], [], []), None)
 
 
@@ -150,9 +152,9 @@ def _near(
     declared: Declared,
     tested: Path | None,
 ) -> Families:
-    sketches = Sketches.of(table["fingerprint"].gather(unique), MOST_ENTRIES)
     rules = Rules(duplicates.related_from, duplicates.duplicate_from)
     least = {Drop.NOTHING: None, Drop.DUPLICATES: Relation.DUPLICATE, Drop.RELATIVES: Relation.RELATED}
+    sketches = Sketches.of(table["fingerprint"].gather(unique), MOST_ENTRIES)
     return find_families(sketches, rank[unique], rules, least[duplicates.drop], declared, tested)
 
 
@@ -188,13 +190,13 @@ def _first_equal(keys: pl.Series, rows: Indices, rank: Indices) -> Indices:
 
 
 def _declared(
-    names: pl.Series, duplicates: Duplicates, first: Indices, good: NDArray[np.bool_], unique: Indices
+    table: pl.DataFrame, duplicates: Duplicates, first: Indices, good: NDArray[np.bool_], unique: Indices
 ) -> Declared:
     """Return the declared pairs as positions in `unique`. Quarantined files have no family and are left out."""
     groups = (duplicates.same, duplicates.related, duplicates.different)
     if not any(groups):
         return Declared([], [], [])
-    row_of = {name: row for row, name in enumerate(names.to_list())}
+    row_of = {name: row for row, name in enumerate(table.select(NAME).to_series())}
     position = {int(row): place for place, row in enumerate(unique)}
 
     def pairs(key: str, declared: Sequence[Group]) -> Pairs:

@@ -114,6 +114,7 @@ def find_families(
             measure(sketches, index, np.concatenate([left, said[:, 0]]), np.concatenate([right, said[:, 1]]), rules),
         ]
     )
+    del sketches, own, index  # gigabytes, of millions of pieces
     return _families(_edges(links, declared), rank, drop, np.array(declared.different, np.int64).reshape(-1, 2))
 
 

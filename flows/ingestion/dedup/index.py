@@ -73,8 +73,16 @@ def build_index(sketches: Sketches) -> Index:
 
 
 def joined(parts: list[NDArray[np.uint32]]) -> NDArray[np.uint32]:
-    """Return the parts as one array; a single one is not copied."""
-    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+    """Return the parts as one array; a single one is not copied, others are taken out of their list one by one."""
+    if len(parts) == 1:
+        return parts[0]
+    whole = np.empty(sum(map(len, parts)), np.uint32)
+    end = len(whole)
+    while parts:
+        part = parts.pop()
+        whole[end - len(part) : end] = part
+        end -= len(part)
+    return whole
 
 
 def size_class(pieces: int) -> int:

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from tokenization.compiled import compiled
 
-FEWEST = 32
-"""Entries of a voice that are always kept."""
+FEWEST = 24
+"""Entries of a voice that are always kept; of more than two million pieces it is no more."""
 MOST = 0xFFFF
 """The greatest number of entries that a fingerprint's format allows a voice."""
 ROWS = 100_000
@@ -59,20 +59,23 @@ class Sketches(NamedTuple):
         `most`: entries that are kept in all, of each voice those with the smallest hashes, but FEWEST at least.
         """
         parts = [fingerprints.slice(first, ROWS) for first in range(0, max(len(fingerprints), 1), ROWS)]
-        counts = [_counts(*_words(part)) for part in parts] if most is not None else []
-        voices, entries = (sum(column) for column in zip(*counts, strict=True)) if counts else (0, 0)
-        limit = MOST if most is None or entries <= most else max(most // int(voices), FEWEST)
+        counts = [_counts(*_words(part)) for part in parts] if most is not None or len(parts) > 1 else []
+        voices, entries = (int(sum(column)) for column in zip(*counts, strict=True)) if counts else (0, 0)
+        limit = MOST if most is None or entries <= most else max(most // voices, FEWEST)
         is_copied = len(parts) > 1 or limit < MOST  # else the words of the fingerprints serve as they are
+        copied, used = np.empty(min(entries, voices * limit), np.uint64), 0  # what is not written to takes no memory
         columns: list[tuple[NDArray[Any], ...]] = []
         for part in parts:
             words, offsets = _words(part)
             start, sizes, *others = _voices(words, offsets, limit)
-            columns.append((_gathered(words, start, sizes) if is_copied else words, start, sizes, *others))
-        words, start, sizes, notes, drums, complete, unit, per_piece, total = (
+            columns.append((start, sizes, *others))
+            if is_copied:
+                used = _copy(words, start, sizes, copied, used)
+        start, sizes, notes, drums, complete, unit, per_piece, total = (
             column[0] if len(parts) == 1 else np.concatenate(column) for column in zip(*columns, strict=True)
         )
         if is_copied:
-            start = np.cumsum(sizes) - sizes
+            words, start = copied[:used], np.cumsum(sizes) - sizes
         piece = np.repeat(np.arange(len(per_piece)), per_piece)
         first_voice = np.concatenate([[0], np.cumsum(per_piece)])
         end, empty = start + sizes, np.empty(len(per_piece), np.uint64)
@@ -164,15 +167,15 @@ def _voices(
 
 
 @compiled
-def _gathered(words: NDArray[np.uint64], start: NDArray[np.int64], sizes: NDArray[np.int64]) -> NDArray[np.uint64]:
-    """Return the entries of voices alone, one after the other."""
-    entries = np.empty(sizes.sum(), np.uint64)
-    used = np.int64(0)
+def _copy(
+    words: NDArray[np.uint64], start: NDArray[np.int64], sizes: NDArray[np.int64], to: NDArray[np.uint64], used: int
+) -> int:
+    """Copy the entries of voices behind those in use, one after the other; return how many are in use now."""
     for voice in range(len(start)):
         for word in range(start[voice], start[voice] + sizes[voice]):
-            entries[used] = words[word]
+            to[used] = words[word]
             used += 1
-    return entries
+    return used
 
 
 @compiled

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 
+import numpy as np
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -50,7 +51,8 @@ def assign_splits(pieces: pl.DataFrame, shares: SplitShares, inherited: pl.DataF
         (want - have).clip(0).alias(split) for split, want, have in zip((VALIDATION, TEST), wanted, held, strict=True)
     )
     old, new = families.drop_nulls("placed"), families.filter(pl.col("placed").is_null())
-    draws = pl.Series("draw", [_draw(f"{shares.seed}:{family}") for family in new["family"]], pl.UInt64)
+    numbers = (_draw(f"{shares.seed}:{family}") for family in new["family"])
+    draws = pl.Series("draw", np.fromiter(numbers, np.uint64, len(new)))
     rank = pl.int_range(pl.len()).over("style").alias("rank")
     ranked = new.with_columns(draws).sort("draw", "family").with_columns(rank)
     ranked = ranked.join(lacking, on="style", nulls_equal=True)

@@ -100,15 +100,18 @@ def write_pairs(path: Path, collection: Sketches, rules: Rules, index: Index, pa
     for voices in pairs[:2]:
         piece = collection.piece[voices]
         sides.append((number[piece] * VOICES + voices - collection.first_voice[piece]).astype(np.uint32))
-    standing = np.concatenate([_taken(collection, with_voices, stand) for stand in (index.weight, index.depth)])
+    entries = int((collection.end - collection.start).sum())
+    standing = np.empty((2, entries), np.uint8)
+    for stand, to in zip((index.weight, index.depth), standing, strict=True):
+        _take(collection, with_voices, stand, to)
     arrays: list[NDArray[Any]] = [
-        np.array([len(with_voices), len(pairs.left), len(standing) // 2], np.int64),
+        np.array([len(with_voices), len(pairs.left), entries], np.int64),
         features,
         collection.contents[with_voices],
         *sides,
         pairs.relation,
     ]
-    packed = CODEC.compress(standing, asbytes=True)
+    packed = CODEC.compress(standing.reshape(-1), asbytes=True)
     content = _key(collection, rules) + b"".join([*(array.tobytes() for array in arrays), packed])
     write_atomically(path, MAGIC + hashlib.sha256(content).digest() + content)
 
@@ -120,20 +123,19 @@ def _with_voices(collection: Sketches) -> tuple[NDArray[np.int64], NDArray[np.ui
 
 
 @compiled
-def _taken(collection: Sketches, pieces: NDArray[np.int64], values: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return the values of the pieces' entries, voice by voice."""
-    taken, count = np.empty(len(values), np.uint8), 0
+def _take(collection: Sketches, pieces: NDArray[np.int64], values: NDArray[np.uint8], to: NDArray[np.uint8]) -> None:
+    """Copy the values of the pieces' entries, voice by voice."""
+    count = 0
     for piece in pieces:
         for voice in range(collection.first_voice[piece], collection.first_voice[piece + 1]):
             size = collection.end[voice] - collection.start[voice]
-            put(values[collection.start[voice] : collection.end[voice]], taken, count)
+            put(values[collection.start[voice] : collection.end[voice]], to, count)
             count += size
-    return taken[:count]
 
 
 @compiled
 def _put(collection: Sketches, pieces: NDArray[np.int64], taken: NDArray[np.uint8], values: NDArray[np.uint8]) -> None:
-    """Put values that `_taken` returned in their places."""
+    """Put values that `_take` copied in their places."""
     count = 0
     for piece in pieces:
         for voice in range(collection.first_voice[piece], collection.first_voice[piece + 1]):

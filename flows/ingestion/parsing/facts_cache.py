@@ -15,6 +15,7 @@ from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
 
 from infra.files import remove_abandoned, write_atomically
 
@@ -84,13 +85,22 @@ class FactsCache:
         try:
             with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
                 is_whole = hashlib.sha256(content).hexdigest()[:DIGITS] == path.stem
-            rows = pl.read_ipc(path) if is_whole else None
+            rows = mapped(path) if is_whole else None
         except (OSError, ValueError, pl.exceptions.PolarsError):  # gone, empty, or of another kind
             rows = None
         if rows is None or rows.schema != {**self.schema, STAMP: pl.String()}:
             path.unlink(missing_ok=True)
             return None
         return rows
+
+
+def mapped(path: Path) -> pl.DataFrame:
+    """Read an uncompressed Arrow file whose texts and bytes stay in the file: it must not change, but may be removed.
+
+    polars itself would read all of it into memory.
+    """
+    with pa.memory_map(str(path)) as file:
+        return pl.DataFrame(pl.from_arrow(pa.ipc.open_file(file).read_all(), rechunk=False))
 
 
 def _table(stamps: Mapping[str, str]) -> pl.DataFrame:

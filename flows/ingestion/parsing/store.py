@@ -110,12 +110,12 @@ class Store:
             read = pl.concat([_NO_FACTS, *(frame for frame in frames if frame is not None)])
         if self._cache is not None:
             self._cache.add(read, stamps)
-        found = pl.concat([*known, read])
-        different = found.unique("sha256", keep="first", maintain_order=True)
-        if len(different) < len(found):  # refused files may have been tried again: a score takes precedence
+        # Rows of one chunk refer to mapped fingerprints wherever they are taken to; those of several are copied.
+        found = pl.concat([*known, read]).rechunk()
+        if found["sha256"].n_unique() < len(found):  # refused files may have been tried again: a score takes precedence
             found = found.sort(pl.col("refusal").is_not_null(), maintain_order=True)
-            different = found.unique("sha256", keep="first", maintain_order=True)
-        return different
+            found = found.unique("sha256", keep="first", maintain_order=True)
+        return found
 
     def scores(self, refs: Sequence[RowRef]) -> list[memoryview]:
         """Return the notes of pieces, each as the bytes of `Score.to_bytes`, in the order of `refs`.

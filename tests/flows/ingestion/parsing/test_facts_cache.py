@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from polars.testing import assert_frame_equal
 from flows.ingestion.parsing.facts_cache import MOST_FILES
 from flows.ingestion.parsing.store import COLUMNS, VERSION, Store
 
-ROW: dict[str, Any] = {**dict.fromkeys(COLUMNS), "repairs": ["truncated"], "notes": 20, "fingerprint": b"\1\2"}
+ROW: dict[str, Any] = {**dict.fromkeys(COLUMNS), "repairs": ["truncated"], "notes": 20, "fingerprint": b"\1\2" * 8}
 """Facts of each type of column; what they say does not matter here."""
 
 
@@ -48,6 +49,14 @@ def in_order(facts: pl.DataFrame) -> pl.DataFrame:
     return facts.sort("sha256")
 
 
+def mapped_at(address: int) -> Iterator[str]:
+    """Yield the file that is mapped at an address of this process."""
+    for line in Path("/proc/self/maps").read_text(encoding="utf-8").splitlines():
+        first, end = (int(bound, 16) for bound in line.split()[0].split("-"))
+        if first <= address < end and len(line.split()) > 5:
+            yield line.split()[5]
+
+
 class TestCache:
     def test_holds_the_facts_of_all_parts(self, lake: Lake) -> None:
         lake.write("aa", "bb")
@@ -63,6 +72,16 @@ class TestCache:
         path.write_bytes(b"x" * status.st_size)
         os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
         assert lake.store.facts()["sha256"].to_list() == ["aa"]
+
+    def test_leaves_fingerprints_in_its_files(self, lake: Lake) -> None:
+        lake.write("aa", "bb")
+        lake.store.facts()
+        lake.write("cc", "dd")
+        lake.store.facts()
+        facts = lake.store.facts()
+        chosen = facts.join(pl.DataFrame({"sha256": ["aa", "cc"]}), on="sha256", how="semi")
+        _, _, *data = chosen["fingerprint"].to_arrow(compat_level=pl.CompatLevel.newest()).buffers()
+        assert {path for buffer in data for path in mapped_at(buffer.address)} == {str(path) for path in lake.files()}
 
     def test_takes_what_was_read_of_some_parts(self, lake: Lake) -> None:
         part = lake.write("aa")
