@@ -3,9 +3,10 @@
     python tests/benchmarks/capacity_simulation.py [--pieces N] [--facts DIR] [--json FILE]
 
 The fingerprints are those of `million_fingerprints.py`, half a million at a time, with their own families each; all
-other columns are drawn. They lie in files that are only mapped into memory, as the cache of facts has them. What counts
-is the memory of the process itself: mapped pages go when others need them. Ten million pieces need 17 GiB for these
-files, which take most of the time: `--facts` keeps them for a further run.
+other columns are drawn. Beyond five million pieces, fingerprints are those of the first ones with all hashes moved as
+far, so they have as little in common with these as with others. They lie in files that are only mapped into memory, as
+the cache of facts has them. What counts is the memory of the process itself: mapped pages go when others need them.
+Ten million pieces need 17 GiB for these files, which take most of the time: `--facts` keeps them for a further run.
 """
 
 from __future__ import annotations
@@ -23,24 +24,36 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from million_fingerprints import pairs, planted
+import pyarrow as pa
+from million_fingerprints import RATE, pairs, planted
 from numpy.typing import NDArray
 
 from flows.ingestion.dedup.build_manifest import build_manifest
 from flows.ingestion.dedup.equal_music import Duplicates
 from flows.ingestion.dedup.quarantine import Limits
+from flows.ingestion.dedup.sketches import MOST
 from flows.ingestion.dedup.splits import SplitShares
 from flows.ingestion.parsing.facts_cache import mapped
+from tokenization.compiled import compiled
 from tokenization.dataset.manifest import read_manifest, write_manifest
 
 CHUNK = 500_000
+DRAWN = 10 * CHUNK
+"""Pieces whose fingerprints are drawn, which takes long; further ones have theirs with other hashes."""
 STYLES = 40
 SAMPLE_SECONDS = 0.1
+STEP = 0.618
+"""Share of all hashes that further pieces' are moved by."""
 
 
 def make(path: Path, first: int, pieces: int) -> None:
     """Write the facts of some pieces, and the numbers of their families; −1 for a piece alone."""
-    fingerprints, family = planted(pieces, first)
+    if first < DRAWN:
+        fingerprints, family = planted(pieces, first)
+    else:
+        earlier = mapped(path.with_name(file_name(first % DRAWN, CHUNK))).head(pieces)
+        fingerprints = moved(earlier["fingerprint"], first // DRAWN)
+        family = earlier["planted"].to_numpy() - first % DRAWN
     draw = np.random.default_rng(first)
     numbers = np.arange(first, first + pieces)
     facts = pl.DataFrame(
@@ -64,12 +77,49 @@ def make(path: Path, first: int, pieces: int) -> None:
     unfinished.rename(path)
 
 
+def file_name(first: int, pieces: int) -> str:
+    return f"{first}-{pieces}.arrow"
+
+
+def moved(fingerprints: pl.Series, times: int) -> pl.Series:
+    """Return fingerprints whose hashes are moved, so many times, round the numbers that there are."""
+    array = fingerprints.rechunk().to_arrow(compat_level=pl.CompatLevel.oldest()).cast(pa.large_binary())
+    offsets = np.frombuffer(array.buffers()[1], np.int64)[array.offset :][: len(array) + 1] // 8
+    words = np.frombuffer(array.buffers()[2], np.uint64)[offsets[0] : offsets[-1]].copy()
+    limit = int(RATE * 2**32)
+    move(words, offsets - offsets[0], np.uint64(times * STEP % 1 * limit), np.uint64(limit))
+    ends = pa.py_buffer((offsets - offsets[0]) * 8)
+    column = pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(array), [None, ends, pa.py_buffer(words)])
+    return pl.Series(pl.from_arrow(column))
+
+
+@compiled
+def move(words: NDArray[np.uint64], offsets: NDArray[np.int64], step: np.uint64, limit: np.uint64) -> None:
+    """Add a number to the hashes of all entries, modulo `limit`; the entries of each voice stay sorted."""
+    room = np.empty(MOST, np.uint64)
+    low = np.uint64(32)
+    for i in range(len(offsets) - 1):
+        count = np.int64(words[offsets[i]] & np.uint64(0xFFFFFFFF))
+        start = offsets[i] + 1 + count
+        for voice in range(count):
+            size = np.int64(words[offsets[i] + 1 + voice] & np.uint64(0xFFFF))
+            wrapped = np.int64(0)
+            for k in range(size):
+                room[k] = words[start + k] + (step << low)
+                if room[k] >> low >= limit:
+                    room[k] -= limit << low
+                    wrapped += 1
+            for k in range(size):
+                words[start + k] = room[(k + size - wrapped) % size]
+            start += size
+
+
 def made(pieces: int, folder: Path) -> list[Path]:
     """Return the files of the facts of pieces, made in processes of their own unless they are there."""
     paths = []
     for first in range(0, pieces, CHUNK):
         size = min(CHUNK, pieces - first)
-        paths.append(folder / f"{first}-{size}.arrow")
+        paths.append(folder / file_name(first, size))
         if not paths[-1].exists():
             maker = multiprocessing.get_context("spawn").Process(target=make, args=(paths[-1], first, size))
             maker.start()
@@ -148,7 +198,7 @@ def simulate(paths: list[Path], folder: Path) -> dict[str, float]:
     apart = np.where(family < 0, np.arange(pieces) + pieces, family)
     joined = found["family"].rank("dense").to_numpy().astype(np.int64)
     both = np.unique(apart * np.int64(4 * pieces) + joined, return_counts=True)[1]
-    crossing = found.group_by("family").agg(pl.col("split").n_unique()).filter(pl.col("split") > 1)
+    placed = found.select("family", "split").unique()
     return {
         "pieces": pieces,
         "GiB of facts, mapped": sum(path.stat().st_size for path in paths) / 2**30,
@@ -158,7 +208,7 @@ def simulate(paths: list[Path], folder: Path) -> dict[str, float]:
         "bytes of the manifest, a piece": (folder / "manifest.parquet").stat().st_size / pieces,
         "GiB before": before,
         "GiB at the peak": peak[0],
-        "families over two splits": len(crossing),
+        "families over two splits": len(placed) - placed["family"].n_unique(),
         "pairs found (recall)": pairs(both) / pairs(np.unique(apart, return_counts=True)[1]),
         "pairs true (precision)": pairs(both) / pairs(np.unique(joined, return_counts=True)[1]),
     }
