@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tokenization.compiled import compiled
 
 FEWEST = 24
-"""Entries of a voice that are always kept; of more than two million pieces it is no more."""
+"""Entries of a voice that are always kept: of more than about two million pieces, all there are of most."""
 MOST = 0xFFFF
 """The greatest number of entries that a fingerprint's format allows a voice."""
 ROWS = 100_000
