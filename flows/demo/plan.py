@@ -48,8 +48,10 @@ class DemoParameters(BaseModel):
     dataset: str = "starter"
     settings: dict[str, Any] = {}
     """Changes to TRAINING by dotted key."""
-    critic: CriticConfig = CriticConfig(trunk="frozen", repeats=10, steps=300)
-    """A head alone, which is trained in half a minute."""
+    critic: CriticConfig = CriticConfig(
+        hidden=32, hears="surprise", trunk="frozen", repeats=10, steps=150, learning_rate=2e-3
+    )
+    """A head of the shape of the starter model's, which it begins with."""
     evaluation: EvaluationSettings = EvaluationSettings(
         pieces=8, references=0, length=512, notes=None, copying=0, resamples=400, rolls=3
     )
@@ -61,7 +63,7 @@ class DemoParameters(BaseModel):
         DemoPiece(style="game", instruments=("guitar", "bass", "drums")),
     )
     """What is composed at the end."""
-    best_of: int = Field(8, ge=1)
+    best_of: int = Field(4, ge=1)
     """Candidates of each piece, where the critic beats chance."""
     seconds: float = Field(40.0, gt=0, le=600)
     """Of each piece."""

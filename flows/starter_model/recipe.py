@@ -36,11 +36,13 @@ class StarterParameters(BaseModel):
     preset: str = "starter"
     settings: dict[str, Any] = {}
     """Changes to the preset by dotted key."""
-    critic: CriticConfig = CriticConfig(trunk="frozen", repeats=4, steps=1200, learning_rate=1e-3, damaged=0.3)
-    """A head alone: a trunk of its own would double the file."""
-    critic_pieces: int = Field(768, ge=8)
+    critic: CriticConfig = CriticConfig(
+        window=512, hidden=32, hears="surprise", trunk="frozen", repeats=8, steps=1500, learning_rate=5e-3
+    )
+    """A small head alone: a trunk of its own would double the file, and states would be learned by heart."""
+    critic_pieces: int = Field(1024, ge=8)
     """Generations that the critic learns from."""
-    critic_held_out: int = Field(128, ge=4)
+    critic_held_out: int = Field(192, ge=4)
     """Those that it is calibrated and measured with."""
     lake: LakeAddress
 

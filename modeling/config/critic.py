@@ -76,8 +76,9 @@ class CriticConfig(StrictModel):
     trunk: Literal["frozen", "tuned"] = "tuned"
     """`tuned`: the critic trains a copy of the whole network, which hears more and doubles the model's files.
     `frozen`: the head alone, on the network's own states."""
-    surprise: bool = True
-    """True if it hears how unlikely the model finds each token, and how sure it was, beside the states."""
+    hears: Literal["states", "surprise", "both"] = "both"
+    """What the head hears: the trunk's states; how unlikely the model finds each token, and how sure it was; or both.
+    `surprise` needs the fewest windows and tells good generations best; of damaged pieces states say more."""
     steps: int = Field(200, ge=1)
     """Optimiser steps."""
     batch: int = Field(16, ge=2, multiple_of=2)
@@ -94,6 +95,12 @@ class CriticConfig(StrictModel):
     trunk_learning_rate: float = Field(5e-4, gt=0)
     """Of a tuned trunk."""
     weight_decay: float = Field(0.1, ge=0)
+
+    @model_validator(mode="after")
+    def _tuned_for_states(self) -> Self:
+        if self.hears == "surprise" and self.trunk == "tuned":
+            raise ValueError("hears = surprise needs trunk = frozen: it is the network's own, whatever a trunk hears")
+        return self
 
     @model_validator(mode="after")
     def _repeats_of_frozen(self) -> Self:

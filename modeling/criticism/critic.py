@@ -27,9 +27,9 @@ from modeling.network.weights import UNREADABLE, WeightsError, from_weights
 from tokenization.encodings import HEADER, Encoding
 
 CRITIC_CONFIG, CRITIC_WEIGHTS = "critic.json", "critic.safetensors"
-CRITIC_FORMAT = 5
-"""Format of a stored critic. 5: its AUC; 4: a head that may hear the model's surprise; 3: a logit at every position, a
-calibration, and possibly a trunk of its own."""
+CRITIC_FORMAT = 6
+"""Format of a stored critic. 6: more numbers of surprise, and a head that may hear it alone; 5: its AUC; 4: a head that
+may hear the model's surprise; 3: a logit at every position, a calibration, and possibly a trunk of its own."""
 BATCH = 16
 """Windows in one forward pass."""
 HEAD, TRUNK = "head.", "trunk."
@@ -51,14 +51,17 @@ class Critic:
     """On held-out generations as the model is drawn from by default, beside real windows; None where not measured."""
 
     def inputs(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
-        """Return what the head hears of windows: the trunk's states, shape (windows, size, d_model), and surprise."""
+        """Return what the head hears of windows: the trunk's states, shape (windows, size, d_model), and surprise.
+
+        For a head that hears no states they have no units.
+        """
         batch = batch.to(self.trunk.norm.weight.device)
         states = self.trunk.states(batch)
-        if not self.config.surprise:
+        if self.config.hears == "states":
             return states, None
         with torch.no_grad():
             own = states.detach() if self.trunk is self.model else self.model.states(batch)
-            return states, surprise_of(self.model, own, batch)
+            return states[..., : self.head.d_model], surprise_of(self.model, own, batch)
 
     def logits(self, batch: Batch, music: Tensor) -> Tensor:
         """Return the head's logits at every position, shape (windows, size)."""
@@ -111,7 +114,7 @@ def load_critic(folder: Path, model: MuseNet) -> Critic:
         config = CriticConfig(**content["config"])
         head = new_head(content["d_model"], config)
         head.load_state_dict(_part(weights, HEAD))
-        if head.d_model != model.config.d_model:
+        if head.d_model not in (0, model.config.d_model):
             raise ValueError(f"it hears {head.d_model} units of each state, the model has {model.config.d_model}")
         trunk = model
         if content["has_trunk"]:
@@ -133,10 +136,10 @@ def read_head(folder: Path, d_model: int, config: CriticConfig) -> CriticHead | 
     try:
         content = _read_content(folder)
         own = CriticConfig(**content["config"])
-        shape = (content["d_model"], own.hidden, own.surprise)
-        if content["has_trunk"] or shape != (d_model, config.hidden, config.surprise):
-            return None
         head = new_head(d_model, config)
+        shape = (content["d_model"], own.hidden, own.hears)
+        if content["has_trunk"] or shape != (head.d_model, config.hidden, config.hears):
+            return None
         head.load_state_dict(_part(load_file(folder / CRITIC_WEIGHTS), HEAD))
     except WeightsError:
         raise
@@ -171,7 +174,8 @@ def _estimate(content: dict[str, Any]) -> Estimate | None:
 
 def new_head(d_model: int, config: CriticConfig) -> CriticHead:
     """Return the head of a critic of these settings, untrained."""
-    return CriticHead(d_model, config.hidden, SURPRISE if config.surprise else 0)
+    states = 0 if config.hears == "surprise" else d_model
+    return CriticHead(states, config.hidden, 0 if config.hears == "states" else SURPRISE)
 
 
 def _part(weights: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

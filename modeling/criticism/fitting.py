@@ -96,7 +96,7 @@ def new_critic(model: MuseNet, config: CriticConfig, seed: int, head: CriticHead
     if head is not None:
         return Critic(model, model, head.to(model.norm.weight.device), config)
     head = new_head(model.config.d_model, config)
-    if model.critic is not None and model.config.critic == config.hidden:
+    if model.critic is not None and model.config.critic == config.hidden and head.d_model:
         head.load_state_dict(model.critic.state_dict(), strict=False)
         if head.surprise_proj is not None:  # which it has not heard yet
             torch.nn.init.zeros_(head.surprise_proj.weight)

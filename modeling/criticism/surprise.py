@@ -1,8 +1,9 @@
 """Surprise: how unlikely a network found each token when it came, beside how sure it was of what comes.
 
 A token that is less likely than the network expected of its own guesses speaks against music that the network knows;
-one that is always as likely as expected speaks for a piece that it has drawn itself. States say little of either, since
-they are of what comes next.
+one that is always as likely as expected speaks for a piece that it has drawn itself. Composers also write, now and
+then, what a network takes for very unlikely, which is never drawn with top-p. States say little of all this, since they
+are of what comes next.
 """
 
 from __future__ import annotations
@@ -14,10 +15,14 @@ from modeling.network.batch import Batch
 from modeling.network.transformer import MuseNet
 from tokenization.encodings import HEADER
 
-SURPRISE = 4
-"""Numbers at every position: loss, entropy, their difference, and the probability."""
+SURPRISE = 7
+"""Numbers at every position: loss, entropy, their difference, the probability, the difference in standard deviations of
+the loss, the probability of all tokens that are likelier, and 1 where that is above RARE."""
+RARE = 0.97
 NATS = 4.0
 """By which loss and entropy are divided, so that they are about as large as other inputs."""
+LEAST_VARIANCE = 0.05
+"""Added to that of a loss, which is 0 where only one token can come; square nats."""
 
 
 @torch.no_grad()
@@ -33,8 +38,20 @@ def surprise_of(model: MuseNet, states: Tensor, batch: Batch) -> Tensor:
     for row in range(len(tokens)):
         texture = None if batch.texture is None else batch.texture[row, HEADER - 1 : -1].to(states.device)
         logits = model.project(states[row, HEADER - 1 : -1], texture, table).float()
-        total = logits.logsumexp(-1)
-        loss = total - logits.gather(1, tokens[row, HEADER:, None])[:, 0]
-        entropy = total - torch.linalg.vecdot(logits.softmax(-1), logits)
-        found[row, HEADER:] = torch.stack([loss / NATS, entropy / NATS, (loss - entropy) / NATS, (-loss).exp()], dim=-1)
+        found[row, HEADER:] = _surprise(logits, tokens[row, HEADER:])
     return found
+
+
+def _surprise(logits: Tensor, tokens: Tensor) -> Tensor:
+    """Return the numbers of tokens, shape (size, SURPRISE), by the logits before each, shape (size, vocabulary)."""
+    losses = logits.logsumexp(-1, keepdim=True) - logits
+    loss = losses.gather(1, tokens[:, None])
+    probabilities = (-losses).exp()
+    entropy = torch.linalg.vecdot(probabilities, losses)
+    variance = (torch.linalg.vecdot(probabilities, losses.square()) - entropy.square()).clamp(min=0)
+    likelier = torch.linalg.vecdot(probabilities, (losses < loss).float())
+    loss = loss[:, 0]
+    excess = loss - entropy
+    deviations = excess / (variance + LEAST_VARIANCE).sqrt()
+    numbers = [loss, entropy, excess, NATS * (-loss).exp(), deviations, NATS * likelier, NATS * (likelier > RARE)]
+    return torch.stack(numbers, dim=-1) / NATS

@@ -20,20 +20,17 @@ class CriticHead(nn.Module):
     """
 
     def __init__(self, d_model: int, hidden: int, surprise: int = 0) -> None:
-        """`hidden`: units of the hidden layer, a multiple of POOLS. `surprise`: numbers at every position that it hears
-        beside the states."""
+        """`d_model`: units of the states that it hears, or 0. `hidden`: units of the hidden layer, a multiple of POOLS.
+        `surprise`: numbers at every position that it hears beside the states, or 0."""
         super().__init__()
-        self.norm = nn.LayerNorm(d_model)
-        self.up_proj = nn.Linear(d_model, hidden)
-        self.attention = nn.Linear(d_model, POOLS)
-        self.surprise_proj = nn.Linear(surprise, hidden + POOLS, bias=False) if surprise else None
+        self.d_model = d_model
+        self.norm = nn.LayerNorm(d_model) if d_model else None
+        self.up_proj = nn.Linear(d_model, hidden) if d_model else None
+        self.attention = nn.Linear(d_model, POOLS) if d_model else None
+        self.surprise_proj = nn.Linear(surprise, hidden + POOLS, bias=not d_model) if surprise else None
         self.pooled_norm = nn.LayerNorm(hidden)
         self.mix_proj = nn.Linear(hidden, hidden)
         self.out_proj = nn.Linear(hidden, 1)
-
-    @property
-    def d_model(self) -> int:
-        return self.up_proj.in_features
 
     def forward(
         self,
@@ -44,18 +41,12 @@ class CriticHead(nn.Module):
     ) -> Tensor:
         """Return logits of shape (batch, time), in 32 bits.
 
-        `music_bt`: True at positions that hold music rather than padding. `positions_bt`: positions within documents,
-        across which nothing is averaged; None: each row is one document. `surprise_btf`: that of the tokens, for a head
-        that hears it.
+        `states_btc`: of the network; those of a head that hears none have no units. `music_bt`: True at positions that
+        hold music rather than padding. `positions_bt`: positions within documents, across which nothing is averaged;
+        None: each row is one document. `surprise_btf`: that of the tokens, for a head that hears it.
         """
         kind = self.out_proj.weight.dtype
-        states = self.norm(states_btc.to(kind))
-        up, attention = self.up_proj(states), self.attention(states)
-        if self.surprise_proj is not None:
-            if surprise_btf is None:
-                raise ValueError("the critic's head needs the surprise of its tokens, which was not given")
-            further = self.surprise_proj(surprise_btf.to(kind))
-            up, attention = up + further[..., :-POOLS], attention + further[..., -POOLS:]
+        up, attention = self._heard(states_btc.to(kind), None if surprise_btf is None else surprise_btf.to(kind))
         hidden = gelu(up).float()
         hidden = hidden.view(*hidden.shape[:-1], POOLS, hidden.shape[-1] // POOLS)
         weight = (BOUND * torch.tanh(attention.float() / BOUND)).exp() * music_bt[..., None]
@@ -65,6 +56,20 @@ class CriticHead(nn.Module):
         pooled = (totals[..., :-1] / totals[..., -1:].clamp(min=1e-6)).flatten(-2).to(kind)
         logits: Tensor = self.out_proj(gelu(self.mix_proj(self.pooled_norm(pooled))))[..., 0]
         return logits.float()
+
+    def _heard(self, states: Tensor, surprise: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Return what goes into the hidden layer, and the logarithms of the weights, of every position."""
+        parts = []
+        if self.norm is not None and self.up_proj is not None and self.attention is not None:
+            states = self.norm(states)
+            parts.append((self.up_proj(states), self.attention(states)))
+        if self.surprise_proj is not None:
+            if surprise is None:
+                raise ValueError("the critic's head needs the surprise of its tokens, which was not given")
+            further = self.surprise_proj(surprise)
+            parts.append((further[..., :-POOLS], further[..., -POOLS:]))
+        up, attention = (sum(each[1:], each[0]) for each in zip(*parts, strict=True))
+        return up, attention
 
 
 def _before_documents(totals: Tensor, positions_bt: Tensor) -> Tensor:

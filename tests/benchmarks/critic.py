@@ -8,7 +8,8 @@
 Of two runs the first has the critic, and the second is the checkpoint that the critic never sees. Unless they are
 named, they are trained: the first for the minutes, the other for a tenth of them and from another seed. Every `--try`
 is a critic by other settings (of `CriticParameters`) from the same generations; without one, that of the defaults and
-of `--set`. What has been generated is used again.
+of `--set`. What has been generated is used again, and so is a critic of the run that `musenet critic` has trained by
+the same settings.
 
 Printed are, for each try, the critic's figures; best-of-N for N = 2, 4, …: pieces chosen under the headers of held-out
 ones by the critic, by the highest and the lowest likelihood, and by chance, with the share of the measures of
@@ -34,17 +35,17 @@ from ingest import _servers
 from recipes import _musenet, _set
 from report import Bar, circumstances, show_bars, table, write_json
 
-from flows.criticism.critic_training import CriticTraining
+from flows.criticism.critic_training import CriticTraining, critic_folder
 from flows.criticism.measuring import Measuring
 from flows.criticism.parameters import CriticParameters
-from flows.criticism.report import CriticFigure, CriticReport
+from flows.criticism.report import CriticFigure, CriticReport, read_report
 from flows.progress import Stage, stage
 from flows.training.runs import Run, find_run
 from infra.lake import Lake
 from infra.settings import apply
 from modeling.archive import Archive
 from modeling.config import Sampler
-from modeling.criticism import Critic, judge
+from modeling.criticism import Critic, judge, load_critic
 from modeling.generation import mean_log_likelihoods
 from modeling.network.weights import load_model
 from tokenization.dataset import find_version
@@ -76,7 +77,7 @@ class Tried:
 
     name: str
     seconds: float
-    """Of fitting."""
+    """Of fitting; 0 where it had been fitted before."""
     report: CriticReport
     unseen: list[CriticFigure]
     choices: dict[str, Choice]
@@ -159,10 +160,14 @@ class Proof:
         training.parameters = apply(CriticParameters, self.base.model_dump(mode="json"), changes(settings))
         window = min(training.parameters.critic.window, training.config.window)
         training.config = training.parameters.critic.model_copy(update={"window": window})
+        folder = critic_folder(training.run, training.parameters)
         begun = time.process_time()
-        critic, windows = training.fit(self.generations, bar)
-        seconds = time.process_time() - begun
-        critic, report = training.measure(critic, windows, bar)
+        if folder.exists():
+            critic, report, seconds = load_critic(folder, training.model), read_report(folder), 0.0
+        else:
+            critic, windows = training.fit(self.generations, bar)
+            seconds = time.process_time() - begun
+            critic, report = training.measure(critic, windows, bar)
         pool = Pool(self.measures, self._merits(critic))
         counts = [2**power for power in range(1, int(np.log2(self.shape[1])) + 1)]
         return Tried(

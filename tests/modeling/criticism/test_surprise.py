@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from modeling.criticism import Critic, CriticConfig, Window, batch_of, new_critic
-from modeling.criticism.surprise import NATS, SURPRISE, surprise_of
+from modeling.criticism.surprise import LEAST_VARIANCE, NATS, RARE, SURPRISE, surprise_of
 from modeling.data import Split
+from modeling.network.critic_head import POOLS
 from modeling.network.transformer import MuseNet
 from tokenization.encodings import HEADER
 
@@ -32,6 +33,12 @@ def test_it_is_loss_and_entropy_of_each_token(melody: int, make_model: Callable[
     torch.testing.assert_close(found[:, HEADER:, 1] * NATS, expected.entropy())
     torch.testing.assert_close(found[:, HEADER:, 2], found[:, HEADER:, 0] - found[:, HEADER:, 1])
     torch.testing.assert_close(found[:, HEADER:, 3], (-loss).exp())
+    deviation = (expected.probs * (-expected.logits).square()).sum(-1) - expected.entropy().square()
+    excess = (loss - expected.entropy()) / (deviation + LEAST_VARIANCE).sqrt()
+    torch.testing.assert_close(found[:, HEADER:, 4] * NATS, excess, rtol=1e-3, atol=1e-3)
+    likelier = (expected.probs * (expected.logits > -loss[..., None])).sum(-1)
+    torch.testing.assert_close(found[:, HEADER:, 5], likelier)
+    assert torch.equal(found[:, HEADER:, 6] > 0, likelier > RARE)
 
 
 def test_a_tuned_critic_hears_the_surprise_of_the_model_itself(
@@ -53,10 +60,26 @@ def test_a_head_trained_with_the_network_hears_surprise_without_effect_at_first(
     model = make_model(critic=8)
     windows = [Window(split.pieces[-1], 0, len(split.pieces[-1]))]
     heard = [
-        new_critic(model, CriticConfig(window=SIZE, hidden=8, surprise=surprise), 0).hear(windows, split.encoding)
-        for surprise in (True, False)
+        new_critic(model, CriticConfig(window=SIZE, hidden=8, hears=hears), 0).hear(windows, split.encoding)
+        for hears in ("both", "states")
     ]
     assert heard[0].tolist() == heard[1].tolist()
+
+
+def test_a_head_may_hear_nothing_else(make_model: Callable[..., MuseNet], split: Split) -> None:
+    """It has no weights for the network's units, and its logits depend on how likely the tokens were."""
+    model = make_model()
+    config = CriticConfig(window=SIZE, hidden=8, hears="surprise", trunk="frozen")
+    critic = new_critic(model, config, 0)
+    assert critic.head.d_model == 0
+    assert {tensor.shape[-1] for tensor in critic.head.parameters()} <= {1, 8, SURPRISE, 8 + POOLS}
+    piece = split.pieces[-1]
+    changed = piece.copy()
+    changed[HEADER] = split.pieces[-2][HEADER + 1]
+    heard = critic.hear([Window(each, 0, len(each)) for each in (piece, changed)], split.encoding)
+    assert (heard[0] != heard[1])[HEADER:SIZE].any()
+    with pytest.raises(ValueError, match="hears = surprise needs trunk = frozen"):
+        CriticConfig(hears="surprise", trunk="tuned")
 
 
 def test_a_head_that_hears_it_asks_for_it(make_critic: Callable[..., Critic]) -> None:
