@@ -114,7 +114,7 @@ def _stages(parameters: DemoParameters, lake: Lake, starter: RegisteredModel, im
     critic, criticising = timed(
         lambda: criticise(
             CriticParameters(
-                run=trained.run_id, train_pieces=64, held_out_pieces=16, critic=parameters.critic, lake=address
+                run=trained.run_id, train_pieces=32, held_out_pieces=16, critic=parameters.critic, lake=address
             )
         )
     )

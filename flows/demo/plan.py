@@ -20,11 +20,11 @@ from modeling.config import CriticConfig
 
 FREEDOOM_LICENCE = "BSD-3-Clause"
 TRAINING: Final[dict[str, Any]] = {
-    "training.steps": 30,
+    "training.steps": 20,
     "training.batch_size": 4,
     "training.micro_batch_size": 4,
-    "training.evaluate_every": 30,
-    "training.checkpoint_every": 15,
+    "training.evaluate_every": 20,
+    "training.checkpoint_every": 10,
 }
 """Changes to the starter model's own settings: a minute."""
 
@@ -49,11 +49,11 @@ class DemoParameters(BaseModel):
     settings: dict[str, Any] = {}
     """Changes to TRAINING by dotted key."""
     critic: CriticConfig = CriticConfig(
-        hidden=32, hears="surprise", trunk="frozen", repeats=10, steps=150, learning_rate=2e-3
+        hidden=32, hears="surprise", trunk="frozen", repeats=10, steps=80, learning_rate=2e-3
     )
     """A head of the shape of the starter model's, which it begins with."""
     evaluation: EvaluationSettings = EvaluationSettings(
-        pieces=8, references=0, length=512, notes=None, copying=0, resamples=400, rolls=3
+        pieces=6, references=0, length=512, notes=None, copying=0, resamples=400, rolls=3
     )
     """Of the trained model beside the one that it began with."""
     pieces: tuple[DemoPiece, ...] = (
@@ -63,7 +63,7 @@ class DemoParameters(BaseModel):
         DemoPiece(style="game", instruments=("guitar", "bass", "drums")),
     )
     """What is composed at the end."""
-    best_of: int = Field(4, ge=1)
+    best_of: int = Field(2, ge=1)
     """Candidates of each piece, where the critic beats chance."""
     seconds: float = Field(40.0, gt=0, le=600)
     """Of each piece."""
