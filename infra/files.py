@@ -48,15 +48,11 @@ def staging_file(path: Path) -> Iterator[Path]:
 
     Readers see the whole new file or the one before. Creates the folder.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    staged = _staging_path(path.parent, path.name)
-    try:
+    with _unpublished(path) as staged:
         yield staged
         sync(staged)
         staged.replace(path)
         sync(path.parent)
-    finally:
-        staged.unlink(missing_ok=True)
 
 
 def write_atomically(path: Folder, data: bytes) -> None:
@@ -77,16 +73,12 @@ def write_private(path: Path, data: bytes) -> None:
 
 def publish_new(path: Path, data: bytes) -> None:
     """Write a file that readers see whole, unless there is one by this name, which stays. Creates the folder."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    staged = _staging_path(path.parent, path.name)
-    try:
+    with _unpublished(path) as staged:
         staged.write_bytes(data)
         sync(staged)
         with contextlib.suppress(FileExistsError):  # published by another process since
             os.link(staged, path)
         sync(path.parent)
-    finally:
-        staged.unlink(missing_ok=True)
 
 
 def publish_folder(staged: Path, final: Path) -> None:
@@ -168,6 +160,17 @@ def _is_running(pid: int) -> bool:
     except PermissionError:  # of another user
         return True
     return True
+
+
+@contextmanager
+def _unpublished(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`, whose folder is created, and remove what is left there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    staged = _staging_path(path.parent, path.name)
+    try:
+        yield staged
+    finally:
+        staged.unlink(missing_ok=True)
 
 
 def _staging_path(parent: Path, name: str = "") -> Path:

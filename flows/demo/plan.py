@@ -13,6 +13,7 @@ from flows.ingestion.sources import Collection, collection_of
 from flows.ingestion.starter import FREEDOOM, classical
 from flows.parameters import LakeAddress
 from flows.sampling.export import Sample
+from flows.starter_model.recipe import CRITIC
 from flows.starter_model.shipped import STARTER_FILE
 from infra.errors import UserError
 from infra.lake import Lake
@@ -48,9 +49,7 @@ class DemoParameters(BaseModel):
     dataset: str = "starter"
     settings: dict[str, Any] = {}
     """Changes to TRAINING by dotted key."""
-    critic: CriticConfig = CriticConfig(
-        hidden=32, hears="surprise", trunk="frozen", repeats=10, steps=80, learning_rate=2e-3
-    )
+    critic: CriticConfig = CRITIC.model_copy(update={"window": 256, "repeats": 10, "steps": 80, "learning_rate": 2e-3})
     """A head of the shape of the starter model's, which it begins with."""
     evaluation: EvaluationSettings = EvaluationSettings(
         pieces=6, references=0, length=512, notes=None, copying=0, resamples=400, rolls=3

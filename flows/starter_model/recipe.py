@@ -21,6 +21,11 @@ UNLISTED: Final = "unlisted"
 """The licence of files that `PIECES` does not list, which is none of those that are allowed."""
 TOKENS: Final = TokenSettings(encoding="note", time=Time.BEATS)
 
+CRITIC: Final = CriticConfig(
+    window=512, hidden=32, hears="surprise", trunk="frozen", repeats=8, steps=1500, learning_rate=5e-3
+)
+"""A small head alone: a trunk of its own would double the file, and states would be learned by heart."""
+
 
 class StarterParameters(BaseModel):
     """The folder of free music, and the file to write."""
@@ -36,10 +41,7 @@ class StarterParameters(BaseModel):
     preset: str = "starter"
     settings: dict[str, Any] = {}
     """Changes to the preset by dotted key."""
-    critic: CriticConfig = CriticConfig(
-        window=512, hidden=32, hears="surprise", trunk="frozen", repeats=8, steps=1500, learning_rate=5e-3
-    )
-    """A small head alone: a trunk of its own would double the file, and states would be learned by heart."""
+    critic: CriticConfig = CRITIC
     critic_pieces: int = Field(1024, ge=8)
     """Generations that the critic learns from."""
     critic_held_out: int = Field(192, ge=4)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -42,6 +42,28 @@ def at_each(event: str, match: Mapping[str, Any], match_related: Mapping[str, An
         "expect": [event],
         "threshold": 1,
         "within": 0,
+    }
+
+
+def unless_followed(
+    after: str,
+    expect: Iterable[str],
+    within: int,
+    match: Mapping[str, Any],
+    match_related: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Return the trigger of resources that had the event `after`, and none of those that are expected `within` seconds;
+    their labels are as of `at_each`."""
+    return {
+        "type": "event",
+        "posture": "Proactive",
+        "match": dict(match),
+        **({} if match_related is None else {"match_related": dict(match_related)}),
+        "for_each": ["prefect.resource.id"],
+        "after": [after],
+        "expect": [*expect],
+        "threshold": 1,
+        "within": within,
     }
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from infra.files import STAGING_PREFIX
 from infra.lake import Lake
-from infra.services.automations import Automation, at_each, starting
+from infra.services.automations import Automation, at_each, starting, unless_followed
 from infra.services.environment import HEARTBEAT_SECONDS
 from infra.services.rest import PrefectAPI
 from infra.services.schema import UNFINISHED
@@ -34,6 +34,7 @@ TRACKED = ("train", "sweep", "demo", "starter")
 RECOVERY = "recover"
 """The deployment that does so."""
 ANY_FLOW_RUN = {"prefect.resource.id": "prefect.flow-run.*"}
+RUNNING = "prefect.flow-run.Running"
 ENDED = tuple(
     f"prefect.flow-run.{state}"
     for state in ("Completed", "Failed", "Crashed", "Cancelled", "AwaitingRetry", "Paused", "Suspended")
@@ -100,22 +101,8 @@ def dead_run_automation() -> Automation:
     return Automation(
         name="musenet: flow runs that died",
         description=f"Set flow runs to Crashed that have not been heard of for {SILENT_SECONDS} seconds.",
-        trigger={
-            "type": "event",
-            "posture": "Proactive",
-            "match": ANY_FLOW_RUN,
-            "for_each": ["prefect.resource.id"],
-            "after": [heartbeat],
-            "expect": [heartbeat, *ENDED],
-            "threshold": 1,
-            "within": SILENT_SECONDS,
-        },
-        action={
-            "type": "change-flow-run-state",
-            "state": CRASHED["type"],
-            "name": CRASHED["name"],
-            "message": f"no heartbeat for {SILENT_SECONDS} seconds: its process was killed, or its machine is lost",
-        },
+        trigger=unless_followed(heartbeat, [heartbeat, *ENDED], SILENT_SECONDS, ANY_FLOW_RUN),
+        action=_crashing(f"no heartbeat for {SILENT_SECONDS} seconds: its process was killed, or its machine is lost"),
         enabled=True,
     )
 
@@ -125,22 +112,8 @@ def unbegun_run_automation() -> Automation:
     return Automation(
         name="musenet: flow runs that never began",
         description=f"Set flow runs to Crashed that have been Pending for {UNBEGUN_SECONDS // 60} minutes.",
-        trigger={
-            "type": "event",
-            "posture": "Proactive",
-            "match": ANY_FLOW_RUN,
-            "for_each": ["prefect.resource.id"],
-            "after": ["prefect.flow-run.Pending"],
-            "expect": ["prefect.flow-run.Running", *ENDED],
-            "threshold": 1,
-            "within": UNBEGUN_SECONDS,
-        },
-        action={
-            "type": "change-flow-run-state",
-            "state": CRASHED["type"],
-            "name": CRASHED["name"],
-            "message": f"a worker took it {UNBEGUN_SECONDS // 60} minutes ago, and it has not begun: start it again",
-        },
+        trigger=unless_followed("prefect.flow-run.Pending", [RUNNING, *ENDED], UNBEGUN_SECONDS, ANY_FLOW_RUN),
+        action=_crashing(f"a worker took it {UNBEGUN_SECONDS // 60} minutes ago, and it has not begun: start it again"),
         enabled=True,
     )
 
@@ -161,20 +134,15 @@ def overlong_run_automation() -> Automation:
     return Automation(
         name="musenet: flow runs that take a day",
         description=f"Cancel {', '.join(LIMITED)} after {LONGEST_HOURS} hours; what they have finished is kept.",
-        trigger={
-            "type": "event",
-            "posture": "Proactive",
-            "match": ANY_FLOW_RUN,
-            "match_related": _of_flows(LIMITED),
-            "for_each": ["prefect.resource.id"],
-            "after": ["prefect.flow-run.Running"],
-            "expect": list(ENDED),
-            "threshold": 1,
-            "within": LONGEST_HOURS * 3600,
-        },
+        trigger=unless_followed(RUNNING, ENDED, LONGEST_HOURS * 3600, ANY_FLOW_RUN, _of_flows(LIMITED)),
         action={"type": "cancel-flow-run"},
         enabled=False,
     )
+
+
+def _crashing(message: str) -> dict[str, str]:
+    """Return the action that sets a flow run to Crashed."""
+    return {"type": "change-flow-run-state", "state": CRASHED["type"], "name": CRASHED["name"], "message": message}
 
 
 def _of_flows(names: Iterable[str]) -> dict[str, object]:

@@ -21,14 +21,9 @@ def migrated_schema(library: Library) -> str:
     """Return what a library's migrations make of an empty file, as SQL headed by the release. Takes some seconds."""
     with tempfile.TemporaryDirectory() as folder:
         lake = Lake(Path(folder))
-        if library == "prefect":
-            path = database(lake)
-            path.parent.mkdir()
-            migrate(lake)
-        else:
-            path = lake.registry_database
-            path.parent.mkdir()
-            migrate_registry(lake)
+        path = database(lake) if library == "prefect" else lake.registry_database
+        path.parent.mkdir()
+        (migrate if library == "prefect" else migrate_registry)(lake)
         with closing(sqlite3.connect(path)) as content:
             dump = "\n".join([release(library), *content.iterdump()]) + "\n"
     return re.sub(r"[ \t]+$", "", dump, flags=re.MULTILINE)

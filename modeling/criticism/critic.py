@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -108,7 +110,7 @@ def save_critic(critic: Critic, folder: Path, is_tuned: bool) -> None:
 
 def load_critic(folder: Path, model: MuseNet) -> Critic:
     """Read the critic of a folder, in evaluation mode, on the device of its model. Raises WeightsError."""
-    try:
+    with _reading(folder):
         content = _read_content(folder)
         weights = load_file(folder / CRITIC_WEIGHTS)
         config = CriticConfig(**content["config"])
@@ -120,10 +122,6 @@ def load_critic(folder: Path, model: MuseNet) -> Critic:
         if content["has_trunk"]:
             trunk = from_weights(model.config, _part(weights, TRUNK), model.norm.weight.device)
         calibration, estimate = Calibration(**content["calibration"]), _estimate(content)
-    except WeightsError:
-        raise
-    except UNREADABLE as error:
-        raise WeightsError(f"no critic can be read from {folder}: {error}") from error
     return Critic(model, trunk, head.to(model.norm.weight.device).eval(), config, calibration, estimate)
 
 
@@ -133,7 +131,7 @@ def read_head(folder: Path, d_model: int, config: CriticConfig) -> CriticHead | 
     """
     if not (folder / CRITIC_CONFIG).exists():
         return None
-    try:
+    with _reading(folder):
         content = _read_content(folder)
         own = CriticConfig(**content["config"])
         head = new_head(d_model, config)
@@ -141,11 +139,7 @@ def read_head(folder: Path, d_model: int, config: CriticConfig) -> CriticHead | 
         if content["has_trunk"] or shape != (head.d_model, config.hidden, config.hears):
             return None
         head.load_state_dict(_part(load_file(folder / CRITIC_WEIGHTS), HEAD))
-    except WeightsError:
-        raise
-    except UNREADABLE as error:
-        raise WeightsError(f"no critic can be read from {folder}: {error}") from error
-    return head
+        return head
 
 
 def read_auc(folder: Path) -> Estimate | None:
@@ -153,6 +147,17 @@ def read_auc(folder: Path) -> Estimate | None:
     WeightsError."""
     try:
         return _estimate(_read_content(folder))
+    except UNREADABLE as error:
+        raise WeightsError(f"no critic can be read from {folder}: {error}") from error
+
+
+@contextmanager
+def _reading(folder: Path) -> Iterator[None]:
+    """Turn errors of reading a critic's files into a WeightsError that names the folder."""
+    try:
+        yield
+    except WeightsError:
+        raise
     except UNREADABLE as error:
         raise WeightsError(f"no critic can be read from {folder}: {error}") from error
 

@@ -24,14 +24,13 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
-from million_fingerprints import RATE, pairs, planted
+from million_fingerprints import RATE, column_of, pairs, planted
 from numpy.typing import NDArray
 
 from flows.ingestion.dedup.build_manifest import build_manifest
 from flows.ingestion.dedup.equal_music import Duplicates
 from flows.ingestion.dedup.quarantine import Limits
-from flows.ingestion.dedup.sketches import MOST
+from flows.ingestion.dedup.sketches import MOST, _words
 from flows.ingestion.dedup.splits import SplitShares
 from flows.ingestion.parsing.facts_cache import mapped
 from tokenization.compiled import compiled
@@ -83,14 +82,11 @@ def file_name(first: int, pieces: int) -> str:
 
 def moved(fingerprints: pl.Series, times: int) -> pl.Series:
     """Return fingerprints whose hashes are moved, so many times, round the numbers that there are."""
-    array = fingerprints.rechunk().to_arrow(compat_level=pl.CompatLevel.oldest()).cast(pa.large_binary())
-    offsets = np.frombuffer(array.buffers()[1], np.int64)[array.offset :][: len(array) + 1] // 8
-    words = np.frombuffer(array.buffers()[2], np.uint64)[offsets[0] : offsets[-1]].copy()
+    words, offsets = _words(fingerprints)
+    words, offsets = words[offsets[0] : offsets[-1]].copy(), offsets - offsets[0]
     limit = int(RATE * 2**32)
-    move(words, offsets - offsets[0], np.uint64(times * STEP % 1 * limit), np.uint64(limit))
-    ends = pa.py_buffer((offsets - offsets[0]) * 8)
-    column = pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(array), [None, ends, pa.py_buffer(words)])
-    return pl.Series(pl.from_arrow(column))
+    move(words, offsets, np.uint64(times * STEP % 1 * limit), np.uint64(limit))
+    return column_of(words, offsets)
 
 
 @compiled

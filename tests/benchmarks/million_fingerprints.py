@@ -120,11 +120,13 @@ def shuffled(words: NDArray[np.uint64], starts: NDArray[np.int64], order: NDArra
     sizes = np.diff(starts)[order]
     ends = np.cumsum(sizes)
     source = np.arange(ends[-1]) + np.repeat(starts[order] - (ends - sizes), sizes)
-    offsets = np.concatenate([[0], ends * 8])
-    column = pa.LargeBinaryArray.from_buffers(
-        pa.large_binary(), len(order), [None, pa.py_buffer(offsets), pa.py_buffer(words[source])]
-    )
-    return pl.Series(pl.from_arrow(column))
+    return column_of(words[source], np.concatenate([[0], ends]))
+
+
+def column_of(words: NDArray[np.uint64], starts: NDArray[np.int64]) -> pl.Series:
+    """Return words as the binary column that the store has; `starts`: the first of each row, and their number."""
+    buffers = [None, pa.py_buffer(starts * 8), pa.py_buffer(words)]
+    return pl.Series(pl.from_arrow(pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(starts) - 1, buffers)))
 
 
 def make(path: Path, pieces: int, seed: int) -> None:

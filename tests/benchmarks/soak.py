@@ -27,7 +27,7 @@ from typing import Any
 
 import psutil
 from soak_flows import FIRST_FILES, FLOWS, NAME, Place
-from soak_site import ENDED, Site, wait_for
+from soak_site import ENDED, SERVERS, Site, wait_for
 
 from flows.backup.parameters import BackupParameters
 from flows.backup.taking import back_up
@@ -46,7 +46,7 @@ DOWN_SECONDS = (1.0, 8.0)
 PREPARATION = ("ingest", "train", "critic", "register")
 WHO = ("flow", "child", "flow", "worker", "child", "prefect", "mlflow")
 """Whom the kills hit, in turn; a child is a process that the flow has started."""
-STARTED_AGAIN = ("worker", "prefect", "mlflow")
+STARTED_AGAIN = ("worker", *SERVERS)
 WITHOUT_CHILDREN = ("register", "promote", "sample", "evaluate", "backup", "gc")
 
 
