@@ -30,6 +30,10 @@ class ServiceError(RunError):
     """A server that could not be started. The message names its log file."""
 
 
+class PortTaken(ServiceError):
+    """A server that ended because another program has listened on its port before it did."""
+
+
 def address(preferred: int) -> str:
     """Return the URL of the preferred port if nothing listens there, else of a free one; 0: any free port."""
     return f"http://{HOST}:{free_port(preferred)}"
@@ -79,11 +83,15 @@ def is_closed(url: str, password: str) -> bool:
 
 
 def wait_until_healthy(name: str, url: str, log: Path, process: subprocess.Popen[bytes] | None) -> None:
-    """Return once the server answers. Raises ServiceError if `process` ends first, or after START_TIMEOUT_S."""
+    """Return once the server answers.
+
+    Raises PortTaken or another ServiceError if `process` ends first, and ServiceError after START_TIMEOUT_S.
+    """
     deadline = time.monotonic() + START_TIMEOUT_S
     while not (answers(name, url) and (process is None or _listens(process.pid, url))):
         if process is not None and process.poll() is not None:
-            raise ServiceError(f"the {name} server ended as it started (code {process.returncode}): see {log}")
+            fault = PortTaken if free_port(port := _port(url)) != port else ServiceError
+            raise fault(f"the {name} server ended as it started (code {process.returncode}): see {log}")
         if time.monotonic() > deadline:
             raise ServiceError(f"no answer from the {name} server at {url} in {START_TIMEOUT_S:.0f} s: see {log}")
         time.sleep(POLL_SECONDS)
@@ -91,10 +99,14 @@ def wait_until_healthy(name: str, url: str, log: Path, process: subprocess.Popen
 
 def _listens(leader: int, url: str) -> bool:
     """True if a process of the group listens on the port: another server may have taken it meanwhile."""
-    port = int(url.rpartition(":")[2])
+    port = _port(url)
     for process in group_members(leader):
         with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
             for connection in process.net_connections("tcp"):
                 if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port:
                     return True
     return False
+
+
+def _port(url: str) -> int:
+    return int(url.rpartition(":")[2])

@@ -14,7 +14,7 @@ from infra.services.automations import install
 from infra.services.commands import server_command, start_server
 from infra.services.database import create_database, create_registry
 from infra.services.environment import server_environment
-from infra.services.health import address, answers, wait_until_healthy
+from infra.services.health import PortTaken, ServiceError, address, answers, wait_until_healthy
 from infra.services.liveness import dead_run_automation
 from infra.services.password import make_password
 from infra.services.records import (
@@ -34,6 +34,9 @@ from infra.services.schema import require_schema
 ServerName = Literal["prefect", "mlflow"]
 
 PREFERRED_PORTS: dict[ServerName, int] = {"prefect": 4200, "mlflow": 5000}
+ANY_PORT = 0
+PORTS = 5
+"""That a server is started on, one after the other, while other programs take them."""
 
 
 @dataclass(frozen=True)
@@ -66,14 +69,16 @@ def up(lake: Lake) -> list[Service]:
         password = make_password(lake)
         try:
             for name in own_servers(lake) - records.keys():
-                url, log = address(_preferred_port(lake, name)), lake.services / f"{name}.log"
-                command, environment = server_command(lake, name, url), server_environment(lake, name, url, password)
-                processes[name] = start_server(command, environment, log)
-                started_at = datetime.now(UTC).isoformat(timespec="seconds")
-                records[name] = Record(url, str(log), started_at, identities(processes[name].pid))
-                write_record(lake, name, records[name])
-            for name, record in records.items():
-                wait_until_healthy(name, record.url, Path(record.log), processes.get(name))
+                processes[name], records[name] = _start(lake, name, password, _preferred_port(lake, name))
+            for name in records:
+                for _ in range(PORTS):
+                    try:
+                        wait_until_healthy(name, records[name].url, Path(records[name].log), processes.get(name))
+                        break
+                    except PortTaken:  # between the look at the port and the server's own
+                        processes[name], records[name] = _start(lake, name, password, ANY_PORT)
+                else:
+                    raise ServiceError(f"other programs took {PORTS} ports before the {name} server: start it again")
             if "prefect" in processes:
                 install(PrefectAPI(f"{records['prefect'].url}/api", password), dead_run_automation())
             for name, process in processes.items():  # by now they have their children
@@ -84,6 +89,16 @@ def up(lake: Lake) -> list[Service]:
                 remove_record(lake, name)
             raise
     return [_service(lake, name, records.get(name), name in processes) for name in PREFERRED_PORTS]
+
+
+def _start(lake: Lake, name: ServerName, password: str, port: int) -> tuple[subprocess.Popen[bytes], Record]:
+    """Start a server, on another port where that one is taken, and record it."""
+    url, log = address(port), lake.services / f"{name}.log"
+    process = start_server(server_command(lake, name, url), server_environment(lake, name, url, password), log)
+    started_at = datetime.now(UTC).isoformat(timespec="seconds")
+    record = Record(url, str(log), started_at, identities(process.pid))
+    write_record(lake, name, record)
+    return process, record
 
 
 def _preferred_port(lake: Lake, name: ServerName) -> int:

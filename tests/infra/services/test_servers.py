@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -21,7 +22,7 @@ import pytest
 
 from infra import services
 from infra.lake import Lake
-from infra.services import health
+from infra.services import environment, health
 from infra.services import servers as background
 from infra.services.automations import install
 from infra.services.liveness import alive, dead_run_automation, report_dead_runs
@@ -245,6 +246,20 @@ def test_another_server_on_the_port_is_not_taken_for_ours(tmp_path: Path, monkey
     monkeypatch.setattr(background, "server_command", lambda *_: [sys.executable, "-c", "raise SystemExit(1)"])
     with pytest.raises(services.ServiceError, match="ended as it started"):
         services.up(lake)
+
+
+def test_a_server_whose_port_was_taken_meanwhile_is_started_on_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake = Lake(tmp_path)
+    monkeypatch.setattr(background, "own_servers", lambda _: {"mlflow"})
+    with socket.create_server((environment.HOST, 0)) as other:
+        taken = other.getsockname()[1]
+        addresses = iter([f"http://{environment.HOST}:{taken}"])
+        monkeypatch.setattr(background, "address", lambda port: next(addresses, None) or health.address(port))
+        (mlflow,) = (each for each in services.up(lake) if each.name == "mlflow")
+        assert mlflow.running and mlflow.url != f"http://{environment.HOST}:{taken}"
+    services.down(lake)
 
 
 def test_an_api_that_does_not_answer_is_named_before_any_flow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
