@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -128,7 +129,7 @@ class CriticTraining:
     def fit(self, generations: list[Generation], bar: Stage) -> tuple[Critic, int]:
         """Return the critic behind all rounds, and the number of generations that it has learned from."""
         parameters, steps = self.parameters, self.config.steps
-        critic = new_critic(self.model, self.config, parameters.seed, self._parents_head())
+        critic = new_critic(self.model, self.config, parameters.seed, self._parents_head)
         for number in range(parameters.rounds):
             if number:
                 generations = [*generations, *self._hardest(critic, number, bar)]
@@ -141,9 +142,9 @@ class CriticTraining:
             critic = fit_critic(critic, lessons, parameters.seed + number, progress)
         return critic, len(generations)
 
+    @cached_property
     def _parents_head(self) -> CriticHead | None:
-        """Return the head of the parent's critic; None to begin anew, or with that of a joint training. Raises
-        WeightsError."""
+        """The head of the parent's critic; None to begin anew, or with a joint training's. Raises WeightsError."""
         if self.parameters.start == "new" or self.model.critic is not None:
             return None
         return read_head(self.run.folder.parent, self.model.config.d_model, self.config)
@@ -180,7 +181,7 @@ class CriticTraining:
             calibration_floor=calibration_floor(scores),
             noise_below=share_below(noise, made),
             ordinary_below=share_below(made, real),
-            began_with="new" if self._parents_head() is None else "parent",
+            began_with="new" if self._parents_head is None else "parent",
             rounds=self.parameters.rounds,
             train_windows=train_windows,
             held_out_windows=2 * len(made),

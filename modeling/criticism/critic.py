@@ -38,6 +38,10 @@ HEAD, TRUNK = "head.", "trunk."
 """Prefixes of the weights."""
 
 
+class OtherFormat(WeightsError):
+    """A critic that another version of musenet has written."""
+
+
 @dataclass(frozen=True)
 class Critic:
     """A network, the head on its states and the calibration of the head's logits."""
@@ -127,12 +131,15 @@ def load_critic(folder: Path, model: MuseNet) -> Critic:
 
 def read_head(folder: Path, d_model: int, config: CriticConfig) -> CriticHead | None:
     """Return the head of the critic of a folder, to be trained further on the states of a network that came from its
-    own; None where there is none, it has another shape, or heard a trunk of its own. Raises WeightsError.
+    own; None where there is none, it has another shape or format, or heard a trunk of its own. Raises WeightsError.
     """
     if not (folder / CRITIC_CONFIG).exists():
         return None
     with _reading(folder):
-        content = _read_content(folder)
+        try:
+            content = _read_content(folder)
+        except OtherFormat:
+            return None
         own = CriticConfig(**content["config"])
         head = new_head(d_model, config)
         shape = (content["d_model"], own.hidden, own.hears)
@@ -166,7 +173,7 @@ def _read_content(folder: Path) -> dict[str, Any]:
     content = dict(json.loads((folder / CRITIC_CONFIG).read_text(encoding="utf-8")))
     found = content.get("format", 1)
     if found != CRITIC_FORMAT:
-        raise WeightsError(
+        raise OtherFormat(
             f"{folder / CRITIC_CONFIG} has format {found}, this version of musenet reads format {CRITIC_FORMAT}: "
             "train the critic again and register the model"
         )
