@@ -1,26 +1,23 @@
 """The cache of the store's facts: what its parts say of all pieces but their notes, in a form that is only mapped.
 
 The store's parts are compressed and many; most of them are the same at every ingestion. The cache is a folder of Arrow
-files, each with the rows of some parts. It is a cache: a file that is torn or damaged is dropped, rows of a part that
-is gone or was changed are left out, and what is lacking is read from the parts.
+files, each with the rows of some parts, and named by its `checksum`. It is a cache: a file that is torn or damaged is
+dropped, rows of a part that is gone or was changed are left out, and what is lacking is read from the parts.
 """
 
 from __future__ import annotations
 
-import hashlib
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
-from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
 
+from flows.ingestion.parsing.checksum import checksum
 from infra.files import remove_abandoned, write_atomically
 
-DIGITS = 32
-"""Hexadecimal digits of its content's SHA-256 in the name of a file."""
 MOST_FILES = 16
 """More files than these are merged into one."""
 STAMP = "stamp"
@@ -77,15 +74,14 @@ class FactsCache:
         buffer = io.BytesIO()
         rows.rechunk().write_ipc(buffer, compression="uncompressed")  # which can be mapped
         data = buffer.getvalue()
-        name = hashlib.sha256(data).hexdigest()[:DIGITS]
-        write_atomically(self.folder / f"{name}.arrow", data)
+        write_atomically(self.folder / f"{checksum(data)}.arrow", data)
 
     def _rows_of(self, path: Path) -> pl.DataFrame | None:
         """Return the rows of a file of the cache; None for one that is not what was written, which is removed."""
         try:
-            with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
-                is_whole = hashlib.sha256(content).hexdigest()[:DIGITS] == path.stem
-            rows = mapped(path) if is_whole else None
+            with pa.memory_map(str(path)) as file:
+                content = file.read_buffer()
+            rows = _rows_in(content) if checksum(memoryview(content)) == path.stem else None
         except (OSError, ValueError, pl.exceptions.PolarsError):  # gone, empty, or of another kind
             rows = None
         if rows is None or rows.schema != {**self.schema, STAMP: pl.String()}:
@@ -100,7 +96,11 @@ def mapped(path: Path) -> pl.DataFrame:
     polars itself would read all of it into memory.
     """
     with pa.memory_map(str(path)) as file:
-        return pl.DataFrame(pl.from_arrow(pa.ipc.open_file(file).read_all(), rechunk=False))
+        return _rows_in(file.read_buffer())
+
+
+def _rows_in(content: pa.Buffer) -> pl.DataFrame:
+    return pl.DataFrame(pl.from_arrow(pa.ipc.open_file(content).read_all(), rechunk=False))
 
 
 def _table(stamps: Mapping[str, str]) -> pl.DataFrame:

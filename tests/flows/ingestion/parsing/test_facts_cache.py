@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from flows.ingestion.parsing.checksum import checksum
 from flows.ingestion.parsing.facts_cache import MOST_FILES
 from flows.ingestion.parsing.store import COLUMNS, VERSION, Store
 
@@ -130,7 +130,7 @@ class TestDamage:
         expected = lake.store.facts()
         foreign = io.BytesIO()
         pl.DataFrame({"part": ["x"], "sha256": ["zz"]}).write_ipc(foreign)
-        path = lake.cache / f"{hashlib.sha256(foreign.getvalue()).hexdigest()[:32]}.arrow"
+        path = lake.cache / f"{checksum(foreign.getvalue())}.arrow"
         path.write_bytes(foreign.getvalue())
         assert_frame_equal(lake.store.facts(), expected)
         assert not path.exists()
