@@ -53,6 +53,20 @@ def rows(pairs: Pairs) -> list[tuple[int, int, int]]:
 
 
 class TestRead:
+    def test_returns_more_standings_than_a_byte_tells_apart(
+        self, music_of_many: list[Notes], sketch_all: SketchAll, pairs_file: Path
+    ) -> None:
+        collection = sketch_all(music_of_many)
+        index, pairs = searched(collection)
+        random = np.random.default_rng(0)
+        weight, depth = random.integers(0, 256, (2, len(index.weight)), np.uint8)
+        write_pairs(pairs_file, collection, RULES, index._replace(weight=weight, depth=depth), pairs)
+        known = read_pairs(pairs_file, collection, RULES)
+        assert known is not None
+        for piece in range(len(collection.total)):
+            assert of_piece(collection, piece, known.standing.weight) == of_piece(collection, piece, weight)
+            assert of_piece(collection, piece, known.standing.depth) == of_piece(collection, piece, depth)
+
     def test_returns_what_was_written(
         self, music_of_many: list[Notes], sketch_all: SketchAll, pairs_file: Path
     ) -> None:
