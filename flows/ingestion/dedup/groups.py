@@ -132,12 +132,13 @@ def _put_in_buckets(room: Room, size: int, is_new: NDArray[np.bool_], is_wanted:
     buckets, shift = 1 << bits, np.uint64(BITS - bits)
     filled[:buckets], old[: buckets + 1], wanted[:buckets] = 0, 0, False
     for k in range(size):
-        bucket = number[k] >> shift
+        bucket = signed(number[k] >> shift)
         filled[bucket] += 1
-        old[bucket + np.uint64(1)] += not is_new[k]
-        wanted[bucket] |= is_wanted[k]
+        if is_wanted[k]:  # of a growth few are, else all: a branch that a processor foresees
+            wanted[bucket] = True
+            old[bucket + 1] -= is_new[k]
     for bucket in range(buckets):
-        old[bucket + 1] += old[bucket]
+        old[bucket + 1] += old[bucket] + filled[bucket]
     bucket = 0
     while bucket < buckets:
         if wanted[bucket]:
@@ -153,11 +154,13 @@ def _put_in_buckets(room: Room, size: int, is_new: NDArray[np.bool_], is_wanted:
             edge[bucket] = end
             end += filled[bucket]
             filled[bucket] = edge[bucket]
+    for bucket in range(buckets):
+        if not wanted[bucket]:
+            filled[bucket] = end  # where nothing is that counts
     for k in range(size):
-        bucket = np.int64(number[k] >> shift)
-        if wanted[bucket]:
-            at[filled[bucket]] = k
-            filled[bucket] += 1
+        bucket = signed(number[k] >> shift)
+        at[filled[bucket]] = k
+        filled[bucket] += wanted[bucket]  # instead of a branch that no processor foresees
     return bits
 
 

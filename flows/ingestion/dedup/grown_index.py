@@ -48,8 +48,9 @@ def grow_index(sketches: Sketches, before: Standing, growth: Growth) -> Index:
     `before`: the standing of words without the pieces that are not old, for whose words it is that of
     `Standing.alone`; it is changed in place.
     """
-    words, pieces = len(sketches.words), len(sketches.first_voice) - 1
-    place, touched = np.zeros(words, np.uint32), np.zeros(words, np.uint8)
+    pieces, touched = len(sketches.first_voice) - 1, np.zeros(len(sketches.words), np.uint8)
+    sizes = np.where(growth.is_known[sketches.piece], 0, sketches.end - sketches.start)
+    first_place, place = np.cumsum(sizes) - sizes, np.zeros(sizes.sum(), np.uint32)
     wanted = hashes_of_new(sketches, growth.is_known)
     names, smallest, shares = voice_names(sketches), smallest_hashes(sketches), shares_of(pieces)
     packing, postings = packing_of(sketches), list[NDArray[np.uint32]]()
@@ -58,9 +59,9 @@ def grow_index(sketches: Sketches, before: Standing, growth: Growth) -> Index:
         keys = keys_between(sketches, low, high, wanted, packing)
         keys.sort()
         given = keys, packing, sketches, growth, smallest, names, count, shares
-        postings.append(_postings(*given, place, *before, touched))
+        postings.append(_postings(*given, place, first_place, *before, touched))
         count += len(postings[-1])
-    return Index(joined(postings), place, before.weight, before.depth, touched)
+    return Index(joined(postings), place, first_place, before.weight, before.depth, touched)
 
 
 @compiled
@@ -74,6 +75,7 @@ def _postings(
     before: int,
     shares: NDArray[np.uint8],
     place: NDArray[np.uint32],
+    first_place: NDArray[np.int64],
     weight: NDArray[np.uint8],
     depth: NDArray[np.uint8],
     touched: NDArray[np.uint8],
@@ -140,6 +142,7 @@ def _postings(
                     found[count] = voices[k] | np.uint32(GROUP) if at == first else voices[k]
                     count += 1
                     if is_unknown[k]:
-                        place[word_of(own[k], words, start, bits, coarse)] = before + count
+                        word = word_of(own[k], words, start, bits, coarse)
+                        place[first_place[voices[k]] + word - start[voices[k]]] = before + count
             first = after
     return found[:count].copy()

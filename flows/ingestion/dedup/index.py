@@ -47,7 +47,9 @@ class Index(NamedTuple):
     posting: NDArray[np.uint32]
     """Voices by hash and group (see `groups`), ascending in each, the first with the bit GROUP; shape (p,)."""
     place: NDArray[np.uint32]
-    """The place in `posting` of each word, from 1 on, or ALONE; shape (w,). Pages without places take no memory."""
+    """The place in `posting` of each word of the voices that are searched for, from 1 on, or ALONE."""
+    first_place: NDArray[np.int64]
+    """Where the places of such a voice begin in `place`; shape (v,)."""
     weight: NDArray[np.uint8]
     """As in `Standing`."""
     depth: NDArray[np.uint8]
@@ -70,7 +72,7 @@ def build_index(sketches: Sketches) -> Index:
         given = keys, packing, sketches, smallest, names, count, shares
         postings.append(_postings(*given, place, weight, depth))
         count += len(postings[-1])
-    return Index(joined(postings), place, weight, depth, np.zeros(0, np.uint8))
+    return Index(joined(postings), place, sketches.start, weight, depth, np.zeros(0, np.uint8))
 
 
 def joined(parts: list[NDArray[np.uint32]]) -> NDArray[np.uint32]:

@@ -120,8 +120,9 @@ def _promising(
             continue
         none, least, most = np.uint32(one * ROOM), np.uint32(one * ROOM + LEAST_EVIDENCE * UNITS), one * ROOM + ROOM - 1
         last = filled = 0
+        ahead = index.first_place[one] - sketches.start[one]
         for entry in range(sketches.start[one], sketches.end[one]):  # the processor fetches many at a time
-            at = np.int64(place[entry])
+            at = np.int64(place[entry + ahead])
             if at != ALONE:
                 nexts[filled], gains_of[filled] = at - 1, gains[weight[entry]]
                 filled += 1

@@ -106,7 +106,7 @@ def shard_keys(plans: Sequence[ShardPlan], choice: EncodingChoice) -> list[str]:
     """Return the key of each plan. One conversion to text serves all of them: a version has many small shards."""
     if not plans:
         return []
-    rows = pl.concat([plan.pieces.select(LABELS) for plan in plans])
+    rows = pl.concat([plan.pieces for plan in plans]).select(LABELS)
     lines, styles = rows.write_ndjson().encode(), rows["style"].to_list()
     ends = np.flatnonzero(np.frombuffer(lines, np.uint8) == LINE_END) + 1  # text has none: it is escaped in JSON
     vocabulary = choice.encoding.vocabulary
