@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
+from flows.criticism.calibrating import calibrate_crosswise
 from flows.criticism.generations import Generations
-from flows.criticism.measuring import Measuring, windows_of
+from flows.criticism.measuring import Measuring
 from flows.criticism.parameters import MIN_PIECES, CriticParameters
 from flows.criticism.report import CriticReport, write_report
+from flows.criticism.windows import windows_of
 from flows.progress import Stage
 from flows.training.runs import TRAINING, Run
 from infra.digests import canonical_digest
@@ -28,12 +30,9 @@ from modeling.criticism import (
     Lessons,
     calibration_floor,
     expected_calibration_error,
-    fit_calibration,
     fit_critic,
-    judge_prefixes,
     judge_windows,
     new_critic,
-    probability,
     read_head,
     save_critic,
     share_below,
@@ -128,7 +127,7 @@ class CriticTraining:
     def fit(self, generations: list[Generation], bar: Stage) -> tuple[Critic, int]:
         """Return the critic behind all rounds, and the number of generations that it has learned from."""
         parameters, steps = self.parameters, self.config.steps
-        critic = new_critic(self.model, self.config, parameters.seed, self._parents_head())
+        critic = new_critic(self.model, self.config, parameters.seed, self._parents_head)
         for number in range(parameters.rounds):
             if number:
                 generations = [*generations, *self._hardest(critic, number, bar)]
@@ -141,9 +140,9 @@ class CriticTraining:
             critic = fit_critic(critic, lessons, parameters.seed + number, progress)
         return critic, len(generations)
 
+    @cached_property
     def _parents_head(self) -> CriticHead | None:
-        """Return the head of the parent's critic; None to begin anew, or with that of a joint training. Raises
-        WeightsError."""
+        """The head of the parent's critic; None to begin anew, or with a joint training's. Raises WeightsError."""
         if self.parameters.start == "new" or self.model.critic is not None:
             return None
         return read_head(self.run.folder.parent, self.model.config.d_model, self.config)
@@ -151,10 +150,10 @@ class CriticTraining:
     def measure(self, critic: Critic, train_windows: int, bar: Stage) -> tuple[Critic, CriticReport]:
         """Return a critic calibrated, and its figures on other families."""
         half = max(self.parameters.held_out_pieces // 2, THIRDS)
-        critic = self._calibrated(
-            critic, self.generations.held_out("calibration", self.calibration, half, bar, self.ordinary)
-        )
+        beside = self.generations.held_out("calibration", self.calibration, half, bar, self.ordinary)
         ordinary = self.generations.held_out("test", self.test, half, bar, self.ordinary)
+        crosswise = calibrate_crosswise(critic, ((self.calibration, beside), (self.test, ordinary)))
+        critic = replace(critic, calibration=crosswise.calibration)
         measuring = Measuring(critic, self.test, ordinary, self.parameters.seed)
         mixed = self.generations.held_out("mixed", self.test, half, bar, None)
         figures = [measuring.of_generations("generated", "all samplers", mixed, True)]
@@ -170,22 +169,20 @@ class CriticTraining:
         figures += [*measuring.prefixes(), *measuring.places(), *measuring.damages(), *measuring.cues()]
         noise = measuring.score(windows_of(further[MEASURED[-1].name], self.test)[0])
         made, real = measuring.made_scores.scores, measuring.real_scores.scores
-        scores = probability(np.concatenate([real, made]))
-        is_real = np.arange(len(scores)) < len(real)
         report = CriticReport(
             run_id=self.run.run_id,
             folder=str(self.folder),
             auc=measuring.own_auc.value,
-            calibration_error=expected_calibration_error(scores, is_real),
-            calibration_floor=calibration_floor(scores),
+            calibration_error=expected_calibration_error(crosswise.scores, crosswise.is_real),
+            calibration_floor=calibration_floor(crosswise.scores),
             noise_below=share_below(noise, made),
             ordinary_below=share_below(made, real),
-            began_with="new" if self._parents_head() is None else "parent",
+            began_with="new" if self._parents_head is None else "parent",
             rounds=self.parameters.rounds,
             train_windows=train_windows,
-            held_out_windows=2 * len(made),
+            held_out_windows=len(crosswise.scores),
             figures=figures,
-            reliability=measuring.reliability(),
+            reliability=crosswise.reliability(),
         )
         critic = replace(critic, auc=measuring.own_auc)
         bar.update(1, 1, f"held-out AUC {report.auc:.3f}, noise below ordinary {report.noise_below:.1%}")
@@ -197,11 +194,6 @@ class CriticTraining:
             save_critic(critic, staged, is_tuned=self.config.trunk == "tuned")
             write_report(report, staged)
             publish_folder(staged, self.folder)
-
-    def _calibrated(self, critic: Critic, generations: Sequence[Generation]) -> Critic:
-        made, real = windows_of(generations, self.calibration)
-        logits, heard, is_real = judge_prefixes(critic, self.test.encoding, [*real, *made])
-        return replace(critic, calibration=fit_calibration(logits, heard, is_real))
 
     def _hardest(self, critic: Critic, number: int, bar: Stage) -> list[Generation]:
         """Return the generations of a further round: of twice as many those that a critic takes for real."""

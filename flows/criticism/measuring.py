@@ -9,7 +9,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from flows.criticism.report import CriticFigure, Kind, Reliability
+from flows.criticism.report import CriticFigure, Kind
+from flows.criticism.windows import windows_of
 from modeling.archive import Generation, generated_of, third_of
 from modeling.criticism import (
     Critic,
@@ -20,7 +21,6 @@ from modeling.criticism import (
     final_logits,
     hear_prefixes,
     prefix_sizes,
-    probability,
 )
 from modeling.criticism.calibration import Values
 from modeling.criticism.lessons import LEARNED, LEAST_NOTES, damaged, splice
@@ -33,20 +33,9 @@ from tokenization.midi.notes import Notes
 
 PLACES = ("first third", "middle third", "last third")
 UNLEARNED: tuple[Damage, ...] = (damages.bars_reversed, damages.bass_displaced, damages.silence_inside)
-BINS = 10
 STREAM = 301
 HIGHEST = 127
 """Of MIDI's pitches."""
-
-
-def windows_of(generations: Sequence[Generation], split: Split) -> tuple[list[Window], list[Window]]:
-    """Return the windows of generations, and the real ones in whose places they are."""
-    made, real = [], []
-    for each in generated_of(generations, split):
-        tokens = np.asarray(split.pieces[each.piece])
-        made.append(each.window)
-        real.append(Window(tokens, each.start, len(tokens), judged_from=each.prompt))
-    return made, real
 
 
 class Measuring:
@@ -126,17 +115,6 @@ class Measuring:
     def cues(self) -> list[CriticFigure]:
         """Return figures of real pieces that were changed in what should not count: half is best."""
         return [each for cue in (decoded, higher, louder, faster) if (each := self._changed("cue", cue, True)).windows]
-
-    def reliability(self) -> list[Reliability]:
-        """Return the held-out windows by their scores."""
-        scores = probability(np.concatenate([self.real_scores.scores, self.made_scores.scores]))
-        is_real = np.arange(len(scores)) < len(self.real_scores)
-        place = np.minimum((scores * BINS).astype(np.int64), BINS - 1)
-        return [
-            Reliability(score=float(scores[own].mean()), real=float(is_real[own].mean()), windows=int(own.sum()))
-            for own in (place == number for number in range(BINS))
-            if own.any()
-        ]
 
     def _changed(self, kind: Kind, change: Damage, is_learned: bool) -> CriticFigure:
         random = np.random.default_rng([self.seed, STREAM])

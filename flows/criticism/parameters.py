@@ -30,7 +30,8 @@ class CriticParameters(BaseModel):
     train_pieces: int = Field(128, ge=8)
     """Generations of a round, beside windows of the training split."""
     held_out_pieces: int = Field(64, ge=MIN_PIECES)
-    """Generations beside windows of families that were held out, half of them to calibrate and half to measure with."""
+    """Generations beside windows of families that were held out; half of the families are measured with, and all
+    calibrate."""
     start: Literal["parent", "new"] = "parent"
     """`parent`: begin with the critic of the run's parent, where that has one whose head is of this shape and hears the
     network's own states; `new`: begin anew."""

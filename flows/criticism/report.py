@@ -63,7 +63,8 @@ class CriticReport(_Strict):
     auc: float
     """On generations as the model is drawn from by default beside held-out pieces: 0.5 is chance, 1 is perfect."""
     calibration_error: float
-    """Expected calibration error on the same windows: the mean distance of scores from the share that is real."""
+    """Expected calibration error: the mean distance of scores from the share that is real, over the held-out windows of
+    both halves of the families, each under a calibration by the other half."""
     calibration_floor: float
     """What that error would be on average, on as many windows, if every score held."""
     noise_below: float

@@ -92,6 +92,9 @@ def compose_group(
             return Composition(found, float(clock.read_text()) if clock.exists() else None)
     composing = source()
     request = request_for_model(settings.request, composing.drawing, settings.length, None)
+    if settings.suggest:  # of all groups, each piece is led to those of its own header
+        groups = encoding.vocabulary.groups
+        request = replace(request, direction=replace(request.direction, instruments=groups))
     # Compiles the kernels where that was not done before, which the clock is not to count.
     _generate(composing, [replace(plans[0], length=len(plans[0].prompt) + SHORTEST_PIECE)], request, settings.seed)
     begun = time.perf_counter()

@@ -48,6 +48,9 @@ class EvaluationSettings(BaseModel):
     seed: int = Field(0, ge=0)
     rolls: int = Field(6, ge=0)
     """Composed pieces, each beside a real one, that the page shows."""
+    suggest: bool = True
+    """True: the groups of instruments that the header names are suggested, as where a request names them; False: the
+    model sees the header alone."""
     request: PieceRequest = PieceRequest()
     """How the model draws: `request.temperature`, `request.top_p` and all else that `musenet sample` takes, except for
     what the evaluation sets."""

@@ -88,6 +88,8 @@ def server_environment(
         "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(lake.prefect_home / "pages"),
         # By default a server that starts again has forgotten who holds slots, and never frees them.
         "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
+        # By default one that is looked at a minute late is dropped: a run that never began would stay Pending for ever.
+        "PREFECT_SERVER_EVENTS_EXPIRED_BUCKET_BUFFER": "PT1H",
         # By default each event of a task run is a transaction: slower than tasks can be.
         "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "100",
         "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",

@@ -79,6 +79,9 @@ class CriticConfig(StrictModel):
     hears: Literal["states", "surprise", "both"] = "both"
     """What the head hears: the trunk's states; how unlikely the model finds each token, and how sure it was; or both.
     `surprise` needs the fewest windows and tells good generations best; of damaged pieces states say more."""
+    orders: int = Field(1, ge=0)
+    """Other orders of a window's bars that the model hears beside its own, for a head that hears surprise: music is
+    foreseen better in its own. Each takes as long as the window itself; 0: none."""
     steps: int = Field(200, ge=1)
     """Optimiser steps."""
     batch: int = Field(16, ge=2, multiple_of=2)

@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -20,22 +20,37 @@ from torch import Tensor
 from modeling.config.critic import CriticConfig
 from modeling.criticism.calibration import Calibration, Values
 from modeling.criticism.figures import Estimate
+from modeling.criticism.order import ORDER, mean_losses, order_of
 from modeling.criticism.surprise import SURPRISE, surprise_of
 from modeling.criticism.windows import Window, batch_of
-from modeling.network.batch import Batch
 from modeling.network.critic_head import CriticHead
 from modeling.network.transformer import MuseNet
 from modeling.network.weights import UNREADABLE, WeightsError, from_weights
 from tokenization.encodings import HEADER, Encoding
 
 CRITIC_CONFIG, CRITIC_WEIGHTS = "critic.json", "critic.safetensors"
-CRITIC_FORMAT = 6
-"""Format of a stored critic. 6: more numbers of surprise, and a head that may hear it alone; 5: its AUC; 4: a head that
-may hear the model's surprise; 3: a logit at every position, a calibration, and possibly a trunk of its own."""
+CRITIC_FORMAT = 7
+"""Format of a stored critic. 7: the order of bars; 6: more numbers of surprise, and a head that may hear it alone; 5:
+its AUC; 4: a head that may hear surprise; 3: a logit at every position, a calibration, and possibly a trunk."""
 BATCH = 16
 """Windows in one forward pass."""
 HEAD, TRUNK = "head.", "trunk."
 """Prefixes of the weights."""
+
+
+class OtherFormat(WeightsError):
+    """A critic that another version of musenet has written."""
+
+
+class Heard(NamedTuple):
+    """Windows as a head hears them, up to the end of the longest."""
+
+    states: Tensor
+    """The trunk's, shape (windows, size, d_model); for a head that hears none they have no units."""
+    surprise: Tensor | None
+    """Shape (windows, size, numbers): of the tokens, and the order of the window's bars at all of them."""
+    music: Tensor
+    """True at positions that hold music, shape (windows, size)."""
 
 
 @dataclass(frozen=True)
@@ -52,38 +67,42 @@ class Critic:
     auc: Estimate | None = None
     """On held-out generations as the model is drawn from by default, beside real windows; None where not measured."""
 
-    def inputs(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
-        """Return what the head hears of windows: the trunk's states, shape (windows, size, d_model), and surprise.
-
-        For a head that hears no states they have no units.
-        """
-        batch = batch.to(self.trunk.norm.weight.device)
+    def inputs(self, windows: Sequence[Window], size: int, encoding: Encoding) -> Heard:
+        """Return what the head hears of windows of `size` tokens."""
+        batch, music = batch_of(windows, size, encoding)
+        longest = max(int(music.sum(1).max()), HEADER)
+        batch, music = batch.slice(longest).to(self.trunk.norm.weight.device), music[:, :longest]
         states = self.trunk.states(batch)
         if self.config.hears == "states":
-            return states, None
+            return Heard(states, None, music.to(states.device))
         with torch.no_grad():
             own = states.detach() if self.trunk is self.model else self.model.states(batch)
-            return states[..., : self.head.d_model], surprise_of(self.model, own, batch)
+            surprise = surprise_of(self.model, own, batch)
+            if self.config.orders:
+                losses = mean_losses(surprise, music)
+                order = order_of(self.model, windows, losses, size, encoding, self.config.orders)
+                surprise = torch.cat([surprise, order[:, None].expand(-1, longest, -1)], dim=-1)
+        return Heard(states[..., : self.head.d_model], surprise, music.to(states.device))
 
-    def logits(self, batch: Batch, music: Tensor) -> Tensor:
+    def logits(self, heard: Heard) -> Tensor:
         """Return the head's logits at every position, shape (windows, size)."""
-        states, surprise = self.inputs(batch)
-        logits: Tensor = self.head(states, music.to(states.device), surprise_btf=surprise)
+        logits: Tensor = self.head(heard.states, heard.music, surprise_btf=heard.surprise)
         return logits
 
     @torch.inference_mode()
-    def hear(self, windows: list[Window], encoding: Encoding) -> Values:
-        """Return the logit behind every token of each window, shape (windows, window); NaN behind the window's end."""
+    def hear(self, windows: Sequence[Window], encoding: Encoding) -> Values:
+        """Return the logit behind every token of each window, shape (windows, window); NaN behind the window's end.
+
+        Of a critic that hears the order of bars, all know that of the whole window: cut it to judge less of it.
+        """
         self.trunk.eval()
         self.model.eval()
         found = []
         for first in range(0, len(windows), BATCH):
-            batch, music = batch_of(windows[first : first + BATCH], self.config.window, encoding)
-            longest = max(int(music.sum(1).max()), HEADER)
-            logits = self.logits(batch.slice(longest), music[:, :longest]).double().cpu()
-            missing = torch.nan_to_num(torch.where(music[:, :longest], 0.0, torch.inf), posinf=torch.nan)
-            padding = torch.full((len(logits), self.config.window - longest), torch.nan, dtype=torch.float64)
-            found.append(torch.cat([logits + missing, padding], dim=1).numpy())
+            heard = self.inputs(windows[first : first + BATCH], self.config.window, encoding)
+            logits = torch.where(heard.music, self.logits(heard).double(), torch.nan).cpu()
+            padding = torch.full((len(logits), self.config.window - logits.shape[1]), torch.nan, dtype=torch.float64)
+            found.append(torch.cat([logits, padding], dim=1).numpy())
         return np.concatenate(found) if found else np.zeros((0, self.config.window))
 
 
@@ -127,16 +146,19 @@ def load_critic(folder: Path, model: MuseNet) -> Critic:
 
 def read_head(folder: Path, d_model: int, config: CriticConfig) -> CriticHead | None:
     """Return the head of the critic of a folder, to be trained further on the states of a network that came from its
-    own; None where there is none, it has another shape, or heard a trunk of its own. Raises WeightsError.
+    own; None where there is none, it has another shape or format, or heard a trunk of its own. Raises WeightsError.
     """
     if not (folder / CRITIC_CONFIG).exists():
         return None
     with _reading(folder):
-        content = _read_content(folder)
+        try:
+            content = _read_content(folder)
+        except OtherFormat:
+            return None
         own = CriticConfig(**content["config"])
         head = new_head(d_model, config)
-        shape = (content["d_model"], own.hidden, own.hears)
-        if content["has_trunk"] or shape != (head.d_model, config.hidden, config.hears):
+        shape = (content["d_model"], own.hidden, own.hears, own.orders > 0)
+        if content["has_trunk"] or shape != (head.d_model, config.hidden, config.hears, config.orders > 0):
             return None
         head.load_state_dict(_part(load_file(folder / CRITIC_WEIGHTS), HEAD))
         return head
@@ -166,7 +188,7 @@ def _read_content(folder: Path) -> dict[str, Any]:
     content = dict(json.loads((folder / CRITIC_CONFIG).read_text(encoding="utf-8")))
     found = content.get("format", 1)
     if found != CRITIC_FORMAT:
-        raise WeightsError(
+        raise OtherFormat(
             f"{folder / CRITIC_CONFIG} has format {found}, this version of musenet reads format {CRITIC_FORMAT}: "
             "train the critic again and register the model"
         )
@@ -180,7 +202,8 @@ def _estimate(content: dict[str, Any]) -> Estimate | None:
 def new_head(d_model: int, config: CriticConfig) -> CriticHead:
     """Return the head of a critic of these settings, untrained."""
     states = 0 if config.hears == "surprise" else d_model
-    return CriticHead(states, config.hidden, 0 if config.hears == "states" else SURPRISE)
+    surprise = SURPRISE + (ORDER if config.orders else 0)
+    return CriticHead(states, config.hidden, 0 if config.hears == "states" else surprise)
 
 
 def _part(weights: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

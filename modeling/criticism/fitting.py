@@ -12,9 +12,9 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from modeling.config.critic import CriticConfig
-from modeling.criticism.critic import Critic, new_head
+from modeling.criticism.critic import Critic, Heard, new_head
 from modeling.criticism.lessons import Lessons
-from modeling.criticism.windows import batch_of, labels_of
+from modeling.criticism.windows import labels_of
 from modeling.network.critic_head import CriticHead
 from modeling.network.loss import critic_loss
 from modeling.network.transformer import MuseNet
@@ -49,13 +49,13 @@ def fit_critic(
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _learning_rate(step, config.steps))
     critic = Critic(start.model if is_tuned else trunk, trunk, head, config)
     distinct = -(-config.steps // config.repeats)
-    kept: dict[int, _Heard] = {}
+    kept: dict[int, _Lesson] = {}
     for step in range(config.steps):
         number = step % distinct
-        heard = kept.pop(number) if number in kept else _hear(critic, lessons, seed, number)
+        lesson = kept.pop(number) if number in kept else _lesson(critic, lessons, seed, number)
         if step + distinct < config.steps:
-            kept[number] = heard
-        logits, labels = head(heard.states, heard.music, surprise_btf=heard.surprise), heard.labels
+            kept[number] = lesson
+        logits, labels = critic.logits(lesson.heard), lesson.labels
         loss = critic_loss(logits, labels) / (labels >= 0).sum().clamp(min=1)
         if config.pairs:
             loss = loss + config.pairs * pair_loss(logits, labels)
@@ -70,21 +70,18 @@ def fit_critic(
     return Critic(start.model, trunk.eval() if is_tuned else start.trunk, head, config)
 
 
-class _Heard(NamedTuple):
-    """The windows of a step as the head hears them."""
+class _Lesson(NamedTuple):
+    """The windows of a step as the head hears them, and their labels."""
 
-    states: Tensor
-    surprise: Tensor | None
-    music: Tensor
+    heard: Heard
     labels: Tensor
 
 
-def _hear(critic: Critic, lessons: Lessons, seed: int, number: int) -> _Heard:
+def _lesson(critic: Critic, lessons: Lessons, seed: int, number: int) -> _Lesson:
     """Return a batch of lessons, by its number."""
     windows = lessons.draw(critic.config.batch // 2, np.random.default_rng([seed, LESSON_STREAM, number]))
-    batch, music = batch_of(windows, lessons.window, lessons.split.encoding)
-    states, surprise = critic.inputs(batch)
-    return _Heard(states, surprise, music.to(states.device), labels_of(windows, music).to(states.device))
+    heard = critic.inputs(windows, lessons.window, lessons.split.encoding)
+    return _Lesson(heard, labels_of(windows, heard.music.cpu()).to(heard.music.device))
 
 
 def new_critic(model: MuseNet, config: CriticConfig, seed: int, head: CriticHead | None = None) -> Critic:

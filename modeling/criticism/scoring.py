@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,7 +76,7 @@ def judge_windows(
 
     Shape (windows,) each.
     """
-    heard = critic.hear(list(windows), encoding)
+    heard = critic.hear(windows, encoding)
     sizes = (~np.isnan(heard)).sum(1)
     last = heard[np.arange(len(heard)), np.maximum(sizes - 1, 0)]
     return last, (sizes - HEADER).astype(np.float64), np.array([window.is_real for window in windows], np.bool_)
@@ -98,20 +98,21 @@ def hear_prefixes(critic: Critic, encoding: Encoding, windows: Sequence[Window])
     up to its end. Two windows that share a prompt are so compared by what they do not share. NaN where a window ends
     before.
     """
-    heard = critic.hear(list(windows), encoding)
-    ends = (~np.isnan(heard)).sum(1, keepdims=True)
-    given = np.array([max(window.judged_from - window.start, HEADER) for window in windows], np.int64)[:, None]
-    last = np.concatenate([given + np.array(prefix_sizes(critic.config.window), np.int64), ends], axis=1)
-    is_there = (last > given) & (last <= ends)
-    logits = np.take_along_axis(heard, np.where(is_there, last - 1, 0), axis=1)
-    return np.where(is_there, logits, np.nan), np.where(is_there, last - HEADER, np.nan)
+    sizes = [*prefix_sizes(critic.config.window), critic.config.window]
+    given = np.array([max(window.judged_from - window.start, HEADER) for window in windows], np.int64)
+    body = np.array([len(window.tokens) - window.start for window in windows], np.int64)
+    whole = np.minimum(body, critic.config.window)
+    logits, heard = np.full((len(windows), len(sizes)), np.nan), np.full((len(windows), len(sizes)), np.nan)
+    for column, size in enumerate(sizes):
+        last = whole if column == len(sizes) - 1 else given + size
+        own = np.flatnonzero((last > given) & (last <= whole)).tolist()
+        cut = [
+            replace(windows[index], tokens=windows[index].tokens[: windows[index].start + last[index]]) for index in own
+        ]
+        logits[own, column], heard[own, column], _ = judge_windows(critic, encoding, cut)
+    return logits, heard
 
 
-def judge_prefixes(
-    critic: Critic, encoding: Encoding, windows: Sequence[Window]
-) -> tuple[Values, Values, NDArray[np.bool_]]:
-    """Return what `judge_windows` does for all prefixes of windows that are there, shape (prefixes,) each."""
-    logits, heard = hear_prefixes(critic, encoding, windows)
-    is_there = ~np.isnan(logits)
-    is_real = np.array([window.is_real for window in windows], np.bool_)[:, None]
-    return logits[is_there], heard[is_there], np.broadcast_to(is_real, logits.shape)[is_there]
+def _cut(window: Window, size: int) -> Window:
+    """Return the first `size` tokens of a window."""
+    return replace(window, tokens=window.tokens[: window.start + size])

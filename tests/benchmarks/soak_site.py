@@ -111,7 +111,7 @@ class Site:
             return None if self.worker is None else psutil.Process(self.worker.pid)
         if kind in SERVERS:
             pid = next(each.pid for each in services.status(self.lake) if each.name == kind)
-            return None if pid is None else psutil.Process(pid)
+            return None if pid is None or not psutil.pid_exists(pid) else psutil.Process(pid)
         wait_for(lambda: bool(_children(flow)) or not still_runs(flow), START_SECONDS)
         children = _children(flow)
         return children[len(children) // 2] if children else None

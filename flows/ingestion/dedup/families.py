@@ -90,12 +90,12 @@ def find_families(
     parent = np.arange(len(distinct))
     if known is None:
         index = build_index(own)
-        left, right, pairs = find_links(own, index, rules, parent)
+        left, right, promising = find_links(own, index, rules, parent)
     else:
         index = grow_index(own, known.standing, known.growth)
-        left, right, pairs = find_links(own, index, rules, parent, known.pairs, known.growth.is_known)
+        left, right, promising = find_links(own, index, rules, parent, known.pairs, known.growth.is_known)
     if tested is not None:
-        write_pairs(tested, own, rules, index, pairs)
+        write_pairs(tested, own, rules, index, promising)
     parent, left, right = distinct[parent], distinct[left], distinct[right]
     forest = np.arange(n)
     forest[distinct] = parent
@@ -108,14 +108,18 @@ def find_families(
     if len(distinct) < n:
         _copy_weights(sketches, first, index.weight)
     members, bounds = _members(forest, np.argsort(rank))
-    links = pl.concat(
-        [
-            measure_families(sketches, index, members, bounds, rules, COMPARISONS),
-            measure(sketches, index, np.concatenate([left, said[:, 0]]), np.concatenate([right, said[:, 1]]), rules),
-        ]
-    )
+    within = measure_families(sketches, index, members, bounds, rules, COMPARISONS)
+    pairs = np.column_stack([np.concatenate([left, said[:, 0]]), np.concatenate([right, said[:, 1]])])
+    pairs = pairs[~np.isin(_numbers(pairs, n), _numbers(within.select("left", "right").to_numpy(), n))]
+    links = pl.concat([within, measure(sketches, index, pairs[:, 0], pairs[:, 1], rules)])
     del sketches, own, index  # gigabytes, of millions of pieces
     return _families(_edges(links, declared), rank, drop, np.array(declared.different, np.int64).reshape(-1, 2))
+
+
+def _numbers(pairs: Indices, n: int) -> Indices:
+    """Return a number of each pair of n pieces, whichever of the two comes first."""
+    numbers: Indices = pairs.min(axis=1) * n + pairs.max(axis=1)
+    return numbers
 
 
 def _edges(links: pl.DataFrame, declared: Declared) -> pl.DataFrame:

@@ -98,9 +98,9 @@ def divide(
 
     Returns the number of voices in `at`: those of wanted groups and of what was divided, and some others.
     """
-    salt = mixed(hash_)
+    salt, number = mixed(hash_), room.number
     for k in range(size):
-        room.number[k] = mixed(smallest[voices[k]] ^ salt) & np.uint64(HIGH)
+        number[k] = mixed(smallest[voices[k]] ^ salt) & np.uint64(HIGH)
     bits = _put_in_buckets(room, size, is_new, is_wanted)
     new = size - room.old[1 << bits]
     stack, bucket, end = room.stack, 0, 0
@@ -108,7 +108,7 @@ def divide(
         if not room.is_wanted[bucket]:
             bucket += 1
             continue
-        levels = _levels(room, bucket, bits)
+        levels = _levels(room.old, bucket, bits)
         first, end = end, room.filled[bucket + (1 << levels) - 1]
         stack[0, 0], stack[0, 1], stack[0, 2], stack[0, 3] = bucket, 1 << levels, first, end
         stack[0, 4], stack[0, 5] = BITS - 1 - bits + levels, 0
@@ -124,49 +124,54 @@ def _put_in_buckets(room: Room, size: int, is_new: NDArray[np.bool_], is_wanted:
     This spares as many passes over all voices. Left out are buckets that are no part of a group, as these were without
     the new voices, in which there is a wanted voice.
     """
+    number, at, edge = room.number, room.at, room.edge
+    filled, old, wanted = room.filled, room.old, room.is_wanted
     bits = 0
     while size >> bits > MOST_TOGETHER:
         bits += 1
     buckets, shift = 1 << bits, np.uint64(BITS - bits)
-    room.filled[:buckets], room.old[: buckets + 1], room.is_wanted[:buckets] = 0, 0, False
+    filled[:buckets], old[: buckets + 1], wanted[:buckets] = 0, 0, False
     for k in range(size):
-        bucket = room.number[k] >> shift
-        room.filled[bucket] += 1
-        room.old[bucket + np.uint64(1)] += not is_new[k]
-        room.is_wanted[bucket] |= is_wanted[k]
+        bucket = number[k] >> shift
+        filled[bucket] += 1
+        old[bucket + np.uint64(1)] += not is_new[k]
+        wanted[bucket] |= is_wanted[k]
     for bucket in range(buckets):
-        room.old[bucket + 1] += room.old[bucket]
+        old[bucket + 1] += old[bucket]
     bucket = 0
     while bucket < buckets:
-        if room.is_wanted[bucket]:
-            part = 1 << _levels(room, bucket, bits)
+        if wanted[bucket]:
+            part = 1 << _levels(old, bucket, bits)
             bucket -= bucket % part
-            room.is_wanted[bucket : bucket + part] = True
+            wanted[bucket : bucket + part] = True
             bucket += part
         else:
             bucket += 1
     end = 0
     for bucket in range(buckets):
-        if room.is_wanted[bucket]:
-            room.edge[bucket] = end
-            end += room.filled[bucket]
-            room.filled[bucket] = room.edge[bucket]
+        if wanted[bucket]:
+            edge[bucket] = end
+            end += filled[bucket]
+            filled[bucket] = edge[bucket]
     for k in range(size):
-        bucket = np.int64(room.number[k] >> shift)
-        if room.is_wanted[bucket]:
-            room.at[room.filled[bucket]] = k
-            room.filled[bucket] += 1
+        bucket = np.int64(number[k] >> shift)
+        if wanted[bucket]:
+            at[filled[bucket]] = k
+            filled[bucket] += 1
     return bits
 
 
 @compiled
-def _levels(room: Room, bucket: int, bits: int) -> int:
-    """Return how many bits fewer than a bucket the group has that it is a part of, as this was without new voices."""
+def _levels(old: NDArray[np.int64], bucket: int, bits: int) -> int:
+    """Return how many bits fewer than a bucket the group has that it is a part of, as this was without new voices.
+
+    `old`: of `Room`, of which only what is needed is handed to what is called this often: each array takes its time.
+    """
     levels = 0
     while levels < bits:
         part = 2 << levels
         first = bucket - bucket % part
-        if room.old[first + part] - room.old[first] > MOST_TOGETHER:
+        if old[first + part] - old[first] > MOST_TOGETHER:
             break
         levels += 1
     return levels
@@ -183,21 +188,23 @@ def _divide_part(
 ) -> None:
     """Divide the part on the stack. `new`: the number of new voices."""
     stack, waiting = room.stack, 1
+    number, at, spare, edge = room.number, room.at, room.spare, room.edge
+    depth, is_first, is_regrouped = room.depth, room.is_first, room.is_regrouped
     while waiting:
         waiting -= 1
         bucket, buckets, bit = stack[waiting, 0], stack[waiting, 1], stack[waiting, 4]
         first, end, is_part = stack[waiting, 2], stack[waiting, 3], stack[waiting, 5]
         if end - first > MOST_TOGETHER and bit >= 0:
             if new and not is_part and end - first <= MOST_TOGETHER + new:
-                is_part = np.int64(_old(room, first, end, is_new) <= MOST_TOGETHER)
+                is_part = np.int64(_old(at, first, end, is_new) <= MOST_TOGETHER)
             half = buckets // 2
             if half:
-                middle = room.edge[bucket + half]
+                middle = edge[bucket + half]
             else:
                 if bit == BITS // 2 - 1:  # few get so far
-                    for at in range(first, end):
-                        room.number[room.at[at]] |= mixed(names[voices[room.at[at]]] ^ salt) >> np.uint64(32)
-                middle = _divided(room, first, end, np.uint64(bit))
+                    for place in range(first, end):
+                        number[at[place]] |= mixed(names[voices[at[place]]] ^ salt) >> np.uint64(32)
+                middle = _divided(number, at, spare, first, end, np.uint64(bit))
             for part, low, high in ((bucket, first, middle), (bucket + half, middle, end)):
                 if low < high:
                     stack[waiting, 0], stack[waiting, 1], stack[waiting, 4] = part, half, bit - 1
@@ -205,20 +212,20 @@ def _divide_part(
                     waiting += 1
             continue
         if buckets > 1:
-            _sort(room.at, first, end)
-        for at in range(first, end):
-            k = room.at[at]
-            room.depth[k] = BITS - 1 - bit
-            room.is_first[at] = at == first
-            room.is_regrouped[k] = is_part
+            _sort(at, first, end)
+        for place in range(first, end):
+            k = at[place]
+            depth[k] = BITS - 1 - bit
+            is_first[place] = place == first
+            is_regrouped[k] = is_part
 
 
 @compiled
-def _old(room: Room, first: int, end: int, is_new: NDArray[np.bool_]) -> int:
+def _old(at: NDArray[np.uint32], first: int, end: int, is_new: NDArray[np.bool_]) -> int:
     """Return the number of voices of a part that are not new."""
     old = 0
-    for at in range(first, end):
-        old += not is_new[room.at[at]]
+    for place in range(first, end):
+        old += not is_new[at[place]]
     return old
 
 
@@ -234,17 +241,27 @@ def _sort(numbers: NDArray[np.uint32], first: int, end: int) -> None:
 
 
 @compiled
-def _divided(room: Room, first: int, end: int, bit: np.uint64) -> int:
-    """Put the voices of a part without a bit before those with it, else in their order; return where these begin."""
-    without, spare = first, 0
-    for at in range(first, end):
-        k = room.at[at]
-        is_set = signed((room.number[k] >> bit) & np.uint64(1))
-        room.spare[spare] = room.at[without] = k  # both, instead of a branch that no processor foresees
-        spare += is_set
+def _divided(
+    number: NDArray[np.uint64],
+    at: NDArray[np.uint32],
+    spare: NDArray[np.uint32],
+    first: int,
+    end: int,
+    bit: np.uint64,
+) -> int:
+    """Put the voices of a part without a bit before those with it, else in their order; return where these begin.
+
+    `number`, `at`, `spare`: of `Room`.
+    """
+    without, aside = first, 0
+    for place in range(first, end):
+        k = at[place]
+        is_set = signed((number[k] >> bit) & np.uint64(1))
+        spare[aside] = at[without] = k  # both, instead of a branch that no processor foresees
+        aside += is_set
         without += 1 - is_set
-    for k in range(spare):
-        room.at[without + k] = room.spare[k]
+    for k in range(aside):
+        at[without + k] = spare[k]
     return without
 
 

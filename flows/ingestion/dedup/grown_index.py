@@ -23,8 +23,8 @@ from flows.ingestion.dedup.index import (
     smallest_hashes,
     voice_names,
 )
-from flows.ingestion.dedup.keys import bounds, hashes_of_new, keys_between
-from flows.ingestion.dedup.sketches import Sketches, signed
+from flows.ingestion.dedup.keys import Packing, bounds, hashes_of_new, keys_between, packing_of, voice_of, word_of
+from flows.ingestion.dedup.sketches import Sketches
 from tokenization.compiled import compiled
 
 REGROUPED = np.uint8(1)
@@ -52,12 +52,13 @@ def grow_index(sketches: Sketches, before: Standing, growth: Growth) -> Index:
     place, touched = np.zeros(words, np.uint32), np.zeros(words, np.uint8)
     wanted = hashes_of_new(sketches, growth.is_known)
     names, smallest, shares = voice_names(sketches), smallest_hashes(sketches), shares_of(pieces)
-    postings: list[NDArray[np.uint32]] = []
+    packing, postings = packing_of(sketches), list[NDArray[np.uint32]]()
     count = 0
     for low, high in pairwise(bounds(sketches)):
-        keys, _ = keys_between(sketches, low, high, wanted)
+        keys = keys_between(sketches, low, high, wanted, packing)
         keys.sort()
-        postings.append(_postings(keys, sketches, growth, smallest, names, count, shares, place, *before, touched))
+        given = keys, packing, sketches, growth, smallest, names, count, shares
+        postings.append(_postings(*given, place, *before, touched))
         count += len(postings[-1])
     return Index(joined(postings), place, before.weight, before.depth, touched)
 
@@ -65,6 +66,7 @@ def grow_index(sketches: Sketches, before: Standing, growth: Growth) -> Index:
 @compiled
 def _postings(
     keys: NDArray[np.uint64],
+    packing: Packing,
     sketches: Sketches,
     growth: Growth,
     smallest: NDArray[np.uint32],
@@ -84,6 +86,9 @@ def _postings(
     longest = longest_run(keys)
     voices, is_new, is_unknown = np.empty(longest, np.uint32), np.empty(longest, np.bool_), np.empty(longest, np.bool_)
     room = room_for(longest)
+    words, start, piece_of = sketches.words, sketches.start, sketches.piece
+    bits, coarse = np.uint64(packing.bits), np.uint64(packing.coarse)
+    new_voice, unknown_voice = ~growth.is_old[piece_of], ~growth.is_known[piece_of]
     count = begin = 0
     while begin < len(keys):
         hash_, end = keys[begin] >> np.uint64(32), begin + 1
@@ -92,22 +97,23 @@ def _postings(
         size = end - begin
         frequency, olds, unknown, last = np.int64(0), np.int64(0), np.int64(0), np.int64(-1)
         for k in range(size):
-            voices[k] = keys[begin + k] & np.uint64(0xFFFFFFFF)
-            piece = sketches.piece[voices[k]]
-            is_new[k], is_unknown[k] = not growth.is_old[piece], not growth.is_known[piece]
+            voice = voice_of(keys[begin + k], bits)
+            piece = piece_of[voice]
+            voices[k], is_new[k], is_unknown[k] = voice, new_voice[voice], unknown_voice[voice]
             frequency += piece != last
             olds += piece != last and not is_new[k]
             unknown += is_unknown[k]
             last = piece
+        own = keys[begin:end]
         begin = end
         if size == 1 or unknown == 0:
             continue
         share = shares[frequency]
         for k in range(size):
             if is_new[k]:
-                weight[word_of(sketches, voices[k], hash_)] = share
+                weight[word_of(own[k], words, start, bits, coarse)] = share
             elif share != shares[olds]:
-                word = word_of(sketches, voices[k], hash_)
+                word = word_of(own[k], words, start, bits, coarse)
                 weight[word] = share
                 touched[word] |= REWEIGHED
         if size <= MOST_TOGETHER:
@@ -119,7 +125,7 @@ def _postings(
             for at in range(listed):
                 k = room.at[at]
                 if is_new[k] or room.is_regrouped[k]:
-                    word = word_of(sketches, voices[k], hash_)
+                    word = word_of(own[k], words, start, bits, coarse)
                     depth[word] = room.depth[k]
                     touched[word] |= REGROUPED
         first = 0
@@ -134,19 +140,6 @@ def _postings(
                     found[count] = voices[k] | np.uint32(GROUP) if at == first else voices[k]
                     count += 1
                     if is_unknown[k]:
-                        place[word_of(sketches, voices[k], hash_)] = before + count
+                        place[word_of(own[k], words, start, bits, coarse)] = before + count
             first = after
     return found[:count].copy()
-
-
-@compiled
-def word_of(sketches: Sketches, voice: int, hash_: np.uint64) -> int:
-    """Return the word of a voice with a hash that it has."""
-    first, last = signed(sketches.start[voice]), signed(sketches.end[voice])
-    while first + 1 < last:
-        middle = (first + last) // 2
-        if sketches.words[middle] >> np.uint64(32) <= hash_:
-            first = middle
-        else:
-            last = middle
-    return first

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flows.ingestion.dedup.groups import GROUP, MOST_TOGETHER, divide, room_for
-from flows.ingestion.dedup.keys import EVERYTHING, bounds, keys_between
+from flows.ingestion.dedup.keys import EVERYTHING, Packing, bounds, keys_between, packing_of, voice_of, word_of
 from flows.ingestion.dedup.sketches import Sketches, mixed
 from tokenization.compiled import compiled
 
@@ -62,12 +62,13 @@ def build_index(sketches: Sketches) -> Index:
     place = np.zeros(words, np.uint32)
     weight, depth = Standing.alone(words)
     names, smallest, shares = voice_names(sketches), smallest_hashes(sketches), shares_of(pieces)
-    postings: list[NDArray[np.uint32]] = []
+    packing, postings = packing_of(sketches), list[NDArray[np.uint32]]()
     count = 0
     for low, high in pairwise(bounds(sketches)):
-        keys, firsts = keys_between(sketches, low, high, EVERYTHING)
+        keys = keys_between(sketches, low, high, EVERYTHING, packing)
         keys.sort()  # in place: fresh memory takes as long as the sort
-        postings.append(_postings(keys, firsts, sketches.piece, smallest, names, count, shares, place, weight, depth))
+        given = keys, packing, sketches, smallest, names, count, shares
+        postings.append(_postings(*given, place, weight, depth))
         count += len(postings[-1])
     return Index(joined(postings), place, weight, depth, np.zeros(0, np.uint8))
 
@@ -118,8 +119,8 @@ def voice_names(sketches: Sketches) -> NDArray[np.uint64]:
 @compiled
 def _postings(
     keys: NDArray[np.uint64],
-    next_word: NDArray[np.int64],
-    piece_of: NDArray[np.int64],
+    packing: Packing,
+    sketches: Sketches,
     smallest: NDArray[np.uint32],
     names: NDArray[np.uint64],
     before: int,
@@ -130,12 +131,13 @@ def _postings(
 ) -> NDArray[np.uint32]:
     """Return the postings of sorted keys, and set `place`, `weight` and `depth` of their words.
 
-    `next_word`: the first word of each voice that has a key; a voice's words ascend as its keys do, so here it moves on
-    with each. `before`: postings so far.
+    `before`: postings so far.
     """
     found = np.empty(len(keys), np.uint32)
     longest = longest_run(keys)
     voices, words = np.empty(longest, np.uint32), np.empty(longest, np.int64)
+    all_words, start, piece_of = sketches.words, sketches.start, sketches.piece
+    bits, coarse = np.uint64(packing.bits), np.uint64(packing.coarse)
     room, nothing, everything = room_for(longest), np.zeros(longest, np.bool_), np.ones(longest, np.bool_)
     count = begin = 0
     while begin < len(keys):
@@ -144,14 +146,12 @@ def _postings(
             end += 1
         size = end - begin
         if size == 1:
-            next_word[keys[begin] & np.uint64(0xFFFFFFFF)] += 1
             begin = end
             continue
         frequency, last = np.int64(0), np.int64(-1)
         for k in range(size):
-            voice = np.int64(keys[begin + k] & np.uint64(0xFFFFFFFF))
-            voices[k], words[k] = voice, next_word[voice]
-            next_word[voice] += 1
+            voice = voice_of(keys[begin + k], bits)
+            voices[k], words[k] = voice, word_of(keys[begin + k], all_words, start, bits, coarse)
             frequency += piece_of[voice] != last
             last = piece_of[voice]
         if size <= MOST_TOGETHER:  # as nearly always: a call would take longer than this

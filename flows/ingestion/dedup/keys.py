@@ -1,11 +1,17 @@
-"""The keys that the index is sorted by: hash and voice of entries, of all or of those that new voices have, too."""
+"""The keys that the index is sorted by: hash and place of entries, of all or of those that new voices have, too.
+
+The high half of a key is the hash. The low half is the voice and where in the voice the entry is, so that keys of one
+hash are in the order of voices, and to find the word of a key is no search.
+"""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from flows.ingestion.dedup.sketches import Sketches
+from flows.ingestion.dedup.sketches import Sketches, signed
 from tokenization.compiled import compiled
 
 SLICE = 1 << 24
@@ -17,6 +23,24 @@ SPARSE = 16
 MOST_SLOTS = 1 << 24
 EVERYTHING = np.ones(1, np.bool_)
 """The table in which every hash is."""
+LOW = 32
+"""Bits of the low half."""
+
+
+class Packing(NamedTuple):
+    """How a voice and a place in it make the low half of a key."""
+
+    bits: int
+    """Of the place."""
+    coarse: int
+    """Bits of the place that are left out, of so many voices that there is no room: the word is then looked for."""
+
+
+def packing_of(sketches: Sketches) -> Packing:
+    """Return how the entries of a collection are packed."""
+    longest = int((sketches.end - sketches.start).max(initial=1))
+    wanted, room = (longest - 1).bit_length(), LOW - max(len(sketches.start) - 1, 0).bit_length()
+    return Packing(min(wanted, room), max(wanted - room, 0))
 
 
 def bounds(sketches: Sketches) -> NDArray[np.uint64]:
@@ -51,25 +75,40 @@ def _mark(sketches: Sketches, is_new: NDArray[np.bool_], wanted: NDArray[np.bool
 
 @compiled
 def keys_between(
-    sketches: Sketches, low: np.uint64, high: np.uint64, wanted: NDArray[np.bool_]
-) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-    """Return hash (high half) and voice (low half) of the entries with a hash in [low, high) that is `wanted`.
-
-    Returns also the first word of each voice with a hash from `low` on.
-    """
+    sketches: Sketches, low: np.uint64, high: np.uint64, wanted: NDArray[np.bool_], packing: Packing
+) -> NDArray[np.uint64]:
+    """Return the keys of the entries with a hash in [low, high) that is `wanted`."""
     words, mask = sketches.words, np.uint64(len(wanted) - 1)
-    firsts = np.empty(len(sketches.start), np.int64)
+    bits, coarse = np.uint64(packing.bits), np.uint64(packing.coarse)
     keys, count = np.empty(len(words), np.uint64), 0  # what is not written to takes no memory
     for voice in range(len(sketches.start)):
-        first, end = sketches.start[voice], sketches.end[voice]
+        start, end = sketches.start[voice], sketches.end[voice]
+        first = start
         while first < end and words[first] >> np.uint64(32) < low:
             first += 1
-        firsts[voice] = first
         for word in range(first, end):
             hash_ = words[word] >> np.uint64(32)
             if hash_ >= high:
                 break
             if wanted[hash_ & mask]:
-                keys[count] = hash_ << np.uint64(32) | np.uint64(voice)
+                keys[count] = hash_ << np.uint64(32) | np.uint64(voice) << bits | np.uint64(word - start) >> coarse
                 count += 1
-    return keys[:count], firsts
+    return keys[:count]
+
+
+@compiled
+def voice_of(key: np.uint64, bits: np.uint64) -> int:
+    """Return the voice of a key. `bits`: of `Packing`."""
+    return signed((key & np.uint64(0xFFFFFFFF)) >> bits)
+
+
+@compiled
+def word_of(
+    key: np.uint64, words: NDArray[np.uint64], start: NDArray[np.int64], bits: np.uint64, coarse: np.uint64
+) -> int:
+    """Return the word of a key. `words`, `start`: of `Sketches`. `bits`, `coarse`: of `Packing`."""
+    place = (key & ((np.uint64(1) << bits) - np.uint64(1))) << coarse
+    word = start[voice_of(key, bits)] + signed(place)
+    while coarse and words[word] >> np.uint64(32) != key >> np.uint64(32):
+        word += 1
+    return signed(word)

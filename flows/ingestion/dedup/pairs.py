@@ -63,16 +63,18 @@ def recheck(
     if len(kept) == 0:
         return kept, relation
     table = table_for(sketches)
+    words, touches = sketches.words, index.touched
     last, slots = -1, 0
     for k in range(len(known.left)):
         one, other = signed(known.left[k]), signed(known.right[k])
+        own = words[sketches.start[one] : sketches.end[one]]
         touched = np.uint8(0)
         for word in range(sketches.start[other], sketches.end[other]):
-            if index.touched[word]:
+            if touches[word]:
                 if one != last:
                     slots, last = fill(sketches, one, table), one
-                if find(sketches, one, sketches.words[word] >> np.uint64(32), table, slots) >= 0:
-                    touched |= index.touched[word]
+                if find(own, words[word] >> np.uint64(32), table.slot, np.uint64(slots - 1)) >= 0:
+                    touched |= touches[word]
         if touched:
             kept[k] = _are_candidates(sketches, index, gains, names, one, other, table, slots)
         if kept[k] and touched & REWEIGHED:
@@ -94,10 +96,12 @@ def _are_candidates(
 ) -> bool:
     """Return True if two voices share enough in groups. `table`: that of the first, with `slots`."""
     units = np.uint32(0)
+    words, start = sketches.words, sketches.start[one]
+    own = words[start : sketches.end[one]]
     for word in range(sketches.start[other], sketches.end[other]):
-        own = sketches.words[word] >> np.uint64(32)
-        same, depth = find(sketches, one, own, table, slots), index.depth[word]
-        if same >= 0 and index.depth[same] == depth and are_together(own, depth, one, other, sketches, names):
+        hash_, depth = words[word] >> np.uint64(32), index.depth[word]
+        same = find(own, hash_, table.slot, np.uint64(slots - 1))
+        if same >= 0 and index.depth[start + same] == depth and are_together(hash_, depth, one, other, sketches, names):
             units += gains[index.weight[word]]
             if units >= LEAST_EVIDENCE * UNITS:
                 return True

@@ -97,6 +97,8 @@ def test_another_format_is_refused_with_the_remedy(
         f"{folder / CRITIC_CONFIG} has format {found or 1}, this version of musenet reads format {CRITIC_FORMAT}: "
         "train the critic again and register the model"
     )
+    critic = make_critic()
+    assert read_head(folder, critic.head.d_model, critic.config) is None, "a child's critic begins anew"
 
 
 def cut(path: Path) -> None:

@@ -50,7 +50,7 @@ def test_a_frozen_trunk_computes_repeated_windows_once(
     start = make_critic(trunk="frozen", **{**SETTINGS, "steps": 7, "repeats": 3})
     batches: list[int] = []
     inputs = Critic.inputs
-    monkeypatch.setattr(Critic, "inputs", lambda critic, batch: (batches.append(1), inputs(critic, batch))[1])
+    monkeypatch.setattr(Critic, "inputs", lambda *given: (batches.append(1), inputs(*given))[1])
     losses: list[float] = []
     fit_critic(start, Lessons(split, [], 32, 1.0), 0, lambda _, loss: losses.append(loss))
     assert (len(batches), len(losses)) == (3, 7)

@@ -14,7 +14,6 @@ from modeling.criticism import (
     Window,
     hear_prefixes,
     judge,
-    judge_prefixes,
     judge_windows,
     prefix_sizes,
     probability,
@@ -71,14 +70,24 @@ def test_prefixes_double_up_to_the_window() -> None:
 
 def test_prefixes_count_from_the_end_of_the_prompt(make_critic: Callable[..., Critic], split: Split) -> None:
     """Of two windows of 100 tokens one has 20 tokens of prompt behind its header, so that its prefix ends 20 later."""
-    critic = make_critic(128, window=100)
+    critic = make_critic(128, window=100, orders=0)
     whole = split.pieces[-1]
     windows = [Window(whole, 30, len(whole)), Window(whole, 30, len(whole), judged_from=30 + HEADER + 20)]
     logits, heard = hear_prefixes(critic, split.encoding, windows)
     assert heard.tolist() == [[64, 100 - HEADER], [84, 100 - HEADER]]
     everywhere = critic.hear(windows, split.encoding)
-    assert logits[:, 0].tolist() == [everywhere[0, HEADER + 64 - 1], everywhere[1, HEADER + 84 - 1]]
-    assert logits[:, 1].tolist() == everywhere[:, -1].tolist()
+    expected = [everywhere[0, HEADER + 64 - 1], everywhere[1, HEADER + 84 - 1]]
+    np.testing.assert_allclose(logits[:, 0], expected, atol=1e-5)
+    np.testing.assert_allclose(logits[:, 1], everywhere[:, -1], atol=1e-5)
+
+
+def test_a_prefix_is_judged_as_if_nothing_came_behind_it(make_critic: Callable[..., Critic], split: Split) -> None:
+    """The order of bars is a matter of the whole window, of which a prefix must know no more than itself."""
+    critic = make_critic(128, window=100)
+    whole = split.pieces[-1]
+    logits, _ = hear_prefixes(critic, split.encoding, [Window(whole, 0, len(whole))])
+    cut = critic.hear([Window(whole[: HEADER + 64], 0, len(whole))], split.encoding)
+    np.testing.assert_allclose(logits[0, 0], cut[0, HEADER + 64 - 1], atol=1e-5)
 
 
 def test_windows_that_share_a_prompt_are_told_apart_by_nothing_in_it(
@@ -100,6 +109,7 @@ def test_prefixes_are_judged_where_they_hold_what_the_window_is_about(
     critic = make_critic(window=64)
     whole = split.pieces[-1]
     windows = [Window(whole, 0, len(whole)), Window(whole, 0, len(whole), is_real=False, judged_from=80)]
-    logits, heard, is_real = judge_prefixes(critic, split.encoding, windows)
-    assert (heard.tolist(), is_real.tolist()) == ([64.0 - HEADER], [True])
-    assert logits == pytest.approx(judge_windows(critic, split.encoding, windows[:1])[0])
+    logits, heard = hear_prefixes(critic, split.encoding, windows)
+    assert heard[0].tolist() == [64.0 - HEADER]
+    assert logits[0] == pytest.approx(judge_windows(critic, split.encoding, windows[:1])[0])
+    assert np.isnan(logits[1]).all() and np.isnan(heard[1]).all()

@@ -121,6 +121,18 @@ class TestIndex:
         for have, want in zip(build_index(found), whole, strict=True):
             assert have.tolist() == want.tolist()
 
+    @pytest.mark.parametrize("missing", [1, 3, 20])
+    def test_is_the_same_where_keys_have_no_room_for_places(
+        self, found: Sketches, missing: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        whole, is_old = build_index(found), np.arange(len(found.total)) % 3 > 0
+        of_growth = grown(found, is_old)
+        room = len(found.piece).bit_length() + module.packing_of(found).bits
+        monkeypatch.setattr(module, "LOW", max(room - missing, len(found.piece).bit_length()))
+        assert module.packing_of(found).coarse > 0
+        for index, again in ((whole, build_index(found)), (of_growth, grown(found, is_old))):
+            assert all(np.array_equal(one, other) for one, other in zip(index, again, strict=True))
+
 
 class TestGroups:
     """Pieces are known by their own features, and so are the members of a group."""
