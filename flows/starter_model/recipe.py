@@ -1,4 +1,4 @@
-"""What the starter model learns from and how long: 1,448 freely licensed pieces, listed with style and licence."""
+"""What the starter model learns from and how long: 1,240 freely licensed pieces, listed with style and licence."""
 
 from __future__ import annotations
 
