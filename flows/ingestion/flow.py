@@ -167,7 +167,9 @@ def _ingest_files(context: IngestContext, inventory: Inventory, engine: Engine) 
     known = reusable_version(context, inventory)
     if known is not None:
         check_again(context, known)
-        tick(f"ingestion: nothing changed, {known} is reused")
+        newest = context.versions[-1]
+        newer = "" if newest.digest == known.digest else f"; {known.name} alone names {newest}, which is newer"
+        tick(f"ingestion: nothing changed, {known} is reused{newer}")
         announce(_published(context.lake, known, reused=True))
         return IngestReport(known, reused=True)
     if context.parameters.duplicates.near:

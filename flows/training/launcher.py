@@ -76,7 +76,6 @@ def launch(lake: Lake, run: Run, hosts: Sequence[Host], on_event: OnEvent) -> No
         folder.log.touch()
         events_start, log_start = folder.metrics.stat().st_size, folder.log.stat().st_size
         finished, failed = False, None
-        trained = False
         stopped: Interrupted | None = None
         with (
             _files_for_hosts(folder, hosts, environment),
@@ -89,12 +88,11 @@ def launch(lake: Lake, run: Run, hosts: Sequence[Host], on_event: OnEvent) -> No
                     failed = event if isinstance(event, Failed) else failed
                     stopped = event if isinstance(event, Interrupted) else stopped
                     finished |= isinstance(event, Finished)
-                    trained |= isinstance(event, StepTrained)
                     on_event(event)
             except Exception:
                 raise
             except BaseException:  # interrupted, terminated or cancelled
-                if trained:
+                if _has_trained(folder, events_start):
                     _stop(folder, process, on_event)
                 raise
         if finished and folder.has_model:
@@ -180,6 +178,11 @@ def _job(
     finally:
         _end(process)
         folder.stop.unlink(missing_ok=True)
+
+
+def _has_trained(folder: RunFolder, offset: int) -> bool:
+    """True if a step was trained since a file offset, whether its event was looked at or not."""
+    return any(isinstance(event, StepTrained) for event in read_new_events(folder.metrics, offset)[0])
 
 
 def _stop(folder: RunFolder, process: subprocess.Popen[bytes], on_event: OnEvent) -> None:

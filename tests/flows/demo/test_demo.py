@@ -289,6 +289,6 @@ class TestASecondDemo:
         said = re.fullmatch(
             r"✓ training stopped at step ([\d,]+), which is saved; the same command goes on from it", line
         )
-        assert said is not None
+        assert said is not None, errors
         assert (found[0].parent / "checkpoints" / f"step{int(said[1].replace(',', '')):08}").is_dir()
         assert not (found[0].parent / "model").exists()

@@ -82,6 +82,8 @@ def test_run_again_and_run_with_more(
 
     (folder / "new.mid").unlink()
     assert run(lake, folder).version == first.version
+    told = f"{first.version} is reused; {more.version.name} alone names {more.version}, which is newer"
+    assert told in capsys.readouterr().err
 
 
 def test_prefect_shows_the_runs_and_a_page_about_the_dataset(tmp_path: Path, song: Any) -> None:
