@@ -49,6 +49,11 @@ def free_port(preferred: int) -> int:
     raise ServiceError(f"no free port on {HOST}")
 
 
+def port_of(url: str) -> int:
+    """Return the port that a local server's URL names."""
+    return int(url.rpartition(":")[2])
+
+
 def answers(name: str, url: str) -> bool:
     """True if a server answers its health check with status 200."""
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -90,7 +95,7 @@ def wait_until_healthy(name: str, url: str, log: Path, process: subprocess.Popen
     deadline = time.monotonic() + START_TIMEOUT_S
     while not (answers(name, url) and (process is None or _listens(process.pid, url))):
         if process is not None and process.poll() is not None:
-            fault = PortTaken if free_port(port := _port(url)) != port else ServiceError
+            fault = PortTaken if free_port(port := port_of(url)) != port else ServiceError
             raise fault(f"the {name} server ended as it started (code {process.returncode}): see {log}")
         if time.monotonic() > deadline:
             raise ServiceError(f"no answer from the {name} server at {url} in {START_TIMEOUT_S:.0f} s: see {log}")
@@ -99,14 +104,10 @@ def wait_until_healthy(name: str, url: str, log: Path, process: subprocess.Popen
 
 def _listens(leader: int, url: str) -> bool:
     """True if a process of the group listens on the port: another server may have taken it meanwhile."""
-    port = _port(url)
+    port = port_of(url)
     for process in group_members(leader):
         with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
             for connection in process.net_connections("tcp"):
                 if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port:
                     return True
     return False
-
-
-def _port(url: str) -> int:
-    return int(url.rpartition(":")[2])

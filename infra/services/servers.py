@@ -14,7 +14,7 @@ from infra.services.automations import install
 from infra.services.commands import server_command, start_server
 from infra.services.database import create_database, create_registry
 from infra.services.environment import server_environment
-from infra.services.health import PortTaken, ServiceError, address, answers, wait_until_healthy
+from infra.services.health import PortTaken, ServiceError, address, answers, port_of, wait_until_healthy
 from infra.services.liveness import dead_run_automation
 from infra.services.password import make_password
 from infra.services.records import (
@@ -104,7 +104,7 @@ def _start(lake: Lake, name: ServerName, password: str, port: int) -> tuple[subp
 def _preferred_port(lake: Lake, name: ServerName) -> int:
     """Return the port of a server that was killed, where flow runs and workers wait for it; else the usual one."""
     url = last_url(lake, name)
-    return PREFERRED_PORTS[name] if url is None else int(url.rpartition(":")[2])
+    return PREFERRED_PORTS[name] if url is None else port_of(url)
 
 
 def own_servers(lake: Lake) -> set[ServerName]:

@@ -106,9 +106,7 @@ def hear_prefixes(critic: Critic, encoding: Encoding, windows: Sequence[Window])
     for column, size in enumerate(sizes):
         last = whole if column == len(sizes) - 1 else given + size
         own = np.flatnonzero((last > given) & (last <= whole)).tolist()
-        cut = [
-            replace(windows[index], tokens=windows[index].tokens[: windows[index].start + last[index]]) for index in own
-        ]
+        cut = [_cut(windows[index], last[index]) for index in own]
         logits[own, column], heard[own, column], _ = judge_windows(critic, encoding, cut)
     return logits, heard
 
