@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from infra.lake import Lake
-from registry.errors import registry_errors
+from registry.errors import RegistryError, registry_errors
 from registry.lineage import DatasetReference
 from registry.runs import MetricRow, end_run, log_metrics, open_run, reopen_run
 from registry.store import Registry
@@ -29,14 +30,23 @@ class SweepRun:
         self._name = name
 
     @classmethod
-    def open(cls, lake: Lake, name: str, parameters: Mapping[str, Any], dataset: DatasetReference) -> SweepRun:
-        """Create the run of a sweep, or take it up again."""
+    @contextmanager
+    def open(
+        cls, lake: Lake, name: str, parameters: Mapping[str, Any], dataset: DatasetReference
+    ) -> Iterator[SweepRun]:
+        """Create the run of a sweep, or take it up again; what ends the block by an exception closes it as failed, or
+        killed if it is no error of the sweep's own."""
         registry = Registry.open(lake)
         run_id = open_run(registry, f"sweep:{name}", f"sweep {name}", parameters, dataset, "musenet sweep")
         with registry_errors():
             reopen_run(registry, run_id)
             registry.client.set_tag(run_id, SWEEP_TAG, name)
-        return cls(registry, run_id, name)
+        try:
+            yield cls(registry, run_id, name)
+        except BaseException as error:
+            with suppress(RegistryError), registry_errors():  # recovery closes it later
+                end_run(registry, run_id, "FAILED" if isinstance(error, Exception) else "KILLED")
+            raise
 
     def tags_of(self, trial: int) -> dict[str, str]:
         """Return the tags that make a training run a child of this one."""

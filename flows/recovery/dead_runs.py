@@ -25,11 +25,14 @@ def report_dead(lake: Lake, api: str, password: str | None = None) -> None:
         return
     if crashed := sum(dead.values()):
         warn(f"{counted(crashed, 'flow run')} whose process had been killed: now Crashed")
-    if dead and has_registry(lake):  # Prefect's workers tell Prefect alone
-        _close_in_registry(lake)
+    if dead:
+        close_in_registry(lake)
 
 
-def _close_in_registry(lake: Lake) -> None:
+def close_in_registry(lake: Lake) -> None:
+    """Close in MLflow the runs that no process works on: Prefect's workers tell Prefect alone."""
+    if not has_registry(lake):
+        return
     from registry.errors import RegistryError
     from registry.runs import close_dead_runs
     from registry.store import Registry

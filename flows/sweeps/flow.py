@@ -30,16 +30,17 @@ def sweep(parameters: SweepParameters) -> SweepReport:
         dataset = f"{version.name}@{version.digest}"
         trials.keep_dataset(dataset)
         record.reads(dataset_place(lake, version))
-        tracked = SweepRun.open(lake, file.name, _parameters(file), DatasetReference.of(version))
-        while len(trials.done()) < file.trials:
-            number, chosen = trials.suggest()
-            shown = ", ".join(f"{key}={value}" for key, value in chosen.items())
-            say(f"trial {len(trials.done()) + 1} of {file.trials}: {shown}")
-            run = _try(parameters, dataset, trials, tracked, number, chosen)
-            if run is not None:
-                record.writes(run_place(lake, run))
-        report = SweepReport(file.name, dataset, file.minimise, ranked(trials.done()), trials.importances())
-        tracked.end(report.markdown(), None if report.best is None else report.best.run)
+        about = _parameters(file), DatasetReference.of(version)
+        with SweepRun.open(lake, file.name, *about) as tracked:
+            while len(trials.done()) < file.trials:
+                number, chosen = trials.suggest()
+                shown = ", ".join(f"{key}={value}" for key, value in chosen.items())
+                say(f"trial {len(trials.done()) + 1} of {file.trials}: {shown}")
+                run = _try(parameters, dataset, trials, tracked, number, chosen)
+                if run is not None:
+                    record.writes(run_place(lake, run))
+            report = SweepReport(file.name, dataset, file.minimise, ranked(trials.done()), trials.importances())
+            tracked.end(report.markdown(), None if report.best is None else report.best.run)
     create_markdown_artifact(key="sweep", markdown=report.markdown(), description=f"sweep {file.name}")
     if report.best is None:
         raise RunError(f"no trial of the sweep {file.name} has finished; the last: {report.trials[-1].why}")
