@@ -50,6 +50,15 @@ def one_pitch(notes: Notes, random: Random) -> Notes:
     return replace(left, pitch=np.where(left.drum, left.pitch, middle).astype(np.uint8))
 
 
+def one_chord(notes: Notes, random: Random) -> Notes:
+    """Move the pitches of the second third to the nearest of C, E and G."""
+    begin, end = np.quantile(notes.onset, (1 / 3, 2 / 3)) if len(notes) else (0.0, 0.0)
+    chord = np.flatnonzero(np.isin(np.arange(128) % 12, (0, 4, 7)))
+    nearest = chord[np.abs(chord - notes.pitch.astype(np.int64)[:, None]).argmin(axis=1)]
+    inside = (notes.onset >= begin) & (notes.onset < end) & ~notes.drum
+    return replace(notes, pitch=np.where(inside, nearest, notes.pitch).astype(np.uint8))
+
+
 def notes_to_cap(notes: Notes, random: Random) -> Notes:
     """Hold every note for LONG seconds."""
     return replace(notes, duration=np.full(len(notes), LONG))

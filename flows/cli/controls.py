@@ -61,10 +61,27 @@ OPTIONS = (
         help="Times that a phrase may be heard freely.  [default: the model's]",
     ),
     click.option(
+        "--stay",
+        type=NATS,
+        help="Penalty in nats of the last three pitch classes while music stays on them.  [default: the model's]",
+    ),
+    click.option(
+        "--stay-seconds",
+        type=POSITIVE,
+        help="Seconds that music may stay on them without one.  [default: the model's]",
+    ),
+    click.option(
         "--tonality",
         type=NATS,
         help="How closely notes keep to the pitch classes heard lately.  [default: the model's]",
     ),
+    click.option("--form", help="Sections by letter, such as AABA; those of one letter are alike."),
+    click.option(
+        "--recall",
+        type=NATS,
+        help="Bonus in nats of what a section recalls of the one that it is like.  [default: the model's]",
+    ),
+    click.option("--section-bars", type=click.IntRange(1, 64), help="Bars of a section.  [default: the model's]"),
     click.option(
         "--missing",
         type=NATS,

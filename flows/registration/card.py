@@ -112,11 +112,17 @@ def _data(run: Run, dataset: DatasetVersion) -> str:
 
 def _drawing(drawing: DrawingConfig) -> str:
     phrases = f", a phrase heard more than {drawing.repeats} times {drawing.repetition:g} nats less likely each time"
+    stay = (
+        f", the last three pitch classes up to {drawing.stay:g} nats less likely while music stays on them for more "
+        f"than {drawing.stay_seconds:g} s"
+    )
+    recall = f", half of the sections of {drawing.section_bars} bars recalling earlier ones by {drawing.recall:g} nats"
     return (
         f"Where a request says nothing: temperature {drawing.temperature:g} (of waits "
         f"{drawing.temperature * drawing.time_temperature:g}, of pitches "
         f"{drawing.temperature * drawing.pitch_temperature:g}), top-p {drawing.top_p:g}, "
-        f"tonality {drawing.tonality:g}{phrases if drawing.repetition else ''}."
+        f"tonality {drawing.tonality:g}{phrases if drawing.repetition else ''}"
+        f"{stay if drawing.stay else ''}{recall if drawing.recall else ''}."
     )
 
 

@@ -30,9 +30,14 @@ FURTHER = {
     **dict.fromkeys(("start", "prompt", "length"), pl.Int32),
     **dict.fromkeys(("step", "candidate"), pl.Int32),
     **dict.fromkeys(
-        ("temperature", "top_p", "time_temperature", "pitch_temperature", "tonality", "repetition"), pl.Float64
+        (
+            *("temperature", "top_p", "time_temperature", "pitch_temperature", "tonality", "repetition"),
+            *("stay", "stay_seconds", "recall"),
+        ),
+        pl.Float64,
     ),
     "repeats": pl.Int64,
+    "section_bars": pl.Int64,
     "seed": pl.Int64,
 }
 """Columns behind those of a shard, the fields of `Generation`."""
@@ -69,6 +74,10 @@ class Generation:
     tonality: float
     repetition: float
     repeats: int
+    stay: float
+    stay_seconds: float
+    recall: float
+    section_bars: int
     seed: int
     candidate: int
     """Its number among those of the seed."""

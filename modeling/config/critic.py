@@ -30,7 +30,11 @@ class Sampler(DrawingConfig):
             words += f", time temperature {self.time_temperature:g}"
         if self.tonality:
             words += f", tonality {self.tonality:g}"
-        return f"{words}, repetition {self.repetition:g} beyond {self.repeats}" if self.repetition else words
+        if self.repetition:
+            words += f", repetition {self.repetition:g} beyond {self.repeats}"
+        if self.stay:
+            words += f", stay {self.stay:g} beyond {self.stay_seconds:g} s"
+        return f"{words}, recall {self.recall:g} by {self.section_bars} bars" if self.recall else words
 
 
 SAMPLERS = (

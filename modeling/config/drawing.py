@@ -34,6 +34,16 @@ class DrawingConfig(StrictModel):
     """Nats by which a note becomes less likely for each time its phrase was heard lately, beyond `repeats`."""
     repeats: int = Field(2, ge=0, lt=2**31)
     """Times that a phrase may be heard without a penalty."""
+    stay: float = Field(0.0, ge=0, allow_inf_nan=False)
+    """Nats by which the last three pitch classes become less likely while music stays on them: none up to
+    `stay_seconds`, all from twice as long on."""
+    stay_seconds: float = Field(5.0, gt=0, allow_inf_nan=False)
+    """Seconds, at 120 beats a minute, that music may stay on three pitch classes without a penalty."""
+    recall: float = Field(0.0, ge=0, allow_inf_nan=False)
+    """Nats by which notes and waits become likelier that a section of a piece recalls from an earlier one, by a form
+    that the seed draws or a request writes."""
+    section_bars: int = Field(4, ge=1, le=64)
+    """Bars of a section."""
 
 
 PLAIN: Final = DrawingConfig()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from modeling.controls.harmony import class_bias, remember_class, stay_bias, strike_class
+from modeling.controls.phrases import HEARD, phrase_penalty
+from modeling.controls.recall import METRE_BEATS, note_down, recall, tell_metre
+from modeling.controls.state import Settings, State, kept, new_state, settings_of
 from modeling.controls.tables import IdTable, Limits, id_table, limits_of
 from modeling.controls.wishes import Controls
 from tokenization.compiled import compiled, machine_code
@@ -17,65 +20,8 @@ from tokenization.encodings.rules import NO_BOUND
 from tokenization.encodings.texture import CLASSES
 from tokenization.vocabulary import PITCHES
 
-PHRASE = 4
-"""Intervals of a phrase, the one to the next note included."""
-HEARD = 96
-"""Notes of each instrument in which phrases are looked for."""
-REPEATS = 2
-"""Times that a phrase may be heard without a penalty where nothing is said."""
-DENSITY_SECONDS = 4.0
-"""Time constant of the measured density."""
 DENSITY_GAIN, MOST_DENSITY_BIAS = 1.5, 3.0
 """Nats for each factor e between the density wished for and that measured, and the most of them."""
-CLASS_MEMORY = 48.0
-"""Notes after which a pitch class that was heard counts 1 / e."""
-CLASS_PRIOR = 1.0
-"""Notes of each pitch class that count as heard at first."""
-PATIENCE = 8.0
-"""Seconds of silence after which an instrument that was asked for is missing in full; the bias begins at half."""
-
-
-class _Settings(NamedTuple):
-    """The controls as numbers that compiled code reads; times in ticks."""
-
-    inverse_time: float
-    inverse_pitch: float
-    inverse_instrument: float
-    most_voices: int
-    """0: any number."""
-    keeps_lengths: bool
-    """False where notes that start together are all that can be counted of voices."""
-    longest_wait: int
-    density: float
-    """Notes a tick; 0: any."""
-    density_ticks: float
-    outside: float
-    missing: float
-    patience: float
-    repetition: float
-    repeats: int
-    tonality: float
-
-
-class State(NamedTuple):
-    """What is remembered of each piece; the first axis is the batch."""
-
-    asked: NDArray[np.bool_]
-    """The instruments that were asked for, shape (batch, instruments)."""
-    now: NDArray[np.int64]
-    """Ticks since the start."""
-    struck: NDArray[np.int64]
-    """Notes that started at this tick."""
-    rate: NDArray[np.float64]
-    """Notes a tick, exponentially averaged."""
-    last: NDArray[np.int64]
-    """The tick at which each instrument last struck a note, shape (batch, instruments); 0 at first."""
-    heard: NDArray[np.int16]
-    """The latest pitches of each instrument, a ring, shape (batch, instruments, HEARD)."""
-    played: NDArray[np.int64]
-    """Notes of each instrument so far, shape (batch, instruments)."""
-    classes: NDArray[np.float64]
-    """Notes of each pitch class, drums aside, older ones counting less, shape (batch, CLASSES)."""
 
 
 class Adjustments:
@@ -91,42 +37,16 @@ class Adjustments:
         """Start a batch of pieces.
 
         `asked`: the instruments that were asked for; `playable`: those that may play; both of shape (batch,
-        instruments). Raises VocabularyError if the controls leave no note.
+        instruments). Raises VocabularyError if the controls leave no note, and for a form where time is in seconds.
         """
-        batch, instruments = asked.shape
         self._ids = id_table(encoding)
         self._limits = limits_of(encoding, controls, np.asarray(playable.any(axis=0)))
         self.most_voices = controls.most_voices
         """Most notes that sound at a time; None: any number."""
         self._end = int(encoding.vocabulary.end)
         self._has_drums: NDArray[np.bool_] = np.asarray(playable[:, self._ids.drum].any(axis=1))
-        per_second = encoding.ticks_per_second
-        self._settings = _Settings(
-            1 / (controls.time_temperature or 1.0),
-            1 / (controls.pitch_temperature or 1.0),
-            1 / controls.instrument_temperature,
-            controls.most_voices or 0,
-            encoding.keeps_lengths,
-            int(encoding.vocabulary.max_wait),
-            (controls.density or 0.0) / per_second,
-            DENSITY_SECONDS * per_second,
-            controls.outside,
-            controls.missing,
-            PATIENCE * per_second,
-            controls.repetition or 0.0,
-            REPEATS if controls.repeats is None else controls.repeats,
-            controls.tonality or 0.0,
-        )
-        self.state = State(
-            asked,
-            np.zeros(batch, np.int64),
-            np.zeros(batch, np.int64),
-            np.zeros(batch),
-            np.zeros((batch, instruments), np.int64),
-            np.zeros((batch, instruments, HEARD), np.int16),
-            np.zeros((batch, instruments), np.int64),
-            np.zeros((batch, CLASSES)),
-        )
+        self._settings = settings_of(encoding, controls)
+        self.state = new_state(asked)
         self._apply: Callable[..., None] | None = None
         self._advance: Callable[..., None] | None = None
 
@@ -159,13 +79,17 @@ class Adjustments:
 
     def advance(self, tokens: NDArray[np.int64]) -> None:
         """Remember the next token of every piece, shape (batch,)."""
-        arguments = np.ascontiguousarray(tokens, np.int64), self.state, self._ids, self._settings.density_ticks
+        arguments = np.ascontiguousarray(tokens, np.int64), self.state, self._ids, self._settings
         self._advance = self._advance or machine_code(_advance, *arguments)
         self._advance(*arguments)
 
+    def follow(self, plans: NDArray[np.int64]) -> None:
+        """Give each piece a form: the section that each one recalls, or NEW, shape (batch, sections)."""
+        self.state = self.state._replace(plan=plans)
+
     def keep(self, rows: NDArray[np.int64]) -> None:
         """Keep these pieces, in this order; one that is named more than once is copied."""
-        self.state = State(*(column[rows] for column in self.state))  # type: ignore[arg-type]
+        self.state = kept(self.state, rows)
         self._has_drums = self._has_drums[rows]
 
 
@@ -181,7 +105,7 @@ def _apply(
     end: int,
     ids: IdTable,
     limits: Limits,
-    settings: _Settings,
+    settings: Settings,
 ) -> None:
     """Adjust as `Adjustments.apply` says. `may_end`: whether pieces that may stop end. `has_drums`: of each piece."""
     within, bias = limits.may, limits.bias
@@ -192,7 +116,7 @@ def _apply(
     scale[waits] = settings.inverse_time
     is_tempered = settings.inverse_instrument != 1.0 or (scale != 1.0).any()
     total, tempered = np.empty(waits + 1), np.empty(waits + 1)
-    by_class = np.empty(CLASSES)
+    by_class, by_stay = np.empty(CLASSES), np.empty(CLASSES)
     for row in range(len(logits)):
         sounding = int(outlook.sounding[row] if settings.keeps_lengths else state.struck[row])
         # A hit, which does not go on sounding, may follow a short wait; a wait beyond the longest is several tokens.
@@ -207,7 +131,8 @@ def _apply(
         if not any_left:
             sounding, least = 0, 0
             any_left = _any_fits(may[row], sounding, least, within, ids, settings)
-        _class_bias(state.classes[row], settings.tonality, by_class)
+        class_bias(state.classes[row], settings.tonality, by_class)
+        stays = stay_bias(state.struck_at[row], state.now[row], settings.stay, settings.stay_ticks, by_stay)
         push = _density_bias(state.rate[row], state.now[row], settings)
         for instrument in range(instruments):
             wish = -settings.outside
@@ -216,9 +141,24 @@ def _apply(
                 wish = settings.missing * min(max(2.0 * silent - 1.0, 0.0), 1.0)
             by_instrument[instrument] = wish + push
             if settings.repetition > 0:
-                _phrase_penalty(state, row, instrument, settings, by_pitch)
-        if is_tempered:
-            _log_sums(logits[row], may[row], ids, scale, total, tempered)
+                phrase_penalty(
+                    state.heard[row, instrument],
+                    state.played[row, instrument],
+                    settings.repetition,
+                    settings.repeats,
+                    by_pitch[instrument],
+                )
+        recalled = 0
+        if settings.recall > 0:
+            if settings.repetition <= 0:
+                by_pitch[:] = 0.0
+            if state.score.bar[row] > 0:
+                section = settings.section * state.score.bar[row]
+                recalled = recall(state.score, row, state.now[row], state.plan[row], section, settings.recall, by_pitch)
+                recalled = min(recalled, settings.longest_wait)
+        weighs = is_tempered or stays
+        if weighs:
+            _log_sums(logits[row], may[row], ids, scale, by_stay, total, tempered)
         for token in range(len(within)):
             if not may[row, token]:
                 continue
@@ -227,23 +167,27 @@ def _apply(
                 continue
             value, instrument = np.float64(logits[row, token]), ids.instrument[token]
             if instrument >= 0:
-                if is_tempered:
+                if weighs:
                     # The instrument's own share, then that of the note among its notes
                     value = value * settings.inverse_pitch - tempered[instrument]
+                    if not ids.drum[instrument]:
+                        value += by_stay[ids.pitch[token] % CLASSES]
                     value += total[instrument] * settings.inverse_instrument
                 value += by_instrument[instrument] + by_pitch[instrument, ids.pitch[token]]
                 if not ids.drum[instrument]:
                     value += by_class[ids.pitch[token] % CLASSES]
             elif ids.ticks[token] > 0:
-                if is_tempered:
+                if weighs:
                     value = value * settings.inverse_time - tempered[waits] + total[waits]
                 value -= push
+                if ids.ticks[token] == recalled:
+                    value += settings.recall
             logits[row, token] = value + bias[token]
 
 
 @compiled
 def _any_fits(
-    may: NDArray[np.bool_], voices: int, least_wait: int, within: NDArray[np.bool_], ids: IdTable, settings: _Settings
+    may: NDArray[np.bool_], voices: int, least_wait: int, within: NDArray[np.bool_], ids: IdTable, settings: Settings
 ) -> bool:
     """Return True if one of the ids in `may`, shape (ids,), is within all limits."""
     for token in range(len(within)):  # noqa: SIM110 (numba compiles no `any` of a generator)
@@ -254,7 +198,7 @@ def _any_fits(
 
 @compiled
 def _fits(
-    token: int, voices: int, least_wait: int, within: NDArray[np.bool_], ids: IdTable, settings: _Settings
+    token: int, voices: int, least_wait: int, within: NDArray[np.bool_], ids: IdTable, settings: Settings
 ) -> bool:
     """Return True if an id is within all limits."""
     too_many = ids.onsets[token] > 0 and settings.most_voices > 0 and voices + ids.onsets[token] > settings.most_voices
@@ -263,7 +207,7 @@ def _fits(
 
 
 @compiled
-def _density_bias(rate: float, now: int, settings: _Settings) -> float:
+def _density_bias(rate: float, now: int, settings: Settings) -> float:
     """Return the nats that bring the density towards what is wished for."""
     if settings.density <= 0:
         return 0.0
@@ -274,51 +218,18 @@ def _density_bias(rate: float, now: int, settings: _Settings) -> float:
 
 
 @compiled
-def _class_bias(classes: NDArray[np.float64], tonality: float, by_class: NDArray[np.float64]) -> None:
-    """Write the nats of each pitch class, 0 for one whose share among the notes heard is a twelfth."""
-    mean = (classes.sum() + CLASSES * CLASS_PRIOR) / CLASSES
-    for pitch_class in range(CLASSES):
-        by_class[pitch_class] = tonality * np.log((classes[pitch_class] + CLASS_PRIOR) / mean)
-
-
-@compiled
-def _phrase_penalty(
-    state: State, row: int, instrument: int, settings: _Settings, by_pitch: NDArray[np.float64]
-) -> None:
-    """Write the bias of each next pitch of an instrument: a penalty for the times its phrase was heard too often."""
-    by_pitch[instrument] = 0.0
-    count = state.played[row, instrument]
-    heard = state.heard[row, instrument]
-    first = max(count - HEARD, 0)
-    if count - first <= PHRASE:
-        return
-    last = heard[(count - 1) % HEARD]
-    for end in range(first + PHRASE - 1, count - 1):
-        same = True
-        for back in range(PHRASE - 1):
-            own = heard[(count - 1 - back) % HEARD] - heard[(count - 2 - back) % HEARD]
-            if heard[(end - back) % HEARD] - heard[(end - back - 1) % HEARD] != own:
-                same = False
-                break
-        if same:
-            pitch = last + heard[(end + 1) % HEARD] - heard[end % HEARD]
-            if 0 <= pitch < PITCHES:
-                by_pitch[instrument, pitch] -= 1.0
-    for pitch in range(PITCHES):
-        by_pitch[instrument, pitch] = settings.repetition * min(by_pitch[instrument, pitch] + settings.repeats, 0.0)
-
-
-@compiled
 def _log_sums(
     logits: NDArray[np.float32],
     may: NDArray[np.bool_],
     ids: IdTable,
     scale: NDArray[np.float64],
+    by_stay: NDArray[np.float64],
     plain: NDArray[np.float64],
     scaled: NDArray[np.float64],
 ) -> None:
     """Write, of the notes of each instrument and, behind them, of the waits that may come next, the log of the summed
-    exponentials of logits and of logits times `scale`; all of shape (instruments + 1,)."""
+    exponentials of logits, and of logits times `scale` plus the nats of each pitch class, `by_stay`; all of shape
+    (instruments + 1,)."""
     waits = len(plain) - 1
     peak = np.full(len(plain), -np.inf)
     for token in range(len(may)):
@@ -330,7 +241,9 @@ def _log_sums(
         owner = waits if ids.instrument[token] < 0 < ids.ticks[token] else ids.instrument[token]
         if may[token] and owner >= 0:
             plain[owner] += np.exp(logits[token] - peak[owner])
-            scaled[owner] += np.exp((logits[token] - peak[owner]) * scale[owner])
+            is_pitched = owner < waits and not ids.drum[owner]
+            nats = by_stay[ids.pitch[token] % CLASSES] if is_pitched else 0.0
+            scaled[owner] += np.exp((logits[token] - peak[owner]) * scale[owner] + nats)
     for owner in range(len(plain)):
         if plain[owner] > 0:
             plain[owner] = peak[owner] + np.log(plain[owner])
@@ -338,7 +251,7 @@ def _log_sums(
 
 
 @compiled
-def _advance(tokens: NDArray[np.int64], state: State, ids: IdTable, density_ticks: float) -> None:
+def _advance(tokens: NDArray[np.int64], state: State, ids: IdTable, settings: Settings) -> None:
     for row in range(len(tokens)):
         token = tokens[row]
         if token >= len(ids.ticks):
@@ -346,15 +259,17 @@ def _advance(tokens: NDArray[np.int64], state: State, ids: IdTable, density_tick
         passed, onsets, instrument = ids.ticks[token], ids.onsets[token], ids.instrument[token]
         if passed > 0:
             state.now[row] += passed
-            state.rate[row] *= np.exp(-passed / density_ticks)
+            state.rate[row] *= np.exp(-passed / settings.density_ticks)
             state.struck[row] = 0
+            if state.score.bar[row] == 0 and state.now[row] >= METRE_BEATS * settings.beat:
+                tell_metre(state.score, row)
         state.struck[row] += onsets
-        state.rate[row] += onsets / density_ticks
+        state.rate[row] += onsets / settings.density_ticks
         if instrument >= 0:
             state.last[row, instrument] = state.now[row]
             state.heard[row, instrument, state.played[row, instrument] % HEARD] = ids.pitch[token]
             state.played[row, instrument] += 1
+            note_down(state.score, row, state.now[row], settings.beat, instrument, ids.pitch[token])
             if not ids.drum[instrument]:
-                for pitch_class in range(CLASSES):
-                    state.classes[row, pitch_class] *= 1.0 - 1.0 / CLASS_MEMORY
-                state.classes[row, ids.pitch[token] % CLASSES] += 1.0
+                remember_class(state.classes[row], ids.pitch[token] % CLASSES)
+                strike_class(state.struck_at[row], ids.pitch[token] % CLASSES, state.now[row])

@@ -6,10 +6,13 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from modeling.controls.form import parse_form
 from modeling.controls.keys import parse_key
 
 BEATS_PER_BAR = 4.0
 """Of a bar, in quarter notes: notes in seconds know no time signatures."""
+FORM_NATS = 2.0
+"""Nats of a recall where a form is written, and neither the request nor the model says how many."""
 Pitch = Annotated[int, Field(ge=0, le=127)]
 Velocity = Annotated[int, Field(ge=1, le=127)]
 Factor = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -55,10 +58,33 @@ class Controls(BaseModel):
     heard lately, beyond `repeats`; None: the model's own, else 0."""
     repeats: Annotated[int, Field(ge=0, lt=2**31)] | None = None
     """Times that a phrase may be heard without a penalty; None: the model's own, else 2."""
+    stay: Nats | None = None
+    """Nats by which the last three pitch classes become less likely, among the notes of an instrument, while music
+    stays on them: none up to `stay_seconds`, all from twice as long on; None: the model's own, else 0."""
+    stay_seconds: Factor | None = None
+    """Seconds that music may stay on three pitch classes without a penalty, at 120 beats a minute; None: the model's
+    own, else 5."""
     tonality: Nats | None = None
     """How closely notes keep to the pitch classes that were heard lately: the exponent of their share among the last
     notes, by which the probability of each pitch is multiplied; None: the model's own, else 0. A cache of pitch classes
     (after Grave et al., 2017, "Improving Neural Language Models with a Continuous Cache")."""
+
+    form: str | None = None
+    """Sections by letter, such as `AABA`, gone through over and over: one recalls the first with its letter. None:
+    drawn by the seed, half of the sections recall one of the four before."""
+    recall: Nats | None = None
+    """Nats by which notes and waits become likelier that a section recalls; None: the model's own, or
+    FORM_NATS where it has none and a form is written. An infill recalls nothing, nor does music whose time is in
+    seconds, which knows no bars."""
+    section_bars: Annotated[int, Field(ge=1, le=64)] | None = None
+    """Bars of a section, of three or four beats as the piece itself has them; None: the model's own, else 4."""
+
+    @field_validator("form")
+    @classmethod
+    def _form_is_known(cls, form: str | None) -> str | None:
+        if form is not None:
+            parse_form(form)
+        return form
 
     @field_validator("key")
     @classmethod

@@ -89,6 +89,11 @@ class GrowingPieces:
     def __len__(self) -> int:
         return len(self.lengths)
 
+    def follow(self, plans: Rows) -> None:
+        """Give each piece a form, see `modeling.controls.form`; of a given piece the rest stays, and none is given."""
+        if self._adjustments is not None and self._frame is None:
+            self._adjustments.follow(plans)
+
     def append(self, tokens: Rows) -> None:
         """Append one token to each piece, shape (pieces,)."""
         step: Features = self._stepper.step(tokens)

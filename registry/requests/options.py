@@ -27,7 +27,12 @@ class RequestOptions(TypedDict, total=False):
     missing: float
     repetition: float | None
     repeats: int | None
+    stay: float | None
+    stay_seconds: float | None
     tonality: float | None
+    form: str | None
+    recall: float | None
+    section_bars: int | None
     style: str | None
     instruments: tuple[str, ...] | list[str] | str
     require: bool

@@ -12,7 +12,7 @@ from infra.digests import canonical_digest
 from infra.errors import UserError
 from infra.settings import one_line
 from modeling.config import AskedRank, DrawingConfig, Weights
-from modeling.controls import BEATS_PER_BAR, Controls, parse_blend
+from modeling.controls import BEATS_PER_BAR, FORM_NATS, Controls, parse_blend
 from registry.prompts import Prompt
 from registry.spans import parse_span
 from tokenization.midi.notes import DEFAULT_TEMPO
@@ -195,6 +195,8 @@ class PieceRequest(Controls):
     def drawing(self, own: DrawingConfig) -> DrawingConfig:
         """Return how the piece is drawn from a model whose own settings are `own`, where the request gives none."""
         given = {name: getattr(self, name) for name in DrawingConfig.model_fields}
+        if self.form is not None and not own.recall:
+            given["recall"] = FORM_NATS if self.recall is None else self.recall
         return own.model_copy(update={name: value for name, value in given.items() if value is not None})
 
     def content(self, prompt: Prompt | None) -> dict[str, Any]:

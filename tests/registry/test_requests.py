@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from infra.digests import canonical_digest
 from modeling.config import DrawingConfig
-from modeling.controls import Controls, parse_blend
+from modeling.controls import FORM_NATS, Controls, parse_blend
 from modeling.generation.direction import Direction
 from registry.prompts import Prompt
 from registry.requests import REQUEST_FORMAT, PieceRequest, RequestOptions, request_for_model
@@ -102,7 +102,10 @@ class TestItsDigest:
             {"loudest": 100},
             {"most_voices": 4},
             {"repeats": 3},
+            {"form": "AABA"},
+            {"section_bars": 8},
             *({name: 1.5} for name in ("density", "key_strength", "outside", "missing", "repetition", "tonality")),
+            *({name: 1.5} for name in ("stay", "stay_seconds", "recall")),
             *({f"{kind}_temperature": 0.5} for kind in ("time", "pitch", "instrument")),
         ]
         assert {name for change in changes for name in change} == {*PieceRequest.model_fields}
@@ -154,7 +157,18 @@ class TestTheNetworkSSide:
         assert found.direction == Direction(
             20,
             parse_blend("bach, jazz"),
-            Controls(key="C", time_temperature=1, pitch_temperature=1, tonality=0, repetition=0, repeats=2),
+            Controls(
+                key="C",
+                time_temperature=1,
+                pitch_temperature=1,
+                tonality=0,
+                repetition=0,
+                repeats=2,
+                stay=0,
+                stay_seconds=5,
+                recall=0,
+                section_bars=4,
+            ),
             is_open=True,
             instruments=("violin",),
         )
@@ -168,12 +182,35 @@ class TestTheNetworkSSide:
             tonality=0.5,
             repetition=2,
             repeats=4,
+            stay=3,
+            stay_seconds=6,
+            recall=1.5,
+            section_bars=8,
         )
         found = request_for_model(PieceRequest(top_p=0.7, tonality=0, repeats=3), own, 500, None)
         assert (found.sampling.temperature, found.sampling.top_p) == (0.9, 0.7)
         assert found.direction.controls == Controls(
-            time_temperature=0.7, pitch_temperature=0.8, tonality=0, repetition=2, repeats=3
+            time_temperature=0.7,
+            pitch_temperature=0.8,
+            tonality=0,
+            repetition=2,
+            repeats=3,
+            stay=3,
+            stay_seconds=6,
+            recall=1.5,
+            section_bars=8,
         )
+
+    def test_recalls_what_a_written_form_says_even_if_the_model_recalls_nothing_by_itself(self) -> None:
+        def recall(own: float, **wishes: object) -> float | None:
+            request = PieceRequest.model_validate(wishes)
+            return request_for_model(request, DrawingConfig(recall=own), 500, None).direction.controls.recall
+
+        assert recall(0.0) == 0
+        assert recall(0.0, form="AABA") == FORM_NATS
+        assert recall(0.0, form="AABA", recall=0.5) == 0.5
+        assert recall(3.0, form="AABA") == 3
+        assert recall(3.0, recall=0) == 0
 
 
 class TestThePartOfAPrompt:

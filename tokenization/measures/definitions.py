@@ -34,6 +34,8 @@ PER_BEAT: Final = 12
 """Positions in a beat, which tell sixteenths and triplets apart."""
 BEATS_PER_BAR: Final = 4
 """All bars are taken to have four beats, as the tokens say nothing of metres."""
+STAYED: Final = 3
+"""Pitch classes on which music may stay, those of a triad."""
 LAGS: Final = 8
 """Bars up to which bars are compared with later ones."""
 
@@ -165,6 +167,11 @@ MEASURES: Final = (
     Measure(
         *("longest_run", "Longest run", "doublings", Distance.VALUES),
         "notes of the longest run of one pitch within a program, as a power of two",
+        OWN,
+    ),
+    Measure(
+        *("longest_stay", "Longest stay", "s", Distance.VALUES),
+        f"longest time in which no more than {STAYED} pitch classes are struck",
         OWN,
     ),
     Measure(

@@ -78,6 +78,7 @@ def measure(
         "groove_consistency": alike.groove_consistency,
         "onset_grid": times.onset_grid(passage),
         "longest_run": float(np.log2(max(run, 1.0))),
+        "longest_stay": pitches.longest_stay(passage),
         "longest_silence": times.longest_silence(passage),
         "capped": times.capped(passage, cap, in_beats),
         "sounding_at_end": info.sounding_at_end,

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tokenization.measures.definitions import TONES, WIDEST_INTERVAL
+from tokenization.measures.definitions import STAYED, TONES, WIDEST_INTERVAL
 from tokenization.measures.passage import PITCHES, Passage
 
 MAJOR = (0, 2, 4, 5, 7, 9, 11)
@@ -92,6 +92,21 @@ def longest_run(passage: Passage) -> float:
     voice = program[order].astype(np.int64) * PITCHES + keys[order]
     begins = np.flatnonzero(np.append(True, voice[1:] != voice[:-1]))
     return float(np.diff(np.append(begins, len(voice))).max())
+
+
+def longest_stay(passage: Passage) -> float:
+    """Return the longest time in which no more than STAYED pitch classes are struck, in seconds."""
+    chosen = passage.pitched
+    if not len(chosen):
+        return float("nan")
+    onsets, onset_of = np.unique(passage.onset_of[chosen], return_inverse=True)
+    struck = np.zeros((TONES, len(onsets)), np.bool_)
+    struck[passage.notes.pitch[chosen] % TONES, onset_of] = True
+    places = np.where(struck, np.arange(len(onsets)), len(onsets))
+    following = np.minimum.accumulate(places[:, ::-1], axis=1)[:, ::-1]  # the onset at which each class comes next
+    left = np.sort(following, axis=0)[STAYED]
+    seconds = np.append(passage.onsets[onsets], passage.end[chosen].max())
+    return float((seconds[left] - seconds[:-1]).max())
 
 
 def _template(scale: tuple[int, ...]) -> NDArray[np.float64]:

@@ -20,6 +20,7 @@ from tunes import (
 
 from flows.evaluation.compare import GroupSets, compare
 from flows.evaluation.report import ALL, GroupReport
+from tokenization.damages import one_chord
 from tokenization.measures import Collected, distance, measure_named
 
 
@@ -35,6 +36,7 @@ def report(change: Change | None = None, **references: Collected) -> GroupReport
         (permuted, "harmony"),
         (one_pitch, "pitch_entropy"),
         (one_pitch, "longest_run"),
+        (one_chord, "longest_stay"),
         (to_the_cap, "capped"),
         (to_the_cap, "polyphony"),
         (jittered, "onset_grid"),

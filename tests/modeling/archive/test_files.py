@@ -33,6 +33,10 @@ def generation(split: Split, step: int, candidate: int) -> Generation:
         tonality=0.5,
         repetition=1.5,
         repeats=3,
+        stay=2.0,
+        stay_seconds=4.0,
+        recall=1.5,
+        section_bars=8,
         seed=2**31 - 1,
         candidate=candidate,
     )

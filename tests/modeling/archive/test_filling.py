@@ -14,7 +14,9 @@ from modeling.config import ArchiveConfig, DrawingConfig, Sampler
 from modeling.data import Split
 from modeling.generation import new_executor
 from modeling.network.transformer import MuseNet
-from tokenization.encodings import HEADER
+from tokenization.encodings import HEADER, Time
+from tokenization.encodings.combined import Combined
+from tokenization.vocabulary import Vocabulary
 
 WINDOW = 40
 LONG = 150
@@ -104,6 +106,10 @@ def test_no_window_begins_deeper_than_what_is_fed_before_it(filler: Filler, monk
 def test_every_setting_of_a_sampler_is_used_and_kept(setting: str, filler: Filler) -> None:
     """A generation says how it was drawn, and is another one than without."""
     filler, executor = replace(filler, window=LONG), new_executor(filler.model)
+    if setting in ("recall", "section_bars"):
+        content = filler.split.encoding.vocabulary.to_dict() | {"ticks_per_beat": 6}  # many bars in few tokens
+        in_beats = Combined(Vocabulary.from_dict(content), Time.BEATS)
+        filler = replace(filler, split=replace(filler.split, encoding=in_beats))
     value = {
         "temperature": 0.2,
         "top_p": 0.3,
@@ -112,9 +118,20 @@ def test_every_setting_of_a_sampler_is_used_and_kept(setting: str, filler: Fille
         "time_temperature": 0.1,
         "repetition": 20.0,
         "repeats": 0,
+        "stay": 20.0,
+        "stay_seconds": 0.1,
+        "recall": 20.0,
+        "section_bars": 1,
     }[setting]
     looping = {"temperature": 1e-5}  # one pitch again and again
-    others = {"repetition": {**looping, "repeats": 0}, "repeats": {**looping, "repetition": 20.0}}.get(setting, {})
+    others = {
+        "repetition": {**looping, "repeats": 0},
+        "repeats": {**looping, "repetition": 20.0},
+        "stay": {**looping, "stay_seconds": 0.1},
+        "stay_seconds": {**looping, "stay": 20.0},
+        "recall": {"section_bars": 1},
+        "section_bars": {"recall": 20.0},
+    }.get(setting, {})
     plain, changed = (
         filler.batch(executor, 1, 0, Sampler(**settings), 4, third=0)
         for settings in (others, {**others, setting: value})

@@ -7,8 +7,11 @@ import pytest
 from numpy.typing import NDArray
 
 from modeling.controls import Controls
-from modeling.controls.adjustments import PHRASE, Adjustments
-from tokenization.encodings import Encoding, get_encoding
+from modeling.controls.adjustments import Adjustments
+from modeling.controls.form import NEW
+from modeling.controls.phrases import PHRASE
+from modeling.controls.recall import TRIPLE
+from tokenization.encodings import Encoding, Time, get_encoding
 from tokenization.encodings.outlook import Outlook
 from tokenization.vocabulary import Vocabulary, VocabularyError
 
@@ -253,3 +256,87 @@ def test_pieces_can_be_taken_and_copied(encoding: Encoding) -> None:
     adjustments.keep(np.array([1, 1, 0]))
     assert adjustments.state.now.tolist() == [9, 9, 0]
     assert adjustments.state.struck.tolist() == [0, 0, 1]
+
+
+class TestStay:
+    def chord(self, encoding: Encoding, seconds: float) -> Desk:
+        """C, E and G struck eight times a second."""
+        wait = round(encoding.ticks_per_second) // 8
+        struck = f"piano:v64:C4 piano:v64:E4 piano:v64:G4 wait:{wait} "
+        return Desk(encoding, stay=2.0, stay_seconds=2.0).take(struck * round(seconds * 8))
+
+    def test_is_free_for_a_while(self, encoding: Encoding) -> None:
+        assert self.chord(encoding, 2).logit("piano:v64:C4") == 0
+
+    def test_then_the_chord_becomes_less_likely_until_it_is_so_in_full(self, encoding: Encoding) -> None:
+        for seconds, nats in ((3, 1.0), (4, 2.0), (6, 2.0)):
+            desk = self.chord(encoding, seconds)
+            assert desk.logit("piano:v64:C5") - desk.logit("piano:v64:D5") == pytest.approx(-nats, abs=1e-5)
+            assert desk.logit("violin:v80:E5") - desk.logit("violin:v80:F5") == pytest.approx(-nats, abs=1e-5)
+
+    def test_neither_waits_nor_drums_nor_instruments_become_likelier_by_it(self, encoding: Encoding) -> None:
+        desk = self.chord(encoding, 4)
+        assert desk.logit("wait:1") == desk.logit("drums:v80:C2") == 0
+        first, last = desk.id("piano:v64:C0"), desk.id("piano:v64:B7")
+        notes = np.exp(desk.look()[0][first : last + 1])
+        assert notes.sum() == pytest.approx(len(notes), rel=0.01), "what the chord loses others get"
+
+    def test_ends_with_a_fourth_pitch_class(self, encoding: Encoding) -> None:
+        assert self.chord(encoding, 4).take("piano:v64:D4").logit("piano:v64:C4") == 0
+
+    def test_begins_with_the_first_pitched_note(self, encoding: Encoding) -> None:
+        desk = Desk(encoding, stay=2.0, stay_seconds=2.0).take("drums:v80:C2 wait:32 " * 20 + "piano:v64:C4 wait:1")
+        assert desk.logit("piano:v64:C4") == 0
+
+
+class TestRecall:
+    """Beats of 48 ticks, bars of four beats, sections of two bars; the third section recalls the first."""
+
+    THEME = "piano:v64:C3 piano:v64:C5 wait:24 piano:v64:E5 wait:24 piano:v64:G5 wait:12 piano:v64:E5 wait:20 wait:16 "
+    """Half a bar."""
+
+    @pytest.fixture
+    def encoding(self, vocabulary: Vocabulary) -> Encoding:
+        return get_encoding("combined", vocabulary, Time.BEATS)
+
+    def desk(self, encoding: Encoding, text: str, *plan: int) -> Desk:
+        desk = Desk(encoding, recall=2.0, section_bars=2)
+        desk.adjustments.follow(np.array([plan or (NEW, NEW, 0)]))
+        return desk.take(text)
+
+    def test_makes_the_notes_of_the_section_likelier_and_then_the_wait_to_the_next(self, encoding: Encoding) -> None:
+        desk = self.desk(encoding, self.THEME * 8)
+        assert [desk.logit(f"piano:v64:{name}") for name in ("C3", "C5", "E5", "D5")] == [2, 2, 0, 0]
+        assert desk.logit("violin:v80:C5") == desk.logit("wait:24") == 0
+        desk.take("piano:v64:C3")
+        assert [desk.logit(f"piano:v64:{name}") for name in ("C3", "C5")] == [0, 2]
+        desk.take("piano:v64:C5")
+        assert (desk.logit("wait:24"), desk.logit("wait:12")) == (2, 0)
+
+    def test_goes_on_where_the_piece_went_on_otherwise(self, encoding: Encoding) -> None:
+        desk = self.desk(encoding, self.THEME * 8 + "violin:v80:D5 wait:12")
+        assert (desk.logit("wait:12"), desk.logit("wait:24")) == (2, 0)
+        assert desk.take("wait:12").logit("piano:v64:E5") == 2
+
+    def test_is_of_the_section_that_the_plan_names(self, encoding: Encoding) -> None:
+        text = self.THEME * 4 + self.THEME.replace("C5", "A5") * 4
+        assert self.desk(encoding, text, NEW, NEW, 0).logit("piano:v64:C5") == 2
+        assert self.desk(encoding, text, NEW, NEW, 1).logit("piano:v64:A5") == 2
+        assert self.desk(encoding, text, NEW, NEW, NEW).logit("piano:v64:C5") == 0
+
+    def test_does_not_begin_before_the_metre_is_known(self, encoding: Encoding) -> None:
+        assert self.desk(encoding, self.THEME * 4, NEW, 0, 0).logit("piano:v64:C5") == 0
+
+    def test_ends_with_its_section(self, encoding: Encoding) -> None:
+        assert self.desk(encoding, self.THEME * 11).logit("piano:v64:C5") == 2
+        assert self.desk(encoding, self.THEME * 12).logit("piano:v64:C5") == 0
+
+    def test_counts_bars_of_three_where_the_beginning_has_them(self, encoding: Encoding) -> None:
+        waltz = "piano:v64:C3 wait:24 wait:24 piano:v64:E5 wait:24 wait:24 piano:v64:G5 wait:24 wait:24 "
+        desk = self.desk(encoding, waltz * 6, NEW, NEW, NEW, 0)
+        assert desk.adjustments.state.score.bar.tolist() == [TRIPLE]
+        assert desk.logit("piano:v64:C3") == 2, "the section that begins at beat 18 recalls that at beat 0"
+
+    def test_is_not_for_time_in_seconds(self, vocabulary: Vocabulary) -> None:
+        with pytest.raises(VocabularyError, match="knows no bars"):
+            Desk(get_encoding("combined", vocabulary, Time.SECONDS), form="AABA")

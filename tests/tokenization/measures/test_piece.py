@@ -120,6 +120,18 @@ def test_runs_are_counted_within_a_program(make_notes: MakeNotes) -> None:
     assert measure(make_notes([(0.5 * n, 0.1, 36, 80, 0, True) for n in range(9)])).longest_run == 0
 
 
+def test_a_stay_lasts_until_a_fourth_pitch_class_is_struck(make_notes: MakeNotes) -> None:
+    chord, fourth = line(*[60, 64, 67, 72] * 2), [(4.0, 0.5, 65, 80, 0, False)]
+    assert value(make_notes(chord), "longest_stay") == pytest.approx(4.0), "from the first onset to the end"
+    assert value(make_notes(chord + fourth), "longest_stay") == pytest.approx(4.0)
+    assert value(make_notes(line(60, 62, 64, 65, 67, 69, step=1.0)), "longest_stay") == pytest.approx(3.0)
+    drums = [(0.5 * beat, 0.1, 36, 80, 0, True) for beat in range(20)]
+    assert value(make_notes(chord + fourth + drums), "longest_stay") == value(
+        make_notes(chord + fourth), "longest_stay"
+    )
+    assert np.isnan(value(make_notes(drums), "longest_stay"))
+
+
 def test_silence_is_inside_and_drums_break_it(make_notes: MakeNotes) -> None:
     apart = line(60, 62, step=5.0, length=1.0)
     assert value(make_notes(apart), "longest_silence") == pytest.approx(4.0)
