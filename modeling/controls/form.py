@@ -16,9 +16,9 @@ SECTIONS: Final = 512
 """Sections of a piece that a form says something of; those behind them recall none."""
 NEW: Final = -1
 """In a plan: a section that recalls none."""
-RETURNS: Final = 0.5
+RETURNS: Final = 0.4
 """Share of the sections that recall an earlier one where no form is written."""
-BACK: Final = (0.25, 0.35, 0.1, 0.3)
+BACK: Final = (0.15, 0.25, 0.2, 0.4)
 """How often that is the one before, the second one before, and so on."""
 STREAM: Final = 0x666F726D
 """Sets the random numbers of forms apart from those of tokens."""

@@ -71,7 +71,7 @@ class Controls(BaseModel):
 
     form: str | None = None
     """Sections by letter, such as `AABA`, gone through over and over: one recalls the first with its letter. None:
-    drawn by the seed, half of the sections recall one of the four before."""
+    drawn by the seed, two sections of five recall one of the four before."""
     recall: Nats | None = None
     """Nats by which notes and waits become likelier that a section recalls; None: the model's own, or
     FORM_NATS where it has none and a form is written. An infill recalls nothing, nor does music whose time is in

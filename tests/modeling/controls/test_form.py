@@ -34,7 +34,7 @@ def test_a_drawn_one_is_a_function_of_seed_and_number() -> None:
     assert (plans_of(None, 8, np.array([33])) != plans[33]).any()
 
 
-def test_half_of_its_sections_recall_one_of_the_four_before() -> None:
+def test_some_of_its_sections_recall_one_of_the_four_before() -> None:
     plans, sections = plans_of(None, 0, np.arange(40)), np.arange(SECTIONS)
     assert (plans[:, 0] == NEW).all()
     recalls = plans != NEW
