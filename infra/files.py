@@ -178,7 +178,11 @@ def _staging_path(parent: Path, name: str = "") -> Path:
 
 
 def _sync_tree(folder: Path) -> None:
-    """Flush all files and folders below a folder, and itself, to disk: contents before the entries that name them."""
+    """Flush all files and folders below a folder, and itself, to disk: contents before the entries that name them.
+
+    A file that has a second name is one of a published folder, which was flushed before it was linked.
+    """
     for path in sorted(folder.rglob("*"), reverse=True):
-        sync(path)
+        if path.is_dir() or path.stat().st_nlink == 1:
+            sync(path)
     sync(folder)

@@ -194,6 +194,17 @@ class TestReplacedFolders:
         assert before == [(staged / "below" / "file", True), (staged / "below", True), (staged, True)]
         assert after == (tmp_path, False)
 
+    def test_what_is_linked_from_a_published_folder_is_not_flushed_again(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        staged, published = self.staged(tmp_path, "new"), tmp_path / "shard"
+        published.touch()
+        files.link(str(published), str(staged / "shard"))
+        synced: list[Path] = []
+        monkeypatch.setattr(files, "sync", synced.append)
+        files.publish_folder(staged, tmp_path / "final")
+        assert synced == [staged / "below" / "file", staged / "below", staged, tmp_path]
+
     def test_a_failed_swap_puts_the_folder_before_back(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         final, staged = tmp_path / "final", tmp_path / "staged"
         final.mkdir()
