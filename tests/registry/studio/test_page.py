@@ -200,6 +200,28 @@ def test_a_file_may_be_dropped_anywhere(open_page: OpenPage, song: Callable[[int
     expect(page.get_by_role("button", name="Compose")).to_be_enabled()
 
 
+def test_a_form_is_for_models_that_know_bars(open_page: OpenPage) -> None:
+    page = open_page(width=1440, height=900, view="compose")
+    expect(page.get_by_label("Form")).to_have_count(0)
+
+    def in_beats(route: Route) -> None:
+        answer = route.fetch().json()
+        route.fulfill(json={"models": [{**model, "time": "beats"} for model in answer["models"]]})
+
+    page.route("**/v1/models", in_beats)
+    page.reload()
+    page.get_by_label("Form").select_option("AABA")
+    with page.expect_request("**/v1/compose") as composing:
+        page.get_by_role("button", name="Compose", exact=False).last.click()
+    assert composing.value.post_data_json["form"] == "AABA"
+    page.get_by_label("Form").select_option("nothing comes back")
+    expect(page.get_by_text("knows no bars").first).to_be_visible()  # as this model's time is in seconds after all
+    with page.expect_request("**/v1/compose") as composing:
+        page.get_by_role("button", name="Compose", exact=False).last.click()
+    assert composing.value.post_data_json["recall"] == 0
+    assert "form" not in composing.value.post_data_json
+
+
 def test_a_server_without_the_training_pieces_says_so(open_page: OpenPage) -> None:
     page = open_page()
     page.get_by_role("radio", name="A known opening").check(force=True)

@@ -223,6 +223,8 @@ export const texts = {
     completions: "Completions",
     tempo: "Tempo",
     beats: (tempo: number) => `${tempo} beats a minute`,
+    form: "Form",
+    forms: { AABA: "AABA, as songs", ABAB: "ABAB, verse and refrain", ABACA: "ABACA, a rondo", AABB: "AABB, a dance", "": "nothing comes back" } as Record<string, string>,
     temperature: "Temperature",
     topP: "Top-p",
     seed: "Seed",

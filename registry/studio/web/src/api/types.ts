@@ -139,6 +139,8 @@ export interface PieceFields {
   require?: boolean;
   seconds?: number;
   tempo?: number | null;
+  form?: string;
+  recall?: number;
   temperature?: number | null;
   top_p?: number | null;
   best_of?: number;

@@ -55,6 +55,8 @@ export interface Settings {
   seconds: number;
   /** Null: the model's own. */
   tempo: number | null;
+  /** Sections by letter; empty: none comes back; null: the model's own. */
+  form: string | null;
   completions: number;
   /** Null: another one each time. */
   seed: number | null;
@@ -83,6 +85,7 @@ export const DEFAULTS: Settings = {
   topP: null,
   seconds: 20,
   tempo: null,
+  form: null,
   completions: 4,
   seed: null,
   start: "nothing",

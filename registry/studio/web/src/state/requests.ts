@@ -34,6 +34,12 @@ function instrumentsOf(settings: Settings, model: Model): PieceFields {
   return chosen.length === 0 ? {} : { instruments: chosen, require: settings.require };
 }
 
+/** Return the form, which is of bars: a model whose time is in seconds knows none. */
+function formOf({ form }: Settings, model: Model): PieceFields {
+  if (form === null || model.time !== "beats") return {};
+  return form === "" ? { recall: 0 } : { form };
+}
+
 /** Return the request of the simple view: one piece, without the settings that only the advanced view shows. */
 export function composedSimply({ style, seconds, start, opening, upload, promptSeconds }: Settings, model: Model): Posted {
   return composed({ ...DEFAULTS, style, seconds, start, opening, upload, promptSeconds, completions: 1 }, model);
@@ -41,7 +47,7 @@ export function composedSimply({ style, seconds, start, opening, upload, promptS
 
 /** Return the request for a new piece. */
 export function composed(settings: Settings, model: Model): Posted {
-  const body: PieceFields = { ...drawing(settings, model), ...instrumentsOf(settings, model) };
+  const body: PieceFields = { ...drawing(settings, model), ...instrumentsOf(settings, model), ...formOf(settings, model) };
   let given = 0;
   if (settings.start === "opening" && settings.opening !== null) body.opening = settings.opening;
   if (settings.start === "midi" && settings.upload !== null) body.prompt = settings.upload.base64;
@@ -58,7 +64,7 @@ export function composed(settings: Settings, model: Model): Posted {
 /** Return the request that goes on from a piece; `at`: seconds of it that are kept, null for all. */
 export function continued(piece: Piece, at: number | null, settings: Settings, model: Model): Posted {
   const seconds = Math.min((at ?? piece.candidate.seconds) + settings.seconds, model.limits.seconds);
-  const changes = { ...drawing(settings, model), ...instrumentsOf(settings, model), seconds };
+  const changes = { ...drawing(settings, model), ...instrumentsOf(settings, model), ...formOf(settings, model), seconds };
   return { path: "/v1/continue", body: { node: piece.candidate.node, ...(at === null ? {} : { at_seconds: at }), changes } };
 }
 

@@ -128,10 +128,11 @@ function Instruments(): JSX.Element {
 }
 
 function Drawing(): JSX.Element {
-  const { temperature, topP, seconds, tempo, completions, seed, start } = settings.value;
+  const { temperature, topP, seconds, tempo, form, completions, seed, start } = settings.value;
   const limits = model.value?.limits;
   const own = (reset: () => void) => ({ label: texts.settings.own, reset });
   const hasLength = action.value !== "change";
+  const hasForm = hasLength && model.value?.time === "beats";
   const hasTempo = action.value === "begin" && start === "nothing";
   return (
     <fieldset class="group">
@@ -167,6 +168,19 @@ function Drawing(): JSX.Element {
           onInput={(tempo) => set({ tempo })}
           onReset={tempo === null ? null : own(() => set({ tempo: null }))}
         />
+      )}
+      {hasForm && (
+        <label>
+          {texts.settings.form}
+          <select value={form ?? "own"} onChange={({ currentTarget: { value } }) => set({ form: value === "own" ? null : value })}>
+            <option value="own">{texts.settings.own}</option>
+            {Object.entries(texts.settings.forms).map(([letters, name]) => (
+              <option key={letters} value={letters}>
+                {name}
+              </option>
+            ))}
+          </select>
+        </label>
       )}
       <Slider
         label={texts.settings.temperature}
