@@ -98,8 +98,8 @@ def deploy(lake: Lake, chain: Chain, switch: bool | None = None) -> Deployed:
     address = environment["PREFECT_API_URL"]
     server = PrefectAPI(address, environment.get(AUTH_VARIABLE))
     try:
-        pool_created = server.get(f"work_pools/{POOL}") is None
-        if pool_created:
+        pool = server.get(f"work_pools/{POOL}")
+        if pool_created := pool is None:
             _prefect(environment, "work-pool", "create", POOL, "--type", "process")
         before = _deployments(server)
         _prefect(environment, "deploy", "--all")
@@ -109,7 +109,7 @@ def deploy(lake: Lake, chain: Chain, switch: bool | None = None) -> Deployed:
         schedules = install_schedules(server, ids)
         own = (
             dead_run_automation(),
-            unbegun_run_automation(),
+            unbegun_run_automation("process" if pool is None else pool["type"]),
             recovery_automation(ids[RECOVERY]),
             overlong_run_automation(),
         )

@@ -22,9 +22,9 @@ from infra.services.schema import UNFINISHED
 
 SILENT_SECONDS = 4 * HEARTBEAT_SECONDS
 """Time without a heartbeat after which a run counts as dead."""
-UNBEGUN_SECONDS = 600
-"""Time after which a flow run that a worker has taken, and that has not begun, counts as dead. Images are pulled and
-jobs are queued in it."""
+UNBEGUN_SECONDS, QUEUED_SECONDS = 180, 600
+"""Time after which a flow run that a worker has taken, and that has not begun, counts as dead: of a pool whose workers
+start processes, and of others, where images are pulled and jobs are queued in it."""
 LONGEST_HOURS = 24
 """Time after which a run may be cancelled that nobody watches."""
 LIMITED = ("ingest", "critic", "register", "evaluate", "promote", "prepare-samples", "gc")
@@ -107,13 +107,14 @@ def dead_run_automation() -> Automation:
     )
 
 
-def unbegun_run_automation() -> Automation:
+def unbegun_run_automation(pool_type: str = "process") -> Automation:
     """Return the automation by which a server reports flow runs whose worker ended before they began."""
+    seconds = UNBEGUN_SECONDS if pool_type == "process" else QUEUED_SECONDS
     return Automation(
         name="musenet: flow runs that never began",
-        description=f"Set flow runs to Crashed that have been Pending for {UNBEGUN_SECONDS // 60} minutes.",
-        trigger=unless_followed("prefect.flow-run.Pending", [RUNNING, *ENDED], UNBEGUN_SECONDS, ANY_FLOW_RUN),
-        action=_crashing(f"a worker took it {UNBEGUN_SECONDS // 60} minutes ago, and it has not begun: start it again"),
+        description=f"Set flow runs to Crashed that have been Pending for {seconds // 60} minutes.",
+        trigger=unless_followed("prefect.flow-run.Pending", [RUNNING, *ENDED], seconds, ANY_FLOW_RUN),
+        action=_crashing(f"a worker took it {seconds // 60} minutes ago, and it has not begun: start it again"),
         enabled=True,
     )
 

@@ -22,7 +22,9 @@ from infra.lake import Lake
 from infra.services.automations import Automation, install
 from infra.services.deployment import CHECKOUT, Deployed, client_environment, deploy, worker_command
 from infra.services.liveness import (
+    QUEUED_SECONDS,
     RECOVERY,
+    UNBEGUN_SECONDS,
     dead_run_automation,
     overlong_run_automation,
     recovery_automation,
@@ -162,10 +164,17 @@ def test_it_says_what_is_new(server: Server) -> None:
     assert "automation   training follows: created, off" in deployed.lines()
 
 
+@pytest.mark.parametrize(("pool_type", "seconds"), [("process", UNBEGUN_SECONDS), ("kubernetes", QUEUED_SECONDS)])
+def test_a_run_has_more_time_to_begin_where_it_may_be_queued(pool_type: str, seconds: int) -> None:
+    found = unbegun_run_automation(pool_type)
+    assert found.trigger["within"] == seconds
+    assert f"{seconds // 60} minutes" in found.description
+
+
 @pytest.mark.slow
 @pytest.mark.thorough  # waits for the server's next look
 def test_a_run_that_never_began_is_set_to_crashed(server: Server) -> None:
-    """As a worker that ended at once leaves it; ten seconds, the fewest of Prefect, instead of ten minutes."""
+    """As a worker that ended at once leaves it; ten seconds, the fewest of Prefect, instead of three minutes."""
     soon = unbegun_run_automation()
     install(server.api, replace(soon, name="soon", trigger={**soon.trigger, "within": 10}))
     flow_id = server.api.get(f"deployments/{server.ids['gc']}")["flow_id"]
