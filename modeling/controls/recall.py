@@ -28,8 +28,8 @@ OCTAVE = 12
 OVERLAP = 4
 """Beats that are compared with later ones at least."""
 MARGIN = 0.12
-"""Correlation by which a triple metre has to be the likelier: of real pieces in duple time 7 % are taken for triple
-then, and 67 % of those in triple time are told."""
+"""Correlation by which a triple metre has to be the likelier: of 1,107 real pieces 9 % in duple time are taken for
+triple then, and 69 % in triple time are told (`tests/benchmarks/metre.py`)."""
 
 
 class Score(NamedTuple):
@@ -71,10 +71,16 @@ def note_down(score: Score, row: int, tick: int, beat: int, instrument: int, pit
 
 @compiled
 def tell_metre(score: Score, row: int) -> None:
-    """Decide how many beats the bars of a piece have, by the autocorrelation of its first beats' weights."""
+    """Decide how many beats the bars of a piece have."""
+    score.bar[row] = TRIPLE if likeness_of_triple(score, row) > MARGIN else QUADRUPLE
+
+
+@compiled
+def likeness_of_triple(score: Score, row: int) -> float:
+    """Return by how much the first beats' weights repeat themselves more by three beats than by four: the difference
+    of their mean autocorrelations."""
     weight = score.weight[row] - score.weight[row].mean()
-    is_triple = _likeness(weight, TRIPLE) > _likeness(weight, QUADRUPLE) + MARGIN
-    score.bar[row] = TRIPLE if is_triple else QUADRUPLE
+    return _likeness(weight, TRIPLE) - _likeness(weight, QUADRUPLE)
 
 
 @compiled
