@@ -11,8 +11,9 @@ from modeling.controls.keys import parse_key
 
 BEATS_PER_BAR = 4.0
 """Of a bar, in quarter notes: notes in seconds know no time signatures."""
-FORM_NATS = 2.0
-"""Nats of a recall where a form is written, and neither the request nor the model says how many."""
+FORM_NATS = 6.0
+"""Nats of a recall at least where a form is written, so that what comes back is known again: a section and the one that
+it recalls have half of their notes in common then, others a tenth (starter model)."""
 Pitch = Annotated[int, Field(ge=0, le=127)]
 Velocity = Annotated[int, Field(ge=1, le=127)]
 Factor = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -73,8 +74,8 @@ class Controls(BaseModel):
     """Sections by letter, such as `AABA`, gone through over and over: one recalls the first with its letter. None:
     drawn by the seed, two sections of five recall one of the four before."""
     recall: Nats | None = None
-    """Nats by which notes and waits become likelier that a section recalls; None: the model's own, or
-    FORM_NATS where it has none and a form is written. An infill recalls nothing, nor does music whose time is in
+    """Nats by which notes and waits become likelier that a section recalls; None: the model's own,
+    where a form is written FORM_NATS at least. An infill recalls nothing, nor does music whose time is in
     seconds, which knows no bars."""
     section_bars: Annotated[int, Field(ge=1, le=64)] | None = None
     """Bars of a section, of three or four beats as the piece itself has them; None: the model's own, else 4."""

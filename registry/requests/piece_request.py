@@ -195,8 +195,8 @@ class PieceRequest(Controls):
     def drawing(self, own: DrawingConfig) -> DrawingConfig:
         """Return how the piece is drawn from a model whose own settings are `own`, where the request gives none."""
         given = {name: getattr(self, name) for name in DrawingConfig.model_fields}
-        if self.form is not None and not own.recall:
-            given["recall"] = FORM_NATS if self.recall is None else self.recall
+        if self.form is not None and self.recall is None:
+            given["recall"] = max(own.recall, FORM_NATS)
         return own.model_copy(update={name: value for name, value in given.items() if value is not None})
 
     def content(self, prompt: Prompt | None) -> dict[str, Any]:

@@ -201,7 +201,7 @@ class TestTheNetworkSSide:
             section_bars=8,
         )
 
-    def test_recalls_what_a_written_form_says_even_if_the_model_recalls_nothing_by_itself(self) -> None:
+    def test_recalls_what_a_written_form_says_by_more_than_the_model_by_itself(self) -> None:
         def recall(own: float, **wishes: object) -> float | None:
             request = PieceRequest.model_validate(wishes)
             return request_for_model(request, DrawingConfig(recall=own), 500, None).direction.controls.recall
@@ -209,7 +209,8 @@ class TestTheNetworkSSide:
         assert recall(0.0) == 0
         assert recall(0.0, form="AABA") == FORM_NATS
         assert recall(0.0, form="AABA", recall=0.5) == 0.5
-        assert recall(3.0, form="AABA") == 3
+        assert recall(3.0, form="AABA") == FORM_NATS
+        assert recall(9.0, form="AABA") == 9
         assert recall(3.0, recall=0) == 0
 
 
