@@ -117,7 +117,10 @@ class Soak:
         victim = self.site.victim(who, process)
         if victim is None or self.site.state(run) in ENDED:
             return None
-        victim.send_signal(number)
+        try:
+            victim.send_signal(number)
+        except psutil.NoSuchProcess:  # it ended in this moment
+            return None
         begun = time.monotonic()
         became, took, mended, fault = "", 0.0, "", None
         try:
