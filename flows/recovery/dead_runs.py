@@ -18,15 +18,21 @@ def report_dead(lake: Lake, api: str, password: str | None = None) -> None:
 
     `api`: Prefect's; `password`: None for that of Prefect's variables.
     """
+    if report_in_prefect(lake, api, password):
+        close_in_registry(lake)
+
+
+def report_in_prefect(lake: Lake, api: str, password: str | None = None) -> bool:
+    """Set the flow runs whose processes were killed to Crashed; return True if there are any. Arguments as for
+    `report_dead`."""
     try:
         dead = report_dead_runs(lake, PrefectAPI(api, password))
     except OSError as error:
         warn(f"flow runs that were killed are still shown as running: {message_of(error)}")
-        return
+        return False
     if crashed := sum(dead.values()):
         warn(f"{counted(crashed, 'flow run')} whose process had been killed: now Crashed")
-    if dead:
-        close_in_registry(lake)
+    return bool(dead)
 
 
 def close_in_registry(lake: Lake) -> None:

@@ -252,6 +252,7 @@ def _log_sums(
 
 @compiled
 def _advance(tokens: NDArray[np.int64], state: State, ids: IdTable, settings: Settings) -> None:
+    recalls = settings.recall > 0
     for row in range(len(tokens)):
         token = tokens[row]
         if token >= len(ids.ticks):
@@ -261,7 +262,7 @@ def _advance(tokens: NDArray[np.int64], state: State, ids: IdTable, settings: Se
             state.now[row] += passed
             state.rate[row] *= np.exp(-passed / settings.density_ticks)
             state.struck[row] = 0
-            if state.score.bar[row] == 0 and state.now[row] >= METRE_BEATS * settings.beat:
+            if recalls and state.score.bar[row] == 0 and state.now[row] >= METRE_BEATS * settings.beat:
                 tell_metre(state.score, row)
         state.struck[row] += onsets
         state.rate[row] += onsets / settings.density_ticks
@@ -269,7 +270,8 @@ def _advance(tokens: NDArray[np.int64], state: State, ids: IdTable, settings: Se
             state.last[row, instrument] = state.now[row]
             state.heard[row, instrument, state.played[row, instrument] % HEARD] = ids.pitch[token]
             state.played[row, instrument] += 1
-            note_down(state.score, row, state.now[row], settings.beat, instrument, ids.pitch[token])
+            if recalls:
+                note_down(state.score, row, state.now[row], settings.beat, instrument, ids.pitch[token])
             if not ids.drum[instrument]:
                 remember_class(state.classes[row], ids.pitch[token] % CLASSES)
                 strike_class(state.struck_at[row], ids.pitch[token] % CLASSES, state.now[row])
