@@ -6,6 +6,6 @@ requests can be checked before anything is loaded.
 """
 
 from modeling.controls.blend import Blend, parse_blend
-from modeling.controls.wishes import BEATS_PER_BAR, FORM_NATS, Controls
+from modeling.controls.wishes import BEATS_PER_BAR, FORM_NATS, Controls, read_by
 
-__all__ = ["BEATS_PER_BAR", "FORM_NATS", "Blend", "Controls", "parse_blend"]
+__all__ = ["BEATS_PER_BAR", "FORM_NATS", "Blend", "Controls", "parse_blend", "read_by"]

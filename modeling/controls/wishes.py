@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from modeling.controls.form import parse_form
 from modeling.controls.keys import parse_key
@@ -18,6 +19,16 @@ Pitch = Annotated[int, Field(ge=0, le=127)]
 Velocity = Annotated[int, Field(ge=1, le=127)]
 Factor = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Nats = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+def read_by(parse: Callable[[str], object]) -> AfterValidator:
+    """Return the validator of a text that a parser has to read without a ValueError; the text stays as it is."""
+
+    def check(text: str) -> str:
+        parse(text)
+        return text
+
+    return AfterValidator(check)
 
 
 class Controls(BaseModel):
@@ -36,7 +47,7 @@ class Controls(BaseModel):
     """Lowest MIDI pitch that may start, drums aside."""
     highest: Pitch = 127
     """Highest MIDI pitch that may start, drums aside."""
-    key: str | None = None
+    key: Annotated[str, read_by(parse_key)] | None = None
     """A major or minor key, such as `C`, `Bb major` or `F# minor`."""
     key_strength: Nats = 3.0
     """Nats by which notes outside the key become less likely."""
@@ -69,8 +80,7 @@ class Controls(BaseModel):
     """How closely notes keep to the pitch classes that were heard lately: the exponent of their share among the last
     notes, by which the probability of each pitch is multiplied; None: the model's own, else 0. A cache of pitch classes
     (after Grave et al., 2017, "Improving Neural Language Models with a Continuous Cache")."""
-
-    form: str | None = None
+    form: Annotated[str, read_by(parse_form)] | None = None
     """Sections by letter, such as `AABA`, gone through over and over: one recalls the first with its letter. None:
     drawn by the seed, two sections of five recall one of the four before."""
     recall: Nats | None = None
@@ -79,20 +89,6 @@ class Controls(BaseModel):
     seconds, which knows no bars."""
     section_bars: Annotated[int, Field(ge=1, le=64)] | None = None
     """Bars of a section, of three or four beats as the piece itself has them; None: the model's own, else 4."""
-
-    @field_validator("form")
-    @classmethod
-    def _form_is_known(cls, form: str | None) -> str | None:
-        if form is not None:
-            parse_form(form)
-        return form
-
-    @field_validator("key")
-    @classmethod
-    def _key_is_known(cls, key: str | None) -> str | None:
-        if key is not None:
-            parse_key(key)
-        return key
 
     @model_validator(mode="after")
     def _ranges_are_not_empty(self) -> Self:

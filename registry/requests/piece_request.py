@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Self
 
-from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from infra.digests import canonical_digest
 from infra.errors import UserError
 from infra.settings import one_line
 from modeling.config import AskedRank, DrawingConfig, Weights
-from modeling.controls import BEATS_PER_BAR, FORM_NATS, Controls, parse_blend
+from modeling.controls import BEATS_PER_BAR, FORM_NATS, Controls, parse_blend, read_by
 from registry.prompts import Prompt
 from registry.spans import parse_span
 from tokenization.midi.notes import DEFAULT_TEMPO
@@ -55,7 +55,7 @@ class PieceRequest(Controls):
     require: bool = False
     """True if all of the instruments sound, and no others may. By default those given are suggestions, as MuseNet's
     were: they become likelier while they are still to be heard, and others are less likely, by `outside`."""
-    blend: str | None = None
+    blend: Annotated[str, read_by(parse_blend)] | None = None
     """Styles with weights instead of one style, also changing along the piece: see `modeling.controls.parse_blend`."""
     length: int | None = Field(None, ge=SHORTEST, le=LONGEST)
     """Tokens of the piece, prompt included; None: as `seconds` or `bars` say, else DEFAULT_LENGTH behind the prompt."""
@@ -104,7 +104,7 @@ class PieceRequest(Controls):
     given."""
     candidate: int = Field(0, ge=0, lt=2**31)
     """Number of the first candidate; a seed's candidates are the same whichever of them are asked for."""
-    infill: str | None = None
+    infill: Annotated[str, read_by(parse_span)] | None = None
     """Span of the prompt, a whole piece then, that is composed anew, `12s-20s` or `4bars-8bars`: see
     `registry.spans`."""
     replace: Annotated[tuple[str, ...], BeforeValidator(_names)] = ()
@@ -141,20 +141,6 @@ class PieceRequest(Controls):
         if len(given) > 1:
             raise ValueError(f"{' and '.join(given)} exclude each other; give one")
         return given
-
-    @field_validator("infill")
-    @classmethod
-    def _infill_is_read(cls, infill: str | None) -> str | None:
-        if infill is not None:
-            parse_span(infill)
-        return infill
-
-    @field_validator("blend")
-    @classmethod
-    def _blend_is_read(cls, blend: str | None) -> str | None:
-        if blend is not None:
-            parse_blend(blend)
-        return blend
 
     @classmethod
     def of(cls, fields: Mapping[str, Any]) -> Self:
