@@ -46,21 +46,21 @@ def at_each(event: str, match: Mapping[str, Any], match_related: Mapping[str, An
 
 
 def unless_followed(
-    after: str,
+    after: Iterable[str],
     expect: Iterable[str],
     within: int,
     match: Mapping[str, Any],
     match_related: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Return the trigger of resources that had the event `after`, and none of those that are expected `within` seconds;
-    their labels are as of `at_each`."""
+    """Return the trigger of resources that had an event of `after`, and none of those that are expected `within`
+    seconds; their labels are as of `at_each`."""
     return {
         "type": "event",
         "posture": "Proactive",
         "match": dict(match),
         **({} if match_related is None else {"match_related": dict(match_related)}),
         "for_each": ["prefect.resource.id"],
-        "after": [after],
+        "after": [*after],
         "expect": [*expect],
         "threshold": 1,
         "within": within,

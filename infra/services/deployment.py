@@ -18,7 +18,7 @@ from infra.services.environment import HOST, library_environment
 from infra.services.health import answers
 from infra.services.liveness import (
     RECOVERY,
-    dead_run_automation,
+    dead_run_automations,
     overlong_run_automation,
     recovery_automation,
     unbegun_run_automation,
@@ -108,7 +108,7 @@ def deploy(lake: Lake, chain: Chain, switch: bool | None = None) -> Deployed:
         ids = {each["name"]: each["id"] for each in _of_the_pool(server)}
         schedules = install_schedules(server, ids)
         own = (
-            dead_run_automation(),
+            *dead_run_automations(),
             unbegun_run_automation("process" if pool is None else pool["type"]),
             recovery_automation(ids[RECOVERY]),
             overlong_run_automation(),

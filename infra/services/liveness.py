@@ -33,8 +33,11 @@ TRACKED = ("train", "sweep", "demo", "starter")
 """The flows that have runs in MLflow, which are to be closed with them."""
 RECOVERY = "recover"
 """The deployment that does so."""
+FLOWS = (*LIMITED, *TRACKED, RECOVERY, "backup", "sample", "sample-again", "sample-table")
+"""All flows of the project; of others on the server nobody knows whether they send heartbeats."""
 ANY_FLOW_RUN = {"prefect.resource.id": "prefect.flow-run.*"}
-RUNNING = "prefect.flow-run.Running"
+HEARTBEAT = "prefect.flow-run.heartbeat"
+RUNNING, RETRYING = "prefect.flow-run.Running", "prefect.flow-run.Retrying"
 ENDED = tuple(
     f"prefect.flow-run.{state}"
     for state in ("Completed", "Failed", "Crashed", "Cancelled", "AwaitingRetry", "Paused", "Suspended")
@@ -95,16 +98,27 @@ def _crash(prefect: PrefectAPI, flow_run_id: str) -> None:
     prefect.post(f"flow_runs/{flow_run_id}/set_state", {"state": state, "force": True})
 
 
-def dead_run_automation() -> Automation:
-    """Return the automation by which a server reports flow runs whose heartbeats have stopped."""
-    heartbeat = "prefect.flow-run.heartbeat"
-    return Automation(
+def dead_run_automations() -> tuple[Automation, Automation]:
+    """Return the automations by which a server reports flow runs that are not heard of: whose heartbeats have stopped,
+    and whose processes were killed before the first."""
+    action = _crashing(f"no heartbeat for {SILENT_SECONDS} seconds: its process was killed, or its machine is lost")
+    heard = (HEARTBEAT, *ENDED)
+    stopped = Automation(
         name="musenet: flow runs that died",
         description=f"Set flow runs to Crashed that have not been heard of for {SILENT_SECONDS} seconds.",
-        trigger=unless_followed(heartbeat, [heartbeat, *ENDED], SILENT_SECONDS, ANY_FLOW_RUN),
-        action=_crashing(f"no heartbeat for {SILENT_SECONDS} seconds: its process was killed, or its machine is lost"),
+        trigger=unless_followed([HEARTBEAT], heard, SILENT_SECONDS, ANY_FLOW_RUN),
+        action=action,
         enabled=True,
     )
+    silent = Automation(
+        name="musenet: flow runs that died at once",
+        description=f"Set runs of musenet's flows to Crashed that are not heard of {SILENT_SECONDS} seconds after "
+        "they began.",
+        trigger=unless_followed([RUNNING, RETRYING], heard, SILENT_SECONDS, ANY_FLOW_RUN, _of_flows(FLOWS)),
+        action=action,
+        enabled=True,
+    )
+    return stopped, silent
 
 
 def unbegun_run_automation(pool_type: str = "process") -> Automation:
@@ -113,7 +127,7 @@ def unbegun_run_automation(pool_type: str = "process") -> Automation:
     return Automation(
         name="musenet: flow runs that never began",
         description=f"Set flow runs to Crashed that have been Pending for {seconds // 60} minutes.",
-        trigger=unless_followed("prefect.flow-run.Pending", [RUNNING, *ENDED], seconds, ANY_FLOW_RUN),
+        trigger=unless_followed(["prefect.flow-run.Pending"], [RUNNING, *ENDED], seconds, ANY_FLOW_RUN),
         action=_crashing(f"a worker took it {seconds // 60} minutes ago, and it has not begun: start it again"),
         enabled=True,
     )
@@ -135,7 +149,7 @@ def overlong_run_automation() -> Automation:
     return Automation(
         name="musenet: flow runs that take a day",
         description=f"Cancel {', '.join(LIMITED)} after {LONGEST_HOURS} hours; what they have finished is kept.",
-        trigger=unless_followed(RUNNING, ENDED, LONGEST_HOURS * 3600, ANY_FLOW_RUN, _of_flows(LIMITED)),
+        trigger=unless_followed([RUNNING], ENDED, LONGEST_HOURS * 3600, ANY_FLOW_RUN, _of_flows(LIMITED)),
         action={"type": "cancel-flow-run"},
         enabled=False,
     )

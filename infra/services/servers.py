@@ -15,7 +15,7 @@ from infra.services.commands import server_command, start_server
 from infra.services.database import create_database, create_registry
 from infra.services.environment import server_environment
 from infra.services.health import PortTaken, ServiceError, address, answers, port_of, wait_until_healthy
-from infra.services.liveness import dead_run_automation
+from infra.services.liveness import dead_run_automations
 from infra.services.password import make_password
 from infra.services.records import (
     Record,
@@ -80,7 +80,8 @@ def up(lake: Lake) -> list[Service]:
                 else:
                     raise ServiceError(f"other programs took {PORTS} ports before the {name} server: start it again")
             if "prefect" in processes:
-                install(PrefectAPI(f"{records['prefect'].url}/api", password), dead_run_automation())
+                for automation in dead_run_automations():
+                    install(PrefectAPI(f"{records['prefect'].url}/api", password), automation)
             for name, process in processes.items():  # by now they have their children
                 write_record(lake, name, replace(records[name], processes=identities(process.pid)))
         except BaseException:

@@ -154,10 +154,12 @@ class Soak:
         return self.site.state(run)
 
     def nothing_left(self) -> None:
-        """Raises Wrong for orphans, and runs that MLflow still takes for running."""
+        """Raises Wrong for orphans, and runs that Prefect or MLflow takes for unfinished."""
         if not wait_for(lambda: not any(self.site.processes()), GRACE_SECONDS):
-            left = [" ".join(_words(each)[:4]) for each in self.site.processes()]
+            left = [described(each) for each in self.site.processes()]
             raise Wrong(f"still there after {GRACE_SECONDS:.0f} s: {left}")
+        if not wait_for(lambda: not self.site.unfinished(), UNBEGUN_SECONDS + GRACE_SECONDS):
+            raise Wrong(f"Prefect takes for unfinished: {self.site.unfinished()}")
         if not wait_for(lambda: not running_in_mlflow(self.site.lake), SILENT_SECONDS + GRACE_SECONDS):
             raise Wrong(f"MLflow takes for running: {running_in_mlflow(self.site.lake)}")
 
@@ -172,10 +174,7 @@ class Soak:
         """Yield what is wrong in the end."""
         if not wait_for(lambda: not self.site.slots(), LEASE_SECONDS + 2 * GRACE_SECONDS):
             yield f"slots are held: {self.site.slots()}"
-        unfinished = {"flow_runs": {"state": {"type": {"any_": ["RUNNING", "PENDING", "CANCELLING"]}}}}
-        yield from (
-            f"{run['name']} is {run['state_type']}" for run in self.site.api.post("flow_runs/filter", unfinished)
-        )
+        yield from (f"{run} is unfinished" for run in self.site.unfinished())
         report = back_up(BackupParameters(to=self.place.folder / "last", lake=self.place.lake.address))
         yield from report.findings
 
@@ -198,11 +197,14 @@ def running_in_mlflow(lake: Lake) -> list[str]:
     return [run.info.run_name for run in registry.client.search_runs([registry.experiment_id], filter_string=running)]
 
 
-def _words(process: psutil.Process) -> list[str]:
+def described(process: psutil.Process) -> str:
+    """Say what a process is, which its parent is, and what it does."""
     try:
-        return list(process.cmdline())
+        with process.oneshot():
+            words = " ".join(process.cmdline()[:4])
+            return f"{process.pid} of {process.ppid()}, {process.status()}, {process.num_threads()} threads: {words}"
     except psutil.Error:
-        return [str(process.pid)]
+        return str(process.pid)
 
 
 def plan(kills: int, flows: list[str], chance: random.Random) -> Iterator[tuple[str, str, signal.Signals]]:

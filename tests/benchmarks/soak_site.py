@@ -138,6 +138,13 @@ class Site:
                 if is_other and process.environ().get(LAKE_VARIABLE) == str(self.lake.root):
                     yield process
 
+    def unfinished(self) -> list[str]:
+        """Return the names of the flow runs that a worker has taken and that have not ended; [] without an answer."""
+        begun = {"flow_runs": {"state": {"type": {"any_": ["RUNNING", "PENDING", "CANCELLING"]}}}}
+        with contextlib.suppress(OSError):
+            return [f"{run['name']}, {run['state_name']}" for run in self.api.post("flow_runs/filter", begun)]
+        return []
+
     def slots(self) -> dict[str, int]:
         """The slots that are held, by limit."""
         limits = self.api.post("v2/concurrency_limits/filter", {})

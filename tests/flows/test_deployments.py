@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,15 @@ def test_a_deployment_is_a_flow_of_that_name(deployment: dict[str, Any]) -> None
     assert deployment["work_pool"]["name"] == "musenet"
     assert deployment["description"].endswith(".")
     assert "musenet" in deployment["tags"]
+
+
+def test_every_flow_is_set_to_crashed_that_dies_before_its_first_heartbeat() -> None:
+    from infra.services.liveness import FLOWS
+
+    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "flows").rglob("flow.py")]
+    assert sorted(FLOWS) == sorted(
+        name for source in sources for name in re.findall(r'^@flow\(name="(.+?)"', source, re.M)
+    )
 
 
 @pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=lambda deployment: str(deployment["name"]))

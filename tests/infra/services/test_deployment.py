@@ -25,7 +25,7 @@ from infra.services.liveness import (
     QUEUED_SECONDS,
     RECOVERY,
     UNBEGUN_SECONDS,
-    dead_run_automation,
+    dead_run_automations,
     overlong_run_automation,
     recovery_automation,
     unbegun_run_automation,
@@ -154,7 +154,7 @@ def test_all_flows_are_deployed_once(server: Server) -> None:
 def test_it_says_what_is_new(server: Server) -> None:
     deployed = server.deployed
     assert {name: str(state) for name, state in deployed.automations.items()} == {
-        dead_run_automation().name: "as it was, on",  # `up` has installed it
+        **{each.name: "as it was, on" for each in dead_run_automations()},  # `up` has installed them
         unbegun_run_automation().name: "created, on",
         recovery_automation("").name: "created, on",
         overlong_run_automation().name: "created, off",
@@ -173,17 +173,26 @@ def test_a_run_has_more_time_to_begin_where_it_may_be_queued(pool_type: str, sec
 
 @pytest.mark.slow
 @pytest.mark.thorough  # waits for the server's next look
-def test_a_run_that_never_began_is_set_to_crashed(server: Server) -> None:
-    """As a worker that ended at once leaves it; ten seconds, the fewest of Prefect, instead of three minutes."""
-    soon = unbegun_run_automation()
-    install(server.api, replace(soon, name="soon", trigger={**soon.trigger, "within": 10}))
+def test_a_run_that_never_began_or_died_at_once_is_set_to_crashed(server: Server) -> None:
+    """As a worker that ended at once leaves it, and a process killed before the first heartbeat of a flow within its
+    flow; ten seconds, the fewest of Prefect, instead of minutes."""
+    unbegun, silent = unbegun_run_automation(), dead_run_automations()[1]
+    for name, automation in {"unbegun": unbegun, "silent": silent}.items():
+        install(server.api, replace(automation, name=name, trigger={**automation.trigger, "within": 10}))
     flow_id = server.api.get(f"deployments/{server.ids['gc']}")["flow_id"]
-    run = server.api.post("flow_runs/", {"flow_id": flow_id, "state": {"type": "PENDING"}})["id"]
+    pending = server.api.post("flow_runs/", {"flow_id": flow_id, "state": {"type": "PENDING"}})["id"]
+    running = server.api.post("flow_runs/", {"flow_id": flow_id, "state": {"type": "RUNNING"}})["id"]
+    assert "has not begun" in crash_of(server, pending)
+    assert "no heartbeat" in crash_of(server, running)
+
+
+def crash_of(server: Server, run: str) -> str:
+    """The message of the state Crashed, once a flow run is in it."""
     deadline = time.monotonic() + 60
     while (state := server.api.get(f"flow_runs/{run}")["state"])["type"] != "CRASHED":
         assert time.monotonic() < deadline
         time.sleep(0.5)
-    assert "has not begun" in state["message"]
+    return str(state["message"])
 
 
 @pytest.mark.slow

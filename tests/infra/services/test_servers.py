@@ -25,7 +25,7 @@ from infra.lake import Lake
 from infra.services import environment, health
 from infra.services import servers as background
 from infra.services.automations import install
-from infra.services.liveness import alive, dead_run_automation, report_dead_runs
+from infra.services.liveness import alive, dead_run_automations, report_dead_runs
 from infra.services.password import read_password
 from infra.services.rest import PrefectAPI
 
@@ -167,7 +167,8 @@ def assert_the_dead_are_reported(lake: Lake, prefect: PrefectAPI) -> None:
     assert report_dead_runs(lake, prefect) == {}, "once"
     with alive(lake, dead):
         assert report_dead_runs(lake, prefect) == {}, "this process lives"
-    assert str(install(prefect, dead_run_automation())) == "as it was, on", "`up` has installed it"
+    for automation in dead_run_automations():
+        assert str(install(prefect, automation)) == "as it was, on", "`up` has installed it"
 
 
 @pytest.fixture(scope="module")
