@@ -23,7 +23,9 @@ from modeling.criticism.figures import Estimate
 from modeling.criticism.order import ORDER, mean_losses, order_of
 from modeling.criticism.surprise import SURPRISE, surprise_of
 from modeling.criticism.windows import Window, batch_of
+from modeling.network.batch import Batch
 from modeling.network.critic_head import CriticHead
+from modeling.network.precision import in_half
 from modeling.network.transformer import MuseNet
 from modeling.network.weights import UNREADABLE, WeightsError, from_weights
 from tokenization.encodings import HEADER, Encoding
@@ -68,21 +70,34 @@ class Critic:
     """On held-out generations as the model is drawn from by default, beside real windows; None where not measured."""
 
     def inputs(self, windows: Sequence[Window], size: int, encoding: Encoding) -> Heard:
-        """Return what the head hears of windows of `size` tokens."""
+        """Return what the head hears of windows of `size` tokens.
+
+        Surprise alone is computed in bfloat16 where the device multiplies it natively, twice as fast.
+        """
         batch, music = batch_of(windows, size, encoding)
         longest = max(int(music.sum(1).max()), HEADER)
         batch, music = batch.slice(longest).to(self.trunk.norm.weight.device), music[:, :longest]
+        if self.config.hears == "surprise":
+            with torch.no_grad(), in_half(self.model.norm.weight.device):
+                surprise = self._surprise(self.model.states(batch), batch, music, windows, size, encoding)
+            return Heard(surprise[..., :0], surprise, music.to(surprise.device))
         states = self.trunk.states(batch)
         if self.config.hears == "states":
             return Heard(states, None, music.to(states.device))
         with torch.no_grad():
             own = states.detach() if self.trunk is self.model else self.model.states(batch)
-            surprise = surprise_of(self.model, own, batch)
-            if self.config.orders:
-                losses = mean_losses(surprise, music)
-                order = order_of(self.model, windows, losses, size, encoding, self.config.orders)
-                surprise = torch.cat([surprise, order[:, None].expand(-1, longest, -1)], dim=-1)
-        return Heard(states[..., : self.head.d_model], surprise, music.to(states.device))
+            surprise = self._surprise(own, batch, music, windows, size, encoding)
+        return Heard(states, surprise, music.to(states.device))
+
+    def _surprise(
+        self, states: Tensor, batch: Batch, music: Tensor, windows: Sequence[Window], size: int, encoding: Encoding
+    ) -> Tensor:
+        """Return what the head hears beside states, shape (windows, positions, numbers), by the model's `states`."""
+        surprise = surprise_of(self.model, states, batch)
+        if not self.config.orders:
+            return surprise
+        order = order_of(self.model, windows, mean_losses(surprise, music), size, encoding, self.config.orders)
+        return torch.cat([surprise, order[:, None].expand(-1, surprise.shape[1], -1)], dim=-1)
 
     def logits(self, heard: Heard) -> Tensor:
         """Return the head's logits at every position, shape (windows, size)."""

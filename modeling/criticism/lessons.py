@@ -140,8 +140,8 @@ class Lessons:
             notes = vary_notes(notes, encoding, random)
             tokens = encoded_like(notes, tokens, encoding)
             real = Window(tokens, min(start, max(len(tokens) - self.window, 0)), len(tokens))
-        bad = encoded_like((damage or damages.bars_shuffled)(notes, random), tokens, encoding)
-        if len(bad) <= HEADER + 1:
+        bad = _spoilt(damage or damages.bars_shuffled, notes, tokens, encoding, random)
+        if bad is None:
             return []
         return [real, Window(bad, min(real.start, max(len(bad) - self.window, 0)), len(bad), is_real=False)]
 
@@ -165,12 +165,31 @@ def encoded_like(notes: Notes, tokens: Tokens, encoding: Encoding) -> Tokens:
     return out
 
 
+def under_style(notes: Notes, tokens: Tokens, encoding: Encoding) -> Tokens:
+    """Return the tokens of notes under the style of `tokens`, and the instrumentation that they have."""
+    out = encoding.encode(notes).copy()
+    out[0] = tokens[0]
+    return out
+
+
 def damaged(window: Window, damage: Damage, encoding: Encoding, random: Random) -> Window | None:
-    """Return a window of the damaged piece at the same place; None where nothing is left of the piece."""
-    tokens = encoded_like(damage(encoding.decode(window.tokens), random), window.tokens, encoding)
-    if len(tokens) <= HEADER + 1:
+    """Return a window of the damaged piece at the same place; None where nothing is left of the piece, or all."""
+    tokens = _spoilt(damage, encoding.decode(window.tokens), window.tokens, encoding, random)
+    if tokens is None:
         return None
     return Window(tokens, min(window.start, max(len(tokens) - HEADER - 1, 0)), len(tokens), is_real=False)
+
+
+def _spoilt(damage: Damage, notes: Notes, tokens: Tokens, encoding: Encoding, random: Random) -> Tokens | None:
+    """Return the tokens of damaged notes under the header of `tokens`; None where nothing or everything is left.
+
+    Music for other instruments gets the header of those: what it is played by must be heard in the music alone. Many
+    programs are one instrument of a vocabulary, so that exchanging them may change nothing.
+    """
+    header_like = under_style if damage is damages.instrument_swapped else encoded_like
+    out = header_like(damage(notes, random), tokens, encoding)
+    is_damaged = len(out) > HEADER + 1 and not np.array_equal(out, encoded_like(notes, tokens, encoding))
+    return out if is_damaged else None
 
 
 def vary_notes(notes: Notes, encoding: Encoding, random: Random) -> Notes:

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from modeling.config import TrainingConfig
-from modeling.training.precision import multiplies_bf16
+from modeling.network.precision import multiplies_bf16
 
 BETAS = (0.9, 0.95)
 """Decay of AdamW's two moments per step."""

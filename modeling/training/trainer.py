@@ -20,6 +20,7 @@ from modeling.config import Leaks, RunConfig
 from modeling.data import Prefetcher
 from modeling.network.batch import Batch
 from modeling.network.flops import flops_per_token, peak_flops
+from modeling.network.precision import use_bf16
 from modeling.training import checkpoints
 from modeling.training.best_weights import BestWeights
 from modeling.training.checkpoints.files import list_checkpoints
@@ -39,7 +40,6 @@ from modeling.training.events import (
     StoppedEarly,
     Warned,
 )
-from modeling.training.precision import use_bf16
 from modeling.training.process_group import sum_over_ranks, true_on_any_rank
 from modeling.training.run_folder import RunFolder
 from modeling.training.state import TrainingState

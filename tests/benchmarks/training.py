@@ -157,7 +157,7 @@ def main() -> int:
         parser.error("--steps, --rounds and --batch-size are at least 1")
 
     # They load DeepSpeed, which takes seconds; --help should not.
-    from modeling.training.precision import use_bf16
+    from modeling.network.precision import use_bf16
     from modeling.training.process_group import process_group
 
     os.environ.update({name: os.environ.get(name, value) for name, value in ONE_RANK.items()})

@@ -20,7 +20,7 @@ SETTINGS = {"steps": 25, "batch": 8, "learning_rate": 1e-2}
 
 @pytest.mark.parametrize("trunk", ["frozen", "tuned"])
 def test_damaged_pieces_are_told_from_real_ones(trunk: str, make_critic: Callable[..., Critic], split: Split) -> None:
-    settings = SETTINGS if trunk == "tuned" else {**SETTINGS, "steps": 80, "learning_rate": 3e-2}
+    settings = SETTINGS if trunk == "tuned" else {**SETTINGS, "steps": 160, "repeats": 4, "learning_rate": 3e-2}
     start = make_critic(trunk=trunk, hears="states", **settings)  # an untrained network's surprise says nothing
     before = {name: value.clone() for name, value in start.trunk.state_dict().items()}
     losses: list[float] = []

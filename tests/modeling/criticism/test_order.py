@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from modeling.criticism import Critic, Window, batch_of
-from modeling.criticism.order import GAIN, LEAST_LOSS, ORDER, disarranged, mean_losses, order_of
+from modeling.criticism.order import GAIN, LEAST_LOSS, ORDER, disarranged, mean_losses, mean_losses_of, order_of
 from modeling.criticism.surprise import surprise_of
 from modeling.data import Split
 from modeling.network.transformer import MuseNet
@@ -26,26 +26,30 @@ def windows(split: Split) -> list[Window]:
     return [*(Window(piece, 0, len(piece)) for piece in pieces), Window(pieces[0], 8, len(pieces[0]))]
 
 
-def losses_of(model: MuseNet, windows: list[Window], split: Split) -> torch.Tensor:
-    batch, music = batch_of(windows, SIZE, split.encoding)
-    return mean_losses(surprise_of(model, model.states(batch), batch), music)
-
-
 @torch.inference_mode()
 def test_it_is_the_loss_under_other_orders_less_the_window_s_own(
     make_model: Callable[..., MuseNet], split: Split, windows: list[Window]
 ) -> None:
     model = make_model()
-    own = losses_of(model, windows, split)
+    own = mean_losses_of(model, windows, SIZE, split.encoding)
     others = []
     for number in range(2):
         copies = [disarranged(window, SIZE, split.encoding, number) for window in windows]
-        others.append(losses_of(model, [copy for copy in copies if copy is not None], split))
+        others.append(mean_losses_of(model, [copy for copy in copies if copy is not None], SIZE, split.encoding))
     gain = (others[0] + others[1]) / 2 - own
     found = order_of(model, windows, own, SIZE, split.encoding, 2)
     assert found.shape == (3, ORDER)
-    torch.testing.assert_close(found[:, 0], GAIN * gain)
-    torch.testing.assert_close(found[:, 1], GAIN * gain / (own + LEAST_LOSS))
+    torch.testing.assert_close(found[:, 0], GAIN * gain, atol=0.02, rtol=0)
+    torch.testing.assert_close(found[:, 1], GAIN * gain / (own + LEAST_LOSS), atol=0.02, rtol=0)
+
+
+@torch.inference_mode()
+def test_the_loss_is_that_of_surprise(make_model: Callable[..., MuseNet], split: Split, windows: list[Window]) -> None:
+    """But for the rounding of bfloat16."""
+    model = make_model()
+    batch, music = batch_of(windows, SIZE, split.encoding)
+    own = mean_losses(surprise_of(model, model.states(batch), batch), music)
+    torch.testing.assert_close(mean_losses_of(model, windows, SIZE, split.encoding), own, atol=0.02, rtol=0)
 
 
 def test_bars_change_places_behind_what_came_before(split: Split, windows: list[Window]) -> None:
@@ -76,7 +80,7 @@ def test_a_critic_hears_it_of_each_window_alone(
     together = critic.hear(windows, split.encoding)
     cut = [replace(window, tokens=window.tokens[: window.start + 32]) for window in windows]
     for window, heard in zip(cut, together, strict=True):
-        np.testing.assert_allclose(critic.hear([window], split.encoding)[0], heard, atol=1e-5)
+        np.testing.assert_allclose(critic.hear([window], split.encoding)[0], heard, atol=2e-3)
     without = make_critic(orders=0)
     assert without.head.surprise_proj is not None and critic.head.surprise_proj is not None
     assert critic.head.surprise_proj.in_features == without.head.surprise_proj.in_features + ORDER

@@ -1,4 +1,4 @@
-"""The precision of training: bfloat16 where the device multiplies it natively, else float32."""
+"""Precision: bfloat16 where the device multiplies it natively, else float32."""
 
 from __future__ import annotations
 
@@ -16,3 +16,8 @@ def multiplies_bf16(device: torch.device) -> bool:
 def use_bf16(precision: str, device: torch.device) -> bool:
     """True if training runs in bfloat16; `auto` takes it where the device multiplies it natively."""
     return multiplies_bf16(device) if precision == "auto" else precision == "bf16"
+
+
+def in_half(device: torch.device) -> torch.autocast:
+    """Return the context in which products of matrices are of bfloat16, where the device multiplies it natively."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=multiplies_bf16(device))

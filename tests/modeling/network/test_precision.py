@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from modeling.training.precision import use_bf16
+from modeling.network.precision import use_bf16
 
 
 class TestPrecision:
