@@ -22,7 +22,7 @@ UNLISTED: Final = "unlisted"
 TOKENS: Final = TokenSettings(encoding="note", time=Time.BEATS)
 
 CRITIC: Final = CriticConfig(
-    window=512, hidden=32, hears="surprise", trunk="frozen", repeats=8, steps=1500, learning_rate=5e-3
+    window=512, hidden=32, hears="surprise", trunk="frozen", repeats=4, steps=1500, learning_rate=5e-3
 )
 """A small head alone: a trunk of its own would double the file, and states would be learned by heart."""
 
@@ -44,7 +44,7 @@ class StarterParameters(BaseModel):
     critic: CriticConfig = CRITIC
     critic_pieces: int = Field(1024, ge=8)
     """Generations that the critic learns from."""
-    critic_held_out: int = Field(192, ge=4)
+    critic_held_out: int = Field(384, ge=4)
     """Those that it is calibrated and measured with."""
     lake: LakeAddress
 

@@ -21,7 +21,7 @@ from modeling.config.critic import CriticConfig
 from modeling.criticism.calibration import Calibration, Values
 from modeling.criticism.figures import Estimate
 from modeling.criticism.order import ORDER, mean_losses, order_of
-from modeling.criticism.surprise import SURPRISE, surprise_of
+from modeling.criticism.surprise import SURPRISE, surprise_of, with_recent
 from modeling.criticism.windows import Window, batch_of
 from modeling.network.batch import Batch
 from modeling.network.critic_head import CriticHead
@@ -31,9 +31,10 @@ from modeling.network.weights import UNREADABLE, WeightsError, from_weights
 from tokenization.encodings import HEADER, Encoding
 
 CRITIC_CONFIG, CRITIC_WEIGHTS = "critic.json", "critic.safetensors"
-CRITIC_FORMAT = 7
-"""Format of a stored critic. 7: the order of bars; 6: more numbers of surprise, and a head that may hear it alone; 5:
-its AUC; 4: a head that may hear surprise; 3: a logit at every position, a calibration, and possibly a trunk."""
+CRITIC_FORMAT = 8
+"""Format of a stored critic. 8: surprise of the last tokens; 7: the order of bars; 6: more numbers of surprise, and a
+head that may hear it alone; 5: its AUC; 4: a head that may hear surprise; 3: a logit at every position, a calibration,
+and possibly a trunk."""
 BATCH = 16
 """Windows in one forward pass."""
 HEAD, TRUNK = "head.", "trunk."
@@ -93,7 +94,7 @@ class Critic:
         self, states: Tensor, batch: Batch, music: Tensor, windows: Sequence[Window], size: int, encoding: Encoding
     ) -> Tensor:
         """Return what the head hears beside states, shape (windows, positions, numbers), by the model's `states`."""
-        surprise = surprise_of(self.model, states, batch)
+        surprise = with_recent(surprise_of(self.model, states, batch))
         if not self.config.orders:
             return surprise
         order = order_of(self.model, windows, mean_losses(surprise, music), size, encoding, self.config.orders)

@@ -173,11 +173,13 @@ def under_style(notes: Notes, tokens: Tokens, encoding: Encoding) -> Tokens:
 
 
 def damaged(window: Window, damage: Damage, encoding: Encoding, random: Random) -> Window | None:
-    """Return a window of the damaged piece at the same place; None where nothing is left of the piece, or all."""
+    """Return a window of the damaged piece at the same place, in proportion; None where nothing is left of the piece,
+    or all."""
     tokens = _spoilt(damage, encoding.decode(window.tokens), window.tokens, encoding, random)
     if tokens is None:
         return None
-    return Window(tokens, min(window.start, max(len(tokens) - HEADER - 1, 0)), len(tokens), is_real=False)
+    share = min((len(tokens) - HEADER) / (len(window.tokens) - HEADER), 1.0)
+    return Window(tokens, int(window.start * share), len(tokens), is_real=False)
 
 
 def _spoilt(damage: Damage, notes: Notes, tokens: Tokens, encoding: Encoding, random: Random) -> Tokens | None:

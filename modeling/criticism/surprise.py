@@ -15,10 +15,16 @@ from modeling.network.batch import Batch
 from modeling.network.transformer import MuseNet
 from tokenization.encodings import HEADER
 
-SURPRISE = 7
-"""Numbers at every position: loss, entropy, their difference, the probability, the difference in standard deviations of
-the loss, the probability of all tokens that are likelier, and 1 where that is above RARE."""
+OF_A_TOKEN = 7
+"""Numbers of a token: loss, entropy, their difference, the probability, the difference in standard deviations of the
+loss, the probability of all tokens that are likelier, and 1 where that is above RARE."""
 RARE = 0.97
+AVERAGED = (0, 2, 4, 6)
+"""Those of them that are averaged over the last tokens, too: a passage that is not real is heard amid others."""
+RECENT = (16, 64, 192)
+"""Tokens that such an average is over."""
+SURPRISE = OF_A_TOKEN + len(AVERAGED) * len(RECENT)
+"""Numbers at every position: of the token, and averages over the last ones."""
 NATS = 4.0
 """By which loss and entropy are divided, so that they are about as large as other inputs."""
 LEAST_VARIANCE = 0.05
@@ -27,12 +33,12 @@ LEAST_VARIANCE = 0.05
 
 @torch.no_grad()
 def surprise_of(model: MuseNet, states: Tensor, batch: Batch) -> Tensor:
-    """Return the surprise of every token under a network, shape (windows, size, SURPRISE).
+    """Return the numbers of every token under a network, shape (windows, size, OF_A_TOKEN).
 
     `states`: the network's, shape (windows, size, d_model). Headers have none. Computed by window, since the logits of
     all would be the largest tensor by far.
     """
-    found = states.new_zeros(*batch.tokens.shape, SURPRISE, dtype=torch.float32)
+    found = states.new_zeros(*batch.tokens.shape, OF_A_TOKEN, dtype=torch.float32)
     table = model.output_table()
     tokens = batch.tokens.to(states.device).long()
     for row in range(len(tokens)):
@@ -42,8 +48,25 @@ def surprise_of(model: MuseNet, states: Tensor, batch: Batch) -> Tensor:
     return found
 
 
+def with_recent(numbers_btf: Tensor) -> Tensor:
+    """Return the numbers of tokens with averages over the last of them, shape (windows, size, SURPRISE).
+
+    Those over the last n tokens are over all behind the header where there are fewer.
+    """
+    heard = numbers_btf[:, HEADER:, list(AVERAGED)]
+    sums = heard.double().cumsum(1)
+    position = torch.arange(1, heard.shape[1] + 1, device=heard.device)[:, None]
+    parts = [numbers_btf]
+    for count in RECENT:
+        recent = sums.clone()
+        recent[:, count:] -= sums[:, :-count]
+        average = (recent / position.clamp(max=count)).to(numbers_btf.dtype)
+        parts.append(torch.nn.functional.pad(average, (0, 0, HEADER, 0)))
+    return torch.cat(parts, dim=-1)
+
+
 def _surprise(logits: Tensor, tokens: Tensor) -> Tensor:
-    """Return the numbers of tokens, shape (size, SURPRISE), by the logits before each, shape (size, vocabulary)."""
+    """Return the numbers of tokens, shape (size, OF_A_TOKEN), by the logits before each, shape (size, vocabulary)."""
     losses = logits.logsumexp(-1, keepdim=True) - logits
     loss = losses.gather(1, tokens[:, None])
     probabilities = (-losses).exp()

@@ -9,7 +9,17 @@ import torch
 
 from modeling.criticism import Critic, CriticConfig, Window, batch_of, new_critic
 from modeling.criticism.order import ORDER
-from modeling.criticism.surprise import LEAST_VARIANCE, NATS, RARE, SURPRISE, surprise_of
+from modeling.criticism.surprise import (
+    AVERAGED,
+    LEAST_VARIANCE,
+    NATS,
+    OF_A_TOKEN,
+    RARE,
+    RECENT,
+    SURPRISE,
+    surprise_of,
+    with_recent,
+)
 from modeling.data import Split
 from modeling.network.critic_head import POOLS
 from modeling.network.transformer import MuseNet
@@ -26,7 +36,7 @@ def test_it_is_loss_and_entropy_of_each_token(melody: int, make_model: Callable[
         states = model.states(batch)
         found = surprise_of(model, states, batch)
         logits = model.logits(states, batch.texture)
-    assert found.shape == (2, SIZE, SURPRISE)
+    assert found.shape == (2, SIZE, OF_A_TOKEN)
     assert not found[:, :HEADER].any()
     expected = torch.distributions.Categorical(logits=logits[:, HEADER - 1 : -1])
     loss = -expected.log_prob(batch.tokens[:, HEADER:].long())
@@ -40,6 +50,19 @@ def test_it_is_loss_and_entropy_of_each_token(melody: int, make_model: Callable[
     likelier = (expected.probs * (expected.logits > -loss[..., None])).sum(-1)
     torch.testing.assert_close(found[:, HEADER:, 5], likelier)
     assert torch.equal(found[:, HEADER:, 6] > 0, likelier > RARE)
+
+
+def test_averages_are_over_the_last_tokens_behind_the_header() -> None:
+    numbers = torch.rand(2, HEADER + 40, OF_A_TOKEN)
+    found = with_recent(numbers)
+    assert found.shape == (2, HEADER + 40, SURPRISE)
+    assert torch.equal(found[..., :OF_A_TOKEN], numbers)
+    assert not found[:, :HEADER, OF_A_TOKEN:].any()
+    averages = found[..., OF_A_TOKEN:].unflatten(-1, (len(RECENT), len(AVERAGED)))
+    for index, count in enumerate(RECENT):
+        for last in (0, 15, 39):
+            heard = numbers[:, HEADER + max(last + 1 - count, 0) : HEADER + last + 1, list(AVERAGED)]
+            torch.testing.assert_close(averages[:, HEADER + last, index], heard.mean(1))
 
 
 def test_a_tuned_critic_hears_the_surprise_of_the_model_itself(
