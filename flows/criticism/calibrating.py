@@ -16,7 +16,7 @@ from flows.criticism.report import Reliability
 from flows.criticism.windows import windows_of
 from modeling.archive import Generation
 from modeling.criticism import Calibration, Critic, fit_calibration, hear_prefixes, probability
-from modeling.criticism.calibration import Values
+from modeling.criticism.calibration import WHOLE, Values
 from modeling.data import Split
 
 BINS = 10
@@ -68,7 +68,9 @@ class _Half:
         """Return the calibration of this half."""
         is_there = ~np.isnan(self.logits)
         is_real = np.broadcast_to(self.is_real[:, None], self.logits.shape)
-        return fit_calibration(self.logits[is_there], self.sizes[is_there], is_real[is_there])
+        is_whole = np.arange(self.logits.shape[1]) == self.logits.shape[1] - 1
+        weight = np.broadcast_to(np.where(is_whole, WHOLE, 1.0), self.logits.shape)
+        return fit_calibration(self.logits[is_there], self.sizes[is_there], is_real[is_there], weight[is_there])
 
 
 def _hear(critic: Critic, split: Split, generations: Sequence[Generation]) -> _Half:

@@ -23,7 +23,7 @@ from modeling.criticism import (
     prefix_sizes,
 )
 from modeling.criticism.calibration import Values
-from modeling.criticism.lessons import LEARNED, LEAST_NOTES, damaged, splice
+from modeling.criticism.lessons import LEARNED, LEAST_NOTES, changed, damaged, splice
 from modeling.data import Split
 from tokenization import damages
 from tokenization.augmentation import Variant, apply
@@ -118,13 +118,14 @@ class Measuring:
 
     def _changed(self, kind: Kind, change: Damage, is_learned: bool) -> CriticFigure:
         random = np.random.default_rng([self.seed, STREAM])
-        changed: list[Window | None] = [
-            damaged(window, change, self.encoding, random)
+        after = damaged if kind == "damage" else changed
+        found: list[Window | None] = [
+            after(window, change, self.encoding, random)
             if len(self.encoding.decode(window.tokens)) >= LEAST_NOTES
             else None
             for window in self.real
         ]
-        return self._against(kind, change.__name__.replace("_", " "), changed, is_learned)
+        return self._against(kind, change.__name__.replace("_", " "), found, is_learned)
 
     def _against(self, kind: Kind, name: str, windows: Sequence[Window | None], is_learned: bool) -> CriticFigure:
         """Return the figure of windows, each in place of a real one, against those; None where there is none."""

@@ -1,12 +1,13 @@
 """Calibration: from logits to probabilities that hold, by the number of tokens heard.
 
-Platt scaling (Platt, 1999) with a scale and an offset that depend on the logarithm of the tokens heard: a critic that
-has heard little is unsure however its logit looks.
+Logits below zero have a slope of their own (as in beta calibration: Kull et al., 2017), for a critic that takes some
+real music for noise must not be as sure of its noes as of its yeses. Slopes and offset depend on the logarithm of the
+tokens heard: a critic that has heard little is unsure however its logit looks.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,28 +15,37 @@ from numpy.typing import NDArray
 Values = NDArray[np.float64]
 REFERENCE = 64.0
 """Tokens heard at which `growth` and `drift` do not count."""
-FLATTEST = 0.01
-"""Least scale: a higher logit always means likelier real."""
+FLATTEST = 0.1
+"""Least slope: a higher logit always means likelier real."""
 STRENGTH = 1.0
-"""Inverse of the regularisation of the fit, which holds back what a handful of pieces would say."""
+"""Weight of half the sum of squares of what is fitted beside the loss of all windows, which holds back what a handful
+of pieces would say."""
+WHOLE = 4.0
+"""Weight of whole windows, by which pieces are judged, beside that of their prefixes."""
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Scale and offset of a critic's logits. The defaults leave them as they are."""
+    """Slopes and offset of a critic's logits. The defaults leave them as they are."""
 
-    scale: float = 1.0
-    growth: float = 0.0
-    """Of the scale, for each doubling of the tokens heard."""
+    low: float = 1.0
+    """Slope of logits far below zero; between the two it goes over smoothly."""
+    low_growth: float = 0.0
+    """Of that slope, for each doubling of the tokens heard."""
+    high: float = 1.0
+    """Slope of logits far above zero."""
+    high_growth: float = 0.0
     offset: float = 0.0
     drift: float = 0.0
-    """Of the offset, likewise."""
+    """Of the offset, for each doubling of the tokens heard."""
 
     def apply(self, logits: Values, heard: Values) -> Values:
         """Return calibrated logits. `heard`: tokens behind the header that each is about."""
         doublings = np.log2(np.maximum(heard, 1.0) / REFERENCE)
-        scale = np.maximum(self.scale + self.growth * doublings, FLATTEST)
-        return np.asarray(scale * logits + self.offset + self.drift * doublings)
+        low = np.maximum(self.low + self.low_growth * doublings, FLATTEST)
+        high = np.maximum(self.high + self.high_growth * doublings, FLATTEST)
+        bent = high * np.logaddexp(0, logits) - low * np.logaddexp(0, -logits)
+        return np.asarray(bent + self.offset + self.drift * doublings)
 
 
 def probability(logits: Values) -> Values:
@@ -43,17 +53,28 @@ def probability(logits: Values) -> Values:
     return np.asarray(1 / (1 + np.exp(-np.clip(logits, -60, 60))))
 
 
-def fit_calibration(logits: Values, heard: Values, is_real: NDArray[np.bool_]) -> Calibration:
-    """Fit a calibration to held-out windows, real and not, shape (windows,) each. Raises ValueError for one kind."""
-    from sklearn.linear_model import LogisticRegression
+def fit_calibration(
+    logits: Values, heard: Values, is_real: NDArray[np.bool_], weight: Values | None = None
+) -> Calibration:
+    """Fit a calibration to held-out windows, real and not, shape (windows,) each; `weight`: theirs, None: all alike.
+
+    Both kinds count as much in all. Raises ValueError for one kind.
+    """
+    from scipy.optimize import minimize
 
     if is_real.all() or not is_real.any():
         raise ValueError("calibration needs windows that are real and others that are not")
-    doublings = np.log2(np.maximum(heard, 1.0) / REFERENCE)
-    columns = np.stack([logits, logits * doublings, doublings], axis=1)
-    fitted = LogisticRegression(C=STRENGTH, class_weight="balanced", max_iter=1000).fit(columns, is_real)
-    scale, growth, drift = fitted.coef_[0].tolist()
-    return Calibration(max(scale, FLATTEST), growth, float(fitted.intercept_[0]), drift)
+    counted = np.ones(len(logits)) if weight is None else weight
+    sides = [counted * (is_real == side) for side in (True, False)]
+    balanced = np.sum([side * (counted.sum() / 2 / side.sum()) for side in sides], axis=0)
+    signs = np.where(is_real, -1.0, 1.0)
+
+    def loss(fitted: Values) -> float:
+        losses = np.logaddexp(0, signs * Calibration(*fitted).apply(logits, heard))
+        return float(balanced @ losses + STRENGTH / 2 * (fitted @ fitted))
+
+    found = minimize(loss, np.array(astuple(Calibration())), method="Nelder-Mead", options={"maxiter": 4000})
+    return Calibration(*found.x.tolist())
 
 
 def expected_calibration_error(probabilities: Values, is_real: NDArray[np.bool_], bins: int = 10) -> float:

@@ -140,8 +140,9 @@ class Lessons:
             notes = vary_notes(notes, encoding, random)
             tokens = encoded_like(notes, tokens, encoding)
             real = Window(tokens, min(start, max(len(tokens) - self.window, 0)), len(tokens))
-        bad = _spoilt(damage or damages.bars_shuffled, notes, tokens, encoding, random)
-        if bad is None:
+        bad = _after(damage or damages.bars_shuffled, notes, tokens, encoding, random)
+        # Many programs are one instrument of a vocabulary, so that exchanging them may change nothing.
+        if len(bad) <= HEADER + 1 or np.array_equal(bad, encoded_like(notes, tokens, encoding)):
             return []
         return [real, Window(bad, min(real.start, max(len(bad) - self.window, 0)), len(bad), is_real=False)]
 
@@ -172,26 +173,29 @@ def under_style(notes: Notes, tokens: Tokens, encoding: Encoding) -> Tokens:
     return out
 
 
-def damaged(window: Window, damage: Damage, encoding: Encoding, random: Random) -> Window | None:
-    """Return a window of the damaged piece at the same place, in proportion; None where nothing is left of the piece,
-    or all."""
-    tokens = _spoilt(damage, encoding.decode(window.tokens), window.tokens, encoding, random)
-    if tokens is None:
+def changed(window: Window, change: Damage, encoding: Encoding, random: Random) -> Window | None:
+    """Return a window of the changed piece at the same place, in proportion; None where nothing is left of it."""
+    tokens = _after(change, encoding.decode(window.tokens), window.tokens, encoding, random)
+    if len(tokens) <= HEADER + 1:
         return None
     share = min((len(tokens) - HEADER) / (len(window.tokens) - HEADER), 1.0)
     return Window(tokens, int(window.start * share), len(tokens), is_real=False)
 
 
-def _spoilt(damage: Damage, notes: Notes, tokens: Tokens, encoding: Encoding, random: Random) -> Tokens | None:
-    """Return the tokens of damaged notes under the header of `tokens`; None where nothing or everything is left.
+def damaged(window: Window, damage: Damage, encoding: Encoding, random: Random) -> Window | None:
+    """Return a window of the damaged piece as `changed` does; None, too, where the damage has changed nothing."""
+    found = changed(window, damage, encoding, random)
+    untouched = encoded_like(encoding.decode(window.tokens), window.tokens, encoding)
+    return None if found is None or np.array_equal(found.tokens, untouched) else found
 
-    Music for other instruments gets the header of those: what it is played by must be heard in the music alone. Many
-    programs are one instrument of a vocabulary, so that exchanging them may change nothing.
+
+def _after(change: Damage, notes: Notes, tokens: Tokens, encoding: Encoding, random: Random) -> Tokens:
+    """Return the tokens of changed notes under the header of `tokens`.
+
+    Music for other instruments gets the header of those: what it is played by must be heard in the music alone.
     """
-    header_like = under_style if damage is damages.instrument_swapped else encoded_like
-    out = header_like(damage(notes, random), tokens, encoding)
-    is_damaged = len(out) > HEADER + 1 and not np.array_equal(out, encoded_like(notes, tokens, encoding))
-    return out if is_damaged else None
+    header_like = under_style if change is damages.instrument_swapped else encoded_like
+    return header_like(change(notes, random), tokens, encoding)
 
 
 def vary_notes(notes: Notes, encoding: Encoding, random: Random) -> Notes:

@@ -17,7 +17,7 @@ from modeling.data import Split
 from modeling.network.transformer import MuseNet
 from modeling.network.weights import WeightsError
 
-CALIBRATION = Calibration(2.0, 0.1, -1.0, 0.2)
+CALIBRATION = Calibration(2.0, 0.1, 1.5, 0.3, -1.0, 0.2)
 AUC = Estimate(0.8, 0.6, 0.9)
 
 

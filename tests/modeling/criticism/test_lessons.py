@@ -7,9 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from modeling.criticism import Generated, Lessons
-from modeling.criticism.lessons import LEARNED, splice
+from modeling.criticism import Generated, Lessons, Window
+from modeling.criticism.lessons import LEARNED, changed, damaged, splice
 from modeling.data import Split
+from tokenization import damages
 from tokenization.dataset.shards import ShardError
 from tokenization.encodings import HEADER
 
@@ -46,6 +47,34 @@ def test_all_damages_are_met(split: Split) -> None:
     kinds = Lessons(split, [], WINDOW, 1.0).draw(60, np.random.default_rng(1))
     pairs = zip(kinds[::2], kinds[1::2])
     assert sum(not np.array_equal(real.tokens, bad.tokens) for real, bad in pairs) > 50
+
+
+def test_a_damage_that_changes_nothing_is_none(split: Split) -> None:
+    window, random = Window(split.pieces[-1], 0, len(split.pieces[-1])), np.random.default_rng(0)
+    assert damaged(window, lambda notes, _: notes, split.encoding, random) is None
+    same = changed(window, lambda notes, _: notes, split.encoding, random)
+    assert same is not None and same.tokens.tolist() == window.tokens.tolist()
+
+
+def test_music_for_another_instrument_has_the_header_of_that(split: Split) -> None:
+    window = Window(split.pieces[-1], 0, len(split.pieces[-1]))
+    for seed in range(20):
+        found = damaged(window, damages.instrument_swapped, split.encoding, np.random.default_rng(seed))
+        if found is not None:
+            assert found.tokens[0] == window.tokens[0]
+            assert found.tokens[1] == split.encoding.encode(split.encoding.decode(found.tokens))[1]
+            return
+    raise AssertionError("no instrument of this vocabulary is another than the piece's")
+
+
+def test_of_a_shorter_piece_the_window_is_at_the_same_place(split: Split) -> None:
+    piece = split.pieces[-1]
+    window = Window(piece, (len(piece) - HEADER) // 2, len(piece))
+    found = changed(
+        window, lambda notes, _: notes.taken(np.arange(0, len(notes), 2)), split.encoding, np.random.default_rng(0)
+    )
+    assert found is not None
+    assert found.start == pytest.approx((len(found.tokens) - HEADER) / 2, abs=1)
 
 
 def test_behind_a_generated_middle_the_piece_goes_on(split: Split) -> None:

@@ -58,7 +58,7 @@ def test_scores_are_calibrated_by_what_was_heard(make_critic: Callable[..., Crit
     critic = make_critic()
     piece = split.pieces[-1]
     plain = judge(critic, split.encoding, [piece], [len(piece)])[0].logits
-    scaled = replace(critic, calibration=Calibration(3.0, 0.0, 0.5, 0.0))
+    scaled = replace(critic, calibration=Calibration(low=3.0, high=3.0, offset=0.5))
     np.testing.assert_allclose(judge(scaled, split.encoding, [piece], [len(piece)])[0].logits, 3 * plain + 0.5)
 
 
