@@ -31,7 +31,9 @@ def test_each_half_is_scored_by_the_other_s_calibration(monkeypatch: pytest.Monk
     expected.append(first.apply(halves[1].logits[:, 0], halves[1].sizes[:, 0]))
     np.testing.assert_allclose(found.scores, probability(np.concatenate(expected)))
     assert found.is_real.sum() == 70 and len(found.is_real) == 140
-    assert min(first.offset, second.offset) < found.calibration.offset < max(first.offset, second.offset)
+    between = np.array([1.25]), halves[0].sizes[:1, 0]  # real by the first half, not by the second one
+    scores = [float(each.apply(*between)[0]) for each in (second, found.calibration, first)]
+    assert scores == sorted(scores)
 
 
 def test_windows_are_counted_by_their_scores() -> None:

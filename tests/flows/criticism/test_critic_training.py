@@ -146,7 +146,7 @@ def test_a_frozen_critic_has_no_trunk_of_its_own(studio) -> None:
     training, _ = trained(studio, parameters_of(critic=frozen))
     model = load_model(studio[2].folder.model)
     assert load_critic(training.folder, model).trunk is model
-    assert np.isfinite(load_critic(training.folder, model).calibration.scale)
+    assert np.isfinite(load_critic(training.folder, model).calibration.high)
 
 
 def test_a_child_s_critic_begins_with_that_of_its_parent(studio) -> None:
