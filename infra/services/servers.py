@@ -80,8 +80,9 @@ def up(lake: Lake) -> list[Service]:
                 else:
                     raise ServiceError(f"other programs took {PORTS} ports before the {name} server: start it again")
             if "prefect" in processes:
+                prefect = PrefectAPI(f"{records['prefect'].url}/api", password)
                 for automation in dead_run_automations():
-                    install(PrefectAPI(f"{records['prefect'].url}/api", password), automation)
+                    install(prefect, automation)
             for name, process in processes.items():  # by now they have their children
                 write_record(lake, name, replace(records[name], processes=identities(process.pid)))
         except BaseException:

@@ -22,7 +22,7 @@ from modeling.criticism.calibration import Calibration, Values
 from modeling.criticism.figures import Estimate
 from modeling.criticism.order import ORDER, mean_losses, order_of
 from modeling.criticism.surprise import SURPRISE, surprise_of, with_recent
-from modeling.criticism.windows import Window, batch_of
+from modeling.criticism.windows import BATCH, Window, batch_of
 from modeling.network.batch import Batch
 from modeling.network.critic_head import CriticHead
 from modeling.network.precision import in_half
@@ -35,8 +35,6 @@ CRITIC_FORMAT = 8
 """Format of a stored critic. 8: surprise of the last tokens; 7: the order of bars; 6: more numbers of surprise, and a
 head that may hear it alone; 5: its AUC; 4: a head that may hear surprise; 3: a logit at every position, a calibration,
 and possibly a trunk."""
-BATCH = 16
-"""Windows in one forward pass."""
 HEAD, TRUNK = "head.", "trunk."
 """Prefixes of the weights."""
 

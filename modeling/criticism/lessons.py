@@ -140,9 +140,8 @@ class Lessons:
             notes = vary_notes(notes, encoding, random)
             tokens = encoded_like(notes, tokens, encoding)
             real = Window(tokens, min(start, max(len(tokens) - self.window, 0)), len(tokens))
-        bad = _after(damage or damages.bars_shuffled, notes, tokens, encoding, random)
-        # Many programs are one instrument of a vocabulary, so that exchanging them may change nothing.
-        if len(bad) <= HEADER + 1 or np.array_equal(bad, encoded_like(notes, tokens, encoding)):
+        bad = _spoilt(damage or damages.bars_shuffled, notes, tokens, encoding, random)
+        if bad is None or len(bad) <= HEADER + 1:
             return []
         return [real, Window(bad, min(real.start, max(len(bad) - self.window, 0)), len(bad), is_real=False)]
 
@@ -159,34 +158,38 @@ def _other_styles(tokens: Tokens, encoding: Encoding) -> list[int]:
     return [other for style in vocabulary.styles if (other := vocabulary.style_id(style)) != int(tokens[0])]
 
 
-def encoded_like(notes: Notes, tokens: Tokens, encoding: Encoding) -> Tokens:
-    """Return the tokens of notes under the style and instrumentation of `tokens`."""
+def encoded_like(notes: Notes, tokens: Tokens, encoding: Encoding, kept: int = 2) -> Tokens:
+    """Return the tokens of notes under the style and instrumentation of `tokens`; `kept`: 1 for the style alone."""
     out = encoding.encode(notes).copy()
-    out[:2] = tokens[:2]
-    return out
-
-
-def under_style(notes: Notes, tokens: Tokens, encoding: Encoding) -> Tokens:
-    """Return the tokens of notes under the style of `tokens`, and the instrumentation that they have."""
-    out = encoding.encode(notes).copy()
-    out[0] = tokens[0]
+    out[:kept] = tokens[:kept]
     return out
 
 
 def changed(window: Window, change: Damage, encoding: Encoding, random: Random) -> Window | None:
     """Return a window of the changed piece at the same place, in proportion; None where nothing is left of it."""
-    tokens = _after(change, encoding.decode(window.tokens), window.tokens, encoding, random)
+    return _in_place(window, _after(change, encoding.decode(window.tokens), window.tokens, encoding, random))
+
+
+def damaged(window: Window, damage: Damage, encoding: Encoding, random: Random) -> Window | None:
+    """Return a window of the damaged piece as `changed` does; None, too, where the damage has changed nothing."""
+    tokens = _spoilt(damage, encoding.decode(window.tokens), window.tokens, encoding, random)
+    return None if tokens is None else _in_place(window, tokens)
+
+
+def _in_place(window: Window, tokens: Tokens) -> Window | None:
     if len(tokens) <= HEADER + 1:
         return None
     share = min((len(tokens) - HEADER) / (len(window.tokens) - HEADER), 1.0)
     return Window(tokens, int(window.start * share), len(tokens), is_real=False)
 
 
-def damaged(window: Window, damage: Damage, encoding: Encoding, random: Random) -> Window | None:
-    """Return a window of the damaged piece as `changed` does; None, too, where the damage has changed nothing."""
-    found = changed(window, damage, encoding, random)
-    untouched = encoded_like(encoding.decode(window.tokens), window.tokens, encoding)
-    return None if found is None or np.array_equal(found.tokens, untouched) else found
+def _spoilt(damage: Damage, notes: Notes, tokens: Tokens, encoding: Encoding, random: Random) -> Tokens | None:
+    """Return the tokens of damaged notes as `_after` does; None where they are those of the notes as they were.
+
+    Many programs are one instrument of a vocabulary, so that exchanging them may change nothing.
+    """
+    out = _after(damage, notes, tokens, encoding, random)
+    return None if np.array_equal(out, encoded_like(notes, tokens, encoding)) else out
 
 
 def _after(change: Damage, notes: Notes, tokens: Tokens, encoding: Encoding, random: Random) -> Tokens:
@@ -194,8 +197,8 @@ def _after(change: Damage, notes: Notes, tokens: Tokens, encoding: Encoding, ran
 
     Music for other instruments gets the header of those: what it is played by must be heard in the music alone.
     """
-    header_like = under_style if change is damages.instrument_swapped else encoded_like
-    return header_like(change(notes, random), tokens, encoding)
+    kept = 1 if change is damages.instrument_swapped else 2
+    return encoded_like(change(notes, random), tokens, encoding, kept)
 
 
 def vary_notes(notes: Notes, encoding: Encoding, random: Random) -> Notes:

@@ -17,7 +17,7 @@ from torch.nn.functional import cross_entropy
 
 from modeling.criticism.lessons import encoded_like
 from modeling.criticism.surprise import NATS
-from modeling.criticism.windows import Window, batch_of
+from modeling.criticism.windows import BATCH, Window, batch_of
 from modeling.network.precision import in_half
 from modeling.network.transformer import MuseNet
 from tokenization.damages import bars_shuffled
@@ -29,8 +29,6 @@ GAIN = 8.0
 """By which both are multiplied, so that they are about as large as other inputs."""
 LEAST_LOSS = 0.05
 """Added to a loss that is divided by; nats a token."""
-BATCH = 16
-"""Windows in one forward pass."""
 
 
 @torch.no_grad()

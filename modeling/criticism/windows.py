@@ -14,6 +14,8 @@ from modeling.network.loss import UNHEARD, UNLABELLED
 from tokenization.encodings import HEADER, Encoding
 from tokenization.vocabulary import Tokens
 
+BATCH = 16
+"""Windows in one forward pass."""
 LEAST_HEARD = 12
 """Tokens behind the header that a critic has heard where it is first asked."""
 
