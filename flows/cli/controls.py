@@ -81,7 +81,12 @@ OPTIONS = (
         type=NATS,
         help="Bonus in nats of what a section recalls of the one that it is like.  [default: the model's]",
     ),
-    click.option("--section-bars", type=click.IntRange(1, 64), help="Bars of a section.  [default: the model's]"),
+    click.option(
+        "--section-bars",
+        type=click.IntRange(1, 64),
+        help="Bars of a section; without a form half as many, or half as many again, in some pieces.  "
+        "[default: the model's]",
+    ),
     click.option(
         "--missing",
         type=NATS,

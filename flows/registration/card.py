@@ -116,7 +116,7 @@ def _drawing(drawing: DrawingConfig) -> str:
         f", the last three pitch classes up to {drawing.stay:g} nats less likely while music stays on them for more "
         f"than {drawing.stay_seconds:g} s"
     )
-    recall = f", some sections of {drawing.section_bars} bars recalling earlier ones by {drawing.recall:g} nats"
+    recall = f", some sections of about {drawing.section_bars} bars recalling earlier ones by {drawing.recall:g} nats"
     return (
         f"Where a request says nothing: temperature {drawing.temperature:g} (of waits "
         f"{drawing.temperature * drawing.time_temperature:g}, of pitches "

@@ -43,7 +43,7 @@ class DrawingConfig(StrictModel):
     """Nats by which notes and waits become likelier that a section of a piece recalls from an earlier one, by a form
     that the seed draws or a request writes."""
     section_bars: int = Field(4, ge=1, le=64)
-    """Bars of a section."""
+    """Bars of a section; where the seed draws the form half as many in some pieces, half as many again in others."""
 
 
 PLAIN: Final = DrawingConfig()

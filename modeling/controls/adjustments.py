@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from modeling.controls.form import Plans
 from modeling.controls.harmony import class_bias, remember_class, stay_bias, strike_class
 from modeling.controls.phrases import HEARD, phrase_penalty
 from modeling.controls.recall import METRE_BEATS, note_down, recall, tell_metre
@@ -83,9 +84,9 @@ class Adjustments:
         self._advance = self._advance or machine_code(_advance, *arguments)
         self._advance(*arguments)
 
-    def follow(self, plans: NDArray[np.int64]) -> None:
-        """Give each piece a form: the section that each one recalls, or NEW, shape (batch, sections)."""
-        self.state = self.state._replace(plan=plans)
+    def follow(self, plans: Plans) -> None:
+        """Give each piece a form."""
+        self.state = self.state._replace(plan=plans.recalled, section_bars=plans.bars)
 
     def keep(self, rows: NDArray[np.int64]) -> None:
         """Keep these pieces, in this order; one that is named more than once is copied."""
@@ -153,7 +154,7 @@ def _apply(
             if settings.repetition <= 0:
                 by_pitch[:] = 0.0
             if state.score.bar[row] > 0:
-                section = settings.section * state.score.bar[row]
+                section = state.section_bars[row] * state.score.bar[row] * settings.beat
                 recalled = recall(state.score, row, state.now[row], state.plan[row], section, settings.recall, by_pitch)
                 recalled = min(recalled, settings.longest_wait)
         weighs = is_tempered or stays

@@ -7,13 +7,15 @@ songs, dances and hymns do. A form says when to come back; `modeling.controls.re
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 SECTIONS: Final = 512
 """Sections of a piece that a form says something of; those behind them recall none."""
+SECTION_BARS: Final = 4
+"""Bars of a section where nothing is said."""
 NEW: Final = -1
 """In a plan: a section that recalls none."""
 RETURNS: Final = (1.0, 1.5)
@@ -21,6 +23,10 @@ RETURNS: Final = (1.0, 1.5)
 two of five in the mean, but in some pieces hardly any, and in others nearly all, as in real ones."""
 BACK: Final = (0.15, 0.25, 0.2, 0.4)
 """How often that is the one before, the second one before, and so on."""
+LENGTHS: Final = (0.5, 1.0, 1.5)
+"""Lengths of a piece's sections where no form is written, as multiples of the one that is set: real pieces come back by
+two, four or six bars."""
+LENGTH_SHARES: Final = (0.2, 0.4, 0.4)
 STREAM: Final = 0x666F726D
 """Sets the random numbers of forms apart from those of tokens."""
 LETTERS: Final = re.compile(r"[A-Za-z]{1,64}")
@@ -38,21 +44,33 @@ def parse_form(text: str) -> tuple[int, ...]:
     return tuple(NEW if first == number else first for number, first in enumerate(firsts))
 
 
-def plans_of(form: str | None, seed: int, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the section that each one recalls, or NEW, of pieces with these numbers, shape (pieces, SECTIONS).
+class Plans(NamedTuple):
+    """The forms of pieces."""
 
-    A form in letters is gone through over and over. Without one, a plan is drawn by seed and number alone.
+    recalled: NDArray[np.int64]
+    """The section that each one recalls, or NEW, shape (pieces, sections)."""
+    bars: NDArray[np.int64]
+    """Bars of a section, shape (pieces,)."""
+
+
+def plans_of(form: str | None, section_bars: int, seed: int, numbers: NDArray[np.int64]) -> Plans:
+    """Return the forms of pieces with these numbers, of SECTIONS sections.
+
+    One in letters is gone through over and over, in sections of `section_bars`. Without one, a plan and the length of
+    its sections are drawn by seed and number alone.
     """
     if form is not None:
         once = np.array(parse_form(form), np.int64)
         rest = np.resize(np.where(once == NEW, np.arange(len(once)), once), SECTIONS - len(once))
-        return np.tile(np.append(once, rest), (len(numbers), 1))
+        return Plans(np.tile(np.append(once, rest), (len(numbers), 1)), np.full(len(numbers), section_bars))
     plans = np.empty((len(numbers), SECTIONS), np.int64)
+    lengths = np.empty(len(numbers))
     sections = np.arange(SECTIONS)
-    for plan, number in zip(plans, numbers.tolist()):
+    for row, number in enumerate(numbers.tolist()):
         random = np.random.default_rng((STREAM, seed % 2**64, number))
         back = 1 + random.choice(len(BACK), SECTIONS, p=BACK)
         share = random.beta(*RETURNS)
         recalls = (random.random(SECTIONS) < share) & (sections > 0)
-        plan[:] = np.where(recalls, np.maximum(sections - back, 0), NEW)
-    return plans
+        plans[row] = np.where(recalls, np.maximum(sections - back, 0), NEW)
+        lengths[row] = random.choice(LENGTHS, p=LENGTH_SHARES)
+    return Plans(plans, np.maximum(np.rint(section_bars * lengths).astype(np.int64), 1))

@@ -18,8 +18,6 @@ from tokenization.vocabulary import VocabularyError
 
 REPEATS = 2
 """Times that a phrase may be heard without a penalty where nothing is said."""
-SECTION_BARS = 4
-"""Bars of a section where nothing is said."""
 STAY_SECONDS = 5.0
 """Time that music may stay on three pitch classes without a penalty where nothing is said."""
 DENSITY_SECONDS = 4.0
@@ -51,8 +49,6 @@ class Settings(NamedTuple):
     stay: float
     stay_ticks: float
     recall: float
-    section: int
-    """Ticks of a section for each beat of its bars."""
     beat: int
     """Ticks of a beat."""
 
@@ -81,6 +77,8 @@ class State(NamedTuple):
     CLASSES); NEVER before it."""
     plan: NDArray[np.int64]
     """The section that each one recalls, shape (batch, sections)."""
+    section_bars: NDArray[np.int64]
+    """Bars of a section."""
     score: Score
 
 
@@ -108,7 +106,6 @@ def settings_of(encoding: Encoding, controls: Controls) -> Settings:
         controls.stay or 0.0,
         (STAY_SECONDS if controls.stay_seconds is None else controls.stay_seconds) * per_second,
         (controls.recall or 0.0) if knows_bars else 0.0,
-        (controls.section_bars or SECTION_BARS) * beat,
         beat,
     )
 
@@ -128,6 +125,7 @@ def new_state(asked: NDArray[np.bool_]) -> State:
         np.zeros((batch, CLASSES)),
         np.full((batch, CLASSES), NEVER),
         np.full((batch, 1), NEW),
+        np.ones(batch, np.int64),
         empty_score(batch),
     )
 

@@ -88,7 +88,8 @@ class Controls(BaseModel):
     where a form is written FORM_NATS at least. An infill recalls nothing, nor does music whose time is in
     seconds, which knows no bars."""
     section_bars: Annotated[int, Field(ge=1, le=64)] | None = None
-    """Bars of a section, of three or four beats as the piece itself has them; None: the model's own, else 4."""
+    """Bars of a section, of three or four beats as the piece itself has them; None: the model's own, else 4. Where no
+    form is written, pieces have sections of half as many, as many, or half as many again."""
 
     @model_validator(mode="after")
     def _ranges_are_not_empty(self) -> Self:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from modeling.controls.form import plans_of
+from modeling.controls.form import SECTION_BARS, plans_of
 from modeling.generation.decoder import Decoder
 from modeling.generation.direction import Direction
 from modeling.generation.executors import Executor, Rows, new_executor
@@ -159,8 +159,9 @@ class Growth:
         self._prefill()
         self._pieces.keep(row_of.reshape(-1))
         self._decoder.keep(row_of.reshape(-1))
-        if direction.controls.recall:
-            self._pieces.follow(plans_of(direction.controls.form, seed, self._numbers))
+        if (controls := direction.controls).recall:
+            bars = controls.section_bars or SECTION_BARS
+            self._pieces.follow(plans_of(controls.form, bars, seed, self._numbers))
         self._remaining = np.arange(len(prompts))
         self._latest: Rows = np.empty(0, np.int64)
 

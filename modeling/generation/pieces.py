@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from modeling.controls import Controls
 from modeling.controls.adjustments import Adjustments
 from modeling.controls.entries import Entries
+from modeling.controls.form import Plans
 from modeling.generation.direction import Direction
 from modeling.generation.executors import Fields, Floats, Rows
 from modeling.generation.frame import Frame, FrameState
@@ -89,7 +90,7 @@ class GrowingPieces:
     def __len__(self) -> int:
         return len(self.lengths)
 
-    def follow(self, plans: Rows) -> None:
+    def follow(self, plans: Plans) -> None:
         """Give each piece a form, see `modeling.controls.form`; of a given piece the rest stays, and none is given."""
         if self._adjustments is not None and self._frame is None:
             self._adjustments.follow(plans)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from modeling.controls import Controls
 from modeling.controls.adjustments import Adjustments
-from modeling.controls.form import NEW
+from modeling.controls.form import NEW, Plans
 from modeling.controls.phrases import PHRASE
 from modeling.controls.recall import TRIPLE
 from tokenization.encodings import Encoding, Time, get_encoding
@@ -300,8 +300,8 @@ class TestRecall:
         return get_encoding("combined", vocabulary, Time.BEATS)
 
     def desk(self, encoding: Encoding, text: str, *plan: int) -> Desk:
-        desk = Desk(encoding, recall=2.0, section_bars=2)
-        desk.adjustments.follow(np.array([plan or (NEW, NEW, 0)]))
+        desk = Desk(encoding, recall=2.0)
+        desk.adjustments.follow(Plans(np.array([plan or (NEW, NEW, 0)]), np.array([2])))
         return desk.take(text)
 
     def test_makes_the_notes_of_the_section_likelier_and_then_the_wait_to_the_next(self, encoding: Encoding) -> None:

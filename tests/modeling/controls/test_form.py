@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from modeling.controls.form import BACK, NEW, RETURNS, SECTIONS, parse_form, plans_of
+from modeling.controls.form import BACK, LENGTH_SHARES, NEW, RETURNS, SECTIONS, parse_form, plans_of
 
 
 def test_a_section_recalls_the_first_with_its_letter() -> None:
@@ -21,21 +21,24 @@ def test_what_is_no_form_is_refused(text: str) -> None:
 
 
 def test_a_written_form_is_gone_through_over_and_over() -> None:
-    plan = plans_of("ABA", 0, np.arange(2))
-    assert plan.shape == (2, SECTIONS)
-    assert plan[0, :9].tolist() == [NEW, NEW, 0, 0, 1, 0, 0, 1, 0]
-    assert (plan[0] == plan[1]).all()
+    plans = plans_of("ABA", 3, 0, np.arange(2))
+    assert plans.recalled.shape == (2, SECTIONS)
+    assert plans.recalled[0, :9].tolist() == [NEW, NEW, 0, 0, 1, 0, 0, 1, 0]
+    assert (plans.recalled[0] == plans.recalled[1]).all()
+    assert plans.bars.tolist() == [3, 3]
 
 
 def test_a_drawn_one_is_a_function_of_seed_and_number() -> None:
-    plans = plans_of(None, 7, np.arange(40))
-    assert (plans_of(None, 7, np.array([33])) == plans[33]).all()
-    assert len(np.unique(plans, axis=0)) == 40
-    assert (plans_of(None, 8, np.array([33])) != plans[33]).any()
+    plans = plans_of(None, 4, 7, np.arange(40))
+    again, other = (plans_of(None, 4, seed, np.array([33])) for seed in (7, 8))
+    assert (again.recalled[0] == plans.recalled[33]).all()
+    assert again.bars[0] == plans.bars[33]
+    assert len(np.unique(plans.recalled, axis=0)) == 40
+    assert (other.recalled[0] != plans.recalled[33]).any()
 
 
 def test_some_of_its_sections_recall_one_of_the_four_before() -> None:
-    plans, sections = plans_of(None, 0, np.arange(400)), np.arange(SECTIONS)
+    plans, sections = plans_of(None, 4, 0, np.arange(400)).recalled, np.arange(SECTIONS)
     assert (plans[:, 0] == NEW).all()
     recalls = plans != NEW
     returns, others = RETURNS
@@ -44,3 +47,11 @@ def test_some_of_its_sections_recall_one_of_the_four_before() -> None:
     assert (share < 0.1).any() and (share > 0.8).any(), "pieces differ in how much of them comes back"
     back = np.broadcast_to(sections, plans.shape)[recalls] - plans[recalls]
     assert (np.bincount(back, minlength=5) / len(back))[1:] == pytest.approx(BACK, abs=0.02)
+
+
+def test_its_sections_are_longer_in_some_pieces_than_in_others() -> None:
+    bars = plans_of(None, 4, 0, np.arange(2000)).bars
+    lengths, counts = np.unique(bars, return_counts=True)
+    assert lengths.tolist() == [2, 4, 6]
+    assert counts / len(bars) == pytest.approx(LENGTH_SHARES, abs=0.03)
+    assert set(plans_of(None, 1, 0, np.arange(100)).bars.tolist()) == {1, 2}, "one bar at least"
