@@ -32,7 +32,7 @@ FURTHER = {
     **dict.fromkeys(
         (
             *("temperature", "top_p", "time_temperature", "pitch_temperature", "tonality", "repetition"),
-            *("stay", "stay_seconds", "recall"),
+            *("stay", "stay_seconds", "recall", "returns"),
         ),
         pl.Float64,
     ),
@@ -78,6 +78,7 @@ class Generation:
     stay_seconds: float
     recall: float
     section_bars: int
+    returns: float
     seed: int
     candidate: int
     """Its number among those of the seed."""

@@ -135,7 +135,8 @@ class Filler:
                 prompt=prompt,
                 length=int(self.split.sizes[index]),
                 step=step,
-                **sampler.model_dump(exclude={"share"}),
+                **sampler.model_dump(exclude={"share", "returns"}),
+                returns=sampler.returns_of(self.split.styles[index]),
                 seed=seed,
                 candidate=candidate,
             )

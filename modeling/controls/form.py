@@ -18,9 +18,11 @@ SECTION_BARS: Final = 4
 """Bars of a section where nothing is said."""
 NEW: Final = -1
 """In a plan: a section that recalls none."""
-RETURNS: Final = (1.0, 1.5)
-"""Of the beta distribution of the share of a piece's sections that recall an earlier one, where no form is written:
-two of five in the mean, but in some pieces hardly any, and in others nearly all, as in real ones."""
+ALIKE: Final = 2.5
+"""Sum of the parameters of the beta distribution of that share: the higher, the more alike pieces are. In some hardly
+any section comes back and in others nearly all do, as in real ones."""
+LEAST_RETURNS: Final = 0.01
+"""Least mean share, and 1 less the greatest: a beta distribution has none of 0 and 1."""
 BACK: Final = (0.15, 0.25, 0.2, 0.4)
 """How often that is the one before, the second one before, and so on."""
 LENGTHS: Final = (0.5, 1.0, 1.5)
@@ -53,11 +55,14 @@ class Plans(NamedTuple):
     """Bars of a section, shape (pieces,)."""
 
 
-def plans_of(form: str | None, section_bars: int, seed: int, numbers: NDArray[np.int64]) -> Plans:
+def plans_of(
+    form: str | None, section_bars: int, returns: NDArray[np.float64], seed: int, numbers: NDArray[np.int64]
+) -> Plans:
     """Return the forms of pieces with these numbers, of SECTIONS sections.
 
     One in letters is gone through over and over, in sections of `section_bars`. Without one, a plan and the length of
-    its sections are drawn by seed and number alone.
+    its sections are drawn by seed, number and `returns` alone: the mean share of sections that recall an earlier one,
+    shape (pieces,).
     """
     if form is not None:
         once = np.array(parse_form(form), np.int64)
@@ -66,10 +71,11 @@ def plans_of(form: str | None, section_bars: int, seed: int, numbers: NDArray[np
     plans = np.empty((len(numbers), SECTIONS), np.int64)
     lengths = np.empty(len(numbers))
     sections = np.arange(SECTIONS)
-    for row, number in enumerate(numbers.tolist()):
+    means = np.clip(returns, LEAST_RETURNS, 1 - LEAST_RETURNS)
+    for row, (number, mean) in enumerate(zip(numbers.tolist(), means.tolist(), strict=True)):
         random = np.random.default_rng((STREAM, seed % 2**64, number))
         back = 1 + random.choice(len(BACK), SECTIONS, p=BACK)
-        share = random.beta(*RETURNS)
+        share = random.beta(ALIKE * mean, ALIKE * (1 - mean))
         recalls = (random.random(SECTIONS) < share) & (sections > 0)
         plans[row] = np.where(recalls, np.maximum(sections - back, 0), NEW)
         lengths[row] = random.choice(LENGTHS, p=LENGTH_SHARES)

@@ -82,7 +82,7 @@ class Controls(BaseModel):
     (after Grave et al., 2017, "Improving Neural Language Models with a Continuous Cache")."""
     form: Annotated[str, read_by(parse_form)] | None = None
     """Sections by letter, such as `AABA`, gone through over and over: one recalls the first with its letter. None:
-    drawn by the seed, two sections of five recall one of the four before."""
+    drawn by the seed, some sections recall one of the four before."""
     recall: Nats | None = None
     """Nats by which notes and waits become likelier that a section recalls; None: the model's own,
     where a form is written FORM_NATS at least. An infill recalls nothing, nor does music whose time is in
@@ -90,6 +90,9 @@ class Controls(BaseModel):
     section_bars: Annotated[int, Field(ge=1, le=64)] | None = None
     """Bars of a section, of three or four beats as the piece itself has them; None: the model's own, else 4. Where no
     form is written, pieces have sections of half as many, as many, or half as many again."""
+    returns: dict[str, Annotated[float, Field(ge=0, le=1)]] | None = None
+    """Mean share of a piece's sections that recall an earlier one where no form is written, by style; None: the model's
+    own. 0.4 for a style that is not named; one that the model does not know is passed over."""
 
     @model_validator(mode="after")
     def _ranges_are_not_empty(self) -> Self:

@@ -154,7 +154,8 @@ def _generation(
         prompt=HEADER,
         length=int(split.sizes[index]),
         step=0,
-        **sampler.model_dump(exclude={"share"}),
+        **sampler.model_dump(exclude={"share", "returns"}),
+        returns=sampler.returns_of(split.styles[index]),
         seed=seed,
         candidate=candidate,
     )

@@ -104,6 +104,7 @@ class TestItsDigest:
             {"repeats": 3},
             {"form": "AABA"},
             {"section_bars": 8},
+            {"returns": {"bach": 0.2}},
             *({name: 1.5} for name in ("density", "key_strength", "outside", "missing", "repetition", "tonality")),
             *({name: 1.5} for name in ("stay", "stay_seconds", "recall")),
             *({f"{kind}_temperature": 0.5} for kind in ("time", "pitch", "instrument")),
@@ -168,6 +169,7 @@ class TestTheNetworkSSide:
                 stay_seconds=5,
                 recall=0,
                 section_bars=4,
+                returns={},
             ),
             is_open=True,
             instruments=("violin",),
@@ -186,6 +188,7 @@ class TestTheNetworkSSide:
             stay_seconds=6,
             recall=1.5,
             section_bars=8,
+            returns={"bach": 0.1},
         )
         found = request_for_model(PieceRequest(top_p=0.7, tonality=0, repeats=3), own, 500, None)
         assert (found.sampling.temperature, found.sampling.top_p) == (0.9, 0.7)
@@ -199,6 +202,7 @@ class TestTheNetworkSSide:
             stay_seconds=6,
             recall=1.5,
             section_bars=8,
+            returns={"bach": 0.1},
         )
 
     def test_recalls_what_a_written_form_says_by_more_than_the_model_by_itself(self) -> None:

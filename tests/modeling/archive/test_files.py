@@ -37,6 +37,7 @@ def generation(split: Split, step: int, candidate: int) -> Generation:
         stay_seconds=4.0,
         recall=1.5,
         section_bars=8,
+        returns=0.3,
         seed=2**31 - 1,
         candidate=candidate,
     )
