@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from flows.criticism.aspects import measure_aspects
 from flows.criticism.calibrating import calibrate_crosswise
 from flows.criticism.generations import Generations
 from flows.criticism.measuring import Measuring
@@ -153,7 +154,8 @@ class CriticTraining:
         beside = self.generations.held_out("calibration", self.calibration, half, bar, self.ordinary)
         ordinary = self.generations.held_out("test", self.test, half, bar, self.ordinary)
         crosswise = calibrate_crosswise(critic, ((self.calibration, beside), (self.test, ordinary)))
-        critic = replace(critic, calibration=crosswise.calibration)
+        aspects = measure_aspects(critic, ((self.calibration, beside), (self.test, ordinary)), self.parameters.seed)
+        critic = replace(critic, calibration=crosswise.calibration, aspects=aspects.calibrations)
         measuring = Measuring(critic, self.test, ordinary, self.parameters.seed)
         mixed = self.generations.held_out("mixed", self.test, half, bar, None)
         figures = [measuring.of_generations("generated", "all samplers", mixed, True)]
@@ -166,7 +168,13 @@ class CriticTraining:
                 continue  # the ordinary one, measured already
             further[name] = self.generations.held_out(_slug(name), self.test, count, bar, sampler)
             figures.append(measuring.of_generations("sampler", name, further[name], name in learned))
-        figures += [*measuring.prefixes(), *measuring.places(), *measuring.damages(), *measuring.cues()]
+        figures += [
+            *measuring.prefixes(),
+            *measuring.places(),
+            *measuring.damages(),
+            *measuring.cues(),
+            *aspects.figures,
+        ]
         noise = measuring.score(windows_of(further[MEASURED[-1].name], self.test)[0])
         made, real = measuring.made_scores.scores, measuring.real_scores.scores
         report = CriticReport(
@@ -183,6 +191,7 @@ class CriticTraining:
             held_out_windows=len(crosswise.scores),
             figures=figures,
             reliability=crosswise.reliability(),
+            aspect_errors=aspects.errors,
         )
         critic = replace(critic, auc=measuring.own_auc)
         bar.update(1, 1, f"held-out AUC {report.auc:.3f}, noise below ordinary {report.noise_below:.1%}")

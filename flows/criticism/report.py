@@ -10,11 +10,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from infra.errors import UserError
 from infra.files import write_atomically
 from infra.settings import one_line
+from modeling.criticism import Estimate
 
 REPORT_FILE = "report.json"
-REPORT_FORMAT: Final = 4
-"""4: tokens heard count from the end of the prompt, and intervals are over families."""
-Kind = Literal["generated", "prefix", "place", "sampler", "damage", "cue"]
+REPORT_FORMAT: Final = 5
+"""5: aspects; 4: tokens heard count from the end of the prompt, and intervals are over families."""
+Kind = Literal["generated", "prefix", "place", "sampler", "damage", "cue", "aspect"]
 TITLES: dict[Kind, str] = {
     "generated": "Generations of the archive's samplers together",
     "prefix": "Generations as the model is drawn from by default, by the tokens heard behind the prompt",
@@ -22,6 +23,7 @@ TITLES: dict[Kind, str] = {
     "sampler": "Generations by temperature and top-p",
     "damage": "Damaged real pieces",
     "cue": "Real pieces changed in what should not count",
+    "aspect": "Real windows by aspect, beside ones with its fault, transposed, or composed",
 }
 
 
@@ -44,6 +46,19 @@ class CriticFigure(_Strict):
     """True if the critic has learned from windows of this kind, of other pieces."""
 
 
+def figure_of(kind: Kind, name: str, estimate: Estimate, windows: int, is_learned: bool = False) -> CriticFigure:
+    """Return the figure of an AUC."""
+    return CriticFigure(
+        kind=kind,
+        name=name,
+        auc=estimate.value,
+        low=estimate.low,
+        high=estimate.high,
+        windows=windows,
+        is_learned=is_learned,
+    )
+
+
 class Reliability(_Strict):
     """The held-out windows of a range of scores."""
 
@@ -57,7 +72,7 @@ class Reliability(_Strict):
 class CriticReport(_Strict):
     """A trained critic in numbers."""
 
-    format: Literal[4] = REPORT_FORMAT
+    format: Literal[5] = REPORT_FORMAT
     run_id: str
     folder: str
     auc: float
@@ -76,6 +91,8 @@ class CriticReport(_Strict):
     held_out_windows: int
     figures: list[CriticFigure]
     reliability: list[Reliability]
+    aspect_errors: dict[str, float]
+    """Expected calibration errors of the aspects, as that of the scores."""
     began_with: Literal["parent", "new"] = "new"
     """The critic of the run's parent, or a new one."""
     reused: bool = False
@@ -97,6 +114,7 @@ class CriticReport(_Strict):
             "critic_calibration_floor": self.calibration_floor,
             "critic_noise_below": self.noise_below,
             "critic_ordinary_below": self.ordinary_below,
+            **{f"critic_calibration_error_{name}": error for name, error in self.aspect_errors.items()},
             **{_plain(name): value for name, value in by_figure.items()},
         }
 
@@ -116,6 +134,9 @@ class CriticReport(_Strict):
             if rows:
                 lines += ["", f"## {title}", "", "| | AUC | 95 % | windows |", "|---|---|---|---|"]
                 lines += [f"| {r.name} | {r.auc:.3f} | {r.low:.3f}–{r.high:.3f} | {r.windows:,} |" for r in rows]
+        if self.aspect_errors:
+            errors = (f"{name} {error:.3f}" for name, error in self.aspect_errors.items())
+            lines += ["", f"Calibration error of the aspects: {', '.join(errors)}."]
         lines += ["", "## Scores and shares that are real", "", "| mean score | real | windows |", "|---|---|---|"]
         lines += [f"| {r.score:.2f} | {r.real:.2f} | {r.windows:,} |" for r in self.reliability]
         return "\n".join(lines) + "\n"

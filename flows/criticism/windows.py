@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from modeling.archive import Generation, generated_of
 from modeling.criticism import Window
@@ -19,3 +20,8 @@ def windows_of(generations: Sequence[Generation], split: Split) -> tuple[list[Wi
         made.append(each.window)
         real.append(Window(tokens, each.start, len(tokens), judged_from=each.prompt))
     return made, real
+
+
+def families_of(generations: Sequence[Generation]) -> NDArray[np.str_]:
+    """Return the families of the pieces that generations stand beside, shape (generations,)."""
+    return np.array([each.family for each in generations], np.str_)

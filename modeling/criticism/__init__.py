@@ -5,11 +5,13 @@
 - `judge`: windows over whole pieces → a `Judgement` each: a score, and a curve along the piece
 - `Window`, `Lessons`, `Generated`: what a critic hears, and what it learns from: real windows beside generations and
   damaged pieces under the same headers
+- `ASPECTS`, `hear_aspects`, `judge_aspects`: whether music is in its own order, for its instruments and in its style
 - `new_critic`, `fit_critic`: its training beside a finished network; `fit_calibration`: probabilities that hold
 - `auc`, `expected_calibration_error`: how good it is
 """
 
 from modeling.config.critic import CriticConfig
+from modeling.criticism.aspects import ASPECTS, Aspect, hear_aspects, judge_aspects
 from modeling.criticism.calibration import (
     Calibration,
     calibration_floor,
@@ -43,8 +45,10 @@ from modeling.criticism.windows import Window, batch_of, labels_of
 from modeling.network.critic_head import CriticHead
 
 __all__ = [
+    "ASPECTS",
     "CRITIC_CONFIG",
     "CRITIC_WEIGHTS",
+    "Aspect",
     "Calibration",
     "Critic",
     "CriticConfig",
@@ -62,8 +66,10 @@ __all__ = [
     "final_logits",
     "fit_calibration",
     "fit_critic",
+    "hear_aspects",
     "hear_prefixes",
     "judge",
+    "judge_aspects",
     "judge_windows",
     "labels_of",
     "load_critic",

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -19,8 +19,8 @@ from torch import Tensor
 
 from modeling.config.critic import CriticConfig
 from modeling.criticism.calibration import Calibration, Values
+from modeling.criticism.contrasts import GAINS, disarranged, gain_of, mean_losses, numbers_of
 from modeling.criticism.figures import Estimate
-from modeling.criticism.order import ORDER, mean_losses, order_of
 from modeling.criticism.surprise import SURPRISE, surprise_of, with_recent
 from modeling.criticism.windows import BATCH, Window, batch_of
 from modeling.network.batch import Batch
@@ -31,10 +31,10 @@ from modeling.network.weights import UNREADABLE, WeightsError, from_weights
 from tokenization.encodings import HEADER, Encoding
 
 CRITIC_CONFIG, CRITIC_WEIGHTS = "critic.json", "critic.safetensors"
-CRITIC_FORMAT = 8
-"""Format of a stored critic. 8: surprise of the last tokens; 7: the order of bars; 6: more numbers of surprise, and a
-head that may hear it alone; 5: its AUC; 4: a head that may hear surprise; 3: a logit at every position, a calibration,
-and possibly a trunk."""
+CRITIC_FORMAT = 9
+"""Format of a stored critic. 9: aspects; 8: surprise of the last tokens; 7: the order of bars; 6: more numbers of
+surprise, and a head that may hear it alone; 5: its AUC; 4: a head that may hear surprise; 3: a logit at every position,
+a calibration, and possibly a trunk."""
 HEAD, TRUNK = "head.", "trunk."
 """Prefixes of the weights."""
 
@@ -65,6 +65,8 @@ class Critic:
     head: CriticHead
     config: CriticConfig
     calibration: Calibration = field(default_factory=Calibration)
+    aspects: Mapping[str, Calibration] = field(default_factory=dict)
+    """Of what it says of a window's aspects, by their names; none where they were not measured."""
     auc: Estimate | None = None
     """On held-out generations as the model is drawn from by default, beside real windows; None where not measured."""
 
@@ -95,7 +97,8 @@ class Critic:
         surprise = with_recent(surprise_of(self.model, states, batch))
         if not self.config.orders:
             return surprise
-        order = order_of(self.model, windows, mean_losses(surprise, music), size, encoding, self.config.orders)
+        losses, orders = mean_losses(surprise, music), self.config.orders
+        order = numbers_of(gain_of(self.model, windows, losses, size, encoding, disarranged, orders), losses)
         return torch.cat([surprise, order[:, None].expand(-1, surprise.shape[1], -1)], dim=-1)
 
     def logits(self, heard: Heard) -> Tensor:
@@ -128,6 +131,7 @@ def save_critic(critic: Critic, folder: Path, is_tuned: bool) -> None:
         "d_model": critic.head.d_model,
         "config": critic.config.model_dump(mode="json"),
         "calibration": asdict(critic.calibration),
+        "aspects": {name: asdict(each) for name, each in critic.aspects.items()},
         "auc": None if critic.auc is None else asdict(critic.auc),
         "has_trunk": is_tuned,
     }
@@ -155,7 +159,8 @@ def load_critic(folder: Path, model: MuseNet) -> Critic:
         if content["has_trunk"]:
             trunk = from_weights(model.config, _part(weights, TRUNK), model.norm.weight.device)
         calibration, estimate = Calibration(**content["calibration"]), _estimate(content)
-    return Critic(model, trunk, head.to(model.norm.weight.device).eval(), config, calibration, estimate)
+        aspects = {name: Calibration(**each) for name, each in content["aspects"].items()}
+    return Critic(model, trunk, head.to(model.norm.weight.device).eval(), config, calibration, aspects, estimate)
 
 
 def read_head(folder: Path, d_model: int, config: CriticConfig) -> CriticHead | None:
@@ -216,7 +221,7 @@ def _estimate(content: dict[str, Any]) -> Estimate | None:
 def new_head(d_model: int, config: CriticConfig) -> CriticHead:
     """Return the head of a critic of these settings, untrained."""
     states = 0 if config.hears == "surprise" else d_model
-    surprise = SURPRISE + (ORDER if config.orders else 0)
+    surprise = SURPRISE + (GAINS if config.orders else 0)
     return CriticHead(states, config.hidden, 0 if config.hears == "states" else surprise)
 
 

@@ -130,7 +130,7 @@ class Lessons:
             return []
         start = int(random.integers(max(len(tokens) - self.window, 0) + 1)) if random.random() < ANYWHERE else 0
         real = Window(tokens, start, len(tokens))
-        damage, others = _choose(random), _other_styles(tokens, encoding)
+        damage, others = _choose(random), other_styles(tokens, encoding)
         if damage is None and others:
             restyled = tokens.copy()
             restyled[0] = random.choice(others)
@@ -153,7 +153,8 @@ def _choose(random: Random) -> Damage | None:
     return LEARNED[chosen][0] if chosen < len(LEARNED) else None
 
 
-def _other_styles(tokens: Tokens, encoding: Encoding) -> list[int]:
+def other_styles(tokens: Tokens, encoding: Encoding) -> list[int]:
+    """Return the ids of all styles but that of the header of `tokens`."""
     vocabulary = encoding.vocabulary
     return [other for style in vocabulary.styles if (other := vocabulary.style_id(style)) != int(tokens[0])]
 

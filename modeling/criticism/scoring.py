@@ -46,14 +46,22 @@ def judge(
     `lengths`: the tokens of each whole piece, as it is or as it was planned. Neighbouring windows share half of their
     music, and the last one ends with the piece.
     """
+    windows, owner = windows_over(pieces, lengths, critic.config.window, start)
+    ends, logits = final_logits(critic, encoding, windows)
+    return [Judgement(ends[owner == number], logits[owner == number]) for number in range(len(pieces))]
+
+
+def windows_over(
+    pieces: Sequence[Tokens], lengths: Sequence[int], size: int, start: int = 0
+) -> tuple[list[Window], NDArray[np.int64]]:
+    """Return windows of `size` tokens over pieces from body token `start` on, and the index of each one's piece, shape
+    (windows,)."""
     windows, owners = [], []
     for number, (tokens, length) in enumerate(zip(pieces, lengths)):
-        for begin in window_starts(len(tokens), critic.config.window, start):
+        for begin in window_starts(len(tokens), size, start):
             windows.append(Window(tokens, begin, length))
             owners.append(number)
-    ends, logits = final_logits(critic, encoding, windows)
-    owner = np.array(owners)
-    return [Judgement(ends[owner == number], logits[owner == number]) for number in range(len(pieces))]
+    return windows, np.array(owners, np.int64)
 
 
 def window_starts(size: int, window: int, start: int = 0) -> list[int]:

@@ -13,6 +13,7 @@ import torch
 from pydantic import ValidationError
 
 from flows.criticism import critic_training
+from flows.criticism.aspects import COMPOSED, FAULTS
 from flows.criticism.critic_training import CriticTraining, critic_folder
 from flows.criticism.parameters import CriticParameters
 from flows.criticism.report import read_report
@@ -56,7 +57,8 @@ class TestCriticTraining:
         training, report = trained(studio, parameters)
         assert (report.run_id, report.train_windows, report.rounds) == (run.run_id, 16, 2)
         assert 0 <= report.auc <= 1
-        assert {each.kind for each in report.figures} == {"generated", "prefix", "place", "sampler", "damage", "cue"}
+        kinds = {"generated", "prefix", "place", "sampler", "damage", "cue", "aspect"}
+        assert {each.kind for each in report.figures} == kinds
         assert all(0 <= each.low <= each.auc <= each.high <= 1 for each in report.figures)
         assert report.figure("sampler", "temperature 1e+09, top-p 1").is_learned
         assert not report.figure("sampler", "temperature 0.85, top-p 0.9").is_learned
@@ -64,6 +66,12 @@ class TestCriticTraining:
         assert sorted(path.name for path in folder.iterdir()) == ["critic.json", "critic.safetensors", "report.json"]
         critic = load_critic(folder, load_model(run.folder.model))
         assert critic.config == SMALL
+        assert critic.aspects.keys() == report.aspect_errors.keys() == {"order", "instruments", "style"}
+        for aspect, fault in FAULTS.items():
+            assert report.figure("aspect", f"{aspect}: {fault}").windows > 0
+            assert report.figure("aspect", f"{aspect}: {COMPOSED}").windows <= len(
+                training.generations.archive.read("test")
+            )
         assert read_report(folder).auc == report.auc
         archive = lake.archive / run.run_id / folder.name
         assert {"round0.parquet", "round1.parquet", "calibration.parquet", "test.parquet"} <= {

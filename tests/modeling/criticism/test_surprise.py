@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from modeling.criticism import Critic, CriticConfig, Window, batch_of, new_critic
-from modeling.criticism.order import ORDER
+from modeling.criticism.contrasts import GAINS
 from modeling.criticism.surprise import (
     AVERAGED,
     LEAST_VARIANCE,
@@ -96,7 +96,7 @@ def test_a_head_may_hear_nothing_else(make_model: Callable[..., MuseNet], split:
     config = CriticConfig(window=SIZE, hidden=8, hears="surprise", trunk="frozen")
     critic = new_critic(model, config, 0)
     assert critic.head.d_model == 0
-    assert {tensor.shape[-1] for tensor in critic.head.parameters()} <= {1, 8, SURPRISE + ORDER, 8 + POOLS}
+    assert {tensor.shape[-1] for tensor in critic.head.parameters()} <= {1, 8, SURPRISE + GAINS, 8 + POOLS}
     piece = split.pieces[-1]
     changed = piece.copy()
     changed[HEADER] = split.pieces[-2][HEADER + 1]
