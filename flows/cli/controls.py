@@ -82,6 +82,11 @@ OPTIONS = (
         help="Bonus in nats of what a section recalls of the one that it is like.  [default: the model's]",
     ),
     click.option(
+        "--returns",
+        type=click.FloatRange(0, 1),
+        help="Mean share of sections that come back, without a form.  [default: the model's for the style]",
+    ),
+    click.option(
         "--section-bars",
         type=click.IntRange(1, 64),
         help="Bars of a section; without a form half as many, or half as many again, in some pieces.  "

@@ -60,7 +60,7 @@ def generated_of(generations: Sequence[Generation], split: Split) -> list[Genera
 
 def direction_of(drawing: DrawingConfig) -> Direction:
     """Return how pieces are led that are drawn in a way, beside the settings of sampling."""
-    return Direction(controls=controls_of(drawing))
+    return Direction(controls=controls_of(drawing), style_returns=drawing.style_returns)
 
 
 def long_pieces(split: Split, window: int) -> NDArray[np.int64]:
@@ -135,7 +135,7 @@ class Filler:
                 prompt=prompt,
                 length=int(self.split.sizes[index]),
                 step=step,
-                **sampler.model_dump(exclude={"share", "returns"}),
+                **sampler.model_dump(exclude={"share", "returns", "style_returns"}),
                 returns=sampler.returns_of(self.split.styles[index]),
                 seed=seed,
                 candidate=candidate,

@@ -10,8 +10,6 @@ from modeling.config.base import StrictModel
 
 DRAWING_FILE = "drawing.json"
 """In the files of a registered version."""
-RETURNS: Final = 0.4
-"""Mean share of a piece's sections that recall an earlier one where the seed draws the form and nothing is said."""
 Rank = Literal["critic", "likelihood", "none"]
 """By what the best of several candidates is chosen; `none`: the first one."""
 AskedRank = Literal["auto", "critic", "likelihood", "none"]
@@ -47,13 +45,14 @@ class DrawingConfig(StrictModel):
     section_bars: int = Field(4, ge=1, le=64)
     """Bars of a section; where the seed draws the form half as many in some pieces, half as many again in others."""
 
-    returns: dict[str, Annotated[float, Field(ge=0, le=1)]] = Field(default_factory=dict)
-    """Mean share of a piece's sections that recall an earlier one where the seed draws the form, by style:
-    0.4 for one that is not named. Styles that a model does not know are passed over."""
+    returns: float = Field(0.4, ge=0, le=1)
+    """Mean share of a piece's sections that recall an earlier one where the seed draws the form."""
+    style_returns: dict[str, Annotated[float, Field(ge=0, le=1)]] = Field(default_factory=dict)
+    """That of pieces in some styles. Styles that a model does not know are passed over."""
 
     def returns_of(self, style: str | None) -> float:
         """Return the mean share of sections that come back in pieces of a style."""
-        return RETURNS if style is None else self.returns.get(style, RETURNS)
+        return self.returns if style is None else self.style_returns.get(style, self.returns)
 
 
 PLAIN: Final = DrawingConfig()

@@ -90,9 +90,9 @@ class Controls(BaseModel):
     section_bars: Annotated[int, Field(ge=1, le=64)] | None = None
     """Bars of a section, of three or four beats as the piece itself has them; None: the model's own, else 4. Where no
     form is written, pieces have sections of half as many, as many, or half as many again."""
-    returns: dict[str, Annotated[float, Field(ge=0, le=1)]] | None = None
-    """Mean share of a piece's sections that recall an earlier one where no form is written, by style; None: the model's
-    own. 0.4 for a style that is not named; one that the model does not know is passed over."""
+    returns: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Mean share of a piece's sections that recall an earlier one where no form is written; None: the model's own for
+    the style, else 0.4."""
 
     @model_validator(mode="after")
     def _ranges_are_not_empty(self) -> Self:

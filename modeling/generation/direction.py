@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +23,8 @@ class Direction:
     """True if the instruments asked for are suggestions: others may play, but less likely (`Controls.outside`)."""
     instruments: tuple[str, ...] = ()
     """Groups or instruments that were asked for by name; empty: those of the groups that the header names."""
+    style_returns: Mapping[str, float] = field(default_factory=dict)
+    """Mean shares of sections that come back in pieces of some styles, in place of `Controls.returns`."""
 
 
 def controls_of(drawing: DrawingConfig, **wishes: Any) -> Controls:

@@ -12,9 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from modeling.config.drawing import RETURNS
-from modeling.controls import Controls
-from modeling.controls.form import SECTION_BARS, plans_of
+from modeling.controls.form import RETURNS, SECTION_BARS, plans_of
 from modeling.generation.decoder import Decoder
 from modeling.generation.direction import Direction
 from modeling.generation.executors import Executor, Rows, new_executor
@@ -162,7 +160,7 @@ class Growth:
         self._pieces.keep(row_of.reshape(-1))
         self._decoder.keep(row_of.reshape(-1))
         if (controls := direction.controls).recall:
-            bars, returns = controls.section_bars or SECTION_BARS, _returns(encoding, controls, prompts[:, 0])
+            bars, returns = controls.section_bars or SECTION_BARS, _returns(encoding, direction, prompts[:, 0])
             self._pieces.follow(plans_of(controls.form, bars, returns, seed, self._numbers))
         self._remaining = np.arange(len(prompts))
         self._latest: Rows = np.empty(0, np.int64)
@@ -211,11 +209,11 @@ def _longest(lengths: Sequence[int], stop: int | None, direction: Direction) -> 
     return min(most, stop or most)
 
 
-def _returns(encoding: Encoding, controls: Controls, styles: NDArray[np.uint16]) -> NDArray[np.float64]:
+def _returns(encoding: Encoding, direction: Direction, styles: NDArray[np.uint16]) -> NDArray[np.float64]:
     """Return the mean share of sections that come back in pieces of these styles, shape (pieces,)."""
-    vocabulary, known = encoding.vocabulary, controls.returns or {}
+    vocabulary, known, other = encoding.vocabulary, direction.style_returns, direction.controls.returns
     shares = {vocabulary.style_id(style): known[style] for style in vocabulary.styles if style in known}
-    return np.array([shares.get(style, RETURNS) for style in styles.tolist()])
+    return np.array([shares.get(style, RETURNS if other is None else other) for style in styles.tolist()])
 
 
 def _check_prompts(prompts: NDArray[np.uint16], shortest: int) -> None:

@@ -47,6 +47,8 @@ def request_for_model(
         prompt=prompt,
         first=request.candidate,
         infill=infill,
-        direction=Direction(request.time, blend, controls, not request.require, request.instruments),
+        direction=Direction(
+            request.time, blend, controls, not request.require, request.instruments, drawing.style_returns
+        ),
         executor=ExecutorConfig(weights=request.weights),
     )

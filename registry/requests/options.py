@@ -33,7 +33,7 @@ class RequestOptions(TypedDict, total=False):
     form: str | None
     recall: float | None
     section_bars: int | None
-    returns: dict[str, float] | None
+    returns: float | None
     style: str | None
     instruments: tuple[str, ...] | list[str] | str
     require: bool

@@ -180,7 +180,9 @@ class PieceRequest(Controls):
 
     def drawing(self, own: DrawingConfig) -> DrawingConfig:
         """Return how the piece is drawn from a model whose own settings are `own`, where the request gives none."""
-        given = {name: getattr(self, name) for name in DrawingConfig.model_fields}
+        given = {name: getattr(self, name) for name in DrawingConfig.model_fields if name in PieceRequest.model_fields}
+        if self.returns is not None:
+            given["style_returns"] = {}
         if self.form is not None and self.recall is None:
             given["recall"] = max(own.recall, FORM_NATS)
         return own.model_copy(update={name: value for name, value in given.items() if value is not None})

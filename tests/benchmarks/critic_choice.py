@@ -154,7 +154,7 @@ def _generation(
         prompt=HEADER,
         length=int(split.sizes[index]),
         step=0,
-        **sampler.model_dump(exclude={"share", "returns"}),
+        **sampler.model_dump(exclude={"share", "returns", "style_returns"}),
         returns=sampler.returns_of(split.styles[index]),
         seed=seed,
         candidate=candidate,

@@ -1,4 +1,4 @@
-"""How often the pieces of each style of a dataset come back to what they had, for `[drawing.returns]` of a preset.
+"""How often pieces of each style of a dataset come back to what they had, for `[drawing.style_returns]` of a preset.
 
     python tests/benchmarks/returns.py --lake DIR --dataset NAME
 
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from report import table
 
 from infra.lake import Lake
-from modeling.config.drawing import RETURNS
+from modeling.controls.form import RETURNS
 from modeling.data import load_split
 from tokenization.dataset import find_version
 from tokenization.encodings import Time

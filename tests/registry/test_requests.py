@@ -104,7 +104,7 @@ class TestItsDigest:
             {"repeats": 3},
             {"form": "AABA"},
             {"section_bars": 8},
-            {"returns": {"bach": 0.2}},
+            {"returns": 0.2},
             *({name: 1.5} for name in ("density", "key_strength", "outside", "missing", "repetition", "tonality")),
             *({name: 1.5} for name in ("stay", "stay_seconds", "recall")),
             *({f"{kind}_temperature": 0.5} for kind in ("time", "pitch", "instrument")),
@@ -169,7 +169,7 @@ class TestTheNetworkSSide:
                 stay_seconds=5,
                 recall=0,
                 section_bars=4,
-                returns={},
+                returns=0.4,
             ),
             is_open=True,
             instruments=("violin",),
@@ -188,7 +188,8 @@ class TestTheNetworkSSide:
             stay_seconds=6,
             recall=1.5,
             section_bars=8,
-            returns={"bach": 0.1},
+            returns=0.3,
+            style_returns={"bach": 0.1},
         )
         found = request_for_model(PieceRequest(top_p=0.7, tonality=0, repeats=3), own, 500, None)
         assert (found.sampling.temperature, found.sampling.top_p) == (0.9, 0.7)
@@ -202,8 +203,11 @@ class TestTheNetworkSSide:
             stay_seconds=6,
             recall=1.5,
             section_bars=8,
-            returns={"bach": 0.1},
+            returns=0.3,
         )
+        assert found.direction.style_returns == {"bach": 0.1}
+        wished = request_for_model(PieceRequest(returns=0.7), own, 500, None).direction
+        assert (wished.controls.returns, wished.style_returns) == (0.7, {})
 
     def test_recalls_what_a_written_form_says_by_more_than_the_model_by_itself(self) -> None:
         def recall(own: float, **wishes: object) -> float | None:

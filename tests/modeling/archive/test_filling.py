@@ -11,7 +11,6 @@ import pytest
 
 from modeling.archive import THIRDS, Filler, Generation, filling, long_pieces, third_of
 from modeling.config import ArchiveConfig, DrawingConfig, Sampler
-from modeling.config.drawing import RETURNS
 from modeling.data import Split
 from modeling.generation import new_executor
 from modeling.network.transformer import MuseNet
@@ -107,7 +106,7 @@ def test_no_window_begins_deeper_than_what_is_fed_before_it(filler: Filler, monk
 def test_every_setting_of_a_sampler_is_used_and_kept(setting: str, filler: Filler) -> None:
     """A generation says how it was drawn, and is another one than without."""
     filler, executor = replace(filler, window=LONG), new_executor(filler.model)
-    if setting in ("recall", "section_bars", "returns"):
+    if setting in ("recall", "section_bars", "returns", "style_returns"):
         content = filler.split.encoding.vocabulary.to_dict() | {"ticks_per_beat": 6}  # many bars in few tokens
         in_beats = Combined(Vocabulary.from_dict(content), Time.BEATS)
         filler = replace(filler, split=replace(filler.split, encoding=in_beats))
@@ -123,7 +122,8 @@ def test_every_setting_of_a_sampler_is_used_and_kept(setting: str, filler: Fille
         "stay_seconds": 0.1,
         "recall": 20.0,
         "section_bars": 1,
-        "returns": dict.fromkeys(filler.split.vocabulary.styles, 1.0),
+        "returns": 1.0,
+        "style_returns": dict.fromkeys(filler.split.vocabulary.styles, 1.0),
     }[setting]
     looping = {"temperature": 1e-5}  # one pitch again and again
     others = {
@@ -134,13 +134,16 @@ def test_every_setting_of_a_sampler_is_used_and_kept(setting: str, filler: Fille
         "recall": {"section_bars": 1},
         "section_bars": {"recall": 20.0},
         "returns": {"recall": 20.0, "section_bars": 1},
+        "style_returns": {"recall": 20.0, "section_bars": 1},
     }.get(setting, {})
     plain, changed = (
         filler.batch(executor, 1, 0, Sampler(**settings), 4, third=0)
         for settings in (others, {**others, setting: value})
     )
-    kept = [RETURNS if each.style is None else 1.0 for each in changed] if setting == "returns" else [value] * 4
-    assert [getattr(each, setting) for each in changed] == kept
+    if setting == "style_returns":
+        assert [each.returns for each in changed] == [0.4 if each.style is None else 1.0 for each in changed]
+    else:
+        assert [getattr(each, setting) for each in changed] == [value] * 4
     assert [each.tokens.tolist() for each in plain] != [each.tokens.tolist() for each in changed]
 
 
