@@ -1,0 +1,58 @@
+"""Judging: what the critic of a model says of music, whoever wrote it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from infra.errors import UserError
+from tokenization.midi.notes import Notes
+
+if TYPE_CHECKING:
+    from modeling.generation import ModelBundle
+
+STYLE = "style"
+"""The aspect that only music of a known style has."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What a critic says of a piece."""
+
+    score: float
+    """Probability that it is real, rather than the model's own or damaged."""
+    aspects: dict[str, float]
+    """Probability that its bars are in order (`order`), that each instrument plays what is its own (`instruments`), and
+    that it is in its style (`style`); those that were not measured, and of which nothing can be said, are left out."""
+    curve: list[tuple[float, float]]
+    """Seconds up to the end of each window, and the probability that the window is real."""
+
+    @property
+    def weakest(self) -> tuple[float, float]:
+        """The window that is least likely real: the seconds at which it ends, and its probability."""
+        return min(self.curve, key=lambda each: each[1])
+
+
+def judge_music(bundle: ModelBundle, pieces: Sequence[Notes], style: str | None) -> list[Judged]:
+    """Return a judgement of each piece, of music with notes, all in one style, or in none that is known.
+
+    Raises UserError for a model without a critic, and VocabularyError for an unknown style.
+    """
+    from modeling.criticism import judge, judge_aspects
+
+    critic, encoding = bundle.critic, bundle.encoding
+    if critic is None:
+        raise UserError("the model has no critic: train one with `musenet critic --model` and register its run again")
+    tokens = [encoding.encode(notes, style)[:-1] for notes in pieces]
+    lengths = [len(each) + 1 for each in tokens]
+    judged = judge(critic, encoding, tokens, lengths)
+    aspects = judge_aspects(critic, encoding, tokens, lengths)
+    return [
+        Judged(
+            each.score,
+            {name: value for name, value in of_piece.items() if style is not None or name != STYLE},
+            [(encoding.decode(own[:end]).seconds, score) for end, score in each.curve],
+        )
+        for each, of_piece, own in zip(judged, aspects, tokens, strict=True)
+    ]
