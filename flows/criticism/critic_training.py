@@ -88,13 +88,13 @@ class CriticTraining:
         read, unread, test = (load_split(dataset.path, split) for split in ("train", "validation", "test"))
         is_enough = len(long_pieces(unread, window)) >= ENOUGH_UNREAD
         self.learned = unread if is_enough else read
-        self.pieces = _joined(read, unread)
+        self.pieces = joined(read, unread)
         """Beside which a generation may stand that is learned from; those of a joint training stand beside `read`."""
         self.families: dict[str, str] = {}
         for split in ("train", "validation", "test"):
             self.families |= family_by_piece(dataset.path, split)
         self._check("training", self.learned, "ingest more")
-        held_out = test if is_enough else _joined(unread, test)
+        held_out = test if is_enough else joined(unread, test)
         self._check("held-out", held_out, "ingest more, or hold out more with `--set splits.test=0.2`")
         self.calibration, self.test = _halves(held_out, self.families, window)
         self.model = load_model(run.folder.model)
@@ -220,7 +220,7 @@ def _slug(name: str) -> str:
     return name.replace(", ", "-").replace(" ", "")
 
 
-def _joined(first: Split, second: Split) -> Split:
+def joined(first: Split, second: Split) -> Split:
     """Return the pieces of two splits of one dataset version as one split."""
     return Split(
         [*first.pieces, *second.pieces],

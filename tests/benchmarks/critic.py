@@ -12,9 +12,9 @@ of `--set`. What has been generated is used again, and so is a critic of the run
 the same settings.
 
 Printed are, for each try, the critic's figures; best-of-N for N = 2, 4, …: pieces chosen under the headers of held-out
-ones by the critic, by the highest and the lowest likelihood, and by chance, with the share of the measures of
-`musenet evaluate` by which the choice is nearer to held-out pieces; and a table of all tries. Bars are those of the
-project: see BARS. Takes from minutes to hours.
+ones by the critic's score or odds, by the highest and the lowest likelihood, and by chance, with the share of the
+measures of `musenet evaluate` by which the choice is nearer to held-out pieces; and a table of all tries. Bars are
+those of the project: see BARS. Takes from minutes to hours.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from critic_choice import Choice, Pool, compare, make_pool
+from critic_choice import CRITIC, ODDS, Choice, Pool, compare, make_pool, spread_of_real
 from ingest import _servers
 from recipes import _musenet, _set
 from report import Bar, circumstances, show_bars, table, write_json
 
-from flows.criticism.critic_training import CriticTraining, critic_folder
+from flows.criticism.critic_training import CriticTraining, critic_folder, joined
 from flows.criticism.measuring import Measuring
 from flows.criticism.parameters import CriticParameters
 from flows.criticism.report import CriticFigure, CriticReport, read_report
@@ -49,17 +49,22 @@ from modeling.criticism import Critic, judge, load_critic
 from modeling.generation import mean_log_likelihoods
 from modeling.network.weights import load_model
 from tokenization.dataset import find_version
+from tokenization.encodings import Time
 from tokenization.measures import Collected, collect, measure
 
-RANKS = ("critic", "highest likelihood", "lowest likelihood")
+RANKS = (CRITIC, ODDS, "highest likelihood", "lowest likelihood")
+OTHERS = RANKS[2:]
 SIXTEEN = 16
 """Candidates of which the bars ask for the best."""
 BARS = {
     "AUC at the whole window on an unseen checkpoint": 0.85,
     "calibration error, limit over": 1.0,
     "AUC against noise": 0.95,
-    "AUC against shuffled bars": 0.75,
     "AUC against permuted pitches": 0.75,
+    "AUC against shuffled bars, by the aspect of order": 0.8,
+    "AUC against an exchanged instrument, by that of instruments": 0.8,
+    "AUC against a generated middle": 0.8,
+    "AUC against jittered onsets": 0.8,
     "noise below ordinary generations": 0.95,
     "AUC of what should not count, limit over": 1.0,
     "measures nearer than chance": 0.7,
@@ -84,6 +89,8 @@ class Tried:
     """By ranking and number of candidates."""
     against: dict[str, Choice]
     """The critic's choice against that of each other ranking, of sixteen."""
+    real_spread: float
+    """Spread of held-out pieces as a multiple of chance's."""
 
     @property
     def by_critic(self) -> Choice:
@@ -100,12 +107,15 @@ class Tried:
             self.unseen[-1].auc,
             WORST_CALIBRATION / max(report.calibration_error, 1e-9),
             report.figure("sampler", "temperature 1e+09, top-p 1").auc,
-            report.figure("damage", "bars shuffled").auc,
             report.figure("damage", "pitches permuted").auc,
+            report.figure("aspect", "order: bars shuffled").auc,
+            report.figure("aspect", "instruments: instrument swapped").auc,
+            report.figure("damage", "generated middle").auc,
+            report.figure("damage", "onsets jittered").auc,
             report.noise_below,
             WORST_CUE / self.worst_cue,
             self.by_critic.nearer,
-            *(self.against[rank].nearer for rank in RANKS[1:]),
+            *(self.against[rank].nearer for rank in OTHERS),
             self.by_critic.spread,
         )
         return [Bar(name, value, limit) for (name, limit), value in zip(BARS.items(), values, strict=True)]
@@ -131,7 +141,7 @@ class Proof:
         ).held_out(
             "unseen", self.training.test, self.base.held_out_pieces // 2, bar, Sampler(**other.drawing.model_dump())
         )
-        split = self.training.test
+        split = joined(self.training.calibration, self.training.test)
         pool = make_pool(
             self.training.generations.archive,
             self.training.model,
@@ -148,11 +158,14 @@ class Proof:
         self.likelihoods = np.array(
             mean_log_likelihoods(self.training.model, split.encoding, self.pieces, self.lengths)
         ).reshape(self.shape)
-        measured = [measure(split.encoding.decode(tokens)) for tokens in self.pieces]
+        in_beats = split.encoding.time is Time.BEATS
+        measured = [measure(split.encoding.decode(tokens), in_beats=in_beats) for tokens in self.pieces]
         self.measures = [measured[first : first + options.candidates] for first in range(0, len(pool), self.shape[1])]
         index = {piece_id: number for number, piece_id in enumerate(split.piece_ids)}
         real = [split.pieces[index[each.piece_id]][: options.length] for each in pool[:: options.candidates]]
-        self.held_out: Collected = collect([measure(split.encoding.decode(np.asarray(tokens))) for tokens in real])
+        self.held_out: Collected = collect(
+            [measure(split.encoding.decode(np.asarray(tokens)), in_beats=in_beats) for tokens in real]
+        )
 
     def attempt(self, name: str, settings: Sequence[str], bar: Stage) -> Tried:
         """Fit a critic by other settings, and measure it."""
@@ -169,7 +182,7 @@ class Proof:
             seconds = time.process_time() - begun
             critic, report = training.measure(critic, windows, bar)
         pool = Pool(self.measures, self._merits(critic))
-        counts = [2**power for power in range(1, int(np.log2(self.shape[1])) + 1)]
+        counts = [2**power for power in range(1, int(np.log2(self.shape[1])))]
         return Tried(
             name=name,
             seconds=seconds,
@@ -180,7 +193,8 @@ class Proof:
                 for count in counts
                 for rank in RANKS
             },
-            against={rank: compare(pool, self.held_out, "critic", rank, SIXTEEN) for rank in RANKS[1:]},
+            real_spread=spread_of_real(pool, self.held_out),
+            against={rank: compare(pool, self.held_out, "critic", rank, SIXTEEN) for rank in OTHERS},
         )
 
     def _merits(self, critic: Critic) -> dict[str, Any]:
@@ -208,6 +222,7 @@ def show(tried: Tried) -> None:
         for name, c in tried.choices.items()
     ]
     print(table(("choice", "measures nearer than chance", "95 %", "× distance of chance", "× spread"), rows))
+    print(f"spread of held-out pieces: {tried.real_spread:.3f} times that of chance")
     show_bars(tried.bars())
     sys.stdout.flush()
 
@@ -239,11 +254,11 @@ def overview(tries: Sequence[Tried]) -> str:
             report.calibration_error,
             report.calibration_floor,
             report.figure("sampler", "temperature 1e+09, top-p 1").auc,
-            report.figure("damage", "bars shuffled").auc,
+            report.figure("aspect", "order: bars shuffled").auc,
             report.figure("damage", "pitches permuted").auc,
             each.worst_cue,
             each.by_critic.nearer,
-            *(each.against[rank].nearer for rank in RANKS[1:]),
+            *(each.against[rank].nearer for rank in OTHERS),
             each.by_critic.distance,
             each.by_critic.spread,
         ]
@@ -271,12 +286,12 @@ def main() -> int:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="of all tries, generations too")
     parser.add_argument("--try", dest="tries", action="append", default=[], metavar="NAME: KEY=VALUE …")
     parser.add_argument("--headers", type=int, default=64)
-    parser.add_argument("--candidates", type=int, default=64)
+    parser.add_argument("--candidates", type=int, default=64, help="of which half are chosen from at most")
     parser.add_argument("--length", type=int, default=512)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    if options.candidates < SIXTEEN:
-        parser.error(f"--candidates must be at least {SIXTEEN}")
+    if options.candidates < 2 * SIXTEEN:
+        parser.error(f"--candidates must be at least {2 * SIXTEEN}")
     if not (options.run and options.unseen):
         if not options.dataset:
             parser.error("give --run and --unseen, or --dataset to train both on")

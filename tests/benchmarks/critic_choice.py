@@ -6,6 +6,7 @@ another, or by chance, and measures both as `musenet evaluate` does.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -20,8 +21,12 @@ from modeling.network.transformer import MuseNet
 from tokenization.encodings import HEADER
 from tokenization.measures import MEASURES, Collected, PieceMeasures, collect, resampled
 
-CHANCE_DRAWS = 16
-RESAMPLES = 200
+DRAWS = 24
+"""Times that the candidates to choose from are drawn from those of a header: a choice is the mean of so many."""
+RESAMPLES = 100
+CRITIC, ODDS = "critic", "critic's odds"
+"""Of a critic the highest score is chosen, or one by the odds that it is real, which makes the chosen like real ones if
+the odds hold (Azadi et al., "Discriminator rejection sampling", 2019)."""
 Index = NDArray[np.int64]
 Values = NDArray[np.float64]
 
@@ -32,12 +37,13 @@ class Pool:
 
     measures: Sequence[Sequence[PieceMeasures]]
     merits: Mapping[str, Values]
-    """By the name of the ranking; the highest is chosen."""
+    """By the name of the ranking; the highest is chosen. That of CRITIC is a calibrated logit."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The pieces that one ranking chooses from N candidates, against those of another or of chance."""
+    """The pieces that one ranking chooses from N candidates, against those of another or of chance, in the mean over
+    drawings of the candidates."""
 
     nearer: float
     """Share of the measures by which they are nearer to held-out pieces; equal ones count half."""
@@ -50,9 +56,14 @@ class Choice:
     """Median over the measures of the standard deviation, as a multiple of the others'."""
 
 
-def chosen(pool: Pool, rank: str, count: int) -> Index:
-    """Return the candidate of each header that a ranking takes from the first `count`."""
-    return np.asarray(np.argmax(pool.merits[rank][:, :count], axis=1))
+def chosen(pool: Pool, rank: str | None, drawn: Index, random: np.random.Generator) -> Index:
+    """Return the candidate of each header that a ranking takes from those drawn, shape (headers, N); None: chance."""
+    if rank is None:
+        return np.asarray(drawn[:, 0])
+    merits = np.take_along_axis(pool.merits[CRITIC if rank == ODDS else rank], drawn, axis=1)
+    if rank == ODDS:  # the greatest of logits with Gumbel noise is drawn by the odds
+        merits = merits + random.gumbel(size=merits.shape)
+    return np.asarray(drawn[np.arange(len(drawn)), merits.argmax(axis=1)])
 
 
 def taken(pool: Pool, index: Index) -> Collected:
@@ -70,33 +81,44 @@ def distances(pieces: Collected, held_out: Collected, weights: Values) -> Values
 def spreads(pieces: Collected) -> Values:
     """Return the standard deviation of every measure over pieces, of all bins together."""
     values = [np.asarray(pieces[each.name], np.float64).reshape(len(pieces), -1) for each in MEASURES]
-    return np.array([np.sqrt(np.nansum(np.nanvar(each, axis=0))) for each in values])
+    with warnings.catch_warnings(action="ignore", category=RuntimeWarning):  # of columns that are NaN throughout
+        return np.array([np.sqrt(np.nansum(np.nanvar(each, axis=0))) for each in values])
 
 
 def compare(pool: Pool, held_out: Collected, rank: str, against: str | None, count: int, seed: int = 0) -> Choice:
-    """Compare what a ranking chooses with what another does; None: with chance."""
+    """Compare what a ranking chooses of `count` candidates with what another does; None: with chance."""
     random = np.random.default_rng(seed)
-    headers = len(pool.measures)
+    headers, candidates = len(pool.measures), len(pool.measures[0])
     weights = random.multinomial(headers, np.full(headers, 1 / headers), RESAMPLES).astype(np.float64)
-    own = taken(pool, chosen(pool, rank, count))
-    if against is not None:
-        others = [taken(pool, chosen(pool, against, count))]
-    else:
-        others = [taken(pool, random.integers(0, count, headers)) for _ in range(CHANCE_DRAWS)]
-    other = np.mean([distances(each, held_out, weights) for each in others], axis=0)
-    mine = distances(own, held_out, weights)
+    sides: tuple[list[Values], list[Values]] = [], []
+    widths: tuple[list[Values], list[Values]] = [], []
+    for _ in range(DRAWS):
+        drawn = random.permuted(np.tile(np.arange(candidates), (headers, 1)), axis=1)[:, :count]
+        for side, width, by in zip(sides, widths, (rank, against), strict=True):
+            pieces = taken(pool, chosen(pool, by, drawn, random))
+            side.append(distances(pieces, held_out, weights))
+            width.append(spreads(pieces))
+    mine, other = (np.mean(side, axis=0) for side in sides)
+    own_width, width = (np.mean(each, axis=0) for each in widths)
     known = ~np.isnan(mine[0]) & ~np.isnan(other[0])
     nearer = ((mine < other) + 0.5 * (mine == other))[:, known].mean(axis=1)
     low, high = np.quantile(nearer[1:], (0.025, 0.975)).tolist()
     apart = known & (other[0] > 0)
-    width = np.mean([spreads(each) for each in others], axis=0)
     return Choice(
         nearer=float(nearer[0]),
         low=low,
         high=high,
         distance=float(np.median(mine[0, apart] / other[0, apart])),
-        spread=float(np.median(spreads(own)[width > 0] / width[width > 0])),
+        spread=float(np.median(own_width[width > 0] / width[width > 0])),
     )
+
+
+def spread_of_real(pool: Pool, held_out: Collected, seed: int = 0) -> float:
+    """Return the spread of held-out pieces as a multiple of that of chance."""
+    random = np.random.default_rng(seed)
+    draws = [random.integers(0, len(pool.measures[0]), len(pool.measures)) for _ in range(DRAWS)]
+    width = np.mean([spreads(taken(pool, drawn)) for drawn in draws], axis=0)
+    return float(np.median(spreads(held_out)[width > 0] / width[width > 0]))
 
 
 def make_pool(

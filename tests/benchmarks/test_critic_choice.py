@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from critic_choice import Pool, chosen, compare, taken
+from critic_choice import CRITIC, ODDS, Pool, chosen, compare, spread_of_real, taken
 
 from tokenization import damages
 from tokenization.measures import collect, measure
@@ -34,11 +34,19 @@ def pool() -> Pool:
     return Pool(rows, {"critic": knows, "lowest likelihood": -knows})
 
 
-def test_the_best_of_the_first_candidates_is_taken() -> None:
-    made = pool()
-    assert chosen(made, "critic", 2).tolist() == [1] * HEADERS
-    assert chosen(made, "critic", 4).tolist() == [3] * HEADERS
-    assert len(taken(made, chosen(made, "critic", 4))) == HEADERS
+def test_the_best_of_the_candidates_drawn_is_taken() -> None:
+    made, random = pool(), np.random.default_rng(0)
+    drawn = np.tile([2, 0, 1], (HEADERS, 1))
+    assert chosen(made, CRITIC, drawn, random).tolist() == [2] * HEADERS
+    assert chosen(made, "lowest likelihood", drawn, random).tolist() == [0] * HEADERS
+    assert chosen(made, None, drawn, random).tolist() == [2] * HEADERS, "the first of those drawn"
+    assert len(taken(made, chosen(made, CRITIC, drawn, random))) == HEADERS
+
+
+def test_by_the_odds_each_is_taken_in_proportion_to_them() -> None:
+    made = Pool([], {CRITIC: np.tile(np.log([1.0, 3.0]), (4000, 1))})
+    found = chosen(made, ODDS, np.tile([0, 1], (4000, 1)), np.random.default_rng(0))
+    assert abs(found.mean() - 0.75) < 0.03
 
 
 def test_a_ranking_that_knows_is_nearer_than_chance_and_than_one_that_errs() -> None:
@@ -49,3 +57,4 @@ def test_a_ranking_that_knows_is_nearer_than_chance_and_than_one_that_errs() -> 
     assert good.low <= good.nearer <= good.high
     assert compare(made, held_out, "critic", "lowest likelihood", CANDIDATES).nearer > 0.5
     assert good.spread > 0
+    assert spread_of_real(made, held_out) > 0
