@@ -93,8 +93,13 @@ def _critic(critic: CriticReport | None) -> str:
         f"The critic, which ranks candidates, tells real pieces from generated ones with AUC {critic.auc:.3f} on "
         f"{counted(critic.held_out_windows, 'held-out window')}, calibration error {critic.calibration_error:.3f}. The "
         "AUC is of the critic: 0.5 is chance, and the higher it is, the more easily samples are told from real music. "
-        "It is no measure of the model alone, since a better critic raises it, too."
+        f"It is no measure of the model alone, since a better critic raises it, too.{_aspects(critic)}"
     )
+
+
+def _aspects(critic: CriticReport) -> str:
+    heard = [f"{each.name} {each.auc:.2f}" for each in critic.figures if each.kind == "aspect" and each.is_learned]
+    return f" AUCs of its aspects, against the fault that each should hear: {', '.join(heard)}." if heard else ""
 
 
 def _data(run: Run, dataset: DatasetVersion) -> str:

@@ -97,6 +97,7 @@ def test_a_run_becomes_a_version_with_its_whole_lineage(copied: Copied) -> None:
     assert "7.500 nats per note" in card
     assert re.search(r"\| songs \| CC0[\w.-]* \| 24 \|", card)
     assert "The AUC is of the critic: 0.5 is chance" in card
+    assert re.search(r"AUCs of its aspects, .*: order: bars shuffled \d\.\d\d", card)
     assert f"compared with its {dataset.description.pieces[TRAIN]} training pieces" in card
 
     folder = pull(registry, model)
