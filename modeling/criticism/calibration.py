@@ -20,7 +20,7 @@ FLATTEST = 0.1
 STRENGTH = 1.0
 """Weight of half the sum of squares of what is fitted beside the loss of all windows, which holds back what a handful
 of pieces would say."""
-WHOLE = 4.0
+WHOLE = 16.0
 """Weight of whole windows, by which pieces are judged, beside that of their prefixes."""
 
 
