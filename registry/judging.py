@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -34,8 +33,8 @@ class Judged:
         return min(self.curve, key=lambda each: each[1])
 
 
-def judge_music(bundle: ModelBundle, pieces: Sequence[Notes], style: str | None) -> list[Judged]:
-    """Return a judgement of each piece, of music with notes, all in one style, or in none that is known.
+def judge_music(bundle: ModelBundle, notes: Notes, style: str | None) -> Judged:
+    """Return a judgement of a piece with notes, in a style, or in none that is known.
 
     Raises UserError for a model without a critic, and VocabularyError for an unknown style.
     """
@@ -44,15 +43,11 @@ def judge_music(bundle: ModelBundle, pieces: Sequence[Notes], style: str | None)
     critic, encoding = bundle.critic, bundle.encoding
     if critic is None:
         raise UserError("the model has no critic: train one with `musenet critic --model` and register its run again")
-    tokens = [encoding.encode(notes, style)[:-1] for notes in pieces]
-    lengths = [len(each) + 1 for each in tokens]
-    judged = judge(critic, encoding, tokens, lengths)
-    aspects = judge_aspects(critic, encoding, tokens, lengths)
-    return [
-        Judged(
-            each.score,
-            {name: value for name, value in of_piece.items() if style is not None or name != STYLE},
-            [(encoding.decode(own[:end]).seconds, score) for end, score in each.curve],
-        )
-        for each, of_piece, own in zip(judged, aspects, tokens, strict=True)
-    ]
+    tokens = encoding.encode(notes, style)[:-1]
+    (judged,) = judge(critic, encoding, [tokens], [len(tokens) + 1])
+    (aspects,) = judge_aspects(critic, encoding, [tokens], [len(tokens) + 1])
+    return Judged(
+        judged.score,
+        {name: value for name, value in aspects.items() if style is not None or name != STYLE},
+        [(encoding.decode(tokens[:end]).seconds, score) for end, score in judged.curve],
+    )

@@ -13,6 +13,7 @@ from flows.cli.output import read_bytes, show
 from flows.cli.running import errors
 from infra.errors import UserError
 from infra.lake import Lake
+from infra.wording import counted
 
 if TYPE_CHECKING:
     from registry.judging import Judged
@@ -36,6 +37,7 @@ def judge(paths: tuple[Path, ...], model: str, style: str | None, lake: Lake, as
     cannot be used are named, and left out.
     """
     with errors():
+        from flows.progress import stage
         from infra.services import library_settings
         from registry.judging import judge_music
         from tokenization.midi import MidiError, read_midi
@@ -55,7 +57,11 @@ def judge(paths: tuple[Path, ...], model: str, style: str | None, lake: Lake, as
             from registry.loading import load_composer
 
             bundle = load_composer(model, lake.address, "cpu").bundle
-        found = dict(zip(music, judge_music(bundle, [*music.values()], style), strict=True))
+        found: dict[Path, Judged] = {}
+        with stage("judging") as bar:
+            for path, notes in music.items():
+                found[path] = judge_music(bundle, notes, style)
+                bar.update(len(found), len(music), counted(len(found), "file"))
     ordered = dict(sorted(found.items(), key=lambda each: min(each[1].score, *each[1].aspects.values(), 1.0)))
     report = {"judged": {str(path): asdict(each) for path, each in ordered.items()}}
     show(report | {"refused": {str(path): why for path, why in refused.items()}}, _lines(ordered), as_json)

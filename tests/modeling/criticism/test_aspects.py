@@ -9,7 +9,18 @@ import numpy as np
 import pytest
 import torch
 
-from modeling.criticism import ASPECTS, Calibration, Critic, Window, hear_aspects, judge_aspects, probability
+from modeling.criticism import (
+    ASPECTS,
+    Aspect,
+    Calibration,
+    Critic,
+    Window,
+    aspects,
+    hear_aspects,
+    judge_aspects,
+    probability,
+)
+from modeling.criticism.aspects import MOST_WINDOWS
 from modeling.criticism.contrasts import LEAST_LOSS, SCALE, disarranged, mean_losses_of
 from modeling.criticism.scoring import windows_over
 from modeling.data import Split
@@ -60,3 +71,21 @@ def test_nor_where_nothing_can_be_said(make_critic: Callable[..., Critic], split
     critic = replace(make_critic(), aspects=MEASURED)
     header = split.pieces[-1][:HEADER]
     assert judge_aspects(critic, split.encoding, [header], [64]) == [{}]
+
+
+def test_of_a_long_piece_windows_all_over_it_are_heard(
+    make_critic: Callable[..., Critic], split: Split, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[int] = []
+
+    def hear(model: object, encoding: object, windows: list[Window], size: int, measured: list[Aspect]) -> object:
+        heard.extend(window.start for window in windows)
+        return np.zeros((len(windows), len(measured))), np.ones(len(windows))
+
+    monkeypatch.setattr(aspects, "hear_aspects", hear)
+    piece = np.concatenate([split.pieces[-1], *(split.pieces[-1][HEADER:] for _ in range(12))])
+    every, _ = windows_over([piece], [len(piece)], 32)
+    assert len(every) > 2 * MOST_WINDOWS
+    judge_aspects(replace(make_critic(), aspects=MEASURED), split.encoding, [piece], [len(piece)])
+    assert len(heard) == MOST_WINDOWS
+    assert (heard[0], heard[-1]) == (every[0].start, every[-1].start)
