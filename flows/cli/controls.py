@@ -84,7 +84,7 @@ OPTIONS = (
     click.option(
         "--returns",
         type=click.FloatRange(0, 1),
-        help="Mean share of sections that come back, without a form.  [default: the model's for the style]",
+        help="Mean share of sections that come back, where no form is given.  [default: the model's]",
     ),
     click.option(
         "--section-bars",
