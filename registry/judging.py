@@ -11,6 +11,8 @@ from tokenization.midi.notes import Notes
 if TYPE_CHECKING:
     from modeling.generation import ModelBundle
 
+MOST_WINDOWS = 64
+"""Windows of a file that are judged, evenly spread over it where it has more."""
 STYLE = "style"
 """The aspect that only music of a known style has."""
 
@@ -44,7 +46,7 @@ def judge_music(bundle: ModelBundle, notes: Notes, style: str | None) -> Judged:
     if critic is None:
         raise UserError("the model has no critic: train one with `musenet critic --model` and register its run again")
     tokens = encoding.encode(notes, style)[:-1]
-    (judged,) = judge(critic, encoding, [tokens], [len(tokens) + 1])
+    (judged,) = judge(critic, encoding, [tokens], [len(tokens) + 1], most=MOST_WINDOWS)
     (aspects,) = judge_aspects(critic, encoding, [tokens], [len(tokens) + 1])
     return Judged(
         judged.score,

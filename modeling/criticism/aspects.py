@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from modeling.criticism.calibration import Values, probability
 from modeling.criticism.contrasts import (
@@ -82,10 +81,7 @@ def judge_aspects(
     There is none for an aspect that was not measured, nor where nothing can be said.
     """
     measured = [each for each in ASPECTS if each.name in critic.aspects]
-    every, piece_of = windows_over(pieces, lengths, critic.config.window)
-    spread = [_spread(np.flatnonzero(piece_of == number)) for number in range(len(pieces))]
-    chosen = np.concatenate([np.empty(0, np.int64), *spread])
-    windows, owners = [every[index] for index in chosen.tolist()], piece_of[chosen]
+    windows, owners = windows_over(pieces, lengths, critic.config.window, most=MOST_WINDOWS)
     gains, heard = hear_aspects(critic.model, encoding, windows, critic.config.window, measured)
     found: list[dict[str, float]] = [{} for _ in pieces]
     for column, each in enumerate(measured):
@@ -95,9 +91,3 @@ def judge_aspects(
         for number in np.flatnonzero(counts).tolist():
             found[number][each.name] = float(probability(sums[number : number + 1] / counts[number])[0])
     return found
-
-
-def _spread(indices: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return MOST_WINDOWS of indices at most, from the first to the last at even distances."""
-    count = min(len(indices), MOST_WINDOWS)
-    return indices[np.linspace(0, len(indices) - 1, count).round().astype(np.int64)]

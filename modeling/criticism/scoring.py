@@ -39,26 +39,35 @@ class Judgement:
 
 
 def judge(
-    critic: Critic, encoding: Encoding, pieces: Sequence[Tokens], lengths: Sequence[int], start: int = 0
+    critic: Critic,
+    encoding: Encoding,
+    pieces: Sequence[Tokens],
+    lengths: Sequence[int],
+    start: int = 0,
+    most: int | None = None,
 ) -> list[Judgement]:
     """Return a critic's judgement of pieces, from body token `start` on.
 
     `lengths`: the tokens of each whole piece, as it is or as it was planned. Neighbouring windows share half of their
-    music, and the last one ends with the piece.
+    music, and the last one ends with the piece; of more than `most` so many are heard, evenly spread.
     """
-    windows, owner = windows_over(pieces, lengths, critic.config.window, start)
+    windows, owner = windows_over(pieces, lengths, critic.config.window, start, most)
     ends, logits = final_logits(critic, encoding, windows)
     return [Judgement(ends[owner == number], logits[owner == number]) for number in range(len(pieces))]
 
 
 def windows_over(
-    pieces: Sequence[Tokens], lengths: Sequence[int], size: int, start: int = 0
+    pieces: Sequence[Tokens], lengths: Sequence[int], size: int, start: int = 0, most: int | None = None
 ) -> tuple[list[Window], NDArray[np.int64]]:
     """Return windows of `size` tokens over pieces from body token `start` on, and the index of each one's piece, shape
-    (windows,)."""
+    (windows,). `most`: of a piece, evenly spread from its first to its last; None: all.
+    """
     windows, owners = [], []
     for number, (tokens, length) in enumerate(zip(pieces, lengths)):
-        for begin in window_starts(len(tokens), size, start):
+        starts = np.array(window_starts(len(tokens), size, start), np.int64)
+        if most is not None and len(starts) > most:
+            starts = starts[np.linspace(0, len(starts) - 1, most).round().astype(np.int64)]
+        for begin in starts.tolist():
             windows.append(Window(tokens, begin, length))
             owners.append(number)
     return windows, np.array(owners, np.int64)

@@ -19,6 +19,7 @@ from modeling.criticism import (
     probability,
     window_starts,
 )
+from modeling.criticism.scoring import windows_over
 from modeling.data import Split
 from tokenization.encodings import HEADER
 from tokenization.vocabulary import Tokens
@@ -113,3 +114,13 @@ def test_prefixes_are_judged_where_they_hold_what_the_window_is_about(
     assert heard[0].tolist() == [64.0 - HEADER]
     assert logits[0] == pytest.approx(judge_windows(critic, split.encoding, windows[:1])[0])
     assert np.isnan(logits[1]).all() and np.isnan(heard[1]).all()
+
+
+def test_of_more_windows_than_asked_for_those_all_over_the_piece_are_heard(split: Split) -> None:
+    piece = np.tile(split.pieces[-1], 12)
+    every, _ = windows_over([piece, piece[:40]], [len(piece), 40], 32)
+    found, owners = windows_over([piece, piece[:40]], [len(piece), 40], 32, most=5)
+    assert owners.tolist() == [0] * 5 + [1] * len(window_starts(40, 32))
+    starts = [window.start for window in found if window.length == len(piece)]
+    assert (starts[0], starts[-1]) == (0, len(piece) - 32)
+    assert {*starts} < {window.start for window in every}
