@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from registry.judging import Judged
     from tokenization.midi.notes import Notes
 
-SUFFIXES = (".mid", ".midi")
 ASPECTS = ("order", "instruments", "style")
 
 
@@ -70,12 +69,14 @@ def judge(paths: tuple[Path, ...], model: str, style: str | None, lake: Lake, as
 def _files(paths: tuple[Path, ...]) -> list[Path]:
     """Return the files that are named, and the MIDI files below folders that are. Raises UserError for one that has
     none."""
+    from flows.evaluation.folder import midi_files
+
     found: list[Path] = []
     for path in paths:
-        below = [each for each in path.rglob("*") if each.suffix.lower() in SUFFIXES and each.is_file()]
-        if path.is_dir() and not below:
+        below = midi_files(path) if path.is_dir() else [path]
+        if not below:
             raise UserError(f"{path} has no MIDI file")
-        found += sorted(below) if path.is_dir() else [path]
+        found += below
     return list(dict.fromkeys(found))
 
 

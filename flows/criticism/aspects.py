@@ -68,11 +68,12 @@ class _Gains:
 class _Half:
     """One half of the held-out families as the aspects of a critic hear it."""
 
-    def __init__(self, critic: Critic, split: Split, generations: Sequence[Generation], seed: int) -> None:
-        self.critic, self.encoding, self.seed = critic, split.encoding, seed
+    def __init__(self, critic: Critic, split: Split, generations: Sequence[Generation]) -> None:
+        self.critic, self.encoding = critic, split.encoding
         self.families = families_of(generations)
         self.made, self.real = windows_of(generations, split)
-        self._own = {each.name: self.hear(each, self.real) for each in ASPECTS}
+        gains, heard = hear_aspects(critic.model, self.encoding, self.real, critic.config.window)
+        self._own = {each.name: _Gains(own, heard, self.families) for each, own in zip(ASPECTS, gains.T, strict=True)}
 
     def hear(self, aspect: Aspect, windows: Sequence[Window | None]) -> _Gains:
         """Return what windows gain by an aspect, each in place of a real one; NaN for None."""
@@ -95,7 +96,7 @@ def measure_aspects(critic: Critic, halves: Sequence[tuple[Split, Sequence[Gener
 
     An aspect of which a half has no windows to compare, that of style in a dataset of one style, is left out.
     """
-    first, second = (_Half(critic, split, generations, seed) for split, generations in halves)
+    first, second = (_Half(critic, split, generations) for split, generations in halves)
     found = MeasuredAspects({}, [], {})
     for aspect in ASPECTS:
         pairs = [half.pair(aspect, _at_fault(aspect, half.real, half.encoding, seed)) for half in (first, second)]

@@ -28,6 +28,11 @@ class FolderPieces:
     """A line for each file that cannot be used."""
 
 
+def midi_files(folder: Path) -> list[Path]:
+    """Return the MIDI files below a folder, by their names, in order."""
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+
+
 def read_folder(folder: Path, encoding: Encoding, styles: Sequence[str]) -> FolderPieces:
     """Read all MIDI files below a folder. A subfolder named like a style holds pieces of that style.
 
@@ -37,8 +42,7 @@ def read_folder(folder: Path, encoding: Encoding, styles: Sequence[str]) -> Fold
     groups: dict[str, list[tuple[str, Notes]]] = {}
     refused: list[str] = []
     digest = hashlib.sha256()
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
-    for path in files:
+    for path in midi_files(folder):
         name = path.relative_to(folder).as_posix()
         try:
             data = path.read_bytes()

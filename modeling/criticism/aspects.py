@@ -16,14 +16,13 @@ import numpy as np
 
 from modeling.criticism.calibration import Values, probability
 from modeling.criticism.contrasts import (
-    LEAST_LOSS,
-    SCALE,
     Change,
     disarranged,
     gain_of,
     mean_losses_of,
     reorchestrated,
     restyled,
+    share_of_loss,
 )
 from modeling.criticism.critic import Critic
 from modeling.criticism.scoring import windows_over
@@ -68,7 +67,7 @@ def hear_aspects(
         rows = slice(first, first + len(batch))
         for column, each in enumerate(aspects):
             gain = gain_of(model, batch, losses, size, encoding, each.change, each.others)
-            gains[rows, column] = (SCALE * gain / (losses + LEAST_LOSS)).cpu().numpy()
+            gains[rows, column] = share_of_loss(gain, losses).cpu().numpy()
         heard[rows] = [min(len(window.tokens) - window.start, size) - HEADER for window in batch]
     return gains, heard
 

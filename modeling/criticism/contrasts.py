@@ -66,7 +66,12 @@ def numbers_of(gain_w: Tensor, losses_w: Tensor) -> Tensor:
     `losses_w`: the windows' own mean losses in nats a token, shape (windows,).
     """
     gain_w = gain_w.nan_to_num(0.0)
-    return SCALE * torch.stack([gain_w, gain_w / (losses_w + LEAST_LOSS)], dim=-1)
+    return torch.stack([SCALE * gain_w, share_of_loss(gain_w, losses_w)], dim=-1)
+
+
+def share_of_loss(gain_w: Tensor, losses_w: Tensor) -> Tensor:
+    """Return gains as multiples of an eighth of the windows' own mean losses, shape (windows,)."""
+    return SCALE * gain_w / (losses_w + LEAST_LOSS)
 
 
 def disarranged(window: Window, size: int, encoding: Encoding, number: int) -> Window | None:
